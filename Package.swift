@@ -1,0 +1,134 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The modules and which may import which: see ARCHITECTURE.md. `.ci/import-edges` checks that sources
+// import no more than their target names here.
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny")
+]
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+    swiftSettings: strict)
+}
+
+/// A Debian library that Swift sees through one header of our own, because its interface has macros or
+/// variadic functions that Swift cannot import.
+func library(_ name: String, links: String) -> Target {
+  .target(name: name, linkerSettings: [.linkedLibrary(links)])
+}
+
+let package = Package(
+  name: "coracle",
+  products: [
+    .executable(name: "coracle", targets: ["coracle"]),
+    .executable(name: "coracle-shim", targets: ["coracle-shim"]),
+    .executable(name: "coracle-repl", targets: ["coracle-repl"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
+  targets: [
+    // What Swift cannot import, and the libraries of the distribution.
+    .target(name: "CLinux"),
+    library("CCurl", links: "curl"),
+    library("COpenSSL", links: "crypto"),
+    library("CArchive", links: "archive"),
+    library("CISAL", links: "isal"),
+    library("CZstd", links: "zstd"),
+    library("CSeccomp", links: "seccomp"),
+    library("CEdit", links: "edit"),
+
+    // Leaves.
+    module("LinuxSystem", ["CLinux", system]),
+    module("EngineErrors", ["LinuxSystem", system]),
+    module("OCIModel", ["EngineErrors", "COpenSSL"]),
+
+    // Siblings: none imports another.
+    module("ContentStore", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    module(
+      "Layers",
+      [
+        "OCIModel", "EngineErrors", "LinuxSystem", "CArchive", "CISAL", "CZstd", system, collections,
+      ]),
+    module("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    module("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", "CCurl", system, collections]),
+    module("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", "CLinux", "CSeccomp", system]),
+    module("Journal", ["EngineErrors", "LinuxSystem", system]),
+    module(
+      "Metadata",
+      ["OCIModel", "EngineErrors", "LinuxSystem", .product(name: "GRDB", package: "GRDB.swift"), system]),
+
+    // The engine, and the protocol in front of it.
+    module(
+      "Engine",
+      [
+        "ContentStore", "Layers", "Snapshots", "Registry", "Runner", "Journal", "Metadata", "OCIModel",
+        "EngineErrors", "LinuxSystem", system, logging,
+      ]),
+    module("RPCModel"),
+    module("RPCTransport", ["RPCModel", "LinuxSystem", system, collections]),
+    module(
+      "Service",
+      ["Engine", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem", system, logging]),
+
+    // Programs.
+    .executableTarget(
+      name: "coracle",
+      dependencies: [
+        "Service", "Engine", "RPCTransport", "EngineErrors", "LinuxSystem", system, logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "coracle-shim", dependencies: ["CLinux"],
+      swiftSettings: [
+        .enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"]),
+      ],
+      linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections"])]),
+    .executableTarget(
+      name: "protocol-tool",
+      dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "coracle-repl",
+      dependencies: [
+        "RPCModel", "RPCTransport", "CEdit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "clients/repl", swiftSettings: strict),
+
+    // Tests mirror targets.
+    .target(
+      name: "TestSupport",
+      dependencies: ["RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem", system],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    tests("LinuxSystem", [system]),
+    tests("OCIModel", ["EngineErrors"]),
+    tests("ContentStore", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Layers", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Journal", ["EngineErrors", "LinuxSystem", system]),
+    tests("Metadata", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Engine", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("RPCModel", []),
+    tests("RPCTransport", ["RPCModel", "LinuxSystem", system]),
+    tests("Service", ["RPCModel", "RPCTransport", "Engine", "OCIModel", "LinuxSystem", system]),
+  ],
+  swiftLanguageModes: [.v6]
+)

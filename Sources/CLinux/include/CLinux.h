@@ -1,0 +1,6 @@
+#pragma once
+// What Swift cannot import from the C library and the kernel's headers: macros with arguments, variadic
+// functions, structures too new for the distribution's headers. One header a concern; each is safe to
+// include in Embedded Swift (no Foundation, no allocation).
+
+#include "CLinuxBase.h"

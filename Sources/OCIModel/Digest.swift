@@ -1,0 +1,88 @@
+import COpenSSL
+package import EngineErrors
+
+/// A content digest in the form of the OCI image specification ("Digests"): `sha256:` and 64 lower-case
+/// hexadecimal digits. A value of this type is always well formed, so it is safe as a file name.
+package struct Digest: Hashable, Sendable, CustomStringConvertible {
+  /// The 64 hexadecimal digits without the algorithm.
+  package let hex: String
+
+  /// - Throws: `invalidArgument` when the text is not a sha256 digest.
+  package init(_ text: some StringProtocol) throws(EngineError) {
+    guard text.hasPrefix("sha256:"), let digest = Digest(hex: text.dropFirst("sha256:".count)) else {
+      throw EngineError(
+        .invalidArgument, "not a sha256 digest: \(String(text.prefix(100)))",
+        hint: "a digest is sha256: and 64 lower-case hexadecimal digits")
+    }
+    self = digest
+  }
+
+  package init?(hex: some StringProtocol) {
+    let bytes = hex.utf8
+    guard bytes.count == 64, bytes.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
+      return nil
+    }
+    self.hex = String(hex)
+  }
+
+  /// The digest of bytes that are all in memory.
+  package init(of bytes: UnsafeRawBufferPointer) {
+    var hasher = SHA256()
+    hasher.update(bytes)
+    self = hasher.finish()
+  }
+
+  package init(of bytes: some Sequence<UInt8>) {
+    self = Array(bytes).withUnsafeBytes { Digest(of: $0) }
+  }
+
+  fileprivate init(raw: [UInt8]) {
+    let digits = Array("0123456789abcdef".utf8)
+    hex = String(decoding: raw.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+
+  package var description: String { "sha256:" + hex }
+
+  /// The first twelve digits, as people read them.
+  package var short: String { String(hex.prefix(12)) }
+}
+
+extension Digest: Codable {
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    do {
+      try self.init(text)
+    } catch {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: error.message)
+    }
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}
+
+/// A running SHA-256 over bytes as they pass (OpenSSL's EVP, which uses the processor's SHA instructions).
+package struct SHA256: ~Copyable {
+  private let context: OpaquePointer?
+
+  package init() {
+    context = EVP_MD_CTX_new()
+    EVP_DigestInit_ex(context, EVP_sha256(), nil)
+  }
+
+  deinit { EVP_MD_CTX_free(context) }
+
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
+  }
+
+  /// The digest of all bytes so far; the hasher takes no more after it.
+  package consuming func finish() -> Digest {
+    var raw = [UInt8](repeating: 0, count: 32)
+    EVP_DigestFinal_ex(context, &raw, nil)
+    return Digest(raw: raw)
+  }
+}

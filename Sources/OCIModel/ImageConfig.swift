@@ -1,0 +1,99 @@
+/// An image's configuration (OCI image specification, "Image Configuration").
+package struct ImageConfig: Hashable, Sendable, Codable {
+  package var created: String?
+  package var author: String?
+  package var architecture: String
+  package var os: String
+  package var variant: String?
+  package var config: Execution?
+  package var rootfs: RootFS
+  package var history: [History]?
+
+  package init(
+    created: String? = nil, platform: Platform = .host, config: Execution? = nil, rootfs: RootFS,
+    history: [History]? = nil
+  ) {
+    self.created = created
+    architecture = platform.architecture
+    os = platform.os
+    variant = platform.variant
+    self.config = config
+    self.rootfs = rootfs
+    self.history = history
+  }
+
+  package var platform: Platform { Platform(os: os, architecture: architecture, variant: variant) }
+
+  /// The defaults for a container that runs the image.
+  package struct Execution: Hashable, Sendable, Codable {
+    package var user: String?
+    package var exposedPorts: [String: Empty]?
+    package var env: [String]?
+    package var entrypoint: [String]?
+    package var cmd: [String]?
+    package var volumes: [String: Empty]?
+    package var workingDir: String?
+    package var labels: [String: String]?
+    package var stopSignal: String?
+
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+      case user = "User"
+      case exposedPorts = "ExposedPorts"
+      case env = "Env"
+      case entrypoint = "Entrypoint"
+      case cmd = "Cmd"
+      case volumes = "Volumes"
+      case workingDir = "WorkingDir"
+      case labels = "Labels"
+      case stopSignal = "StopSignal"
+    }
+  }
+
+  /// The value of a JSON object that serves as a set.
+  package struct Empty: Hashable, Sendable, Codable {
+    package init() {}
+  }
+
+  package struct RootFS: Hashable, Sendable, Codable {
+    package var type: String
+    /// The digests of the uncompressed layers, the lowest first.
+    package var diffIDs: [Digest]
+
+    package init(diffIDs: [Digest]) {
+      type = "layers"
+      self.diffIDs = diffIDs
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case type
+      case diffIDs = "diff_ids"
+    }
+  }
+
+  package struct History: Hashable, Sendable, Codable {
+    package var created: String?
+    package var createdBy: String?
+    package var author: String?
+    package var comment: String?
+    package var emptyLayer: Bool?
+
+    package init(
+      created: String? = nil, createdBy: String? = nil, comment: String? = nil, emptyLayer: Bool? = nil
+    ) {
+      self.created = created
+      self.createdBy = createdBy
+      self.comment = comment
+      self.emptyLayer = emptyLayer
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case created
+      case createdBy = "created_by"
+      case author
+      case comment
+      case emptyLayer = "empty_layer"
+    }
+  }
+}

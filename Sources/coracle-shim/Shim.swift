@@ -1,0 +1,2 @@
+import CLinux
+@main struct Shim { static func main() {} }
