@@ -1,0 +1,103 @@
+package import SystemPackage
+
+/// All that `coracle-shim` does to start one process, decided beforehand: a flat list of operations with
+/// their arguments, executed in order by the process and with the privilege that each says.
+///
+/// A plan holds no decisions: what the image, the caller and the host allow was settled when it was compiled.
+package struct LaunchPlan: Hashable, Sendable {
+  /// The `CLONE_NEW…` namespaces of the container's first process (`clone3`).
+  package var namespaces: Namespaces
+  /// Executed in order by the container's first process, inside its new namespaces; the last is `execute`.
+  package var operations: [Operation]
+
+  package init(namespaces: Namespaces, operations: [Operation]) {
+    self.namespaces = namespaces
+    self.operations = operations
+  }
+
+  package struct Namespaces: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    // The values of linux/sched.h.
+    package static let time = Namespaces(rawValue: 0x80)
+    package static let mount = Namespaces(rawValue: 0x0002_0000)
+    package static let cgroup = Namespaces(rawValue: 0x0200_0000)
+    package static let uts = Namespaces(rawValue: 0x0400_0000)
+    package static let ipc = Namespaces(rawValue: 0x0800_0000)
+    package static let user = Namespaces(rawValue: 0x1000_0000)
+    package static let pid = Namespaces(rawValue: 0x2000_0000)
+    package static let network = Namespaces(rawValue: 0x4000_0000)
+  }
+
+  /// One step. Paths named `target` are inside the container and resolved beneath its root without leaving
+  /// it (`openat2` with `RESOLVE_IN_ROOT`); paths named `source` are the host's.
+  package enum Operation: Hashable, Sendable {
+    /// Makes every mount private, so that nothing done here reaches the host.
+    case makeMountsPrivate
+    /// Mounts an overlay as the new root (`fsopen`, `fsconfig`, `fsmount`); later targets are beneath it.
+    case mountOverlayRoot(lowers: [FilePath], upper: FilePath, work: FilePath, userXattrs: Bool)
+    /// Bind-mounts a directory as the new root.
+    case bindRoot(source: FilePath)
+    /// Mounts a new file system; a missing target directory is made.
+    case mount(
+      type: String, source: String, target: String, attributes: MountAttributes,
+      options: [MountOption])
+    /// Binds a host file or directory; a missing target (file or directory, as the source is) is made.
+    case bind(
+      source: FilePath, target: String, recursive: Bool, attributes: MountAttributes)
+    case makeDirectory(target: String, mode: UInt16)
+    case makeNode(target: String, mode: UInt32, major: UInt32, minor: UInt32)
+    case makeSymlink(target: String, content: String)
+    /// Writes a whole file of the container, such as /etc/hosts, made new.
+    case writeFile(target: String, mode: UInt16, content: [UInt8])
+    case setLoopbackUp
+    case setHostname(String)
+    case setDomainname(String)
+    /// Makes the new root the root, and detaches the old one.
+    case pivotRoot
+    case remountRootReadOnly
+    /// After pivotRoot. A file is covered by /dev/null, a directory by an empty read-only tmpfs; missing paths are left.
+    case maskPath(String)
+    case readOnlyPath(String)
+    /// After pivotRoot, through a procfs descriptor that was verified to be procfs.
+    case sysctl(name: String, value: String)
+    case setResourceLimit(resource: UInt32, soft: UInt64, hard: UInt64)
+    case setOOMScoreAdjust(Int32)
+    case setUmask(UInt16)
+    case newSession
+    case setGroups([UInt32])
+    case setUser(uid: UInt32, gid: UInt32)
+    /// Each a bit mask of capability numbers. The bounding set is dropped before the user changes; the rest is set after it.
+    case dropBoundingCapabilities(keep: UInt64)
+    case setCapabilities(effective: UInt64, permitted: UInt64, inheritable: UInt64, ambient: UInt64)
+    case setNoNewPrivileges
+    /// A classic BPF program as libseccomp exports it.
+    case loadSeccomp(program: [UInt8])
+    /// A missing directory is made first, as Docker does; one that leads out through a descriptor is refused.
+    case changeDirectory(String)
+    /// Searched in PATH of `environment` inside the container when `arguments[0]` has no slash.
+    case execute(arguments: [String], environment: [String])
+  }
+
+  package struct MountAttributes: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    // The MOUNT_ATTR_… values of linux/mount.h.
+    package static let readOnly = MountAttributes(rawValue: 0x01)
+    package static let noSetUserID = MountAttributes(rawValue: 0x02)
+    package static let noDevices = MountAttributes(rawValue: 0x04)
+    package static let noExecute = MountAttributes(rawValue: 0x08)
+    package static let noAccessTimes = MountAttributes(rawValue: 0x10)
+    package static let strictAccessTimes = MountAttributes(rawValue: 0x20)
+  }
+
+  /// A file system's own option for `fsconfig`; a nil value is a flag.
+  package struct MountOption: Hashable, Sendable {
+    package var name: String
+    package var value: String?
+    package init(_ name: String, _ value: String? = nil) {
+      self.name = name
+      self.value = value
+    }
+  }
+}
