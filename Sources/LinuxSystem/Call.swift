@@ -1,5 +1,5 @@
 import CLinux
-import SystemPackage
+internal import SystemPackage
 
 /// Runs a system call that answers -1 on failure, again while it is interrupted by a signal.
 ///
