@@ -68,7 +68,6 @@ let package = Package(
     module("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     module("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", "CCurl", system, collections]),
     module("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", "CLinux", "CSeccomp", system]),
-    module("Journal", ["EngineErrors", "LinuxSystem", system]),
     module(
       "Metadata",
       ["OCIModel", "EngineErrors", "LinuxSystem", .product(name: "GRDB", package: "GRDB.swift"), system]),
@@ -77,7 +76,7 @@ let package = Package(
     module(
       "Engine",
       [
-        "ContentStore", "Layers", "Snapshots", "Registry", "Runner", "Journal", "Metadata", "OCIModel",
+        "ContentStore", "Layers", "Snapshots", "Registry", "Runner", "Metadata", "OCIModel",
         "EngineErrors", "LinuxSystem", system, logging,
       ]),
     module("RPCModel"),
@@ -123,7 +122,6 @@ let package = Package(
     tests("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
-    tests("Journal", ["EngineErrors", "LinuxSystem", system]),
     tests("Metadata", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Engine", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("RPCModel", []),

@@ -1,0 +1,66 @@
+import EngineErrors
+import Layers
+import LinuxSystem
+import Metadata
+package import OCIModel
+
+extension Engine {
+  /// What a container has changed against its image, by path.
+  package func diff(_ name: String) async throws -> [LayerChange] {
+    let row = try container(named: name)
+    let root = try root(of: row)
+    return try await onBlockingThread("diff") {
+      try LayerDiff.changes(upper: root.upper, lowers: root.lowers)
+    }
+  }
+
+  /// Makes an image of a container's image and its writable layer. A running container is taken as it is
+  /// at that moment.
+  ///
+  /// - Throws: `noSpace`; cancellation leaves nothing.
+  package func commit(
+    _ name: String, as reference: Reference, message: String? = nil, author: String? = nil,
+    changes: ImageChanges, reporter: TaskReporter = .silent
+  ) async throws -> ImageSummary {
+    try refuseDigest(reference)
+    let row = try container(named: name)
+    let held = try await locks.holdContent()
+    defer { held.release() }
+    let root = try root(of: row)
+    guard let base = try metadata.image(row.imageDigest) else {
+      throw EngineError(.corrupt, "the image of container \(row.name) is gone", subject: row.id)
+    }
+    let layer = try await reporter.task("commit \(row.name)") { progress, _ in
+      try await onBlockingThread("commit") { [self] in
+        let builder = try LayerBuilder(.none, self)
+        do {
+          var done: Int64 = 0
+          try LayerDiff.write(upper: root.upper, lowers: root.lowers, overlayXattrs: overlayXattrs) { bytes in
+            try builder.write(bytes)
+            done += Int64(bytes.count)
+            progress.report(done)
+          }
+          return try builder.finish()
+        } catch {
+          builder.abandon()
+          throw EngineError("commit container \(row.name)", wrapping: error, subject: row.id)
+        }
+      }
+    }
+    let now = timestamp()
+    var config = try config(of: base)
+    config.created = now
+    config.author = author ?? config.author
+    config.config = changes.applied(to: config.config ?? .init())
+    config.rootfs.diffIDs.append(layer.diffID)
+    let command = try spec(row.id).process?.args ?? []
+    config.history =
+      (config.history ?? []) + [
+        .init(created: now, createdBy: command.joined(separator: " "), comment: message)
+      ]
+    let image = try await makeImage(
+      config, layers: base.layers + [ImageRow.Layer(layer)], as: reference
+    ) { .imageCommitted($0, reference: reference.description, container: row.id) }
+    return summary(image, tags: try metadata.tags(), created: now)
+  }
+}

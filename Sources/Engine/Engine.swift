@@ -1,0 +1,45 @@
+package import ContentStore
+package import EngineErrors
+internal import LinuxSystem
+package import Logging
+package import Metadata
+package import OCIModel
+package import Registry
+package import Runner
+package import Snapshots
+
+/// The container engine: images and containers of one store, without a word of JSON.
+///
+/// Any number of engines, in as many processes, share one store; what they must not do at once they settle
+/// with locks in the store (`StoreLocks`) and with transactions in its database.
+package final class Engine: Sendable {
+  package let configuration: EngineConfiguration
+  let content: ContentStore
+  let snapshots: Snapshots
+  package let metadata: MetadataStore
+  let registry: RegistryClient
+  let runner: Runner
+  let locks: StoreLocks
+  let log: Logger
+
+  /// Opens the store, makes it where it is missing, and brings to a true state what a crash left behind.
+  ///
+  /// - Throws: `permissionDenied`, `noSpace`, `corrupt`, or `unsupported` for a store of a newer version.
+  package init(_ configuration: EngineConfiguration, log: Logger) throws {
+    self.configuration = configuration
+    self.log = log
+    do {
+      try makeDirectories(configuration.storeDirectory, mode: 0o700)
+      try makeDirectories(configuration.runDirectory, mode: 0o700)
+      content = try ContentStore(root: configuration.storeDirectory)
+      snapshots = try Snapshots(root: configuration.storeDirectory)
+      metadata = try MetadataStore(path: configuration.storeDirectory.appending("db.sqlite"))
+      locks = StoreLocks(directory: configuration.storeDirectory)
+      runner = try Runner(shim: configuration.shim, runDirectory: configuration.runDirectory)
+    } catch {
+      throw EngineError(
+        "open the store", wrapping: error, subject: configuration.storeDirectory.string)
+    }
+    registry = RegistryClient(configuration: RegistryConfiguration())
+  }
+}

@@ -1,0 +1,26 @@
+package import SystemPackage
+
+/// Where an engine keeps its things and how it does its work.
+package struct EngineConfiguration: Sendable {
+  /// Images, layers, containers, the database and the journal; survives a restart of the machine.
+  package var storeDirectory: FilePath
+  /// Locks, process ids and sockets of running containers; a tmpfs.
+  package var runDirectory: FilePath
+  /// The program that starts and keeps each container.
+  package var shim: FilePath
+  /// Whether the service runs inside a user namespace of an ordinary user.
+  package var isRootless: Bool
+  /// How many layers of one pull or push are under way at once.
+  package var concurrentLayers: Int
+
+  package init(
+    storeDirectory: FilePath, runDirectory: FilePath, shim: FilePath, isRootless: Bool,
+    concurrentLayers: Int = 4
+  ) {
+    self.storeDirectory = storeDirectory
+    self.runDirectory = runDirectory
+    self.shim = shim
+    self.isRootless = isRootless
+    self.concurrentLayers = concurrentLayers
+  }
+}

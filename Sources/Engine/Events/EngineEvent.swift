@@ -1,0 +1,79 @@
+import Metadata
+import OCIModel
+
+/// What the engine journals: a kind (`noun.pastTense`), the object it happened to, and what there is to know.
+/// The kinds and their attributes are listed in `protocol/event.json`.
+extension JournalEvent {
+  static func layerFetched(_ digest: Digest, bytes: Int64, reference: String) -> JournalEvent {
+    image("layerFetched", digest, ["bytes": .integer(bytes), "reference": .string(reference)])
+  }
+
+  static func layerUnpacked(diffID: Digest, bytes: Int64, entries: Int, reference: String) -> JournalEvent {
+    image(
+      "layerUnpacked", diffID,
+      ["bytes": .integer(bytes), "entries": .integer(Int64(entries)), "reference": .string(reference)])
+  }
+
+  static func imagePulled(_ digest: Digest, reference: String) -> JournalEvent {
+    image("pulled", digest, ["reference": .string(reference)])
+  }
+
+  static func imageImported(_ digest: Digest, reference: String) -> JournalEvent {
+    image("imported", digest, ["reference": .string(reference)])
+  }
+
+  static func imageCommitted(_ digest: Digest, reference: String, container: String) -> JournalEvent {
+    image("committed", digest, ["reference": .string(reference), "container": .string(container)])
+  }
+
+  static func imagePushed(_ digest: Digest, reference: String) -> JournalEvent {
+    image("pushed", digest, ["reference": .string(reference)])
+  }
+
+  static func imageTagged(_ digest: Digest, reference: String) -> JournalEvent {
+    image("tagged", digest, ["reference": .string(reference)])
+  }
+
+  static func imageUntagged(_ digest: Digest, reference: String) -> JournalEvent {
+    image("untagged", digest, ["reference": .string(reference)])
+  }
+
+  static func imageRemoved(_ digest: Digest) -> JournalEvent {
+    image("removed", digest, [:])
+  }
+
+  static func containerCreated(_ id: String, name: String, image: String) -> JournalEvent {
+    container("created", id, name, ["image": .string(image)])
+  }
+
+  static func containerStarted(_ id: String, name: String, pid: Int32) -> JournalEvent {
+    container("started", id, name, ["pid": .integer(Int64(pid))])
+  }
+
+  static func containerExited(_ id: String, name: String, _ exit: ContainerExit) -> JournalEvent {
+    var attributes: [String: JournalValue] = [
+      "exitCode": .integer(Int64(exit.code)), "exitedAt": .integer(exit.at),
+    ]
+    if let signal = exit.signal { attributes["signal"] = .string(signal) }
+    if exit.isLost { attributes["lost"] = .boolean(true) }
+    return container("exited", id, name, attributes)
+  }
+
+  static func containerRemoved(_ id: String, name: String) -> JournalEvent {
+    container("removed", id, name, [:])
+  }
+
+  private static func image(_ verb: String, _ digest: Digest, _ attributes: [String: JournalValue])
+    -> JournalEvent
+  {
+    JournalEvent(kind: "image.\(verb)", subject: digest.description, attributes: attributes)
+  }
+
+  private static func container(
+    _ verb: String, _ id: String, _ name: String, _ attributes: [String: JournalValue]
+  ) -> JournalEvent {
+    JournalEvent(
+      kind: "container.\(verb)", subject: id,
+      attributes: attributes.merging(["name": .string(name)]) { $1 })
+  }
+}

@@ -1,0 +1,191 @@
+import ContentStore
+import EngineErrors
+import Layers
+import LinuxSystem
+import OCIModel
+import Registry
+import Snapshots
+import SystemPackage
+
+extension Engine {
+  /// Brings one layer into the store, both its compressed blob and its unpacked tree, unless they are there.
+  ///
+  /// Whoever holds the layer's lock works; everyone else, in this process or another, waits for it and sees
+  /// its progress (invariant 3).
+  func fetchLayer(_ layer: StackedLayer, of reference: Reference, reporter: TaskReporter) async throws
+    -> FetchedLayer
+  {
+    let blob = layer.descriptor
+    if isPresent(layer) { return FetchedLayer(outcome: .present) }
+    return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, reporter in
+      let unpackLock = try await snapshots.withUnpackLock(layer.diffID)
+      defer { unpackLock.release() }
+      let ingestLock = try await content.withIngestLock(blob.digest) { progress.report($0) }
+      defer { ingestLock.release() }
+      if isPresent(layer) { return FetchedLayer(outcome: .waited) }
+
+      if content.contains(blob.digest) {
+        return FetchedLayer(
+          outcome: .present, pending: try await unpackBlob(of: layer, reference, progress: progress))
+      }
+      return FetchedLayer(
+        outcome: .fetched, pending: try await download(layer, of: reference, progress: progress))
+    }
+  }
+
+  private func isPresent(_ layer: StackedLayer) -> Bool {
+    content.contains(layer.descriptor.digest) && key(of: layer) != nil
+  }
+
+  /// The name under which a layer's tree is kept: its DiffID, or its ChainID where it depends on those below.
+  func key(of layer: StackedLayer) -> Digest? {
+    [layer.diffID, layer.chainID].first { snapshots.contains($0) }
+  }
+
+  /// Downloads, hashes, stores, inflates, hashes again and unpacks in one pass over the bytes.
+  private func download(_ layer: StackedLayer, of reference: Reference, progress: TaskProgress) async throws
+    -> LayerUnpacking?
+  {
+    let blob = layer.descriptor
+    let writer = try content.ingest(expected: blob.digest, size: blob.size)
+    let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self) : nil
+    do {
+      try await registry.fetchBlob(reference, blob) { bytes in
+        try writer.write(bytes)
+        try unpacking?.write(bytes)
+        progress.report(writer.bytesWritten)
+      }
+      return try await onBlockingThread("unpack \(blob.digest.short)") { [self] in
+        // The tree first: a blob whose tree is not what the image says must not stay.
+        let unpacked = try unpacking?.finish()
+        _ = try writer.commit(sync: false)
+        try metadata.append(.layerFetched(blob.digest, bytes: blob.size, reference: reference.description))
+        guard let unpacking, let unpacked else { return nil }
+        return try keep(unpacking, unpacked, layer, reference)
+      }
+    } catch {
+      // The reason a transfer was aborted is the unpacker's where that failed first.
+      writer.abandon()
+      unpacking?.cancel()
+      throw error
+    }
+  }
+
+  /// Commits an unpacked layer under its DiffID, or hands it back where it depends on the layers below.
+  private func keep(
+    _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: Reference
+  ) throws -> LayerUnpacking? {
+    try metadata.append(
+      .layerUnpacked(
+        diffID: layer.diffID, bytes: unpacked.uncompressedSize, entries: unpacked.entries,
+        reference: reference.description))
+    guard unpacked.dependencies == nil else { return unpacking }
+    try unpacking.commit(as: layer.diffID)
+    return nil
+  }
+
+  /// Unpacks a layer whose blob is in the store but whose tree is not.
+  private func unpackBlob(of layer: StackedLayer, _ reference: Reference, progress: TaskProgress) async throws
+    -> LayerUnpacking?
+  {
+    let unpacking = try LayerUnpacking(layer.diffID, self)
+    let path = content.path(of: layer.descriptor.digest)
+    return try await onBlockingThread("unpack \(layer.diffID.short)") { [self] in
+      var done: Int64 = 0
+      try readFile(path) { bytes in
+        try unpacking.write(bytes)
+        done += Int64(bytes.count)
+        progress.report(done)
+      }
+      return try keep(unpacking, unpacking.finish(), layer, reference)
+    }
+  }
+
+  /// Finishes the layers that depend on those below them, the lowest first, and answers every layer's key.
+  func settle(_ layers: [StackedLayer], _ fetched: [FetchedLayer]) async throws -> [Digest] {
+    try await onBlockingThread("settle layers") { [self] in
+      var lowers: [FilePath] = []
+      var keys: [Digest] = []
+      for (layer, fetched) in zip(layers, fetched) {
+        if let pending = fetched.pending {
+          try pending.resolve(lowers: lowers)
+          try pending.commit(as: layer.chainID)
+        }
+        guard let key = key(of: layer) else {
+          throw EngineError(
+            .conflict, "layer \(layer.diffID.short) was removed while its image was pulled",
+            subject: "\(layer.diffID)", hint: "pull again")
+        }
+        keys.append(key)
+        lowers.insert(snapshots.layerDirectory(key), at: 0)
+      }
+      return keys
+    }
+  }
+}
+
+/// A layer and its place in an image's stack.
+struct StackedLayer: Sendable {
+  var descriptor: Descriptor
+  var diffID: Digest
+  /// Names the layer together with all below it.
+  var chainID: Digest
+}
+
+struct FetchedLayer: Sendable {
+  var outcome: LayerOutcome
+  /// Unpacked, but not kept before the layers below it are there.
+  var pending: LayerUnpacking?
+}
+
+/// One layer on its way into the snapshots: unpacked into a stage, checked against its DiffID, then committed.
+///
+/// One that is dropped before `commit` removes what it made.
+final class LayerUnpacking: Sendable {
+  private let expected: Digest?
+  private let stage: LayerStage
+  private let unpacker: LayerUnpacker
+
+  /// - Parameter expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
+  init(_ expected: Digest?, _ engine: Engine) throws {
+    self.expected = expected
+    stage = try engine.snapshots.stage()
+    do {
+      unpacker = try LayerUnpacker(into: stage.directory, options: engine.unpackOptions)
+    } catch {
+      stage.discard()
+      throw error
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws { try unpacker.write(bytes) }
+
+  /// Waits for the unpacking to end and checks what it made.
+  ///
+  /// - Throws: `digestMismatch` when the uncompressed bytes are not what the image's configuration says.
+  func finish() throws -> UnpackedLayer {
+    let layer = try unpacker.finish()
+    if let expected, layer.diffID != expected {
+      throw EngineError(
+        .digestMismatch, "the uncompressed layer is \(layer.diffID.short) and not \(expected.short)",
+        subject: "\(expected)",
+        hint: "the image's configuration does not fit its layers; build and push it again",
+        retriable: false)
+    }
+    return layer
+  }
+
+  /// Completes a layer that depends on those below it, the uppermost of them first.
+  func resolve(lowers: [FilePath]) throws { try unpacker.resolve(lowers: lowers) }
+
+  /// Keeps the tree under `key`; where another service kept the same one first, that one stays.
+  func commit(as key: Digest) throws { try stage.commit(as: key) }
+
+  /// Stops the unpacking and removes what it made. After `commit` it does nothing.
+  func cancel() {
+    unpacker.cancel()
+    stage.discard()
+  }
+
+  deinit { cancel() }
+}

@@ -1,0 +1,88 @@
+import EngineErrors
+import Foundation
+import Layers
+import LinuxSystem
+import Metadata
+package import OCIModel
+package import SystemPackage
+
+extension Engine {
+  /// Makes an image of one layer from a tar archive of a root file system, compressed or not.
+  ///
+  /// - Throws: `notFound` when there is no such file, `corrupt` for what is no archive, `noSpace`. Cancellation
+  ///   leaves nothing.
+  package func importImage(
+    from path: FilePath, as reference: Reference, message: String? = nil, changes: ImageChanges,
+    platform: Platform = .host, reporter: TaskReporter = .silent
+  ) async throws -> ImageSummary {
+    try refuseDigest(reference)
+    let held = try await locks.holdContent()
+    defer { held.release() }
+    let total = try fileSize(path)
+    let layer = try await reporter.task("import \(path.lastComponent?.string ?? path.string)", total: total) {
+      progress, _ in
+      try await onBlockingThread("import") { [self] in
+        let builder = try LayerBuilder(Compression.detect(fileAt: path), self)
+        do {
+          var done: Int64 = 0
+          try readFile(path) { bytes in
+            try builder.write(bytes)
+            done += Int64(bytes.count)
+            progress.report(done)
+          }
+          return try builder.finish()
+        } catch {
+          builder.abandon()
+          throw EngineError("import \(path)", wrapping: error, subject: path.string)
+        }
+      }
+    }
+    let now = timestamp()
+    let config = ImageConfig(
+      created: now, platform: platform, config: changes.applied(to: .init()),
+      rootfs: .init(diffIDs: [layer.diffID]),
+      history: [
+        .init(created: now, createdBy: "import \(path.lastComponent?.string ?? "")", comment: message)
+      ])
+    let row = try await makeImage(config, layers: [ImageRow.Layer(layer)], as: reference) {
+      .imageImported($0, reference: reference.description)
+    }
+    return summary(row, tags: try metadata.tags(), created: now)
+  }
+
+  /// Writes the configuration and the manifest of a new image, and names it.
+  func makeImage(
+    _ config: ImageConfig, layers: [ImageRow.Layer], as reference: Reference,
+    event: (Digest) -> JournalEvent
+  ) async throws -> ImageRow {
+    let configBytes = try encode(config)
+    let manifest = Manifest(
+      config: Descriptor(
+        mediaType: MediaType.ociConfig, digest: try content.put(bytes: configBytes),
+        size: Int64(configBytes.count)),
+      layers: layers.map(\.descriptor))
+    let manifestBytes = try encode(manifest)
+    let row = ImageRow(
+      manifestDigest: try content.put(bytes: manifestBytes), mediaType: MediaType.ociManifest,
+      configDigest: manifest.config.digest,
+      size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
+      platform: config.platform, created: config.created, layers: layers)
+    try await commit(row, taggedAs: reference, event: event(row.manifestDigest))
+    return row
+  }
+
+  func refuseDigest(_ reference: Reference) throws {
+    guard reference.digest == nil else {
+      throw EngineError(
+        .invalidArgument, "a new image cannot be named by a digest: \(reference)",
+        subject: reference.description, hint: "give it a name and a tag")
+    }
+  }
+}
+
+extension ImageRow.Layer {
+  /// A layer that stands on its own, kept by its DiffID.
+  init(_ layer: ImageLayer) {
+    self.init(descriptor: layer.descriptor, diffID: layer.diffID, key: layer.diffID)
+  }
+}

@@ -1,0 +1,158 @@
+import ContentStore
+import EngineErrors
+import Layers
+import LinuxSystem
+import Metadata
+package import OCIModel
+import Registry
+
+/// What a pull did, layer by layer.
+package struct PullResult: Sendable {
+  package var image: ImageSummary
+  package var reference: Reference
+  package var layers: [PulledLayer]
+  /// What came over the network, in bytes.
+  package var fetchedBytes: Int64 {
+    layers.reduce(0) { $0 + ($1.outcome == .fetched ? $1.layer.descriptor.size : 0) }
+  }
+}
+
+package struct PulledLayer: Sendable {
+  package var layer: ImageLayer
+  package var outcome: LayerOutcome
+}
+
+package enum LayerOutcome: Sendable {
+  case fetched
+  /// It was in the store.
+  case present
+  /// Another pull, perhaps of another service, was fetching it; this one waited.
+  case waited
+}
+
+extension Engine {
+  /// Fetches an image: its layers at the same time, each downloaded, verified and unpacked in one pass.
+  ///
+  /// The image appears whole or not at all, durable when this returns. Layers that are finished when a pull
+  /// fails stay for the next one.
+  /// - Throws: `notFound` for a missing image or platform, `unauthorized`, `unreachable`, `digestMismatch`,
+  ///   `corrupt`, `noSpace`. Cancellation stops the transfers and leaves nothing half done.
+  package func pull(
+    _ reference: Reference, platform: Platform = .host, concurrentLayers: Int? = nil,
+    reporter: TaskReporter = .silent
+  ) async throws -> PullResult {
+    try await reporter.task("pull \(reference.familiar)") { _, reporter in
+      let held = try await locks.holdContent()
+      defer { held.release() }
+
+      let fetched = try await fetchManifest(reference, platform: platform)
+      let manifest = try decode(Manifest.self, fetched.bytes, fetched.digest)
+      let config = try await fetchConfig(manifest.config, of: reference)
+      let layers = try stack(manifest, config)
+
+      let pulled = try await fetchLayers(
+        layers, of: reference, atOnce: concurrentLayers ?? configuration.concurrentLayers, reporter: reporter)
+      let keys = try await settle(layers, pulled)
+      _ = try content.put(bytes: fetched.bytes)
+
+      let row = ImageRow(
+        manifestDigest: fetched.digest, mediaType: fetched.mediaType, configDigest: manifest.config.digest,
+        size: manifest.layers.reduce(Int64(fetched.bytes.count) + manifest.config.size) { $0 &+ $1.size },
+        platform: config.platform, created: config.created,
+        layers: zip(layers, keys).map {
+          ImageRow.Layer(descriptor: $0.descriptor, diffID: $0.diffID, key: $1)
+        })
+      try await commit(
+        row, taggedAs: reference,
+        event: .imagePulled(row.manifestDigest, reference: reference.description))
+      return PullResult(
+        image: summary(row, tags: try metadata.tags(), created: config.created), reference: reference,
+        layers: zip(layers, pulled).map {
+          PulledLayer(
+            layer: ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID), outcome: $1.outcome)
+        })
+    }
+  }
+
+  /// Makes an image's content durable, then names it (invariant 1).
+  func commit(_ row: ImageRow, taggedAs reference: Reference, event: JournalEvent) async throws {
+    try await onBlockingThread("sync") { [self] in
+      try content.sync()
+      // Pulled by digest alone, an image has no name but its digest.
+      let tag = reference.tag.map { _ in reference.withoutDigest.description }
+      try metadata.commitImage(row, tag: tag, events: [event])
+    }
+  }
+
+  private func fetchManifest(_ reference: Reference, platform: Platform) async throws -> FetchedManifest {
+    let first = try await registry.manifest(reference)
+    guard MediaType.indexes.contains(first.mediaType) else { return first }
+    let index = try decode(Index.self, first.bytes, first.digest)
+    let chosen = try PlatformChoice.select(from: index, wanted: platform)
+    var exact = reference
+    exact.digest = chosen.digest
+    return try await registry.manifest(exact)
+  }
+
+  private func fetchConfig(_ descriptor: Descriptor, of reference: Reference) async throws -> ImageConfig {
+    guard descriptor.size <= documentLimit else {
+      throw EngineError(
+        .corrupt, "the configuration of \(reference.familiar) claims \(descriptor.size) bytes",
+        subject: "\(descriptor.digest)", hint: "at most \(documentLimit) bytes are read")
+    }
+    if !content.contains(descriptor.digest) {
+      let lease = try await content.withIngestLock(descriptor.digest)
+      defer { lease.release() }
+      if !content.contains(descriptor.digest) {
+        let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
+        do {
+          try await registry.fetchBlob(reference, descriptor) { try writer.write($0) }
+        } catch {
+          writer.abandon()
+          throw error
+        }
+        _ = try writer.commit()
+      }
+    }
+    return try decode(
+      ImageConfig.self, content.read(descriptor.digest, limit: documentLimit), descriptor.digest)
+  }
+
+  /// Puts each layer's compressed and uncompressed digest together; a configuration that has another number
+  /// of layers than the manifest is refused.
+  private func stack(_ manifest: Manifest, _ config: ImageConfig) throws -> [StackedLayer] {
+    guard manifest.layers.count == config.rootfs.diffIDs.count else {
+      throw EngineError(
+        .corrupt,
+        "the manifest has \(manifest.layers.count) layers and its configuration \(config.rootfs.diffIDs.count)",
+        subject: "\(manifest.config.digest)", hint: "the image is broken; build and push it again")
+    }
+    let diffIDs = config.rootfs.diffIDs
+    return zip(manifest.layers, zip(diffIDs, ChainID.all(diffIDs))).map {
+      StackedLayer(descriptor: $0, diffID: $1.0, chainID: $1.1)
+    }
+  }
+
+  private func fetchLayers(
+    _ layers: [StackedLayer], of reference: Reference, atOnce: Int, reporter: TaskReporter
+  ) async throws -> [FetchedLayer] {
+    try await withThrowingTaskGroup(of: (Int, FetchedLayer).self) { group in
+      var fetched = layers.map { _ in FetchedLayer(outcome: .present) }
+      for (index, layer) in layers.enumerated() {
+        if index >= max(1, atOnce), let (done, result) = try await group.next() { fetched[done] = result }
+        group.addTask { [self] in
+          (index, try await fetchLayer(layer, of: reference, reporter: reporter))
+        }
+      }
+      for try await (done, result) in group { fetched[done] = result }
+      return fetched
+    }
+  }
+}
+
+extension Reference {
+  /// The name a pulled image is kept under.
+  var withoutDigest: Reference {
+    Reference(registry: registry, repository: repository, tag: tag)
+  }
+}

@@ -1,0 +1,29 @@
+import EngineErrors
+import LinuxSystem
+import SystemPackage
+
+/// The locks that keep engines in different processes out of each other's way.
+///
+/// Order, to which all keep: collection, then container, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
+struct StoreLocks: Sendable {
+  let directory: FilePath
+
+  /// Held shared by whoever adds content that no row of the database names yet, and exclusively by
+  /// whoever collects content that no row names.
+  func holdContent() async throws -> FileLock {
+    try await FileLock.acquire(collection, .shared)
+  }
+
+  /// Nil while anyone adds content: collection is then left to a later time.
+  func tryCollect() throws -> FileLock? {
+    try FileLock.tryAcquire(collection, .exclusive)
+  }
+
+  /// Held while a container's state is changed.
+  func holdContainer(_ id: String) async throws -> FileLock {
+    try await FileLock.acquire(
+      directory.appending("containers").appending(id).appending("state.lock"), .exclusive)
+  }
+
+  private var collection: FilePath { directory.appending("collection.lock") }
+}

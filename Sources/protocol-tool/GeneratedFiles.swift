@@ -1,0 +1,17 @@
+import Foundation
+
+/// All generated files with their contents, by path in the project.
+enum GeneratedFiles {
+  static func all(_ files: ProtocolFiles, root: URL) throws -> [(path: String, text: String)] {
+    let swift = "Sources/RPCModel/Generated"
+    var result = files.files.map { ("\(swift)/\(pascalCase($0.noun))Types.swift", SwiftWriter.file($0)) }
+    result.append(("\(swift)/Methods.swift", MethodTableWriter.methods(files)))
+    result.append(("\(swift)/Dispatch.swift", MethodTableWriter.dispatch(files)))
+    for (name, messages) in VectorWriter.vectors(files) {
+      result.append(("protocol/vectors/\(name).json", try JSONValue.array(messages).text(pretty: true) + "\n"))
+    }
+    let readme = try String(contentsOf: root.appending(path: "protocol/README.md"), encoding: .utf8)
+    result.append(("protocol/README.md", ReferenceWriter.insert(files, into: readme)))
+    return result
+  }
+}

@@ -1,0 +1,31 @@
+import Foundation
+
+/// All files of the protocol, in the order of the reference.
+struct ProtocolFiles {
+  static let nouns = ["base", "system", "image", "container", "event", "task", "stream", "error"]
+
+  var files: [ProtocolFile]
+  /// The same as plain JSON, for the schema.
+  var documents: [(name: String, value: JSONValue)]
+  var schema: JSONValue
+
+  init(directory: URL) throws {
+    let decoder = JSONDecoder()
+    files = []
+    documents = []
+    for noun in Self.nouns {
+      let name = "\(noun).json"
+      let data = try Data(contentsOf: directory.appending(path: name))
+      documents.append((name, try decoder.decode(JSONValue.self, from: data)))
+      files.append(try decoder.decode(ProtocolFile.self, from: data))
+    }
+    schema = try decoder.decode(
+      JSONValue.self, from: Data(contentsOf: directory.appending(path: "schema.json")))
+  }
+
+  var requests: [ProtocolFile.Request] { files.flatMap(\.requests) }
+  var notifications: [ProtocolFile.Notification] { files.flatMap(\.notifications) }
+  var structures: [ProtocolFile.Structure] { files.flatMap(\.structures) }
+  var enumerations: [ProtocolFile.Enumeration] { files.flatMap(\.enumerations) }
+  var aliases: [ProtocolFile.Alias] { files.flatMap(\.aliases) }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foundation
+
+/// Writes what is generated from `protocol/*.json`, and checks that it is fresh.
+@main
+struct ProtocolTool: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "protocol-tool",
+    abstract: "Generates from protocol/*.json what programs and people read.",
+    subcommands: [Generate.self, Check.self])
+}
+
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Write all generated files.")
+
+  @Option(help: "The project's directory.") var root = "."
+
+  func run() throws {
+    let root = URL(filePath: root)
+    let files = try ProtocolFiles(directory: root.appending(path: "protocol"))
+    for (path, text) in try GeneratedFiles.all(files, root: root) {
+      let url = root.appending(path: path)
+      try FileManager.default.createDirectory(
+        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(text.utf8).write(to: url)
+    }
+  }
+}
+
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check the protocol's files, and that nothing generated is stale.")
+
+  @Option(help: "The project's directory.") var root = "."
+
+  func run() throws {
+    let root = URL(filePath: root)
+    let files = try ProtocolFiles(directory: root.appending(path: "protocol"))
+    var problems = SchemaCheck.problems(files) + ConsistencyCheck.problems(files)
+    if problems.isEmpty {
+      problems += try GeneratedFiles.all(files, root: root).compactMap { path, text in
+        let present = try? Data(contentsOf: root.appending(path: path))
+        return present == Data(text.utf8) ? nil : "\(path) is stale; run protocol-tool generate"
+      }
+    }
+    guard problems.isEmpty else {
+      for problem in problems { FileHandle.standardError.write(Data("\(problem)\n".utf8)) }
+      throw ExitCode(1)
+    }
+    print("protocol: \(files.requests.count) requests, \(files.notifications.count) notifications, all fresh")
+  }
+}
