@@ -1,0 +1,153 @@
+import Foundation
+import RPCModel
+import Synchronization
+
+/// A client's side of a session.
+public final class ClientConnection: Sendable {
+  private typealias Responder = @Sendable (Result<[UInt8], RPCError>) -> Void
+
+  private struct State {
+    var nextID = 1
+    var nextStream = 1
+    var pending: [RequestID: Responder] = [:]
+    var streams: [StreamID: StreamReceiver] = [:]
+    var senders: [StreamID: StreamSender] = [:]
+    var isClosed = false
+  }
+  private let state = Mutex(State())
+  public let channel: MessageChannel
+  /// Everything the service sends besides responses and streams, in order. The client has to keep up: what waits
+  /// here is held in memory.
+  public let notifications: AsyncStream<ServerNotification>
+  private let notify: AsyncStream<ServerNotification>.Continuation
+
+  /// Takes over the channel and starts it.
+  public init(_ channel: MessageChannel) {
+    self.channel = channel
+    (notifications, notify) = AsyncStream.makeStream()
+    channel.start { [weak self] event in
+      self?.receive(event)
+    } onEnd: { [weak self] in
+      self?.end()
+    }
+  }
+
+  /// Sends a request and waits for its one answer.
+  ///
+  /// When the calling task is cancelled the service is asked to cancel, and the answer is awaited all the same.
+  /// - Throws: `RPCError`; with the kind `unreachable` when the service ends without an answer.
+  public func send<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws -> Request.Result {
+    let id = state.withLock { state in
+      defer { state.nextID += 1 }
+      return RequestID.integer(state.nextID)
+    }
+    let answer: Result<[UInt8], RPCError> = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let isOpen = state.withLock { state in
+          guard !state.isClosed else { return false }
+          state.pending[id] = { continuation.resume(returning: $0) }
+          return true
+        }
+        guard isOpen else { return continuation.resume(returning: .failure(Self.closed)) }
+        channel.send(RequestMessage<Request>(id: id, params: params))
+        if Task.isCancelled { cancel(id) }
+      }
+    } onCancel: {
+      cancel(id)
+    }
+    let frame = try answer.get()
+    do {
+      return try JSONDecoder().decode(ResultMessage<Request.Result>.self, from: Data(frame)).result
+    } catch let error as DecodingError {
+      throw RPCError(
+        code: ErrorCode.internalError,
+        message: "cannot read the result of \(Request.method.rawValue): \(error.explanation)")
+    }
+  }
+
+  private func cancel(_ id: RequestID) {
+    guard state.withLock({ $0.pending[id] != nil }) else { return }
+    notifyService(CancelRequestNotification(id: id))
+  }
+
+  /// Sends a notification.
+  public func notifyService(_ notification: some RPCNotification) {
+    channel.send(NotificationMessage(notification))
+  }
+
+  /// A new stream to receive, to be named in a request with `credit` as its initial credit.
+  public func receiver(credit: Int) -> StreamReceiver {
+    state.withLock { state in
+      let id = "s\(state.nextStream)"
+      state.nextStream += 1
+      let receiver = StreamReceiver(id, granted: credit, over: channel)
+      state.streams[id] = receiver
+      return receiver
+    }
+  }
+
+  /// A new stream to send, to be named in a request; the service grants its credit.
+  public func sender() -> StreamSender {
+    state.withLock { state in
+      let id = "s\(state.nextStream)"
+      state.nextStream += 1
+      let sender = StreamSender(id, credit: 0, over: channel)
+      state.senders[id] = sender
+      return sender
+    }
+  }
+
+  /// Sends nothing more; the service then sees the end of its input.
+  public func close() { channel.close() }
+
+  private func receive(_ event: FrameDecoder.Event) {
+    guard case .frame(let bytes) = event,
+      let message = try? JSONDecoder().decode(MessageToClient.self, from: Data(bytes))
+    else { return }
+    switch message {
+    case .result(let id): take(id)?(.success(bytes))
+    case .failure(let id?, let error): take(id)?(.failure(error))
+    case .failure(nil, let error):
+      notify.yield(.windowLogMessage(.init(type: 1, message: error.message)))
+    case .notification(let notification): receive(notification)
+    case .ignored: break
+    }
+  }
+
+  private func receive(_ notification: ServerNotification) {
+    switch notification {
+    case .streamData(let data):
+      if let receiver = state.withLock({ $0.streams[data.stream] }) { _ = receiver.receive(data) }
+    case .streamClosed(let closed):
+      state.withLock { $0.streams.removeValue(forKey: closed.stream) }?.end(closed.error)
+    case .streamCredit(let credit):
+      state.withLock { $0.senders[credit.stream] }?.grant(credit.bytes)
+    default: notify.yield(notification)
+    }
+  }
+
+  private func take(_ id: RequestID) -> Responder? {
+    state.withLock { $0.pending.removeValue(forKey: id) }
+  }
+
+  private func end() {
+    let (pending, streams) = state.withLock { state in
+      state.isClosed = true
+      defer {
+        state.pending = [:]
+        state.streams = [:]
+      }
+      return (state.pending.values.map(\.self), state.streams.values.map(\.self))
+    }
+    for responder in pending { responder(.failure(Self.closed)) }
+    for stream in streams { stream.end(nil) }
+    notify.finish()
+    channel.close()
+  }
+
+  private static var closed: RPCError {
+    RPCError(
+      code: ErrorCode.internalError, message: "the service has ended",
+      data: ErrorData(kind: .unreachable, retriable: true, causes: []))
+  }
+}

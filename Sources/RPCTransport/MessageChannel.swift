@@ -1,0 +1,94 @@
+import Foundation
+import LinuxSystem
+import RPCModel
+import SystemPackage
+
+/// A pair of descriptors that carries messages both ways: one thread reads, one writes.
+///
+/// The channel owns both descriptors and closes them when their threads end.
+public final class MessageChannel: Sendable {
+  private let input: FileDescriptor
+  private let output: FileDescriptor
+  private let framing: Framing
+  private let limits: FrameLimits
+  private let queue = OutboundQueue()
+
+  public init(input: FileDescriptor, output: FileDescriptor, framing: Framing, limits: FrameLimits = .standard) {
+    self.input = input
+    self.output = output
+    self.framing = framing
+    self.limits = limits
+  }
+
+  /// Starts both threads.
+  ///
+  /// - Parameters:
+  ///   - onEvent: called for each message, in order, on the reading thread.
+  ///   - onEnd: called once on that thread when the input has ended.
+  ///   - onWriteEnd: called once on the writing thread when all was written, or the other side takes no more.
+  public func start(
+    onEvent: @escaping @Sendable (FrameDecoder.Event) -> Void, onEnd: @escaping @Sendable () -> Void,
+    onWriteEnd: @escaping @Sendable (Bool) -> Void = { _ in }
+  ) {
+    Thread.detachNewThread { [self] in
+      readAll(onEvent)
+      try? input.close()
+      onEnd()
+    }
+    Thread.detachNewThread { [self] in
+      let isWhole = writeAll()
+      queue.close()
+      try? output.close()
+      onWriteEnd(isWhole)
+    }
+  }
+
+  private func readAll(_ onEvent: (FrameDecoder.Event) -> Void) {
+    var decoder = FrameDecoder(framing, limits: limits)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+    defer { buffer.deallocate() }
+    while true {
+      guard let count = try? input.read(into: buffer), count > 0 else { return }
+      decoder.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      while let event = decoder.next() { onEvent(event) }
+    }
+  }
+
+  private func writeAll() -> Bool {
+    while let bytes = queue.next() {
+      do { try output.writeAll(bytes) } catch { return false }
+    }
+    return !queue.hasOverflowed
+  }
+
+  /// Queues a message that must be delivered.
+  ///
+  /// - Parameter coalescingKey: takes the place of a message with the same key that was not sent yet.
+  public func send(_ message: some Encodable, coalescingKey: String? = nil) {
+    queue.send(bytes(of: message), coalescingKey: coalescingKey)
+  }
+
+  /// Queues a message behind the stream data that waits.
+  public func sendAfterBulk(_ message: some Encodable) { queue.sendAfterBulk(bytes(of: message)) }
+
+  /// Queues a piece of a stream, once there is room.
+  ///
+  /// - Returns: false when the channel is closed.
+  func sendBulk(_ data: StreamDataNotification) async -> Bool {
+    await queue.sendBulk(bytes(of: NotificationMessage(data)), stream: data.stream)
+  }
+
+  /// Drops the data of these streams that was not sent yet.
+  public func discardBulk(of streams: Set<StreamID>) { queue.discardBulk(of: streams) }
+
+  /// Takes no more messages; what waits is still written.
+  public func close() { queue.close() }
+
+  private func bytes(of message: some Encodable) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .withoutEscapingSlashes
+    // Every message is of a generated type, whose values all have a JSON form.
+    guard let data = try? encoder.encode(message) else { return framing.encode([]) }
+    return framing.encode(data)
+  }
+}
