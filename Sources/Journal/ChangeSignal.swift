@@ -56,7 +56,7 @@ final class ChangeSignal: Sendable {
       _ = try? await onBlockingThread("journal-watch") { [weak self] in
         while try watch.wait() { self?.wakeAll() }
       }
-      // The watch ended by itself: the directory is gone, or no thread could be had.
+      // Cancelled already, or no thread could be had.
       self?.stop()
     }
   }

@@ -62,7 +62,8 @@ package final class Journal: Sendable {
       scheduleSync()
       return Cursor(offset: end)
     } catch {
-      throw EngineError("append \(event.kind) to the journal", wrapping: error, subject: directory.path.string)
+      throw EngineError(
+        "append \(event.kind) to the journal", wrapping: error, subject: directory.path.string)
     }
   }
 

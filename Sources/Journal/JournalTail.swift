@@ -45,7 +45,9 @@ struct JournalTail {
   mutating func append(_ body: [UInt8]) throws -> Int64 {
     var segment = try settledSegment()
     let length = Int64(body.count + RecordCoding.headLength)
-    if segment.end - segment.base + length > limits.segmentSize, segment.end > segment.base + Segment.headerLength {
+    if segment.end - segment.base + length > limits.segmentSize,
+      segment.end > segment.base + Segment.headerLength
+    {
       segment = try successor(of: segment, isSealed: false)
     }
     try write(RecordCoding.record(body, at: segment.end), to: segment)
@@ -130,7 +132,8 @@ struct JournalTail {
   private mutating func create(base: Int64, previousEnd: Int64, isDurable: Bool) throws -> OpenSegment {
     let header = Segment.Header(base: base, previousEnd: previousEnd, boot: .current)
     let temporary = "new"
-    let file = try AppendFile(directory.path.appending(temporary), writable: true, create: true, emptied: true)
+    let file = try AppendFile(
+      directory.path.appending(temporary), writable: true, create: true, emptied: true)
     let segment = OpenSegment(file: file, header: header, end: base + Segment.headerLength)
     guard try file.write(header.encoded(), at: 0) == Int(Segment.headerLength) else {
       throw SystemError("pwrite", .noSpace, on: file.path.string)

@@ -71,7 +71,8 @@ extension Segment {
       else { return nil }
       guard version == Self.version else {
         throw EngineError(
-          .unsupported, "cannot read the journal: its version is \(version), this program knows \(Self.version)",
+          .unsupported,
+          "cannot read the journal: its version is \(version), this program knows \(Self.version)",
           hint: "use the coracle version that wrote this store, or a later one")
       }
       guard checksum == Self.checksum(Array(bytes[16...])), let base = reader.integer(UInt64.self),

@@ -20,7 +20,8 @@ struct SegmentScan {
   var stop: Stop
 
   /// Reads up to `limit` events that start at `start`, 64 KiB at the most.
-  static func read(_ file: AppendFile, base: Int64, from start: Int64, limit: Int) throws(SystemError) -> Self {
+  static func read(_ file: AppendFile, base: Int64, from start: Int64, limit: Int) throws(SystemError) -> Self
+  {
     var records: [JournalRecord] = []
     var scan = try step(
       file, base: base, from: start, chunk: RecordCoding.lengthLimit, decoding: true

@@ -11,7 +11,7 @@ package struct FlatDirectory: Sendable {
     self.path = path
     do throws(SystemError) {
       try call("mkdir", on: path.string) { mkdir(path.string, 0o700) }
-    } catch where error.errno == .fileExists {}
+    } catch  where error.errno == .fileExists {}
   }
 
   /// The names of all entries but `.` and `..`, in no order (readdir(3)).
@@ -41,12 +41,14 @@ package struct FlatDirectory: Sendable {
     let file = path.appending(name)
     do throws(SystemError) {
       try call("unlink", on: file.string) { unlink(file.string) }
-    } catch where error.errno == .noSuchFileOrDirectory {}
+    } catch  where error.errno == .noSuchFileOrDirectory {}
   }
 
   /// Waits until additions, renames and removals are on stable storage (fsync(2) of the directory).
   package func sync() throws(SystemError) {
-    let descriptor = try call("open", on: path.string) { open(path.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    let descriptor = try call("open", on: path.string) {
+      open(path.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
     defer { close(descriptor) }
     try call("fsync", on: path.string) { fsync(descriptor) }
   }

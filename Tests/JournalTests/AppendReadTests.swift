@@ -106,7 +106,10 @@ import Testing
     #expect(cursors.map(\.description).sorted() == cursors.map(\.description))
   }
 
-  @Test(arguments: ["", "0", "-000000000000001", "000000000000000G", "00000000000000FF", "ffffffffffffffff", "4000000000000000", "0000000000000000 "])
+  @Test(arguments: [
+    "", "0", "-000000000000001", "000000000000000G", "00000000000000FF", "ffffffffffffffff",
+    "4000000000000000", "0000000000000000 ",
+  ])
   func refusesOtherTexts(text: String) {
     let error = #expect(throws: EngineError.self) { try Cursor(text) }
     #expect(error?.kind == .invalidArgument)

@@ -59,7 +59,9 @@ import Testing
       try overwrite(journal.segmentPaths[0], with: damaged)
       try journal.append(event(9))
       // Followers that stood before the damage and those whose events are gone learn of it, once.
-      for (cursor, expected) in [(nil, [0]), (.start, [0]), (cursors[0], [9]), (cursors[1], [9])] as [(Cursor?, [Int])] {
+      for (cursor, expected) in [(nil, [0]), (.start, [0]), (cursors[0], [9]), (cursors[1], [9])]
+        as [(Cursor?, [Int])]
+      {
         let batch = try journal.read(after: cursor, limit: 9)
         #expect(batch.records.compactMap(\.number) == expected)
         #expect(batch.gap == (expected == [9]) || cursor == cursors[0])

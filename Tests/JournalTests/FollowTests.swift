@@ -101,15 +101,6 @@ import Testing
     }
   }
 
-  @Test func changesEndWithTheDirectory() async throws {
-    try await withJournalDirectory { path in
-      let journal = try Journal(directory: path)
-      let changes = try journal.changes()
-      try remove(path)
-      for await _ in changes {}
-    }
-  }
-
   @Test func changesEndWithTheJournal() async throws {
     try await withJournalDirectory { path in
       var journal: Journal? = try Journal(directory: path)

@@ -57,7 +57,8 @@ import Testing
       #expect(records.count == 400)
       #expect(try journal.end == records.last?.cursor)
       for writer in 0..<8 {
-        #expect(records.filter { $0.event.subject == "writer-\(writer)" }.compactMap(\.number) == Array(0..<50))
+        #expect(
+          records.filter { $0.event.subject == "writer-\(writer)" }.compactMap(\.number) == Array(0..<50))
       }
     }
   }
@@ -91,7 +92,8 @@ import Testing
       }
       let records = try Journal(directory: path, limits: .tiny).readAll()
       for writer in 0..<3 {
-        #expect(records.filter { $0.event.subject == "writer-\(writer)" }.compactMap(\.number) == Array(0..<300))
+        #expect(
+          records.filter { $0.event.subject == "writer-\(writer)" }.compactMap(\.number) == Array(0..<300))
       }
     }
   }

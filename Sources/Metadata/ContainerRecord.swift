@@ -1,0 +1,49 @@
+package import OCIModel
+
+/// A container from its creation to its removal.
+package struct ContainerRecord: Hashable, Sendable {
+  package var id: String
+  /// Unique among all containers.
+  package var name: String
+  /// The manifest of its image, which cannot be removed while this row is there.
+  package var imageDigest: Digest
+  /// The image's name as it was given.
+  package var imageName: String
+  package var state: ContainerState
+  /// Of the container's first process, as this machine sees it; nil unless running.
+  package var pid: Int32?
+  /// Times are nanoseconds since 1970.
+  package var createdAt: Int64
+  package var startedAt: Int64?
+  package var finishedAt: Int64?
+  /// How it ended; nil before, and where nobody saw its end.
+  package var exit: ContainerExit?
+  /// The journal's cursor before its last start.
+  package var startCursor: String?
+  /// What the caller asked for, as JSON; this module does not look into it.
+  package var options: String
+
+  package init(
+    id: String, name: String, imageDigest: Digest, imageName: String, createdAt: Int64,
+    options: String = "{}", startCursor: String? = nil
+  ) {
+    self.id = id
+    self.name = name
+    self.imageDigest = imageDigest
+    self.imageName = imageName
+    self.state = .created
+    self.createdAt = createdAt
+    self.options = options
+    self.startCursor = startCursor
+  }
+}
+
+package enum ContainerState: String, Hashable, Sendable, CaseIterable {
+  case created, running, exited
+}
+
+/// How a container's first process ended.
+package enum ContainerExit: Hashable, Sendable {
+  case exited(code: Int32)
+  case signalled(signal: Int32)
+}

@@ -1,0 +1,60 @@
+package import OCIModel
+
+/// An image whose manifest, configuration and layers are all in the store.
+package struct ImageRecord: Hashable, Sendable {
+  package var manifestDigest: Digest
+  /// The manifest's.
+  package var mediaType: String
+  package var configDigest: Digest
+  /// Bytes of the manifest, the configuration and the compressed layers.
+  package var size: Int64
+  package var platform: Platform
+  /// The bottom layer first.
+  package var layers: [LayerRecord]
+  /// When it was first recorded, in nanoseconds since 1970.
+  package var createdAt: Int64
+
+  package init(
+    manifestDigest: Digest, mediaType: String, configDigest: Digest, size: Int64, platform: Platform,
+    layers: [LayerRecord], createdAt: Int64
+  ) {
+    self.manifestDigest = manifestDigest
+    self.mediaType = mediaType
+    self.configDigest = configDigest
+    self.size = size
+    self.platform = platform
+    self.layers = layers
+    self.createdAt = createdAt
+  }
+}
+
+/// One layer of an image and where it is unpacked.
+package struct LayerRecord: Hashable, Sendable, Codable {
+  /// The compressed blob.
+  package var descriptor: Descriptor
+  /// The digest of the uncompressed layer.
+  package var diffID: Digest
+  /// Under which the unpacked layer is kept: its DiffID, or the ChainID where it depends on what is below.
+  package var key: Digest
+
+  package init(descriptor: Descriptor, diffID: Digest, key: Digest) {
+    self.descriptor = descriptor
+    self.diffID = diffID
+    self.key = key
+  }
+}
+
+/// A name that points to an image.
+package struct TagRecord: Hashable, Sendable {
+  /// In full form, as `docker.io/library/busybox:latest`.
+  package var reference: String
+  package var manifestDigest: Digest
+  /// When it was made to point there, in nanoseconds since 1970.
+  package var createdAt: Int64
+
+  package init(reference: String, manifestDigest: Digest, createdAt: Int64) {
+    self.reference = reference
+    self.manifestDigest = manifestDigest
+    self.createdAt = createdAt
+  }
+}

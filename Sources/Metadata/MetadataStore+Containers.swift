@@ -1,0 +1,152 @@
+package import EngineErrors
+internal import GRDB
+internal import OCIModel
+
+extension MetadataStore {
+  /// Adds a container.
+  ///
+  /// - Throws: `alreadyExists` when its name or id is taken, `notFound` when its image is not there (any
+  ///   more).
+  package func insertContainer(_ container: ContainerRecord) async throws(EngineError) {
+    try await write("create the container \(container.name)", subject: container.name, .process) { database in
+      do {
+        let statement = try database.cachedStatement(
+          sql: "INSERT INTO containers (\(ContainerRecord.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
+        try statement.execute(arguments: container.arguments)
+      } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_FOREIGNKEY {
+        throw EngineError(
+          .notFound, "no such image: \(container.imageName)", subject: container.imageDigest.description)
+      } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
+        let isName = error.extendedResultCode == .SQLITE_CONSTRAINT_UNIQUE
+        throw EngineError(
+          .alreadyExists, "there is a container \(isName ? container.name : container.id) already",
+          subject: isName ? container.name : container.id,
+          hint: isName ? "give another name, or remove that container" : nil)
+      }
+    }
+  }
+
+  package func container(id: String) async throws(EngineError) -> ContainerRecord? {
+    try await read("look up the container \(id)", subject: id) { try Self.container("id = ?", id, in: $0) }
+  }
+
+  /// The container that `text` means: an id, a name, or the beginning of one id only, in this order.
+  ///
+  /// - Throws: `notFound`, or `invalidArgument` when ids of several containers begin so.
+  package func container(matching text: String) async throws(EngineError) -> ContainerRecord {
+    try await read("look up the container \(text)", subject: text) { database in
+      for column in ["id", "name"] {
+        if let container = try Self.container("\(column) = ?", text, in: database) { return container }
+      }
+      let isHex = text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+      let ids =
+        text.isEmpty || !isHex
+        ? []
+        : try String.fetchAll(
+          database, sql: "SELECT id FROM containers WHERE id GLOB ? ORDER BY id LIMIT 3",
+          arguments: [text + "*"])
+      guard let id = ids.first, let container = try Self.container("id = ?", id, in: database) else {
+        throw EngineError(.notFound, "no such container: \(text.prefix(200))", subject: text)
+      }
+      guard ids.count == 1 else {
+        throw EngineError(
+          .invalidArgument, "several containers' ids begin with \(text)", subject: text, causes: ids,
+          hint: "give more of the id")
+      }
+      return container
+    }
+  }
+
+  /// All containers, or those in some states, the newest first.
+  package func containers(
+    in states: Set<ContainerState> = Set(ContainerState.allCases)
+  ) async throws(EngineError) -> [ContainerRecord] {
+    try await read("list the containers") { database in
+      try Row.fetchAll(
+        database,
+        sql: """
+          SELECT \(ContainerRecord.columns) FROM containers WHERE state IN (\(Self.list(states)))
+          ORDER BY createdAt DESC, id
+          """
+      ).map { try ContainerRecord($0) }
+    }
+  }
+
+  /// Records a start, and forgets how the container ended before.
+  ///
+  /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
+  package func markRunning(
+    _ id: String, from: Set<ContainerState> = [.created, .exited], pid: Int32, at time: Int64,
+    startCursor: String? = nil
+  ) async throws(EngineError) -> Bool {
+    try await change("record the start of the container \(id)", id, from: from) { database, filter in
+      let statement = try database.cachedStatement(
+        sql: """
+          UPDATE containers SET state = 'running', pid = ?, startedAt = ?, finishedAt = NULL, exitCode = NULL,
+            signal = NULL, startCursor = ifnull(?, startCursor)
+          WHERE \(filter)
+          """)
+      try statement.execute(arguments: [pid, time, startCursor, id])
+    }
+  }
+
+  /// Records an end.
+  ///
+  /// - Parameter exit: nil where nobody saw it.
+  /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
+  package func markExited(
+    _ id: String, from: Set<ContainerState> = [.running], exit: ContainerExit?, at time: Int64
+  ) async throws(EngineError) -> Bool {
+    var (code, signal): (Int32?, Int32?) = (nil, nil)
+    switch exit {
+    case .exited(let value): code = value
+    case .signalled(let value): signal = value
+    case nil: break
+    }
+    let arguments: StatementArguments = [time, code, signal, id]
+    return try await change("record the end of the container \(id)", id, from: from) { database, filter in
+      let statement = try database.cachedStatement(
+        sql: """
+          UPDATE containers SET state = 'exited', pid = NULL, finishedAt = ?, exitCode = ?, signal = ?
+          WHERE \(filter)
+          """)
+      try statement.execute(arguments: arguments)
+    }
+  }
+
+  /// Removes a container's row.
+  ///
+  /// - Returns: false when it is gone or in none of the states `from`: someone else was first.
+  package func removeContainer(
+    _ id: String, from: Set<ContainerState> = [.created, .exited]
+  ) async throws(EngineError) -> Bool {
+    try await change("remove the container \(id)", id, from: from) { database, filter in
+      try database.cachedStatement(sql: "DELETE FROM containers WHERE \(filter)").execute(arguments: [id])
+    }
+  }
+
+  /// Runs a compare-and-set: `body` gets the condition, whose last argument is the id.
+  private func change(
+    _ operation: String, _ id: String, from states: Set<ContainerState>,
+    _ body: @escaping @Sendable (Database, String) throws -> Void
+  ) async throws(EngineError) -> Bool {
+    let filter = "id = ? AND state IN (\(Self.list(states)))"
+    return try await write(operation, subject: id, .process) { database in
+      try body(database, filter)
+      return database.changesCount == 1
+    }
+  }
+
+  /// The states as SQL; they are this module's own words.
+  private static func list(_ states: Set<ContainerState>) -> String {
+    states.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")
+  }
+
+  private static func container(
+    _ filter: String, _ argument: String, in database: Database
+  ) throws -> ContainerRecord? {
+    let statement = try database.cachedStatement(
+      sql: "SELECT \(ContainerRecord.columns) FROM containers WHERE \(filter)")
+    return try Row.fetchOne(statement, arguments: [argument]).map { try ContainerRecord($0) }
+  }
+}

@@ -1,0 +1,175 @@
+package import EngineErrors
+internal import GRDB
+package import OCIModel
+
+extension MetadataStore {
+  /// Records an image and points `reference` to it, both or neither; an image that is there already stays as
+  /// it is.
+  ///
+  /// All that the rows name must be in the store and on the disk before this call.
+  ///
+  /// - Parameters:
+  ///   - reference: the name in full form; nil records the image without a name.
+  ///   - time: of the name, in nanoseconds since 1970.
+  /// - Returns: where the name pointed before, if it is another image now.
+  @discardableResult
+  package func recordImage(
+    _ image: ImageRecord, reference: String? = nil, at time: Int64
+  ) async throws(EngineError) -> Digest? {
+    let arguments: StatementArguments
+    do { arguments = try image.arguments() } catch { throw EngineError("record the image", wrapping: error) }
+    return try await write("record the image", subject: image.manifestDigest.description, .disk) { database in
+      try database.execute(
+        sql: """
+          INSERT INTO images (\(ImageRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (manifestDigest) DO NOTHING
+          """, arguments: arguments)
+      guard let reference else { return nil }
+      return try Self.point(reference, to: image.manifestDigest, at: time, in: database)
+    }
+  }
+
+  /// Points a name to an image that is there.
+  ///
+  /// - Returns: where the name pointed before, if it is another image now.
+  /// - Throws: `notFound` when there is no such image.
+  @discardableResult
+  package func setTag(
+    _ reference: String, to manifest: Digest, at time: Int64
+  ) async throws(EngineError) -> Digest? {
+    try await write("tag the image \(manifest.short) as \(reference)", subject: reference, .disk) {
+      database in
+      guard try Self.image(manifest, in: database) != nil else {
+        throw EngineError(.notFound, "no such image: \(manifest)", subject: manifest.description)
+      }
+      return try Self.point(reference, to: manifest, at: time, in: database)
+    }
+  }
+
+  /// Removes a name.
+  ///
+  /// - Parameter expected: removes it only while it points there.
+  /// - Returns: where it pointed; nil when there is no such name, or when it points elsewhere.
+  @discardableResult
+  package func removeTag(_ reference: String, from expected: Digest? = nil) async throws(EngineError)
+    -> Digest?
+  {
+    try await write("remove the name \(reference)", subject: reference, .disk) { database in
+      try Row.fetchOne(
+        database,
+        sql:
+          "DELETE FROM tags WHERE reference = ?1 AND manifestDigest = ifnull(?2, manifestDigest) RETURNING manifestDigest",
+        arguments: [reference, expected?.description]
+      )?.digest(0)
+    }
+  }
+
+  /// The image that a name, in full form, points to.
+  package func image(tagged reference: String) async throws(EngineError) -> ImageRecord? {
+    try await read("look up the image \(reference)", subject: reference) { database in
+      try Row.fetchOne(
+        database,
+        sql: """
+          SELECT \(ImageRecord.columns) FROM images
+          WHERE manifestDigest = (SELECT manifestDigest FROM tags WHERE reference = ?)
+          """, arguments: [reference]
+      ).map { try ImageRecord($0) }
+    }
+  }
+
+  package func image(_ manifest: Digest) async throws(EngineError) -> ImageRecord? {
+    try await read("look up the image \(manifest)", subject: manifest.description) { database in
+      try Self.image(manifest, in: database)
+    }
+  }
+
+  /// All images whose manifest's digest begins so, in hexadecimal without `sha256:`; ten at the most.
+  package func images(digestPrefix prefix: String) async throws(EngineError) -> [ImageRecord] {
+    // Nothing else can begin a digest, and LIKE and GLOB have characters of their own.
+    guard !prefix.isEmpty, prefix.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
+    else {
+      return []
+    }
+    return try await read("look up the image \(prefix)", subject: prefix) { database in
+      try Row.fetchAll(
+        database,
+        sql:
+          "SELECT \(ImageRecord.columns) FROM images WHERE manifestDigest GLOB ? ORDER BY manifestDigest LIMIT 10",
+        arguments: ["sha256:\(prefix)*"]
+      ).map { try ImageRecord($0) }
+    }
+  }
+
+  /// All images, the newest first.
+  package func images() async throws(EngineError) -> [ImageRecord] {
+    try await read("list the images") { database in
+      try Row.fetchAll(
+        database, sql: "SELECT \(ImageRecord.columns) FROM images ORDER BY createdAt DESC, manifestDigest"
+      ).map { try ImageRecord($0) }
+    }
+  }
+
+  /// All names, or those of one image, in order.
+  package func tags(of manifest: Digest? = nil) async throws(EngineError) -> [TagRecord] {
+    try await read("list the images' names") { database in
+      try Row.fetchAll(
+        database,
+        sql:
+          "SELECT \(TagRecord.columns) FROM tags WHERE manifestDigest = ifnull(?, manifestDigest) ORDER BY reference",
+        arguments: [manifest?.description]
+      ).map { try TagRecord($0) }
+    }
+  }
+
+  /// Removes an image and all its names.
+  ///
+  /// - Returns: the image; nil when there is none. Whether its layers and blobs are still needed,
+  ///   `layerKeysInUse` tells.
+  /// - Throws: `inUse` when a container was made from it.
+  @discardableResult
+  package func removeImage(_ manifest: Digest) async throws(EngineError) -> ImageRecord? {
+    let subject = manifest.description
+    return try await write("remove the image \(manifest.short)", subject: subject, .disk) { database in
+      guard let image = try Self.image(manifest, in: database) else { return nil }
+      let users = try String.fetchAll(
+        database, sql: "SELECT name FROM containers WHERE imageDigest = ? ORDER BY name", arguments: [subject]
+      )
+      guard users.isEmpty else {
+        throw EngineError(
+          .inUse, "cannot remove the image \(manifest.short): containers use it", subject: subject,
+          causes: users.prefix(10).map { "container \($0)" }, hint: "remove these containers first")
+      }
+      try database.execute(sql: "DELETE FROM images WHERE manifestDigest = ?", arguments: [subject])
+      return image
+    }
+  }
+
+  /// Under which keys the unpacked layers of all images are kept.
+  package func layerKeysInUse() async throws(EngineError) -> Set<Digest> {
+    try await read("list the layers in use") { database in
+      let rows = try Row.fetchAll(
+        database, sql: "SELECT DISTINCT value ->> 'key' FROM images, json_each(layers)")
+      return try Set(rows.map { try $0.digest(0) })
+    }
+  }
+
+  private static func image(_ manifest: Digest, in database: Database) throws -> ImageRecord? {
+    try Row.fetchOne(
+      database, sql: "SELECT \(ImageRecord.columns) FROM images WHERE manifestDigest = ?",
+      arguments: [manifest.description]
+    ).map { try ImageRecord($0) }
+  }
+
+  private static func point(
+    _ reference: String, to manifest: Digest, at time: Int64, in database: Database
+  ) throws -> Digest? {
+    let previous = try Row.fetchOne(
+      database, sql: "SELECT manifestDigest FROM tags WHERE reference = ?", arguments: [reference]
+    )?.digest(0)
+    if previous == manifest { return nil }
+    try database.execute(
+      sql: "INSERT OR REPLACE INTO tags (\(TagRecord.columns)) VALUES (?, ?, ?)",
+      arguments: [reference, manifest.description, time])
+    return previous
+  }
+}

@@ -1,0 +1,100 @@
+package import EngineErrors
+internal import GRDB
+package import SystemPackage
+
+/// The database of one store: which images, names and containers there are. Any number of processes use it
+/// at once.
+///
+/// Each method is one transaction. Writers take turns (`BEGIN IMMEDIATE`) and wait for each other up to
+/// `busyTimeout`; state changes are compare-and-set, so of two services that race one learns that it lost.
+/// Blocking work runs on the database's own dispatch queue, never on the cooperative pool. A cancelled task
+/// gets `cancelled`; its transaction then has been rolled back or was never begun.
+///
+/// **Durability.** Rows of images and names are on the disk when the method returns (`synchronous=FULL`), so
+/// what they name must be there before. Rows of containers survive `kill -9` of everything but can be taken
+/// back by a power cut, which also ends the containers (`NORMAL`).
+///
+/// **Errors.** `conflict` (retriable) when others kept the database busy, `noSpace`, `corrupt`,
+/// `permissionDenied`, and `unsupported` for a database of a later version.
+package final class MetadataStore: Sendable {
+  /// In seconds.
+  static let busyTimeout = 10.0
+
+  // One connection: a pool opens as fast, but each of its readers has a page cache of its own, and no
+  // transaction here takes long enough to be worth reading around.
+  private let queue: DatabaseQueue
+  private let path: FilePath
+
+  /// Opens the database, made and brought to this program's version where needed.
+  package convenience init(path: FilePath) throws(EngineError) {
+    try self.init(path: path, busyTimeout: Self.busyTimeout)
+  }
+
+  init(path: FilePath, busyTimeout: Double) throws(EngineError) {
+    self.path = path
+    do {
+      // SQLite gives the files beside it the same mode.
+      try FileDescriptor.open(
+        path, .readWrite, options: [.create, .closeOnExec, .noFollow], permissions: [.ownerReadWrite]
+      ).close()
+      var configuration = Configuration()
+      configuration.label = "metadata"
+      configuration.journalMode = .wal
+      configuration.busyMode = .timeout(busyTimeout)
+      configuration.foreignKeysEnabled = true
+      configuration.prepareDatabase { database in
+        try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512")
+      }
+      queue = try DatabaseQueue(path: path.string, configuration: configuration)
+      try queue.inDatabase { try Schema.prepare($0) }
+    } catch {
+      throw EngineError("open the store's metadata", database: error, subject: path.string)
+    }
+  }
+
+  /// Runs `body`, which reads with one statement, or needs no more than each of them to be true on its own.
+  ///
+  /// Without a transaction, which would double the time.
+  func read<T: Sendable>(
+    _ operation: String, subject: String? = nil, _ body: @escaping @Sendable (Database) throws -> T
+  ) async throws(EngineError) -> T {
+    do {
+      return try await queue.writeWithoutTransaction(body)
+    } catch {
+      throw EngineError(operation, database: error, subject: subject)
+    }
+  }
+
+  /// How long a change must last.
+  enum Durability {
+    /// Survives `kill -9`.
+    case process
+    /// Survives a power cut.
+    case disk
+  }
+
+  /// Runs `body` in a write transaction, all or nothing.
+  func write<T: Sendable>(
+    _ operation: String, subject: String? = nil, _ durability: Durability,
+    _ body: @escaping @Sendable (Database) throws -> T
+  ) async throws(EngineError) -> T {
+    do {
+      return try await queue.writeWithoutTransaction { database in
+        // SQLite takes this between transactions only; it is the connection's alone.
+        if durability == .disk { try database.execute(sql: "PRAGMA synchronous = FULL") }
+        defer {
+          if durability == .disk { try? database.execute(sql: "PRAGMA synchronous = NORMAL") }
+        }
+        var result: T?
+        try database.inTransaction(.immediate) {
+          result = try body(database)
+          return .commit
+        }
+        guard let result else { throw EngineError(.internal, "cannot \(operation): no result") }
+        return result
+      }
+    } catch {
+      throw EngineError(operation, database: error, subject: subject)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+internal import EngineErrors
+internal import Foundation
+internal import GRDB
+internal import OCIModel
+
+/// Rows to values. A value that this program could not have written is damage, not a trap.
+extension ImageRecord {
+  static let columns = "manifestDigest, mediaType, configDigest, size, platform, layers, createdAt"
+
+  init(_ row: Row) throws {
+    try self.init(
+      manifestDigest: row.digest(0), mediaType: row.value(1), configDigest: row.digest(2),
+      size: row.value(3), platform: row.checked { try Platform(parsing: row.value(4)) },
+      layers: row.checked {
+        try JSONDecoder().decode([LayerRecord].self, from: Data((row.value(5) as String).utf8))
+      }, createdAt: row.value(6))
+  }
+
+  /// The values of `columns`.
+  func arguments() throws -> StatementArguments {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let layers = String(decoding: try encoder.encode(layers), as: UTF8.self)
+    return [
+      manifestDigest.description, mediaType, configDigest.description, size, platform.description, layers,
+      createdAt,
+    ]
+  }
+}
+
+extension TagRecord {
+  static let columns = "reference, manifestDigest, createdAt"
+
+  init(_ row: Row) throws {
+    try self.init(reference: row.value(0), manifestDigest: row.digest(1), createdAt: row.value(2))
+  }
+}
+
+extension ContainerRecord {
+  static let columns = """
+    id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt, exitCode, signal,
+    startCursor, options
+    """
+
+  init(_ row: Row) throws {
+    try self.init(
+      id: row.value(0), name: row.value(1), imageDigest: row.digest(2), imageName: row.value(3),
+      createdAt: row.value(6), options: row.value(12), startCursor: row.optional(11))
+    let state: String = try row.value(4)
+    guard let state = ContainerState(rawValue: state) else { throw Row.damage("the state '\(state)'") }
+    self.state = state
+    pid = try row.optional(5)
+    startedAt = try row.optional(7)
+    finishedAt = try row.optional(8)
+    if let code = try row.optional(9) as Int32? {
+      exit = .exited(code: code)
+    } else if let signal = try row.optional(10) as Int32? {
+      exit = .signalled(signal: signal)
+    }
+  }
+
+  var exitCode: Int32? { if case .exited(let code) = exit { code } else { nil } }
+  var signal: Int32? { if case .signalled(let signal) = exit { signal } else { nil } }
+
+  /// The values of `columns`.
+  var arguments: StatementArguments {
+    [
+      id, name, imageDigest.description, imageName, state.rawValue, pid, createdAt, startedAt, finishedAt,
+      exitCode, signal, startCursor, options,
+    ]
+  }
+}
+
+extension Row {
+  func value<Value: DatabaseValueConvertible>(_ index: Int) throws -> Value {
+    guard let value: Value = try optional(index) else { throw Self.damage("no value in column \(index)") }
+    return value
+  }
+
+  func optional<Value: DatabaseValueConvertible>(_ index: Int) throws -> Value? {
+    let stored: DatabaseValue = self[index]
+    if stored.isNull { return nil }
+    guard let value = Value.fromDatabaseValue(stored) else {
+      throw Self.damage("a value of another type in column \(index)")
+    }
+    return value
+  }
+
+  func digest(_ index: Int) throws -> Digest {
+    try checked { try Digest(value(index) as String) }
+  }
+
+  /// Runs `decode` and reports any failure of it as damage.
+  func checked<Value>(_ decode: () throws -> Value) throws -> Value {
+    do {
+      return try decode()
+    } catch {
+      throw Self.damage("\(error)")
+    }
+  }
+
+  static func damage(_ what: String) -> EngineError {
+    EngineError(.corrupt, "the store's metadata holds what no coracle wrote", causes: [what])
+  }
+}

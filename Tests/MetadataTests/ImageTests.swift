@@ -1,0 +1,98 @@
+import EngineErrors
+import OCIModel
+import Testing
+
+@testable import Metadata
+
+@Suite struct ImageTests {
+  @Test func givesBackWhatWasRecorded() async throws {
+    try await withDatabasePath { path in
+      let recorded = image("one")
+      try await MetadataStore(path: path).recordImage(
+        recorded, reference: "docker.io/library/one:latest", at: 9)
+      let store = try MetadataStore(path: path)
+      #expect(try await store.image(recorded.manifestDigest) == recorded)
+      #expect(try await store.image(tagged: "docker.io/library/one:latest") == recorded)
+      #expect(try await store.images() == [recorded])
+      let tag = TagRecord(
+        reference: "docker.io/library/one:latest", manifestDigest: recorded.manifestDigest, createdAt: 9)
+      #expect(try await store.tags() == [tag])
+      #expect(try await store.tags(of: recorded.manifestDigest) == [tag])
+      #expect(try await store.tags(of: digest("other")).isEmpty)
+      #expect(try await store.image(tagged: "docker.io/library/two:latest") == nil)
+      #expect(try await store.image(digest("other")) == nil)
+    }
+  }
+
+  @Test func anImageThatIsThereStays() async throws {
+    try await withStore { store in
+      try await store.recordImage(image("one", createdAt: 1), at: 1)
+      try await store.recordImage(image("one", createdAt: 2), reference: "r/one:1", at: 2)
+      #expect(try await store.images().map(\.createdAt) == [1])
+      #expect(try await store.tags().count == 1)
+    }
+  }
+
+  @Test func aNameMovesAndTellsFromWhere() async throws {
+    try await withStore { store async throws in
+      let (one, two) = (image("one"), image("two"))
+      #expect(try await store.recordImage(one, reference: "r/a:1", at: 1) == nil)
+      #expect(try await store.recordImage(one, reference: "r/a:1", at: 2) == nil)
+      #expect(try await store.recordImage(two, reference: "r/a:1", at: 3) == one.manifestDigest)
+      #expect(try await store.setTag("r/a:1", to: one.manifestDigest, at: 4) == two.manifestDigest)
+      #expect(try await store.tags().map(\.createdAt) == [4])
+      #expect(await kind { try await store.setTag("r/a:1", to: digest("none"), at: 5) } == .notFound)
+      #expect(try await store.image(tagged: "r/a:1") == one)
+    }
+  }
+
+  @Test func removesANameOnlyWhereItPoints() async throws {
+    try await withStore { store in
+      let one = image("one")
+      try await store.recordImage(one, reference: "r/a:1", at: 1)
+      #expect(try await store.removeTag("r/a:1", from: digest("two")) == nil)
+      #expect(try await store.removeTag("r/a:1", from: one.manifestDigest) == one.manifestDigest)
+      #expect(try await store.removeTag("r/a:1") == nil)
+      #expect(try await store.images() == [one])
+    }
+  }
+
+  @Test func findsImagesByTheBeginningOfTheirDigest() async throws {
+    try await withStore { store in
+      let one = image("one")
+      try await store.recordImage(one, at: 1)
+      #expect(try await store.images(digestPrefix: one.manifestDigest.short) == [one])
+      #expect(try await store.images(digestPrefix: one.manifestDigest.hex) == [one])
+      for text in ["", "*", "[a-f]", "%", "zz", "sha256:"] {
+        #expect(try await store.images(digestPrefix: text).isEmpty)
+      }
+    }
+  }
+
+  @Test func removalTakesTheNamesAndReleasesTheLayers() async throws {
+    try await withStore { store in
+      let (one, two) = (image("one", layers: ["base", "a"]), image("two", layers: ["base", "b"]))
+      try await store.recordImage(one, reference: "r/one:1", at: 1)
+      try await store.recordImage(two, reference: "r/two:1", at: 1)
+      #expect(try await store.layerKeysInUse() == Set(["base key", "a key", "b key"].map(digest)))
+      #expect(try await store.removeImage(one.manifestDigest) == one)
+      #expect(try await store.removeImage(one.manifestDigest) == nil)
+      #expect(try await store.tags().map(\.reference) == ["r/two:1"])
+      #expect(try await store.layerKeysInUse() == Set(["base key", "b key"].map(digest)))
+    }
+  }
+
+  @Test func anImageOfAContainerStays() async throws {
+    try await withStore { store in
+      let one = image("one")
+      try await store.recordImage(one, reference: "r/one:1", at: 1)
+      try await store.insertContainer(container("c1", name: "web", of: one))
+      let refusal = await failure { try await store.removeImage(one.manifestDigest) }
+      #expect(refusal?.kind == .inUse)
+      #expect(refusal?.causes == ["container web"])
+      #expect(try await store.tags().count == 1)
+      #expect(try await store.removeContainer("c1"))
+      #expect(try await store.removeImage(one.manifestDigest) == one)
+    }
+  }
+}
