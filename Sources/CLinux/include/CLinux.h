@@ -4,3 +4,6 @@
 // include in Embedded Swift (no Foundation, no allocation).
 
 #include "CLinuxBase.h"
+#include "CLinuxLaunchPlan.h"
+#include "CLinuxMount.h"
+#include "CLinuxProcess.h"
