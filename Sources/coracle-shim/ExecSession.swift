@@ -41,7 +41,9 @@ struct ExecSession {
     _ = poll.wait(milliseconds: -1)
     if !poll.isReady(pidfd) { _ = kill(-child, SIGKILL) }
     var waitStatus: CInt = 0
-    _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+    // Reported before it is reaped: until the service has the report, the pid is still the command's.
+    _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
     status.ended(waitStatus: waitStatus)
+    _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
   }
 }

@@ -10,6 +10,9 @@ enum RunFiles {
     let file = try check(
       CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     try check(CLINUX_STEP_LOCK, clinux_lock_for_life(file))
+    // Of an earlier run of the container: only the holder of the lock may say that it is over.
+    _ = unlink("exit")
+    _ = unlink("pid")
   }
 
   /// Names the container's first process, with its start time, by which a reused pid is told apart.

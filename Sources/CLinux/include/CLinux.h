@@ -7,3 +7,4 @@
 #include "CLinuxLaunchPlan.h"
 #include "CLinuxMount.h"
 #include "CLinuxProcess.h"
+#include "CLinuxSpawn.h"
