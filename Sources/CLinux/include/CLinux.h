@@ -4,3 +4,7 @@
 // include in Embedded Swift (no Foundation, no allocation).
 
 #include "CLinuxBase.h"
+#include "CLinuxLaunchPlan.h"
+#include "CLinuxMount.h"
+#include "CLinuxProcess.h"
+#include "CLinuxSpawn.h"

@@ -1,0 +1,231 @@
+#define _GNU_SOURCE
+#include "CLinuxProcess.h"
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+pid_t clinux_clone3(uint64_t namespaces, int *pidfd) {
+  struct clone_args arguments = {
+    .flags = namespaces | CLONE_PIDFD, .pidfd = (uintptr_t)pidfd, .exit_signal = SIGCHLD};
+  return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+int clinux_pidfd_signal(int pidfd, int signal) {
+  return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
+}
+int clinux_setns(int descriptor, uint64_t namespaces) { return setns(descriptor, (int)namespaces); }
+
+int clinux_wait_pidfd(int pidfd, int *status, int keep, int poll) {
+  siginfo_t info = {0};
+  int options = WEXITED | (keep ? WNOWAIT : 0) | (poll ? WNOHANG : 0);
+  while (syscall(SYS_waitid, P_PIDFD, pidfd, &info, options, 0) != 0)
+    if (errno != EINTR) return -1;
+  if (info.si_pid == 0) return 0;
+  if (info.si_code == CLD_EXITED) *status = (info.si_status & 0xff) << 8;
+  else *status = (info.si_status & 0x7f) | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+  return 1;
+}
+
+int clinux_close_from(unsigned first, int on_exec) {
+  return (int)syscall(SYS_close_range, first, ~0u, on_exec ? CLOSE_RANGE_CLOEXEC : 0);
+}
+
+int clinux_prctl(int option, uint64_t second, uint64_t third) { return prctl(option, second, third, 0, 0); }
+int clinux_capbset_drop(unsigned capability) { return prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); }
+int clinux_ambient_clear(void) { return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); }
+int clinux_ambient_raise(unsigned capability) {
+  return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0);
+}
+
+int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  for (int word = 0; word < 2; word++) {
+    data[word].effective = (uint32_t)(effective >> (32 * word));
+    data[word].permitted = (uint32_t)(permitted >> (32 * word));
+    data[word].inheritable = (uint32_t)(inheritable >> (32 * word));
+  }
+  return (int)syscall(SYS_capset, &header, data);
+}
+
+int clinux_seccomp(const void *program, unsigned count) {
+  struct sock_fprog filter = {.len = (unsigned short)count, .filter = (struct sock_filter *)program};
+  if (count == 0 || count > BPF_MAXINSNS) return errno = EINVAL, -1;
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
+int clinux_setgroups(const uint32_t *groups, unsigned count) { return (int)syscall(SYS_setgroups, (long)count, groups); }
+int clinux_setresgid(uint32_t group) { return (int)syscall(SYS_setresgid, group, group, group); }
+int clinux_setresuid(uint32_t user) { return (int)syscall(SYS_setresuid, user, user, user); }
+
+int clinux_prlimit(unsigned resource, uint64_t soft, uint64_t hard) {
+  uint64_t limit[2] = {soft, hard};
+  return (int)syscall(SYS_prlimit64, 0, resource, limit, 0);
+}
+
+int clinux_setdomainname(const char *name, size_t length) { return (int)syscall(SYS_setdomainname, name, length); }
+int clinux_sethostname(const char *name, size_t length) { return (int)syscall(SYS_sethostname, name, length); }
+int clinux_setsid(void) { return setsid() < 0 ? -1 : 0; }
+int clinux_getcwd(char *buffer, size_t size) { return (int)syscall(SYS_getcwd, buffer, size); }
+
+int clinux_loopback_up(void) {
+  int handle = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (handle < 0) return -1;
+  struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+  int result = ioctl(handle, SIOCSIFFLAGS, &request);
+  int error = errno;
+  close(handle);
+  return errno = error, result;
+}
+
+int clinux_open(const char *path, int flags, uint32_t mode) { return open(path, flags, mode); }
+int clinux_openat(int directory, const char *path, int flags, uint32_t mode) {
+  return openat(directory, path, flags, mode);
+}
+
+int clinux_dup_on_exec_closed(int descriptor, int as) { return dup3(descriptor, as, O_CLOEXEC); }
+
+int clinux_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+int clinux_set_dumpable(int dumpable) { return prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0); }
+int clinux_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int clinux_block_signals(int block) {
+  uint64_t set = block ? ~0ull : 0;
+  return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, 0, sizeof set);
+}
+
+int clinux_terminate_signalfd(void) {
+  uint64_t set = 1ull << (SIGTERM - 1);
+  return (int)syscall(SYS_signalfd4, -1, &set, sizeof set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int clinux_signalfd_take(int descriptor) {
+  struct signalfd_siginfo info;
+  return read(descriptor, &info, sizeof info) == sizeof info;
+}
+
+int clinux_lock_for_life(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return fcntl(descriptor, F_SETLK, &lock);
+}
+
+pid_t clinux_lock_holder(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(descriptor, F_GETLK, &lock) != 0) return -1;
+  if (lock.l_type == F_UNLCK) return 0;
+  return lock.l_pid > 0 ? lock.l_pid : INT32_MAX;
+}
+
+uint64_t clinux_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+ssize_t clinux_send(int socket, const void *bytes, size_t count, int wait) {
+  ssize_t sent;
+  do sent = send(socket, bytes, count, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+  while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+ssize_t clinux_receive(int socket, void *bytes, size_t count, int wait) {
+  ssize_t received;
+  do received = recv(socket, bytes, count, wait ? 0 : MSG_DONTWAIT);
+  while (received < 0 && errno == EINTR);
+  return received;
+}
+
+static int local_address(const char *path, struct sockaddr_un *address) {
+  size_t length = strlen(path);
+  if (length >= sizeof address->sun_path) return errno = ENAMETOOLONG, -1;
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(address->sun_path, path, length + 1);
+  return 0;
+}
+
+int clinux_listen_here(const char *name) {
+  struct sockaddr_un address;
+  if (local_address(name, &address) != 0) return -1;
+  int handle = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (handle < 0) return -1;
+  // The socket's own mode, less the umask, is the mode of its name: nobody finds it wider for a moment.
+  fchmod(handle, 0600);
+  unlink(name);
+  if (bind(handle, (struct sockaddr *)&address, sizeof address) == 0 && chmod(name, 0600) == 0 && listen(handle, 8) == 0)
+    return handle;
+  int error = errno;
+  close(handle);
+  return errno = error, -1;
+}
+
+int clinux_accept(int socket) { return accept4(socket, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK); }
+
+int clinux_connect(const char *path) {
+  struct sockaddr_un address;
+  if (local_address(path, &address) != 0) return -1;
+  int handle = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (handle < 0) return -1;
+  if (connect(handle, (struct sockaddr *)&address, sizeof address) == 0) return handle;
+  int error = errno;
+  close(handle);
+  return errno = error, -1;
+}
+
+int clinux_pipe_capacity(int descriptor) { return fcntl(descriptor, F_GETPIPE_SZ); }
+int clinux_pipe(void *ends) { return pipe2((int *)ends, O_CLOEXEC); }
+int clinux_set_nonblocking(int descriptor) { return fcntl(descriptor, F_SETFL, O_NONBLOCK); }
+
+const void *clinux_map_file(int descriptor, size_t *size) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0 || status.st_size <= 0) return 0;
+  *size = (size_t)status.st_size;
+  void *address = mmap(0, *size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0);
+  return address == MAP_FAILED ? 0 : address;
+}
+
+void *clinux_map_memory(size_t size) {
+  void *address = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return address == MAP_FAILED ? 0 : address;
+}
+
+void clinux_release_memory(void *address, size_t size) { madvise(address, size, MADV_DONTNEED); }
+void clinux_unmap(const void *address, size_t size) { munmap((void *)address, size); }
+
+void clinux_release_program(void) {
+  const Elf64_Phdr *headers = (const Elf64_Phdr *)getauxval(AT_PHDR);
+  size_t count = getauxval(AT_PHNUM);
+  if (!headers) return;
+  uintptr_t base = 0;
+  for (size_t i = 0; i < count; i++)
+    if (headers[i].p_type == PT_PHDR) base = (uintptr_t)headers - headers[i].p_vaddr;
+  for (size_t i = 0; i < count; i++) {
+    if (headers[i].p_type != PT_LOAD || (headers[i].p_flags & PF_W)) continue;
+    uintptr_t start = (base + headers[i].p_vaddr) & ~(uintptr_t)4095;
+    madvise((void *)start, base + headers[i].p_vaddr + headers[i].p_memsz - start, MADV_DONTNEED);
+  }
+}

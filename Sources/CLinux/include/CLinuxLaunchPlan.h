@@ -1,0 +1,181 @@
+#pragma once
+// What a service and its `coracle-shim` say to each other: the request with the launch plan in it, the reports
+// that come back, the records of a container's log, and the packets of its attach socket. Both sides are
+// of one build and one machine, so numbers are in native order; the magic number carries the version.
+#include <stdint.h>
+
+#define CLINUX_REQUEST_MAGIC 0x01434F52u
+
+/// The descriptors that a shim is started with, besides 0, 1 and 2.
+enum clinux_shim_descriptor {
+  /// The request (memfd): `struct clinux_request`, two byte strings (run directory, log), the operations.
+  CLINUX_SHIM_REQUEST = 3,
+  /// A SOCK_SEQPACKET socket for reports. Closed by the service, it ends an exec session; a container stays.
+  CLINUX_SHIM_STATUS = 4,
+  /// Exec sessions only: the pidfd of the container's first process.
+  CLINUX_SHIM_TARGET = 5,
+};
+
+enum clinux_mode { CLINUX_MODE_CONTAINER = 1, CLINUX_MODE_EXEC = 2 };
+
+enum clinux_request_flag {
+  CLINUX_REQUEST_STDIN_OPEN = 1,
+  /// Takes the overlay mount of kernels before 6.8 on newer ones too, for tests.
+  CLINUX_REQUEST_OLD_OVERLAY = 2,
+};
+
+/// Followed by fields, each aligned to 8 bytes: a number is a `uint64_t`; a byte string is its length
+/// as a number, the bytes, one NUL, and padding. An operation is a `struct clinux_operation` and its fields.
+struct clinux_request {
+  uint32_t magic;
+  uint32_t mode;
+  uint32_t flags;
+  uint32_t operation_count;
+  uint64_t namespaces;
+  /// Of the whole request in bytes.
+  uint64_t size;
+};
+
+struct clinux_operation {
+  uint32_t code;
+  /// Of the fields that follow, in bytes; a multiple of 8.
+  uint32_t size;
+};
+
+/// The fields of each operation are in the order of the arguments in LaunchPlan.swift; a list is its count and
+/// its elements.
+enum clinux_operation_code {
+  CLINUX_OP_MAKE_MOUNTS_PRIVATE = 1,
+  CLINUX_OP_MOUNT_OVERLAY_ROOT,
+  CLINUX_OP_BIND_ROOT,
+  CLINUX_OP_MOUNT,
+  CLINUX_OP_BIND,
+  CLINUX_OP_MAKE_DIRECTORY,
+  CLINUX_OP_MAKE_NODE,
+  CLINUX_OP_MAKE_SYMLINK,
+  CLINUX_OP_WRITE_FILE,
+  CLINUX_OP_SET_LOOPBACK_UP,
+  CLINUX_OP_SET_HOSTNAME,
+  CLINUX_OP_SET_DOMAINNAME,
+  CLINUX_OP_PIVOT_ROOT,
+  CLINUX_OP_REMOUNT_ROOT_READ_ONLY,
+  CLINUX_OP_MASK_PATH,
+  CLINUX_OP_READ_ONLY_PATH,
+  CLINUX_OP_SYSCTL,
+  CLINUX_OP_SET_RESOURCE_LIMIT,
+  CLINUX_OP_SET_OOM_SCORE_ADJUST,
+  CLINUX_OP_SET_UMASK,
+  CLINUX_OP_NEW_SESSION,
+  CLINUX_OP_SET_GROUPS,
+  CLINUX_OP_SET_USER,
+  CLINUX_OP_DROP_BOUNDING_CAPABILITIES,
+  CLINUX_OP_SET_CAPABILITIES,
+  CLINUX_OP_SET_NO_NEW_PRIVILEGES,
+  CLINUX_OP_LOAD_SECCOMP,
+  CLINUX_OP_CHANGE_DIRECTORY,
+  CLINUX_OP_EXECUTE,
+};
+
+enum clinux_report_kind {
+  /// The command was executed: `pid`, `time`.
+  CLINUX_REPORT_STARTED = 1,
+  /// Operation number `operation` failed in the container's process.
+  CLINUX_REPORT_OPERATION_FAILED = 2,
+  /// The shim itself failed before any operation.
+  CLINUX_REPORT_SHIM_FAILED = 3,
+  /// Exec sessions: the command ended with wait status `error`, at `time`.
+  CLINUX_REPORT_ENDED = 4,
+};
+
+/// The system call, or the check, that failed.
+enum clinux_step {
+  CLINUX_STEP_NONE,
+  CLINUX_STEP_REQUEST,
+  CLINUX_STEP_PARENT_ALIVE,
+  CLINUX_STEP_OPEN,
+  CLINUX_STEP_OPENAT2,
+  CLINUX_STEP_MKDIR,
+  CLINUX_STEP_MKNOD,
+  CLINUX_STEP_SYMLINK,
+  CLINUX_STEP_UNLINK,
+  CLINUX_STEP_WRITE,
+  CLINUX_STEP_FSTAT,
+  CLINUX_STEP_FSTATFS,
+  CLINUX_STEP_MOUNT,
+  CLINUX_STEP_FSOPEN,
+  CLINUX_STEP_FSCONFIG,
+  CLINUX_STEP_FSMOUNT,
+  CLINUX_STEP_MOVE_MOUNT,
+  CLINUX_STEP_OPEN_TREE,
+  CLINUX_STEP_MOUNT_SETATTR,
+  CLINUX_STEP_PIVOT_ROOT,
+  CLINUX_STEP_UMOUNT,
+  CLINUX_STEP_CHDIR,
+  CLINUX_STEP_GETCWD,
+  CLINUX_STEP_OUTSIDE_ROOT,
+  CLINUX_STEP_NOT_NULL_DEVICE,
+  CLINUX_STEP_NOT_PROCFS,
+  CLINUX_STEP_IOCTL,
+  CLINUX_STEP_SETHOSTNAME,
+  CLINUX_STEP_SETDOMAINNAME,
+  CLINUX_STEP_PRLIMIT,
+  CLINUX_STEP_SETSID,
+  CLINUX_STEP_SETGROUPS,
+  CLINUX_STEP_SETRESGID,
+  CLINUX_STEP_SETRESUID,
+  CLINUX_STEP_PRCTL,
+  CLINUX_STEP_CAPSET,
+  CLINUX_STEP_SECCOMP,
+  CLINUX_STEP_SETNS,
+  CLINUX_STEP_CLONE,
+  CLINUX_STEP_PIPE,
+  CLINUX_STEP_SOCKET,
+  CLINUX_STEP_LOCK,
+  CLINUX_STEP_RENAME,
+  CLINUX_STEP_DUP,
+  CLINUX_STEP_SIGNAL,
+  CLINUX_STEP_EXECVE,
+};
+
+struct clinux_report {
+  uint32_t kind;
+  int32_t pid;
+  /// Since 1970, in ns.
+  uint64_t time;
+  uint32_t operation;
+  int32_t error;
+  uint32_t step;
+  /// Bytes of `text`, the kernel's own explanation where it gives one (fsopen's message log).
+  uint32_t text_length;
+  char text[224];
+};
+
+enum clinux_log_stream {
+  /// The payload is a `uint64_t`: bytes of output that could not be written (full disk) and are lost here.
+  CLINUX_LOG_LOST = 0,
+  CLINUX_LOG_STDOUT = 1,
+  CLINUX_LOG_STDERR = 2,
+};
+
+/// Of the log; `length` bytes follow.
+struct clinux_log_record {
+  uint64_t time;
+  uint8_t stream;
+  uint8_t zero[3];
+  uint32_t length;
+};
+
+/// The longest payload of a log record in bytes.
+#define CLINUX_LOG_PAYLOAD 65536
+
+/// The first byte of a packet on the attach socket (SOCK_SEQPACKET).
+enum clinux_attach_packet {
+  /// The rest of the packet, at most CLINUX_ATTACH_PAYLOAD bytes, goes to standard input.
+  CLINUX_ATTACH_INPUT = 1,
+  /// Standard input ends after what was sent before.
+  CLINUX_ATTACH_END = 2,
+};
+#define CLINUX_ATTACH_PAYLOAD 16384
+
+/// The name of a `clinux_step` as a failed call is called in a message, such as `move_mount`.
+const char *_Nonnull clinux_step_name(uint32_t step);

@@ -1,0 +1,91 @@
+#pragma once
+// Processes, identities and signals. Each call answers -1 and sets errno on failure, unless it says otherwise.
+#include <stdint.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/// clone3(2) as fork(2) with namespaces and a pidfd: 0 in the child. Only for a single-threaded process.
+pid_t clinux_clone3(uint64_t namespaces, int *_Nonnull pidfd);
+int clinux_pidfd_open(pid_t pid);
+/// pidfd_send_signal(2).
+int clinux_pidfd_signal(int pidfd, int signal);
+/// setns(2) to the given namespaces of a pidfd's process.
+int clinux_setns(int descriptor, uint64_t namespaces);
+/// waitid(2) for a pidfd. `status` is a wait status as of wait(2); with `keep` the process stays a zombie (WNOWAIT);
+/// with `poll` it does not wait. Answers 1, or 0 if `poll` found it running.
+int clinux_wait_pidfd(int pidfd, int *_Nonnull status, int keep, int poll);
+
+/// close_range(2) from `first` up; with `on_exec` they are closed by exec only.
+int clinux_close_from(unsigned first, int on_exec);
+/// prctl(2) with up to four arguments.
+int clinux_prctl(int option, uint64_t second, uint64_t third);
+int clinux_capbset_drop(unsigned capability);
+int clinux_ambient_clear(void);
+int clinux_ambient_raise(unsigned capability);
+/// capset(2), version 3.
+int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+/// seccomp(2) with a classic BPF program of `count` 8-byte instructions.
+int clinux_seccomp(const void *_Nonnull program, unsigned count);
+/// The system calls themselves: in a single-threaded process, without the C library's thread bookkeeping.
+int clinux_setgroups(const uint32_t *_Nullable groups, unsigned count);
+int clinux_setresgid(uint32_t group);
+int clinux_setresuid(uint32_t user);
+int clinux_prlimit(unsigned resource, uint64_t soft, uint64_t hard);
+int clinux_setdomainname(const char *_Nonnull name, size_t length);
+int clinux_sethostname(const char *_Nonnull name, size_t length);
+int clinux_setsid(void);
+/// getcwd(2) itself: the length with its NUL; outside the root the path begins with `(unreachable)`.
+int clinux_getcwd(char *_Nonnull buffer, size_t size);
+/// Brings up `lo` of the caller's network namespace (SIOCSIFFLAGS).
+int clinux_loopback_up(void);
+/// open(2) and openat(2) without their variadic mode.
+int clinux_open(const char *_Nonnull path, int flags, uint32_t mode);
+int clinux_openat(int directory, const char *_Nonnull path, int flags, uint32_t mode);
+
+/// dup3(2) with O_CLOEXEC.
+int clinux_dup_on_exec_closed(int descriptor, int as);
+
+/// PR_SET_PDEATHSIG with SIGKILL; undone by the kernel when credentials change.
+int clinux_die_with_parent(void);
+/// PR_SET_DUMPABLE.
+int clinux_set_dumpable(int dumpable);
+/// PR_SET_NAME.
+int clinux_set_name(const char *_Nonnull name);
+/// Blocks every signal (1), or none (0).
+int clinux_block_signals(int block);
+/// A signalfd for SIGTERM, non-blocking.
+int clinux_terminate_signalfd(void);
+/// Takes one pending signal from it: 1, or 0 where there is none.
+int clinux_signalfd_take(int descriptor);
+/// A write lock on the whole file for the life of the calling process (fcntl F_SETLK: not inherited by children).
+int clinux_lock_for_life(int descriptor);
+/// Who holds such a lock: its pid, 0 if nobody, -1 on failure. A holder of another pid namespace is INT32_MAX.
+pid_t clinux_lock_holder(int descriptor);
+/// CLOCK_REALTIME in ns.
+uint64_t clinux_now(void);
+/// Sends or receives one packet with MSG_NOSIGNAL.
+ssize_t clinux_send(int socket, const void *_Nonnull bytes, size_t count, int wait);
+ssize_t clinux_receive(int socket, void *_Nonnull bytes, size_t count, int wait);
+/// A listening SOCK_SEQPACKET socket bound in the working directory with mode 0600, non-blocking.
+int clinux_listen_here(const char *_Nonnull name);
+int clinux_accept(int socket);
+/// A socket connected to the one bound at `name` in the working directory or at a short path.
+int clinux_connect(const char *_Nonnull path);
+/// The capacity of a pipe in bytes (F_GETPIPE_SZ).
+int clinux_pipe_capacity(int descriptor);
+int clinux_set_nonblocking(int descriptor);
+/// pipe2(2) with O_CLOEXEC; `ends` is two ints, for reading and writing.
+int clinux_pipe(void *_Nonnull ends);
+
+/// Maps a file privately and read-only; null on failure.
+const void *_Nullable clinux_map_file(int descriptor, size_t *_Nonnull size);
+/// Anonymous memory; null on failure.
+void *_Nullable clinux_map_memory(size_t size);
+/// Gives anonymous memory's pages back; it reads as zeros afterwards.
+void clinux_release_memory(void *_Nonnull address, size_t size);
+/// Unmaps the program's clean pages (text, constants): they come back from the page cache when touched.
+void clinux_release_program(void);
+/// Unmaps memory from clinux_map_file.
+void clinux_unmap(const void *_Nonnull address, size_t size);

@@ -1,0 +1,34 @@
+#pragma once
+// Starting a program from a process with threads, and what a service waits on.
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// posix_spawn(3): the program sees `descriptors[i]` as descriptor i and no other (all others must be close-on-exec), leads
+/// a session of its own, and starts with no signal blocked or ignored. Answers 0 or the error number.
+int clinux_spawn(
+  pid_t *_Nonnull pid, const char *_Nonnull path, const char *_Nonnull const *_Nonnull arguments,
+  const char *_Nonnull const *_Nonnull environment, const int *_Nonnull descriptors, size_t count);
+
+/// memfd_create(2): close-on-exec; an executable one can be sealed. Executable files are refused (EACCES) where
+/// the sysctl vm.memfd_noexec is 2.
+int clinux_memfd(const char *_Nonnull name, int executable);
+/// F_ADD_SEALS: nobody writes, grows or shrinks it again, or takes the seals off.
+int clinux_seal(int memfd);
+/// A SOCK_SEQPACKET pair, close-on-exec.
+int clinux_socket_pair(int *_Nonnull ends);
+
+/// epoll, for one thread that waits on behalf of many.
+int clinux_epoll(void);
+/// Adds a descriptor once (EPOLLIN | EPOLLONESHOT) under `token`.
+int clinux_epoll_add(int epoll, int descriptor, uint64_t token);
+int clinux_epoll_remove(int epoll, int descriptor);
+/// Waits for up to `limit` tokens.
+int clinux_epoll_wait(int epoll, uint64_t *_Nonnull tokens, int limit);
+
+/// An inotify descriptor (close-on-exec, non-blocking) that watches a file for writes, or a directory for new names.
+int clinux_inotify(const char *_Nonnull path);
+/// Takes all pending notices: 1 if there were any.
+int clinux_inotify_take(int descriptor);
+/// fcntl F_DUPFD_CLOEXEC at or above `least`.
+int clinux_dup_above(int descriptor, int least);

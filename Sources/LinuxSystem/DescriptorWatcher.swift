@@ -1,0 +1,117 @@
+import CLinux
+import Glibc
+import Synchronization
+package import SystemPackage
+
+/// One thread that waits, with epoll, until any of many descriptors is readable, for the whole process.
+///
+/// For rare events such as the end of a process; a read loop has a thread of its own.
+package final class DescriptorWatcher: Sendable {
+  package static let shared = DescriptorWatcher()
+
+  private struct Watch {
+    var copy: CInt
+    var body: @Sendable (Result<Void, any Error>) -> Void
+  }
+  private struct State {
+    var nextToken: UInt64 = 1
+    var watches: [UInt64: Watch] = [:]
+    var epoll: Result<CInt, SystemError>?
+  }
+  private let state = Mutex(State())
+
+  /// Names a watch, for cancelling it.
+  package struct Token: Sendable {
+    fileprivate let number: UInt64
+  }
+
+  /// Calls `body` once, on the watcher's thread, when the descriptor is readable or at its end. It must not block.
+  ///
+  /// The descriptor is copied: the caller may close its own at any time.
+  package func whenReadable(
+    _ descriptor: FileDescriptor, _ body: @escaping @Sendable (Result<Void, any Error>) -> Void
+  ) throws(SystemError) -> Token {
+    let copy = try call("fcntl") { clinux_dup_above(descriptor.rawValue, 3) }
+    let added: Result<UInt64, SystemError> = state.withLock { state in
+      let epoll: CInt
+      switch state.epoll ?? startThread(&state) {
+      case .success(let descriptor): epoll = descriptor
+      case .failure(let error): return .failure(error)
+      }
+      let token = state.nextToken
+      state.nextToken += 1
+      guard clinux_epoll_add(epoll, copy, token) == 0 else {
+        return .failure(SystemError("epoll_ctl", Errno(rawValue: clinuxErrno())))
+      }
+      state.watches[token] = Watch(copy: copy, body: body)
+      return .success(token)
+    }
+    switch added {
+    case .success(let number): return Token(number: number)
+    case .failure(let error):
+      close(copy)
+      throw error
+    }
+  }
+
+  /// Ends a watch: its body is called with `CancellationError`, unless it was called before.
+  package func cancel(_ token: Token) {
+    take(token.number)?.body(.failure(CancellationError()))
+  }
+
+  /// Waits until one of the descriptors is readable or at its end.
+  ///
+  /// - Throws: `CancellationError` as soon as the task is cancelled.
+  package func readable(_ descriptors: FileDescriptor...) async throws {
+    let wait = FirstReadable(watcher: self)
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { wait.begin(descriptors, $0) }
+    } onCancel: {
+      wait.finish(.failure(CancellationError()))
+    }
+  }
+
+  private func take(_ token: UInt64) -> Watch? {
+    state.withLock { state in
+      guard let watch = state.watches.removeValue(forKey: token) else { return nil }
+      if case .success(let epoll) = state.epoll { _ = clinux_epoll_remove(epoll, watch.copy) }
+      close(watch.copy)
+      return watch
+    }
+  }
+
+  private func startThread(_ state: inout State) -> Result<CInt, SystemError> {
+    let epoll = clinux_epoll()
+    guard epoll >= 0 else {
+      return .failure(SystemError("epoll_create1", Errno(rawValue: clinuxErrno())))
+    }
+    state.epoll = .success(epoll)
+    var thread = pthread_t()
+    let error = pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument {
+          Unmanaged<DescriptorWatcher>.fromOpaque(argument).takeUnretainedValue().run()
+        }
+        return nil
+      }, Unmanaged.passRetained(self).toOpaque())
+    if error != 0 {
+      state.epoll = nil
+      close(epoll)
+      return .failure(SystemError("pthread_create", Errno(rawValue: error)))
+    }
+    pthread_detach(thread)
+    return .success(epoll)
+  }
+
+  private func run() {
+    guard case .success(let epoll) = state.withLock({ $0.epoll }) else { return }
+    var tokens = [UInt64](repeating: 0, count: 32)
+    while true {
+      let count = clinux_epoll_wait(epoll, &tokens, 32)
+      for index in 0..<max(0, Int(count)) {
+        take(tokens[index])?.body(.success(()))
+      }
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import CLinux
+package import SystemPackage
+
+/// A lock that a process holds for its whole life, so that others can see whether it lives and which one it is.
+package enum LifeLock {
+  package enum Holder: Equatable, Sendable {
+    case nobody
+    case process(CInt)
+    /// A process of another pid namespace, which has no number here.
+    case elsewhere
+  }
+
+  /// Who holds the lock file (`fcntl` with F_GETLK), without taking it for a moment; nil if there is no such file.
+  package static func holder(of path: FilePath) throws(SystemError) -> Holder? {
+    let file: FileDescriptor
+    do throws(SystemError) {
+      file = FileDescriptor(
+        rawValue: try call("open", on: path.string) {
+          path.withPlatformString { clinux_open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0) }
+        })
+    } catch  where error.errno == .noSuchFileOrDirectory {
+      return nil
+    } catch {
+      throw error
+    }
+    defer { try? file.close() }
+    switch try call("fcntl", on: path.string, { clinux_lock_holder(file.rawValue) }) {
+    case 0: return .nobody
+    case CInt.max: return .elsewhere
+    case let pid: return .process(pid)
+    }
+  }
+}

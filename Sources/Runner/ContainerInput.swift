@@ -1,0 +1,97 @@
+import CLinux
+package import EngineErrors
+import Glibc
+import LinuxSystem
+internal import SystemPackage
+
+/// A writer to a container's standard input, through its shim's attach socket. Others may write at the same time.
+///
+/// Closing it, or the end of this service, leaves the container's standard input open.
+package final class ContainerInput: Sendable {
+  private let socket: FileDescriptor
+  private let id: String
+
+  init(socket: FileDescriptor, id: String) {
+    self.socket = socket
+    self.id = id
+  }
+
+  deinit { try? socket.close() }
+
+  /// Writes all bytes, waiting while the container does not read.
+  ///
+  /// - Throws: `EngineError.conflict` if the container has closed its input or ended; `cancelled`, and then it is not known
+  ///   how much was written, and the writer is of no more use.
+  package func write(_ bytes: [UInt8]) async throws(EngineError) {
+    do {
+      try await withTaskCancellationHandler {
+        try await onBlockingThread("input") { [socket] in
+          var start = 0
+          while start < bytes.count {
+            let end = min(bytes.count, start + Int(CLINUX_ATTACH_PAYLOAD))
+            try Self.send(socket, [UInt8(CLINUX_ATTACH_INPUT.rawValue)] + bytes[start..<end])
+            start = end
+          }
+        }
+      } onCancel: {
+        _ = shutdown(socket.rawValue, CInt(SHUT_RDWR))
+      }
+    } catch {
+      if Task.isCancelled { throw .cancelled("writing to container \(id)") }
+      throw closed(error)
+    }
+  }
+
+  /// Ends the container's standard input after what was written before.
+  package func end() async throws(EngineError) {
+    do {
+      try await onBlockingThread("input") { [socket] in
+        try Self.send(socket, [UInt8(CLINUX_ATTACH_END.rawValue)])
+      }
+    } catch {
+      throw closed(error)
+    }
+  }
+
+  private static func send(_ socket: FileDescriptor, _ packet: [UInt8]) throws(SystemError) {
+    try call("send") { clinux_send(socket.rawValue, packet, packet.count, 1) }
+  }
+
+  private func closed(_ error: any Error) -> EngineError {
+    if let error = error as? SystemError, error.errno == .brokenPipe || error.errno == .connectionReset {
+      return EngineError(
+        .conflict, "cannot write to container \(id): its standard input is closed", subject: id)
+    }
+    return EngineError("write to container \(id)", wrapping: error, subject: id)
+  }
+}
+
+extension Runner {
+  /// Connects to a running container's standard input.
+  ///
+  /// - Throws: `EngineError.conflict` if it is not running, was not started with its input open, or has closed it.
+  package func attachInput(_ id: String) throws(EngineError) -> ContainerInput {
+    do {
+      guard case .running = try state(id) else { throw notRunning("attach to", id) }
+      let directory = try FileDescriptor.open(
+        directory(of: id), .readOnly, options: [.closeOnExec, .directory])
+      defer { try? directory.close() }
+      // By descriptor: a socket's address holds 107 bytes, and a run directory may be longer.
+      let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.attachSocket.string)"
+      let socket = try call("connect", on: RunFiles.attachSocket.string) { clinux_connect(path) }
+      return ContainerInput(socket: FileDescriptor(rawValue: socket), id: id)
+    } catch let error as SystemError
+      where error.errno == .noSuchFileOrDirectory || error.errno == .connectionRefused
+    {
+      throw EngineError(
+        .conflict, "cannot attach to container \(id): its standard input is closed", subject: id)
+    } catch {
+      throw EngineError("attach to container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// Ends a running container's standard input.
+  package func closeStdin(_ id: String) async throws(EngineError) {
+    try await attachInput(id).end()
+  }
+}

@@ -1,0 +1,72 @@
+import CLinux
+package import EngineErrors
+import Glibc
+import LinuxSystem
+import Synchronization
+package import SystemPackage
+
+/// A command that runs in a container besides its first process. It ends with this service, or with `cancel`.
+package final class ExecSession: Sendable {
+  package let id: String
+  /// As the host counts.
+  package let pid: Int32
+  private let streams: ExecStreams
+  private let status: StatusChannel
+  private let ended = Mutex<ExitRecord?>(nil)
+
+  init(id: String, pid: Int32, streams: ExecStreams, status: StatusChannel) {
+    self.id = id
+    self.pid = pid
+    self.streams = streams
+    self.status = status
+  }
+
+  /// The blocking pipe to its standard input, where one was asked for; the session's own, close it with `closeStdin`.
+  package var stdin: FileDescriptor? { streams.stdin }
+  /// Blocking pipes, at their end when the command and all it started have closed them. The session's own.
+  package var stdout: FileDescriptor { streams.stdout }
+  package var stderr: FileDescriptor { streams.stderr }
+
+  package func closeStdin() { streams.closeStdin() }
+
+  /// Waits for the command's end. Can be called again, not at once by two tasks.
+  ///
+  /// - Throws: `cancelled` as soon as the task is cancelled; the command goes on.
+  package func wait() async throws(EngineError) -> ExitRecord {
+    do {
+      if let record = ended.withLock({ $0 }) { return record }
+      try await DescriptorWatcher.shared.readable(status.descriptor)
+      let record = try receiveEnd()
+      ended.withLock { $0 = record }
+      return record
+    } catch {
+      throw EngineError("wait for a command in container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// Kills the command with its session and its descendants, as far as they can be found without a cgroup, and waits for
+  /// its end. Nothing happens to one that has ended.
+  @discardableResult
+  package func cancel() async throws(EngineError) -> ExitRecord {
+    if let record = ended.withLock({ $0 }) { return record }
+    do {
+      try await onBlockingThread("exec-kill") { [pid, status] in
+        // The shim has not reported the end, so it has not reaped the command, and the number is still its own.
+        var entry = pollfd(fd: status.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+        if poll(&entry, 1, 0) == 0 { ProcessTree.kill(leader: pid) }
+      }
+    } catch {
+      throw EngineError("kill a command in container \(id)", wrapping: error, subject: id)
+    }
+    return try await wait()
+  }
+
+  private func receiveEnd() throws -> ExitRecord {
+    guard let report = try status.receive(), report.kind == CLINUX_REPORT_ENDED.rawValue else {
+      // The kernel killed the command with its shim.
+      return ExitRecord(status: .signalled(signal: SIGKILL), at: clinux_now(), shimLost: true)
+    }
+    return ExitRecord(
+      status: ExitRecord.Status(WaitStatus(rawValue: report.error)), at: report.time, shimLost: false)
+  }
+}

@@ -1,0 +1,62 @@
+import Glibc
+import LinuxSystem
+import Synchronization
+internal import SystemPackage
+
+/// The pipes between a service and an exec session's command. The service's ends are closed with the value.
+final class ExecStreams: Sendable {
+  /// The command's 0, 1 and 2.
+  let theirs: [FileDescriptor]
+  let stdin: FileDescriptor?
+  let stdout: FileDescriptor
+  let stderr: FileDescriptor
+  private let theirsAreOpen = Mutex(true)
+  private let stdinIsOpen: Mutex<Bool>
+
+  init(openStdin: Bool) throws {
+    let output = try Self.pipe()
+    let errors = try Self.pipe()
+    if openStdin {
+      let input = try Self.pipe()
+      theirs = [input.read, output.write, errors.write]
+      stdin = input.write
+    } else {
+      theirs = [
+        try FileDescriptor.open("/dev/null", .readOnly, options: .closeOnExec), output.write, errors.write,
+      ]
+      stdin = nil
+    }
+    stdinIsOpen = Mutex(openStdin)
+    stdout = output.read
+    stderr = errors.read
+  }
+
+  deinit {
+    closeTheirs()
+    closeStdin()
+    try? stdout.close()
+    try? stderr.close()
+  }
+
+  func closeTheirs() {
+    theirsAreOpen.withLock { isOpen in
+      if isOpen { theirs.forEach { try? $0.close() } }
+      isOpen = false
+    }
+  }
+
+  func closeStdin() {
+    stdinIsOpen.withLock { isOpen in
+      if isOpen { try? stdin?.close() }
+      isOpen = false
+    }
+  }
+
+  private static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {
+    let ends = try FileDescriptor.pipe()
+    // A moment without close-on-exec matters to nobody: clinux_spawn is the only way this process executes a program, and
+    // what a shim inherits by it, the shim closes before it executes anything.
+    for end in [ends.readEnd, ends.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
+    return (ends.readEnd, ends.writeEnd)
+  }
+}

@@ -1,0 +1,70 @@
+import CLinux
+internal import EngineErrors
+import Glibc
+import LinuxSystem
+internal import SystemPackage
+
+/// Turns a shim's report into the error that a caller sees.
+struct LaunchFailure {
+  /// A lower-case phrase such as `start container abc`.
+  var purpose: String
+  var id: String
+  var plan: LaunchPlan
+
+  func error(_ report: clinux_report) -> EngineError {
+    let step = String(cString: clinux_step_name(report.step))
+    let errno = Errno(rawValue: report.error)
+    guard report.kind == CLINUX_REPORT_OPERATION_FAILED.rawValue,
+      plan.operations.indices.contains(Int(report.operation))
+    else {
+      if report.step == CLINUX_STEP_LOCK.rawValue, errno == .resourceTemporarilyUnavailable {
+        return EngineError(.conflict, "cannot \(purpose): it is running", subject: id)
+      }
+      return EngineError(purpose, SystemError(step, errno), subject: id)
+    }
+    let operation = plan.operations[Int(report.operation)]
+    if report.step == CLINUX_STEP_EXECVE.rawValue, case .execute(let arguments, _) = operation {
+      return commandError(arguments.first ?? "", errno)
+    }
+    var error = EngineError(
+      "\(purpose): cannot \(operation.name)", SystemError(step, errno), subject: id)
+    let explanation = text(report)
+    if !explanation.isEmpty { error.causes.append(explanation) }
+    if case .setResourceLimit = operation, errno == .notPermitted {
+      error.hint = "the service's own hard limit is lower, and raising it takes CAP_SYS_RESOURCE"
+    }
+    return error
+  }
+
+  /// The shim ended without a word.
+  func lost() -> EngineError {
+    EngineError(.internal, "cannot \(purpose): the shim ended unexpectedly", subject: id)
+  }
+
+  private func commandError(_ command: String, _ errno: Errno) -> EngineError {
+    let cause = SystemError("execve", errno, on: command).description
+    switch errno {
+    case .noSuchFileOrDirectory, .notDirectory:
+      return EngineError(
+        .notFound, "cannot \(purpose): command \(command) is not in the container", subject: id,
+        causes: [cause])
+    case .permissionDenied:
+      return EngineError(
+        .permissionDenied, "cannot \(purpose): command \(command) is not executable", subject: id,
+        causes: [cause])
+    default:
+      return EngineError(
+        .invalidArgument, "cannot \(purpose): command \(command) cannot be executed", subject: id,
+        causes: [cause])
+    }
+  }
+
+  /// The kernel's message, less its newline and level (`e overlay: …`).
+  private func text(_ report: clinux_report) -> String {
+    let length = min(Int(report.text_length), MemoryLayout.size(ofValue: report.text))
+    let bytes = withUnsafeBytes(of: report.text) { Array($0.prefix(length)) }
+    let line = bytes.prefix { $0 != 0 && $0 != UInt8(ascii: "\n") }
+    let text = String(decoding: line, as: UTF8.self)
+    return text.hasPrefix("e ") || text.hasPrefix("w ") ? String(text.dropFirst(2)) : text
+  }
+}

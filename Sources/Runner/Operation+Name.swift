@@ -1,0 +1,37 @@
+extension LaunchPlan.Operation {
+  /// What the operation does, for a message: `mount proc on /proc`.
+  var name: String {
+    switch self {
+    case .makeMountsPrivate: "make the mounts private"
+    case .mountOverlayRoot: "mount the overlay root"
+    case .bindRoot(let source): "bind \(source) as the root"
+    case .mount(let type, _, let target, _, _): "mount \(type) on \(target)"
+    case .bind(let source, let target, _, _): "bind \(source) on \(target)"
+    case .makeDirectory(let target, _): "make directory \(target)"
+    case .makeNode(let target, _, _, _): "make device \(target)"
+    case .makeSymlink(let target, _): "make link \(target)"
+    case .writeFile(let target, _, _): "write \(target)"
+    case .setLoopbackUp: "bring up the loopback interface"
+    case .setHostname(let name): "set the host name \(name)"
+    case .setDomainname(let name): "set the domain name \(name)"
+    case .pivotRoot: "enter the new root"
+    case .remountRootReadOnly: "make the root read-only"
+    case .maskPath(let path): "mask \(path)"
+    case .readOnlyPath(let path): "make \(path) read-only"
+    case .sysctl(let name, let value): "set sysctl \(name) to \(value)"
+    case .setResourceLimit(let resource, let soft, let hard):
+      "set resource limit \(resource) to \(soft):\(hard)"
+    case .setOOMScoreAdjust(let value): "set the OOM score adjustment to \(value)"
+    case .setUmask: "set the umask"
+    case .newSession: "start a session"
+    case .setGroups: "set the supplementary groups"
+    case .setUser(let uid, let gid): "become user \(uid):\(gid)"
+    case .dropBoundingCapabilities: "drop bounding capabilities"
+    case .setCapabilities: "set the capabilities"
+    case .setNoNewPrivileges: "set no_new_privs"
+    case .loadSeccomp: "load the seccomp filter"
+    case .changeDirectory(let path): "change directory to \(path)"
+    case .execute(let arguments, _): "execute \(arguments.first ?? "")"
+    }
+  }
+}

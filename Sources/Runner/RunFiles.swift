@@ -1,0 +1,82 @@
+import Glibc
+import LinuxSystem
+internal import SystemPackage
+
+/// The small files of a container's run directory, as a service reads and writes them.
+enum RunFiles {
+  static let lock: FilePath.Component = "lock"
+  static let pid: FilePath.Component = "pid"
+  static let exit: FilePath.Component = "exit"
+  static let attachSocket: FilePath.Component = "attach.sock"
+
+  /// The `name=number` lines of a file; nil if there is none.
+  static func read(_ path: FilePath) throws -> [String: UInt64]? {
+    let file: FileDescriptor
+    do {
+      file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow])
+    } catch Errno.noSuchFileOrDirectory {
+      return nil
+    }
+    defer { try? file.close() }
+    let bytes = try [UInt8](unsafeUninitializedCapacity: 512) { buffer, count in
+      count = try file.read(into: UnsafeMutableRawBufferPointer(buffer))
+    }
+    var values: [String: UInt64] = [:]
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+      let parts = line.split(separator: "=", maxSplits: 1)
+      if parts.count == 2, let value = UInt64(parts[1]) { values[String(parts[0])] = value }
+    }
+    return values
+  }
+
+  /// Writes a file whole or not at all. Services may do so at once: the temporary name is this process's.
+  static func write(_ path: FilePath, _ lines: [(String, UInt64)]) throws {
+    let temporary = FilePath(path.string + ".\(getpid())")
+    let file = try FileDescriptor.open(
+      temporary, .writeOnly, options: [.create, .truncate, .closeOnExec, .noFollow],
+      permissions: .ownerReadWrite)
+    do {
+      try file.closeAfter {
+        _ = try file.writeAll(lines.map { "\($0)=\($1)\n" }.joined().utf8)
+      }
+      try call("rename", on: path.string) {
+        temporary.withPlatformString { from in path.withPlatformString { rename(from, $0) } }
+      }
+    } catch {
+      _ = temporary.withPlatformString { unlink($0) }
+      throw error
+    }
+  }
+
+  /// Makes a directory and its parents, mode 0700.
+  static func makeDirectory(_ path: FilePath) throws(SystemError) {
+    let result = path.withPlatformString { mkdir($0, 0o700) }
+    if result == 0 { return }
+    let error = Errno(rawValue: Glibc.errno)
+    if error == .fileExists { return }
+    guard error == .noSuchFileOrDirectory, path.components.count > 1 else {
+      throw SystemError("mkdir", error, on: path.string)
+    }
+    try makeDirectory(path.removingLastComponent())
+    try call("mkdir", on: path.string) { path.withPlatformString { mkdir($0, 0o700) } }
+  }
+
+  /// Removes a run directory and its files; it has no directories in it. A missing one is fine.
+  static func removeAll(_ directory: FilePath) throws(SystemError) {
+    guard let stream = directory.withPlatformString({ opendir($0) }) else {
+      let error = Errno(rawValue: Glibc.errno)
+      if error == .noSuchFileOrDirectory { return }
+      throw SystemError("opendir", error, on: directory.string)
+    }
+    defer { closedir(stream) }
+    let descriptor = dirfd(stream)
+    while let entry = readdir(stream) {
+      withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { name in
+          if strcmp(name, ".") != 0, strcmp(name, "..") != 0 { unlinkat(descriptor, name, 0) }
+        }
+      }
+    }
+    try call("rmdir", on: directory.string) { directory.withPlatformString { rmdir($0) } }
+  }
+}

@@ -1,0 +1,68 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+internal import SystemPackage
+
+extension Runner {
+  /// Waits for the container's end, whichever service started it.
+  ///
+  /// - Throws: `EngineError.notFound` if it was never started; `cancelled` as soon as the task is cancelled.
+  package func waitForExit(_ id: String) async throws(EngineError) -> ExitRecord {
+    do {
+      while true {
+        switch try state(id) {
+        case .exited(let record), .lost(let record): return record
+        case .absent:
+          throw EngineError(.notFound, "cannot wait for container \(id): it was not started", subject: id)
+        case .running:
+          guard let shim = try runningShim(id) else { continue }
+          try await DescriptorWatcher.shared.readable(shim.descriptor)
+        }
+      }
+    } catch {
+      throw EngineError("wait for container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// Sends a signal to the container's first process.
+  ///
+  /// - Throws: `EngineError.conflict` if it is not running.
+  package func signal(_ id: String, _ signal: Int32) throws(EngineError) {
+    do {
+      try firstProcess(id).process.signal(signal)
+    } catch let error as SystemError where error.errno == .noSuchProcess {
+      throw notRunning("signal", id)
+    } catch {
+      throw EngineError("signal container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// The shim that holds the lock; nil if it has just ended.
+  func runningShim(_ id: String) throws -> ProcessDescriptor? {
+    let lock = directory(of: id).appending(RunFiles.lock)
+    guard case .process(let pid) = try LifeLock.holder(of: lock),
+      let process = try? ProcessDescriptor(pid: pid)
+    else { return nil }
+    // Still the holder: so the descriptor is of that process and not of a later one with its number.
+    return try LifeLock.holder(of: lock) == .process(pid) ? process : nil
+  }
+
+  /// The container's first process by descriptor, surely that one: the shim lives, and keeps it as a zombie until the
+  /// exit record is there.
+  func firstProcess(_ id: String) throws -> (process: ProcessDescriptor, named: NamedProcess) {
+    guard let shim = try runningShim(id), let named = try namedProcess(id),
+      let process = try? ProcessDescriptor(pid: named.pid), try exitRecord(id) == nil
+    else { throw notRunning("reach", id) }
+    // With the same shim alive after all that, none of it was of another run.
+    guard case .process(named.shim) = try LifeLock.holder(of: directory(of: id).appending(RunFiles.lock))
+    else {
+      throw notRunning("reach", id)
+    }
+    withExtendedLifetime(shim) {}
+    return (process, named)
+  }
+
+  func notRunning(_ verb: String, _ id: String) -> EngineError {
+    EngineError(.conflict, "cannot \(verb) container \(id): it is not running", subject: id)
+  }
+}

@@ -1,0 +1,81 @@
+import CLinux
+package import EngineErrors
+import Glibc
+import LinuxSystem
+package import SystemPackage
+
+extension Runner {
+  /// Starts a container and returns when its command has been executed.
+  ///
+  /// - Parameters:
+  ///   - log: gets the container's output, appended; made if missing.
+  ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
+  /// - Throws: `EngineError` that names the operation that failed; `notFound` for a missing command and
+  ///   `permissionDenied` or `invalidArgument` for one that cannot be executed, and then there is an exit record with
+  ///   127 or 126; `conflict` if it is running; `cancelled` when the task was cancelled, and nothing is left.
+  package func start(
+    _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool
+  ) async throws(EngineError) -> StartedContainer {
+    let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
+    let directory = directory(of: id)
+    var request = ShimRequest(
+      mode: CLINUX_MODE_CONTAINER, runDirectory: directory, log: log, plan: plan, namespaces: plan.namespaces)
+    if openStdin { request.flags |= CLINUX_REQUEST_STDIN_OPEN.rawValue }
+    if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
+    let bytes = try request.encoded()
+    do {
+      let (status, shimEnd) = try StatusChannel.pair()
+      return try await withTaskCancellationHandler {
+        try await onBlockingThread("start") {
+          defer { try? shimEnd.close() }
+          try RunFiles.makeDirectory(directory)
+          let child = try spawnShim(bytes, shimEnd, name: id)
+          try? shimEnd.close()
+          let report = try status.receive()
+          guard let report, report.kind == CLINUX_REPORT_STARTED.rawValue else {
+            return try abandon(child, report, failure)
+          }
+          try reapLater(child)
+          return StartedContainer(pid: report.pid, startedAt: report.time)
+        }
+      } onCancel: {
+        status.interrupt()
+      }
+    } catch {
+      throw EngineError(failure.purpose, wrapping: error, subject: id)
+    }
+  }
+
+  /// The shim has failed, or the start was cancelled: it ends, and its child with it.
+  private func abandon(
+    _ child: ProcessDescriptor, _ report: clinux_report?, _ failure: LaunchFailure
+  ) throws -> StartedContainer {
+    if report == nil { try? child.signal(SIGKILL) }
+    _ = try child.reap()
+    guard let report else { throw failure.lost() }
+    throw failure.error(report)
+  }
+
+  /// Spawns a shim with the encoded request; the caller reaps it.
+  func spawnShim(
+    _ request: [UInt8], _ status: FileDescriptor, name: String,
+    streams: [FileDescriptor] = [], target: FileDescriptor? = nil
+  ) throws -> ProcessDescriptor {
+    let program = try shim.executable()
+    let memory = try ShimRequest.memory(request)
+    defer { try? memory.close() }
+    let null = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
+    defer { try? null.close() }
+    let standard = streams.isEmpty ? [null, null, null] : streams
+    let pid = try spawn(
+      program, arguments: ["coracle-shim", name], environment: [],
+      descriptors: standard + [memory, status] + (target.map { [$0] } ?? []))
+    // Not reaped by anyone yet, so the number is still this child's.
+    return try ProcessDescriptor(pid: pid)
+  }
+
+  /// Leaves no zombie when a shim ends while this service lives; after that it is the system's init's.
+  func reapLater(_ child: ProcessDescriptor) throws(SystemError) {
+    _ = try DescriptorWatcher.shared.whenReadable(child.descriptor) { _ in _ = try? child.reap() }
+  }
+}

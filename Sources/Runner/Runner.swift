@@ -1,0 +1,51 @@
+package import EngineErrors
+import LinuxSystem
+package import SystemPackage
+
+/// Starts containers and exec sessions through `coracle-shim`, and follows every container of its run directory,
+/// whichever service started it.
+///
+/// Holds no state of containers: that is in `run/containers/ID`, with the shim's life lock as its truth.
+package struct Runner: Sendable {
+  let shim: ShimProgram
+  /// The directory with `containers/ID` in it, on a tmpfs.
+  let runDirectory: FilePath
+  /// For tests: the way older kernels take to mount an overlay.
+  var usesOldOverlay = false
+
+  /// - Parameters:
+  ///   - shim: the `coracle-shim` executable; it is read at the first start.
+  ///   - runDirectory: made at the first start if missing, mode 0700.
+  package init(shim: FilePath, runDirectory: FilePath) {
+    self.shim = ShimProgram(path: shim)
+    self.runDirectory = runDirectory
+  }
+
+  /// Where a container's lock, pid, exit record and attach socket are.
+  package func directory(of id: String) -> FilePath {
+    runDirectory.appending("containers").appending(id)
+  }
+
+  /// Removes a container's run directory. It must not be running.
+  ///
+  /// - Throws: `EngineError.inUse` if it is.
+  package func cleanUp(_ id: String) throws(EngineError) {
+    let directory = directory(of: id)
+    if case .running = try state(id) {
+      throw EngineError(.inUse, "cannot clean up container \(id): it is running", subject: id)
+    }
+    do {
+      try RunFiles.removeAll(directory)
+    } catch {
+      throw EngineError("clean up container \(id)", wrapping: error, subject: id)
+    }
+  }
+}
+
+/// A container whose command has been executed.
+package struct StartedContainer: Hashable, Sendable {
+  /// Of the container's first process, as the host counts.
+  package var pid: Int32
+  /// Since 1970, in ns.
+  package var startedAt: UInt64
+}

@@ -1,0 +1,146 @@
+import CLinux
+
+/// Finding and making targets inside the root. The image decides what is there, so every walk is openat2 with
+/// RESOLVE_IN_ROOT, and what was found is used by descriptor from then on.
+extension Child {
+  /// An O_PATH descriptor of what is there; the caller closes it.
+  mutating func open(_ target: CString, refuseSymlinks: Bool = false) throws(Failure) -> CInt {
+    try check(
+      CLINUX_STEP_OPENAT2,
+      clinux_open_in_root(try rootDescriptor(), target, CLINUX_O_PATH, 0, refuseSymlinks ? 1 : 0))
+  }
+
+  /// As `open`, and makes the missing directories, or the directories and an empty file at the end.
+  mutating func openOrMake(
+    _ target: CString, file: Bool = false, refuseSymlinks: Bool = false
+  ) throws(Failure) -> CInt {
+    do throws(Failure) {
+      return try open(target, refuseSymlinks: refuseSymlinks)
+    } catch  where error.error == ENOENT {
+      if file {
+        let (directory, name) = try openParent(of: target)
+        let made = try check(
+          CLINUX_STEP_OPENAT2,
+          clinux_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644))
+        _ = close(made)
+      } else {
+        try makeDirectories(target, mode: 0o755)
+      }
+      return try open(target, refuseSymlinks: refuseSymlinks)
+    } catch {
+      throw error
+    }
+  }
+
+  /// Makes what is missing of a directory's path, the last one with `mode`, those on the way with 0755.
+  mutating func makeDirectories(_ target: CString, mode: UInt32) throws(Failure) {
+    let length = lengthWithoutSlashes(target, strlen(target))
+    var prefix = PathText()
+    var index = 0
+    while index < length {
+      while index < length, target[index] == slash {
+        prefix.add(byte: slash)
+        index += 1
+      }
+      let start = prefix.count
+      var name = PathText()
+      while index < length, target[index] != slash {
+        prefix.add(byte: target[index])
+        name.add(byte: target[index])
+        index += 1
+      }
+      if prefix.count == start { break }
+      if prefix.isTooLong { throw Failure(CLINUX_STEP_MKDIR, ENAMETOOLONG) }
+      let there = clinux_open_in_root(try rootDescriptor(), prefix.cString, CLINUX_O_PATH | O_DIRECTORY, 0, 0)
+      if there >= 0 {
+        _ = close(there)
+        continue
+      }
+      guard clinux_errno() == ENOENT else { throw Failure(CLINUX_STEP_OPENAT2) }
+      let (directory, _) = try openParent(of: prefix.cString, keep: false)
+      defer { _ = close(directory) }
+      try check(CLINUX_STEP_MKDIR, mkdirat(directory, name.cString, mode_t(index == length ? mode : 0o755)))
+    }
+  }
+
+  /// The directory that holds a target, made if missing, and the target's last component.
+  ///
+  /// - Parameter keep: the descriptor stays the child's and serves the next target in the same directory.
+  mutating func openParent(
+    of target: CString, keep: Bool = true
+  ) throws(Failure) -> (directory: CInt, name: CString) {
+    let length = strlen(target)
+    var nameStart = length
+    while nameStart > 0, target[nameStart - 1] != slash { nameStart -= 1 }
+    let directoryLength = lengthWithoutSlashes(target, nameStart)
+    let name = target + nameStart
+    if name[0] == 0 { throw Failure(CLINUX_STEP_OPENAT2, EISDIR) }
+    if keep, parent >= 0, let parentPath, parentLength == directoryLength,
+      memcmp(parentPath, target, directoryLength) == 0
+    {
+      return (parent, name)
+    }
+    var path = PathText()
+    path.add("/")
+    path.add(string: target, count: directoryLength)
+    if path.isTooLong { throw Failure(CLINUX_STEP_OPENAT2, ENAMETOOLONG) }
+    var directory = clinux_open_in_root(try rootDescriptor(), path.cString, CLINUX_O_PATH | O_DIRECTORY, 0, 0)
+    if directory < 0 && clinux_errno() == ENOENT {
+      try makeDirectories(path.cString, mode: 0o755)
+      directory = clinux_open_in_root(try rootDescriptor(), path.cString, CLINUX_O_PATH | O_DIRECTORY, 0, 0)
+    }
+    try check(CLINUX_STEP_OPENAT2, directory)
+    if keep {
+      forgetParent()
+      parent = directory
+      parentPath = target
+      parentLength = directoryLength
+    }
+    return (directory, name)
+  }
+
+  /// To be called when something is mounted: the same path may then be another directory.
+  mutating func forgetParent() {
+    if parent >= 0 { _ = close(parent) }
+    parent = -1
+  }
+
+  mutating func makeNode(_ fields: inout Fields) throws(Failure) {
+    let target = try fields.takeString()
+    let mode = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    let major = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    let minor = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    let (directory, name) = try openParent(of: target)
+    try check(CLINUX_STEP_MKNOD, clinux_make_node(directory, name, mode, major, minor))
+  }
+
+  /// Made new: what the image has under that name, a link out or a FIFO perhaps, is removed, not opened.
+  mutating func writeFile(_ fields: inout Fields) throws(Failure) {
+    let target = try fields.takeString()
+    let mode = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    let content = try fields.takeBytes()
+    let (directory, name) = try openParent(of: target)
+    if unlinkat(directory, name, 0) != 0 && clinux_errno() != ENOENT { throw Failure(CLINUX_STEP_UNLINK) }
+    let file = try check(
+      CLINUX_STEP_OPEN,
+      clinux_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode))
+    defer { _ = close(file) }
+    try writeAll(file, content)
+  }
+
+  func writeAll(_ file: CInt, _ content: UnsafeRawBufferPointer) throws(Failure) {
+    var done = 0
+    while done < content.count, let start = content.baseAddress {
+      done += try check(CLINUX_STEP_WRITE, write(file, start + done, content.count - done))
+    }
+  }
+}
+
+var slash: CChar { 0x2F }
+
+/// The length of a path without the slashes at its end.
+private func lengthWithoutSlashes(_ path: CString, _ length: Int) -> Int {
+  var length = length
+  while length > 0, path[length - 1] == slash { length -= 1 }
+  return length
+}

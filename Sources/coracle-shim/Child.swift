@@ -1,0 +1,86 @@
+import CLinux
+
+/// The container's first process, or an exec session's command, between `clone3` and `execve`.
+///
+/// Runs inside the new namespaces and with the service's privilege until an operation drops it. Host paths are
+/// in reach until the root is pivoted; from then on only standard streams and the failure pipe are open.
+struct Child {
+  let request: Request
+  /// Where a failed operation is reported; close-on-exec, so that its end is the success of exec.
+  var errors: CInt
+  /// The new root (O_PATH or a mount), or -1: then it is the process's own.
+  var root: CInt = -1
+  /// The directory of the last target, since devices and links come in rows: -1, or the directory of `parentPath`.
+  var parent: CInt = -1
+  var parentPath: CString?
+  var parentLength = 0
+  /// An empty read-only tmpfs, made once and cloned for each masked directory.
+  var emptyDirectory: CInt = -1
+  var umaskOfPayload: mode_t = 0o022
+  var hasDirectory = false
+  var isSealed = false
+  /// The kernel's own words about a failed mount.
+  var explanation = Explanation()
+
+  init(_ request: Request, errors: CInt) {
+    self.request = request
+    self.errors = errors
+  }
+
+  consuming func run(stdin: CInt, stdout: CInt, stderr: CInt) -> Never {
+    var operation: UInt32 = 0
+    do throws(Failure) {
+      // Modes are given in full by the plan.
+      _ = umask(0)
+      try takeStreams(stdin, stdout, stderr)
+      try dieWithShim()
+      var operations = request.operations
+      while operation < request.operationCount {
+        guard let (code, fields) = operations.operation() else { throw Failure(CLINUX_STEP_REQUEST, EINVAL) }
+        try perform(code, fields)
+        operation += 1
+      }
+      throw Failure(CLINUX_STEP_REQUEST, ENOEXEC)
+    } catch {
+      report(error, operation)
+      _exit(error.step == CLINUX_STEP_EXECVE ? Child.exitCode(forExec: error.error) : 125)
+    }
+  }
+
+  /// The shells' convention: 127 for a command that is not there, 126 for one that cannot be executed.
+  static func exitCode(forExec error: CInt) -> CInt { error == ENOENT || error == ENOTDIR ? 127 : 126 }
+
+  /// Descriptors 0, 1 and 2 are the payload's, 3 the failure pipe; nothing else stays open.
+  private mutating func takeStreams(_ stdin: CInt, _ stdout: CInt, _ stderr: CInt) throws(Failure) {
+    // The shim's own 0, 1 and 2 are taken, so that none of these is below 3: no one is overwritten before it is used,
+    // but for the failure pipe, which moves last.
+    if stdin != 0 { try check(CLINUX_STEP_DUP, dup2(stdin, 0)) }
+    if stdout != 1 { try check(CLINUX_STEP_DUP, dup2(stdout, 1)) }
+    if stderr != 2 { try check(CLINUX_STEP_DUP, dup2(stderr, 2)) }
+    if errors != 3 {
+      try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(errors, 3))
+      errors = 3
+    }
+    _ = clinux_close_from(4, 0)
+  }
+
+  /// Asks the kernel to kill this process with the shim, and makes sure that the shim is still there to die.
+  ///
+  /// Asked again after each change of credentials, which undoes it. getppid() does not tell: the shim has no
+  /// pid in a new pid namespace. The failure pipe does: its only reader is the shim.
+  func dieWithShim() throws(Failure) {
+    try check(CLINUX_STEP_PRCTL, clinux_die_with_parent())
+    var entry = pollfd(fd: errors, events: 0, revents: 0)
+    if poll(&entry, 1, 0) > 0 { throw Failure(CLINUX_STEP_PARENT_ALIVE, ESRCH) }
+  }
+
+  private func report(_ failure: Failure, _ operation: UInt32) {
+    var report = clinux_report()
+    report.kind = CLINUX_REPORT_OPERATION_FAILED.rawValue
+    report.operation = operation
+    report.step = failure.step.rawValue
+    report.error = failure.error
+    explanation.copy(to: &report)
+    _ = write(errors, &report, MemoryLayout<clinux_report>.size)
+  }
+}

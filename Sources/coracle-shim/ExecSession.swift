@@ -1,0 +1,49 @@
+import CLinux
+
+/// A second command in a running container, with the service's own pipes as its streams.
+struct ExecSession {
+  private let request: Request
+  private let status: StatusSocket
+
+  init(_ request: Request, _ status: StatusSocket) {
+    self.request = request
+    self.status = status
+  }
+
+  /// Joins the namespaces, clones the command (a pid namespace takes children only), and waits for its end or for the
+  /// service to hang up, which kills the command and its process group.
+  func run() throws(Failure) {
+    let target = CInt(CLINUX_SHIM_TARGET.rawValue)
+    if request.namespaces != 0 {
+      // With a user namespace among them the kernel joins it first.
+      try check(CLINUX_STEP_SETNS, clinux_setns(target, request.namespaces))
+    }
+    _ = close(target)
+    let errors = try Pipe()
+    var pidfd: CInt = -1
+    let child = try check(CLINUX_STEP_CLONE, clinux_clone3(0, &pidfd))
+    if child == 0 {
+      _ = clinux_setsid()
+      Child(request, errors: errors.writeEnd).run(stdin: 0, stdout: 1, stderr: 2)
+    }
+    // The streams are the command's: their end must be seen when it ends, not when this process does.
+    for descriptor in [0, 1, 2, errors.writeEnd] { _ = close(descriptor) }
+    var report = clinux_report()
+    if readFully(errors.readEnd, &report, MemoryLayout<clinux_report>.size) > 0 {
+      status.send(report)
+      return
+    }
+    status.started(pid: child)
+    var poll = PollSet()
+    poll.clear()
+    poll.add(pidfd, POLLIN)
+    poll.add(status.descriptor, POLLIN)
+    _ = poll.wait(milliseconds: -1)
+    if !poll.isReady(pidfd) { _ = kill(-child, SIGKILL) }
+    var waitStatus: CInt = 0
+    // Reported before it is reaped: until the service has the report, the pid is still the command's.
+    _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
+    status.ended(waitStatus: waitStatus)
+    _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+  }
+}

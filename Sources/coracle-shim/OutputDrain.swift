@@ -1,0 +1,70 @@
+import CLinux
+
+/// Takes what the container writes out of its pipes, so that it never waits for a reader of its log.
+struct OutputDrain {
+  private var stdout: CInt
+  private var stderr: CInt
+  private let buffer: UnsafeMutableRawPointer?
+
+  init(stdout: CInt, stderr: CInt) {
+    self.stdout = stdout
+    self.stderr = stderr
+    buffer = clinux_map_memory(Int(CLINUX_LOG_PAYLOAD))
+  }
+
+  /// The read ends are other open files than the payload's write ends, which stay blocking.
+  func becomeNonBlocking() -> Bool {
+    clinux_set_nonblocking(stdout) == 0 && clinux_set_nonblocking(stderr) == 0
+  }
+
+  func addTo(_ poll: inout PollSet) {
+    poll.add(stdout, POLLIN)
+    poll.add(stderr, POLLIN)
+  }
+
+  mutating func drain(_ poll: PollSet, to log: inout OutputLog) {
+    if poll.isReady(stdout) { stdout = takeOne(stdout, CLINUX_LOG_STDOUT, &log) }
+    if poll.isReady(stderr) { stderr = takeOne(stderr, CLINUX_LOG_STDERR, &log) }
+  }
+
+  /// What the pipes hold once the first process is gone. A process outside its pid namespace may hold them open and
+  /// write on: no more is taken than the pipes could hold at the exit.
+  func drainRest(to log: inout OutputLog) {
+    drainRest(stdout, CLINUX_LOG_STDOUT, &log)
+    drainRest(stderr, CLINUX_LOG_STDERR, &log)
+  }
+
+  func releaseMemory() {
+    if let buffer { clinux_release_memory(buffer, Int(CLINUX_LOG_PAYLOAD)) }
+  }
+
+  private func drainRest(_ pipe: CInt, _ stream: clinux_log_stream, _ log: inout OutputLog) {
+    var pipe = pipe
+    var left = Int(clinux_pipe_capacity(pipe))
+    while left > 0, pipe >= 0 {
+      let count = take(&pipe, stream, &log)
+      if count <= 0 { break }
+      left -= count
+    }
+  }
+
+  /// Answers the pipe, or -1 once it has ended.
+  private func takeOne(_ pipe: CInt, _ stream: clinux_log_stream, _ log: inout OutputLog) -> CInt {
+    var pipe = pipe
+    _ = take(&pipe, stream, &log)
+    return pipe
+  }
+
+  /// One read and one record. Closes the pipe at its end.
+  private func take(_ pipe: inout CInt, _ stream: clinux_log_stream, _ log: inout OutputLog) -> Int {
+    guard let buffer, pipe >= 0 else { return 0 }
+    let count = read(pipe, buffer, Int(CLINUX_LOG_PAYLOAD))
+    if count > 0 {
+      log.append(stream, buffer, count)
+    } else if count == 0 || (clinux_errno() != EAGAIN && clinux_errno() != EINTR) {
+      _ = close(pipe)
+      pipe = -1
+    }
+    return count
+  }
+}

@@ -1,0 +1,35 @@
+import CLinux
+
+/// Where the service that started this shim hears of it; it may be gone, and then nobody does.
+struct StatusSocket {
+  let descriptor: CInt
+
+  func send(_ report: clinux_report) {
+    var report = report
+    _ = clinux_send(descriptor, &report, MemoryLayout<clinux_report>.size, 0)
+  }
+
+  func fail(_ failure: Failure) {
+    var report = clinux_report()
+    report.kind = CLINUX_REPORT_SHIM_FAILED.rawValue
+    report.step = failure.step.rawValue
+    report.error = failure.error
+    send(report)
+  }
+
+  func started(pid: pid_t) {
+    var report = clinux_report()
+    report.kind = CLINUX_REPORT_STARTED.rawValue
+    report.pid = pid
+    report.time = clinux_now()
+    send(report)
+  }
+
+  func ended(waitStatus: CInt) {
+    var report = clinux_report()
+    report.kind = CLINUX_REPORT_ENDED.rawValue
+    report.error = waitStatus
+    report.time = clinux_now()
+    send(report)
+  }
+}
