@@ -1,4 +1,4 @@
-import Glibc
+internal import Glibc
 
 /// Runs a closure that may block on a thread of its own and awaits its result.
 package func onBlockingThread<T: Sendable>(

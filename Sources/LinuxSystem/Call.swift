@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 internal import SystemPackage
 
 /// Runs a system call that answers -1 on failure, again while it is interrupted by a signal.

@@ -1,6 +1,6 @@
-import CLinux
-import Glibc
-import Synchronization
+internal import CLinux
+internal import Glibc
+internal import Synchronization
 package import SystemPackage
 
 /// One thread that waits, with epoll, until any of many descriptors is readable, for the whole process.

@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 package import SystemPackage
 
 /// Tells when a file grows, or a directory gets a new name in it (inotify).

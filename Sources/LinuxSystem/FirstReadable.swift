@@ -1,4 +1,4 @@
-import Synchronization
+internal import Synchronization
 internal import SystemPackage
 
 /// One task's wait for the first of several descriptors: resumed once, with all watches taken back.

@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 package import SystemPackage
 
 /// A lock that a process holds for its whole life, so that others can see whether it lives and which one it is.

@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 package import SystemPackage
 
 /// A process by descriptor (pidfd), which never comes to mean another process as a number does.

@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 internal import SystemPackage
 
 /// What /proc/PID/stat says of a process at one moment (proc_pid_stat(5)).

@@ -1,5 +1,5 @@
-import CLinux
-import Glibc
+internal import CLinux
+internal import Glibc
 internal import SystemPackage
 
 /// Kills a process with what it started: its session, and the descendants by parent at the time of looking.

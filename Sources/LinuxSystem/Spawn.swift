@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 package import SystemPackage
 
 /// Starts a program with exactly the given descriptors, as the leader of its own session (`posix_spawn`).

@@ -1,4 +1,4 @@
-import CLinux
+internal import CLinux
 
 /// Wall-clock times as the store keeps them: nanoseconds since 1970, UTC (`clock_gettime`, `CLOCK_REALTIME`).
 package enum Timestamp {

@@ -16,16 +16,16 @@ package struct ContainerRecord: Hashable, Sendable {
   package var createdAt: Int64
   package var startedAt: Int64?
   package var finishedAt: Int64?
-  /// How it ended; nil before, and where nobody saw its end.
+  /// How it ended; nil before.
   package var exit: ContainerExit?
-  /// The journal's cursor before its last start.
-  package var startCursor: String?
+  /// Nobody saw its end: its shim or the machine went down first.
+  package var isLost = false
   /// What the caller asked for, as JSON; this module does not look into it.
   package var options: String
 
   package init(
     id: String, name: String, imageDigest: Digest, imageName: String, createdAt: Int64,
-    options: String = "{}", startCursor: String? = nil
+    options: String = "{}"
   ) {
     self.id = id
     self.name = name
@@ -34,7 +34,6 @@ package struct ContainerRecord: Hashable, Sendable {
     self.state = .created
     self.createdAt = createdAt
     self.options = options
-    self.startCursor = startCursor
   }
 }
 

@@ -13,10 +13,12 @@ package struct ImageRecord: Hashable, Sendable {
   package var layers: [LayerRecord]
   /// When it was first recorded, in nanoseconds since 1970.
   package var createdAt: Int64
+  /// When it was made, as its configuration says.
+  package var created: String?
 
   package init(
     manifestDigest: Digest, mediaType: String, configDigest: Digest, size: Int64, platform: Platform,
-    layers: [LayerRecord], createdAt: Int64
+    layers: [LayerRecord], createdAt: Int64, created: String? = nil
   ) {
     self.manifestDigest = manifestDigest
     self.mediaType = mediaType
@@ -25,6 +27,7 @@ package struct ImageRecord: Hashable, Sendable {
     self.platform = platform
     self.layers = layers
     self.createdAt = createdAt
+    self.created = created
   }
 }
 

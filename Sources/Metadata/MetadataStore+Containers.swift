@@ -7,7 +7,7 @@ extension MetadataStore {
   ///
   /// - Throws: `alreadyExists` when its name or id is taken, `notFound` when its image is not there (any
   ///   more).
-  package func insertContainer(_ container: ContainerRecord) async throws(EngineError) {
+  package func insertContainer(_ container: ContainerRecord, events: [JournalEvent] = []) async throws(EngineError) {
     try await write("create the container \(container.name)", subject: container.name, .process) { database in
       do {
         let statement = try database.cachedStatement(
@@ -23,6 +23,8 @@ extension MetadataStore {
           subject: isName ? container.name : container.id,
           hint: isName ? "give another name, or remove that container" : nil)
       }
+    } events: {
+      events
     }
   }
 
@@ -77,37 +79,37 @@ extension MetadataStore {
   /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
   package func markRunning(
     _ id: String, from: Set<ContainerState> = [.created, .exited], pid: Int32, at time: Int64,
-    startCursor: String? = nil
+    events: [JournalEvent] = []
   ) async throws(EngineError) -> Bool {
-    try await change("record the start of the container \(id)", id, from: from) { database, filter in
+    try await change("record the start of the container \(id)", id, from: from, events) { database, filter in
       let statement = try database.cachedStatement(
         sql: """
           UPDATE containers SET state = 'running', pid = ?, startedAt = ?, finishedAt = NULL, exitCode = NULL,
-            signal = NULL, startCursor = ifnull(?, startCursor)
+            signal = NULL, isLost = 0
           WHERE \(filter)
           """)
-      try statement.execute(arguments: [pid, time, startCursor, id])
+      try statement.execute(arguments: [pid, time, id])
     }
   }
 
   /// Records an end.
   ///
-  /// - Parameter exit: nil where nobody saw it.
+  /// - Parameter isLost: nobody saw it, and `exit` and `time` are a guess.
   /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
   package func markExited(
-    _ id: String, from: Set<ContainerState> = [.running], exit: ContainerExit?, at time: Int64
+    _ id: String, from: Set<ContainerState> = [.running], exit: ContainerExit, at time: Int64, isLost: Bool = false,
+    events: [JournalEvent] = []
   ) async throws(EngineError) -> Bool {
     var (code, signal): (Int32?, Int32?) = (nil, nil)
     switch exit {
     case .exited(let value): code = value
     case .signalled(let value): signal = value
-    case nil: break
     }
-    let arguments: StatementArguments = [time, code, signal, id]
-    return try await change("record the end of the container \(id)", id, from: from) { database, filter in
+    let arguments: StatementArguments = [time, code, signal, isLost, id]
+    return try await change("record the end of the container \(id)", id, from: from, events) { database, filter in
       let statement = try database.cachedStatement(
         sql: """
-          UPDATE containers SET state = 'exited', pid = NULL, finishedAt = ?, exitCode = ?, signal = ?
+          UPDATE containers SET state = 'exited', pid = NULL, finishedAt = ?, exitCode = ?, signal = ?, isLost = ?
           WHERE \(filter)
           """)
       try statement.execute(arguments: arguments)
@@ -118,22 +120,24 @@ extension MetadataStore {
   ///
   /// - Returns: false when it is gone or in none of the states `from`: someone else was first.
   package func removeContainer(
-    _ id: String, from: Set<ContainerState> = [.created, .exited]
+    _ id: String, from: Set<ContainerState> = [.created, .exited], events: [JournalEvent] = []
   ) async throws(EngineError) -> Bool {
-    try await change("remove the container \(id)", id, from: from) { database, filter in
+    try await change("remove the container \(id)", id, from: from, events) { database, filter in
       try database.cachedStatement(sql: "DELETE FROM containers WHERE \(filter)").execute(arguments: [id])
     }
   }
 
-  /// Runs a compare-and-set: `body` gets the condition, whose last argument is the id.
+  /// Runs a compare-and-set: `body` gets the condition, whose last argument is the id. The events are journalled only by the one who changes it.
   private func change(
-    _ operation: String, _ id: String, from states: Set<ContainerState>,
+    _ operation: String, _ id: String, from states: Set<ContainerState>, _ events: [JournalEvent],
     _ body: @escaping @Sendable (Database, String) throws -> Void
   ) async throws(EngineError) -> Bool {
     let filter = "id = ? AND state IN (\(Self.list(states)))"
     return try await write(operation, subject: id, .process) { database in
       try body(database, filter)
       return database.changesCount == 1
+    } eventsFor: { isChanged in
+      isChanged ? events : []
     }
   }
 

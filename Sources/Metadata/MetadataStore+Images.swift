@@ -14,18 +14,20 @@ extension MetadataStore {
   /// - Returns: where the name pointed before, if it is another image now.
   @discardableResult
   package func recordImage(
-    _ image: ImageRecord, reference: String? = nil, at time: Int64
+    _ image: ImageRecord, reference: String? = nil, at time: Int64, events: [JournalEvent] = []
   ) async throws(EngineError) -> Digest? {
     let arguments: StatementArguments
     do { arguments = try image.arguments() } catch { throw EngineError("record the image", wrapping: error) }
     return try await write("record the image", subject: image.manifestDigest.description, .disk) { database in
       try database.execute(
         sql: """
-          INSERT INTO images (\(ImageRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO images (\(ImageRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (manifestDigest) DO NOTHING
           """, arguments: arguments)
       guard let reference else { return nil }
       return try Self.point(reference, to: image.manifestDigest, at: time, in: database)
+    } events: {
+      events
     }
   }
 
@@ -35,7 +37,7 @@ extension MetadataStore {
   /// - Throws: `notFound` when there is no such image.
   @discardableResult
   package func setTag(
-    _ reference: String, to manifest: Digest, at time: Int64
+    _ reference: String, to manifest: Digest, at time: Int64, events: [JournalEvent] = []
   ) async throws(EngineError) -> Digest? {
     try await write("tag the image \(manifest.short) as \(reference)", subject: reference, .disk) {
       database in
@@ -43,24 +45,8 @@ extension MetadataStore {
         throw EngineError(.notFound, "no such image: \(manifest)", subject: manifest.description)
       }
       return try Self.point(reference, to: manifest, at: time, in: database)
-    }
-  }
-
-  /// Removes a name.
-  ///
-  /// - Parameter expected: removes it only while it points there.
-  /// - Returns: where it pointed; nil when there is no such name, or when it points elsewhere.
-  @discardableResult
-  package func removeTag(_ reference: String, from expected: Digest? = nil) async throws(EngineError)
-    -> Digest?
-  {
-    try await write("remove the name \(reference)", subject: reference, .disk) { database in
-      try Row.fetchOne(
-        database,
-        sql:
-          "DELETE FROM tags WHERE reference = ?1 AND manifestDigest = ifnull(?2, manifestDigest) RETURNING manifestDigest",
-        arguments: [reference, expected?.description]
-      )?.digest(0)
+    } events: {
+      events
     }
   }
 
@@ -121,26 +107,39 @@ extension MetadataStore {
     }
   }
 
-  /// Removes an image and all its names.
+  /// Removes names, and with the last one the image if that is asked for, all or nothing.
   ///
-  /// - Returns: the image; nil when there is none. Whether its layers and blobs are still needed,
-  ///   `layerKeysInUse` tells.
-  /// - Throws: `inUse` when a container was made from it.
-  @discardableResult
-  package func removeImage(_ manifest: Digest) async throws(EngineError) -> ImageRecord? {
+  /// - Parameters:
+  ///   - references: in full form; those that do not point to the image are left.
+  ///   - withImage: whether the image goes too.
+  /// - Throws: `inUse` when a container was made from an image that is to go; `conflict` when it has got another
+  ///   name meanwhile.
+  package func removeNames(
+    _ references: [String], of manifest: Digest, withImage: Bool, events: [JournalEvent] = []
+  ) async throws(EngineError) {
     let subject = manifest.description
-    return try await write("remove the image \(manifest.short)", subject: subject, .disk) { database in
-      guard let image = try Self.image(manifest, in: database) else { return nil }
+    try await write("remove the image \(manifest.short)", subject: subject, .disk) { database in
+      for reference in references {
+        try database.execute(
+          sql: "DELETE FROM tags WHERE reference = ? AND manifestDigest = ?", arguments: [reference, subject])
+      }
+      guard withImage else { return }
       let users = try String.fetchAll(
-        database, sql: "SELECT name FROM containers WHERE imageDigest = ? ORDER BY name", arguments: [subject]
-      )
+        database, sql: "SELECT name FROM containers WHERE imageDigest = ? ORDER BY name", arguments: [subject])
       guard users.isEmpty else {
         throw EngineError(
           .inUse, "cannot remove the image \(manifest.short): containers use it", subject: subject,
           causes: users.prefix(10).map { "container \($0)" }, hint: "remove these containers first")
       }
+      let names = try Int.fetchOne(
+        database, sql: "SELECT count(*) FROM tags WHERE manifestDigest = ?", arguments: [subject])
+      guard names == 0 else {
+        throw EngineError(
+          .conflict, "cannot remove the image \(manifest.short): it has got another name", subject: subject)
+      }
       try database.execute(sql: "DELETE FROM images WHERE manifestDigest = ?", arguments: [subject])
-      return image
+    } events: {
+      events
     }
   }
 

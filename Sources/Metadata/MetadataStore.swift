@@ -1,14 +1,17 @@
 package import EngineErrors
+internal import Foundation
 internal import GRDB
 package import SystemPackage
 
-/// The database of one store: which images, names and containers there are. Any number of processes use it
+/// The database of one store: which images, names and containers there are, and the journal of what changed. Any number of processes use it
 /// at once.
 ///
 /// Each method is one transaction. Writers take turns (`BEGIN IMMEDIATE`) and wait for each other up to
 /// `busyTimeout`; state changes are compare-and-set, so of two services that race one learns that it lost.
 /// Blocking work runs on the database's own dispatch queue, never on the cooperative pool. A cancelled task
 /// gets `cancelled`; its transaction then has been rolled back or was never begun.
+///
+/// A change and the events that tell of it are one transaction: no event is lost, none comes twice (invariant 5).
 ///
 /// **Durability.** Rows of images and names are on the disk when the method returns (`synchronous=FULL`), so
 /// what they name must be there before. Rows of containers survive `kill -9` of everything but can be taken
@@ -23,6 +26,7 @@ package final class MetadataStore: Sendable {
   // One connection: a pool opens as fast, but each of its readers has a page cache of its own, and no
   // transaction here takes long enough to be worth reading around.
   private let queue: DatabaseQueue
+  let bell: Bell
   private let path: FilePath
 
   /// Opens the database, made and brought to this program's version where needed.
@@ -46,7 +50,12 @@ package final class MetadataStore: Sendable {
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512")
       }
       queue = try DatabaseQueue(path: path.string, configuration: configuration)
-      try queue.inDatabase { try Schema.prepare($0) }
+      let bootID = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+      try queue.inDatabase { database in
+        try Schema.prepare(database)
+        try Epoch.begin(bootID: bootID, in: database)
+      }
+      bell = try Bell(path.removingLastComponent().appending("journal"))
     } catch {
       throw EngineError("open the store's metadata", database: error, subject: path.string)
     }
@@ -73,23 +82,38 @@ package final class MetadataStore: Sendable {
     case disk
   }
 
-  /// Runs `body` in a write transaction, all or nothing.
+  /// Runs `body` in a write transaction, all or nothing, and journals the events in it.
   func write<T: Sendable>(
     _ operation: String, subject: String? = nil, _ durability: Durability,
-    _ body: @escaping @Sendable (Database) throws -> T
+    _ body: @escaping @Sendable (Database) throws -> T,
+    events: @escaping @Sendable () -> [JournalEvent] = { [] }
+  ) async throws(EngineError) -> T {
+    try await write(operation, subject: subject, durability, body) { _ in events() }
+  }
+
+  /// The same with events that depend on what `body` found.
+  func write<T: Sendable>(
+    _ operation: String, subject: String? = nil, _ durability: Durability,
+    _ body: @escaping @Sendable (Database) throws -> T,
+    eventsFor: @escaping @Sendable (T) -> [JournalEvent]
   ) async throws(EngineError) -> T {
     do {
-      return try await queue.writeWithoutTransaction { database in
+      return try await queue.writeWithoutTransaction { [bell] database in
         // SQLite takes this between transactions only; it is the connection's alone.
         if durability == .disk { try database.execute(sql: "PRAGMA synchronous = FULL") }
         defer {
           if durability == .disk { try? database.execute(sql: "PRAGMA synchronous = NORMAL") }
         }
         var result: T?
+        var events: [JournalEvent] = []
         try database.inTransaction(.immediate) {
-          result = try body(database)
+          let value = try body(database)
+          result = value
+          events = eventsFor(value)
+          try Self.insert(events, in: database)
           return .commit
         }
+        if !events.isEmpty { bell.ring() }
         guard let result else { throw EngineError(.internal, "cannot \(operation): no result") }
         return result
       }

@@ -5,7 +5,7 @@ internal import OCIModel
 
 /// Rows to values. A value that this program could not have written is damage, not a trap.
 extension ImageRecord {
-  static let columns = "manifestDigest, mediaType, configDigest, size, platform, layers, createdAt"
+  static let columns = "manifestDigest, mediaType, configDigest, size, platform, layers, createdAt, created"
 
   init(_ row: Row) throws {
     try self.init(
@@ -13,7 +13,7 @@ extension ImageRecord {
       size: row.value(3), platform: row.checked { try Platform(parsing: row.value(4)) },
       layers: row.checked {
         try JSONDecoder().decode([LayerRecord].self, from: Data((row.value(5) as String).utf8))
-      }, createdAt: row.value(6))
+      }, createdAt: row.value(6), created: row.optional(7))
   }
 
   /// The values of `columns`.
@@ -23,7 +23,7 @@ extension ImageRecord {
     let layers = String(decoding: try encoder.encode(layers), as: UTF8.self)
     return [
       manifestDigest.description, mediaType, configDigest.description, size, platform.description, layers,
-      createdAt,
+      createdAt, created,
     ]
   }
 }
@@ -39,13 +39,13 @@ extension TagRecord {
 extension ContainerRecord {
   static let columns = """
     id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt, exitCode, signal,
-    startCursor, options
+    isLost, options
     """
 
   init(_ row: Row) throws {
     try self.init(
       id: row.value(0), name: row.value(1), imageDigest: row.digest(2), imageName: row.value(3),
-      createdAt: row.value(6), options: row.value(12), startCursor: row.optional(11))
+      createdAt: row.value(6), options: row.value(12))
     let state: String = try row.value(4)
     guard let state = ContainerState(rawValue: state) else { throw Row.damage("the state '\(state)'") }
     self.state = state
@@ -57,6 +57,7 @@ extension ContainerRecord {
     } else if let signal = try row.optional(10) as Int32? {
       exit = .signalled(signal: signal)
     }
+    isLost = try row.value(11)
   }
 
   var exitCode: Int32? { if case .exited(let code) = exit { code } else { nil } }
@@ -66,7 +67,7 @@ extension ContainerRecord {
   var arguments: StatementArguments {
     [
       id, name, imageDigest.description, imageName, state.rawValue, pid, createdAt, startedAt, finishedAt,
-      exitCode, signal, startCursor, options,
+      exitCode, signal, isLost, options,
     ]
   }
 }

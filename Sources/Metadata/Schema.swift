@@ -31,7 +31,7 @@ enum Schema {
   private static let first = """
     CREATE TABLE images (
       manifestDigest TEXT PRIMARY KEY, mediaType TEXT NOT NULL, configDigest TEXT NOT NULL,
-      size INTEGER NOT NULL, platform TEXT NOT NULL, layers TEXT NOT NULL, createdAt INTEGER NOT NULL
+      size INTEGER NOT NULL, platform TEXT NOT NULL, layers TEXT NOT NULL, created TEXT, createdAt INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE tags (
       reference TEXT PRIMARY KEY, manifestDigest TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
@@ -43,7 +43,14 @@ enum Schema {
       imageDigest TEXT NOT NULL REFERENCES images ON DELETE RESTRICT, imageName TEXT NOT NULL,
       state TEXT NOT NULL CHECK (state IN ('created', 'running', 'exited')), pid INTEGER,
       createdAt INTEGER NOT NULL, startedAt INTEGER, finishedAt INTEGER,
-      exitCode INTEGER, signal INTEGER, startCursor TEXT, options TEXT NOT NULL
+      exitCode INTEGER, signal INTEGER, isLost INTEGER NOT NULL DEFAULT 0, options TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE events (
+      number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, kind TEXT NOT NULL,
+      subject TEXT NOT NULL, attributes TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE epochs (
+      epoch INTEGER PRIMARY KEY, bootID TEXT NOT NULL, firstNumber INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX containersOfImage ON containers (imageDigest);
     """

@@ -54,13 +54,13 @@ public struct FrameDecoder: Sendable {
     while true {
       switch state {
       case .header:
-        guard let end = endOfHeader() else {
+        guard let block = endOfHeader() else {
           return available > limits.header ? end(.badHeader("the header is longer than \(limits.header) bytes")) : nil
         }
-        let block = buffer[position..<end.start]
-        position = end.after
+        let header = buffer[position..<block.start]
+        position = block.after
         scanned = position
-        switch Self.contentLength(block) {
+        switch Self.contentLength(header) {
         case .failure(let problem): return end(.badHeader(problem.text))
         case .success(let length):
           if length > limits.frame {

@@ -25,6 +25,9 @@ package struct ContainerOptions: Sendable, Codable {
   package var hasReadOnlyRoot = false
   package var noNewPrivileges = false
 
+  /// What runs, after the image's part was added.
+  package internal(set) var resolvedCommand: [String] = []
+
   package init(image: String) { self.image = image }
 }
 

@@ -1,10 +1,5 @@
+package import Metadata
 package import OCIModel
-
-package enum ContainerState: Sendable, Hashable {
-  case created
-  case running(pid: Int32)
-  case exited(ContainerExit)
-}
 
 /// A container as the engine tells of it. Times are in nanoseconds since 1970.
 package struct ContainerSummary: Sendable {
@@ -14,6 +9,10 @@ package struct ContainerSummary: Sendable {
   package var imageDigest: Digest
   package var command: [String]
   package var state: ContainerState
+  /// Of its first process, while it runs.
+  package var pid: Int32?
+  /// Once it has exited.
+  package var exit: ExitStatus?
   package var labels: [String: String]
   package var createdAt: Int64
   package var startedAt: Int64?
@@ -23,7 +22,9 @@ package struct ContainerDetails: Sendable {
   package var summary: ContainerSummary
   package var options: ContainerOptions
   package var spec: RuntimeSpec
-  /// The writable layer on the host.
+  package var stopSignal: String
+  /// On the host, as are the paths.
   package var upperDirectory: String
   package var logPath: String
+  package var runtimeConfigPath: String
 }

@@ -1,70 +1,58 @@
 import EngineErrors
 import Foundation
+import LinuxSystem
 import Metadata
 import OCIModel
 import Runner
 import SystemPackage
 
 extension Engine {
-  /// Finds a container by id, name, or the first digits of its id.
-  ///
-  /// - Throws: `notFound`; `invalidArgument` for a prefix that fits several.
-  func container(named text: String) throws -> ContainerRow {
-    if let row = try metadata.container(text) { return row }
-    if text.count >= 4, text.allSatisfy(\.isHexDigit) {
-      let matches = try metadata.containers().filter { $0.id.hasPrefix(text) }
-      if let only = matches.first, matches.count == 1 { return only }
-      if matches.count > 1 {
-        throw EngineError(
-          .invalidArgument, "\(matches.count) containers begin with \(text)", subject: text,
-          hint: "give more digits")
-      }
-    }
-    throw EngineError(
-      .notFound, "no container is named \(text)", subject: text,
-      hint: "container/list with all: true shows the containers there are")
-  }
-
   /// - Parameter all: also those that do not run.
   package func listContainers(all: Bool) async throws -> [ContainerSummary] {
     var summaries: [ContainerSummary] = []
-    for row in try metadata.containers() {
+    for record in try await metadata.containers() {
       // One that another service removes meanwhile is left out.
-      guard let row = try await settled(row), all || row.state == .running else { continue }
-      summaries.append(try summary(row))
+      guard let record = try await settled(record), all || record.state == .running else { continue }
+      summaries.append(try summary(record))
     }
-    return summaries.sorted { ($0.createdAt, $0.id) > ($1.createdAt, $1.id) }
+    return summaries
   }
 
   package func inspectContainer(_ name: String) async throws -> ContainerDetails {
-    let row = try container(named: name)
-    guard let row = try await settled(row) else { throw removedMeanwhile(row) }
+    let record = try await current(name)
+    let directory = snapshots.containerDirectory(record.id)
+    let options = try options(record)
     return ContainerDetails(
-      summary: try summary(row), options: try options(row), spec: try spec(row.id),
-      upperDirectory: snapshots.containerDirectory(row.id).appending("upper").string,
-      logPath: logPath(row.id).string)
+      summary: try summary(record), options: options, spec: try spec(record.id),
+      stopSignal: options.stopSignal ?? Signal.terminate.description,
+      upperDirectory: directory.appending("upper").string, logPath: logPath(record.id).string,
+      runtimeConfigPath: directory.appending("config.json").string)
   }
 
-  func summary(_ row: ContainerRow) throws -> ContainerSummary {
-    let options = try options(row)
-    let state: ContainerState
-    switch row.state {
-    case .created: state = .created
-    case .running: state = .running(pid: row.pid ?? 0)
-    case .exited: state = .exited(row.exit)
-    }
+  /// The container that a text names, settled.
+  ///
+  /// - Throws: `notFound`; `invalidArgument` for the beginning of several ids.
+  func current(_ name: String) async throws -> ContainerRecord {
+    let record = try await metadata.container(matching: name)
+    guard let settled = try await settled(record) else { throw removedMeanwhile(record) }
+    return settled
+  }
+
+  func summary(_ record: ContainerRecord) throws -> ContainerSummary {
+    let options = try options(record)
     return ContainerSummary(
-      id: row.id, name: row.name, image: row.imageName, imageDigest: row.imageDigest,
-      command: try spec(row.id).process?.args ?? [], state: state, labels: options.labels,
-      createdAt: row.createdAt, startedAt: row.startedAt)
+      id: record.id, name: record.name, image: record.imageName, imageDigest: record.imageDigest,
+      command: options.resolvedCommand, state: record.state, pid: record.pid, exit: ExitStatus(record),
+      labels: options.labels, createdAt: record.createdAt, startedAt: record.startedAt)
   }
 
-  func options(_ row: ContainerRow) throws -> ContainerOptions {
+  func options(_ record: ContainerRecord) throws -> ContainerOptions {
     do {
-      return try JSONDecoder().decode(ContainerOptions.self, from: Data(row.options.utf8))
+      return try JSONDecoder().decode(ContainerOptions.self, from: Data(record.options.utf8))
     } catch {
       throw EngineError(
-        .corrupt, "cannot read the options of container \(row.name)", subject: row.id, causes: ["\(error)"])
+        .corrupt, "cannot read the options of container \(record.name)", subject: record.id,
+        causes: ["\(error)"])
     }
   }
 
@@ -82,13 +70,7 @@ extension Engine {
 
   func logPath(_ id: String) -> FilePath { snapshots.containerDirectory(id).appending("log") }
 
-  func removedMeanwhile(_ row: ContainerRow) -> EngineError {
-    EngineError(.notFound, "container \(row.name) was removed meanwhile", subject: row.id)
-  }
-}
-
-extension ContainerRow {
-  var exit: ContainerExit {
-    ContainerExit(code: exitCode ?? 0, signal: signal, at: finishedAt ?? 0, isLost: isLost)
+  func removedMeanwhile(_ record: ContainerRecord) -> EngineError {
+    EngineError(.notFound, "container \(record.name) was removed meanwhile", subject: record.id)
   }
 }

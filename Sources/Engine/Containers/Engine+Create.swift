@@ -13,45 +13,58 @@ extension Engine {
   /// - Throws: `notFound` for the image, `alreadyExists` for the name, `invalidArgument` for an option that
   ///   does not fit. What was begun is undone.
   package func create(_ options: ContainerOptions) async throws -> ContainerSummary {
-    try summary(try await make(options))
+    try await summary(make(options))
   }
 
-  func make(_ options: ContainerOptions) async throws -> ContainerRow {
+  func make(_ options: ContainerOptions) async throws -> ContainerRecord {
     if let name = options.name { try ContainerName.validate(name) }
-    // No service collects what this container is about to use.
+    // So that no service collects what this container is about to use.
     let held = try await locks.holdContent()
     defer { held.release() }
 
-    let image = try image(named: options.image)
+    let image = try await image(named: options.image)
     let id = ContainerName.newIdentifier()
-    let lowers = image.layers.reversed().map { snapshots.layerDirectory($0.key) }
-    let spec = try RuntimeSpec.container(id: id, image: try config(of: image), options: options, lowers: lowers)
-    let directories = try snapshots.prepareContainer(id)
+    let spec = try RuntimeSpec.container(
+      id: id, image: config(of: image), options: options, lowers: lowers(of: image),
+      isRootless: configuration.isRootless)
+    var options = options
+    options.resolvedCommand = spec.process?.args ?? []
+    let directory = try snapshots.prepareContainer(id)
     do {
-      try writeFile(directories.directory.appending("config.json"), Data(encode(spec)), mode: 0o600)
-      let encoder = JSONEncoder()
-      let name = try options.name ?? ContainerName.generate { try metadata.container($0) != nil }
-      let row = ContainerRow(
-        id: id, name: name, imageDigest: image.manifestDigest, imageName: options.image, state: .created,
-        createdAt: Timestamp.now, options: String(decoding: try encoder.encode(options), as: UTF8.self))
-      try metadata.insertContainer(row, events: [.containerCreated(id, name: name, image: options.image)])
-      return row
+      try Data(encode(spec)).write(to: URL(filePath: directory.appending("config.json").string))
+      let record = ContainerRecord(
+        id: id, name: try await freeName(options.name), imageDigest: image.manifestDigest,
+        imageName: options.image, createdAt: Timestamp.now,
+        options: String(decoding: try encode(options), as: UTF8.self))
+      try await metadata.insertContainer(
+        record, events: [.containerCreated(id, name: record.name, image: options.image)])
+      return record
     } catch {
       try? snapshots.removeContainer(id)
       throw EngineError("create a container of \(options.image)", wrapping: error)
     }
   }
 
+  private func freeName(_ wanted: String?) async throws -> String {
+    if let wanted { return wanted }
+    let taken = Set(try await metadata.containers().map(\.name))
+    return ContainerName.generate { taken.contains($0) }
+  }
+
   /// The root file system of a container: its image's layers, and its own writable one on top.
-  func root(of row: ContainerRow) throws -> OverlayRoot {
-    guard let image = try metadata.image(row.imageDigest) else {
+  func root(of record: ContainerRecord) async throws -> OverlayRoot {
+    guard let image = try await metadata.image(record.imageDigest) else {
       throw EngineError(
-        .corrupt, "the image of container \(row.name) is gone", subject: "\(row.imageDigest)",
-        hint: "pull \(row.imageName) again")
+        .corrupt, "the image of container \(record.name) is gone", subject: "\(record.imageDigest)",
+        hint: "pull \(record.imageName) again")
     }
-    let directory = snapshots.containerDirectory(row.id)
+    let directory = snapshots.containerDirectory(record.id)
     return OverlayRoot(
-      lowers: image.layers.reversed().map { snapshots.layerDirectory($0.key) },
-      upper: directory.appending("upper"), work: directory.appending("work"))
+      lowers: lowers(of: image), upper: directory.appending("upper"), work: directory.appending("work"))
+  }
+
+  /// The uppermost first.
+  func lowers(of image: ImageRecord) -> [FilePath] {
+    image.layers.reversed().map { snapshots.layerDirectory($0.key) }
   }
 }

@@ -7,8 +7,8 @@ package import OCIModel
 extension Engine {
   /// What a container has changed against its image, by path.
   package func diff(_ name: String) async throws -> [LayerChange] {
-    let row = try container(named: name)
-    let root = try root(of: row)
+    let record = try await metadata.container(matching: name)
+    let root = try await root(of: record)
     return try await onBlockingThread("diff") {
       try LayerDiff.changes(upper: root.upper, lowers: root.lowers)
     }
@@ -23,14 +23,12 @@ extension Engine {
     changes: ImageChanges, reporter: TaskReporter = .silent
   ) async throws -> ImageSummary {
     try refuseDigest(reference)
-    let row = try container(named: name)
+    let record = try await metadata.container(matching: name)
     let held = try await locks.holdContent()
     defer { held.release() }
-    let root = try root(of: row)
-    guard let base = try metadata.image(row.imageDigest) else {
-      throw EngineError(.corrupt, "the image of container \(row.name) is gone", subject: row.id)
-    }
-    let layer = try await reporter.task("commit \(row.name)") { progress, _ in
+    let root = try await root(of: record)
+    let base = try await image(named: record.imageDigest.description)
+    let layer = try await reporter.task("commit \(record.name)") { progress, _ in
       try await onBlockingThread("commit") { [self] in
         let builder = try LayerBuilder(.none, self)
         do {
@@ -43,7 +41,7 @@ extension Engine {
           return try builder.finish()
         } catch {
           builder.abandon()
-          throw EngineError("commit container \(row.name)", wrapping: error, subject: row.id)
+          throw EngineError("commit container \(record.name)", wrapping: error, subject: record.id)
         }
       }
     }
@@ -53,14 +51,14 @@ extension Engine {
     config.author = author ?? config.author
     config.config = changes.applied(to: config.config ?? .init())
     config.rootfs.diffIDs.append(layer.diffID)
-    let command = try spec(row.id).process?.args ?? []
+    let command = try options(record).resolvedCommand
     config.history =
       (config.history ?? []) + [
         .init(created: now, createdBy: command.joined(separator: " "), comment: message)
       ]
     let image = try await makeImage(
-      config, layers: base.layers + [ImageRow.Layer(layer)], as: reference
-    ) { .imageCommitted($0, reference: reference.description, container: row.id) }
-    return summary(image, tags: try metadata.tags(), created: now)
+      config, layers: base.layers + [LayerRecord(layer)], as: reference
+    ) { .imageCommitted($0, reference: reference.description, container: record.id) }
+    return try await summary(image)
   }
 }

@@ -8,29 +8,29 @@ extension Engine {
   /// - Parameter force: kills it first when it runs.
   /// - Throws: `inUse` for a running container without `force`.
   package func removeContainer(_ name: String, force: Bool) async throws {
-    let row = try container(named: name)
-    guard let row = try await settled(row) else { return }
-    if row.state == .running {
+    let record = try await current(name)
+    if record.state == .running {
       guard force else {
         throw EngineError(
-          .inUse, "container \(row.name) runs", subject: row.id,
+          .inUse, "container \(record.name) runs", subject: record.id,
           hint: "stop it first, or remove it with force")
       }
-      _ = try await stop(row.id, signal: .kill, timeout: .zero)
+      _ = try await stop(record.id, signal: .kill)
     }
-    try await remove(row)
+    try await remove(record)
   }
 
   /// Removes one that does not run. First its row, so that what the database names is always whole.
-  func remove(_ row: ContainerRow) async throws {
-    let lock = try await locks.holdContainer(row.id)
+  func remove(_ record: ContainerRecord) async throws {
+    let lock = try await locks.holdContainer(record.id)
     defer { lock.release() }
-    guard let current = try metadata.container(row.id) else { return }
-    guard current.state != .running else {
-      throw EngineError(.inUse, "container \(row.name) was started meanwhile", subject: row.id)
+    let isRemoved = try await metadata.removeContainer(
+      record.id, events: [.containerRemoved(record.id, name: record.name)])
+    guard isRemoved else {
+      if try await metadata.container(id: record.id) == nil { return }
+      throw EngineError(.inUse, "container \(record.name) was started meanwhile", subject: record.id)
     }
-    try metadata.removeContainer(row.id, events: [.containerRemoved(row.id, name: row.name)])
-    try runner.cleanUp(row.id)
-    try snapshots.removeContainer(row.id)
+    try runner.cleanUp(record.id)
+    try snapshots.removeContainer(record.id)
   }
 }

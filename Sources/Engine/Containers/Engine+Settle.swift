@@ -7,62 +7,65 @@ import Runner
 /// the journal tells of it, here and nowhere else.
 extension Engine {
   /// Brings the row of a container up to what its shim did; nil when another service removed it meanwhile.
-  func settled(_ row: ContainerRow) async throws -> ContainerRow? {
-    guard try isBehind(row) else { return row }
-    let lock = try await locks.holdContainer(row.id)
+  func settled(_ record: ContainerRecord) async throws -> ContainerRecord? {
+    guard try isBehind(record) else { return record }
+    let lock = try await locks.holdContainer(record.id)
     defer { lock.release() }
-    guard let row = try metadata.container(row.id) else { return nil }
-    return try settle(row)
+    guard let record = try await metadata.container(id: record.id) else { return nil }
+    return try await settle(record)
   }
 
   /// The same for a caller that holds the container's lock. Exactly one caller of all services journals a change.
-  func settle(_ row: ContainerRow) throws -> ContainerRow {
-    switch (row.state, try runner.state(row.id)) {
-    case (.running, .exited(let record)):
-      return try markExited(row, ContainerExit(record))
-    case (.running, .lost), (.running, .absent):
-      return try markExited(row, .lost)
+  func settle(_ record: ContainerRecord) async throws -> ContainerRecord {
+    switch (record.state, try runner.state(record.id)) {
+    case (.running, .exited(let exit)), (.running, .lost(let exit)):
+      return try await markExited(record, ExitStatus(exit))
+    case (.running, .absent):
+      return try await markExited(record, .lost)
     case (.created, .running(let pid)), (.exited, .running(let pid)):
       // The service that started it died before it could say so.
-      return try markStarted(row, pid: pid, at: Timestamp.now)
-    case (.created, .exited(let record)):
-      return try markExited(try markStarted(row, pid: 0, at: record.at), ContainerExit(record))
+      return try await markRunning(record, pid: pid, at: Timestamp.now)
+    case (.created, .exited(let exit)), (.created, .lost(let exit)):
+      let running = try await markRunning(record, pid: 0, at: Int64(clamping: exit.at))
+      return try await markExited(running, ExitStatus(exit))
     default:
-      return row
+      return record
     }
   }
 
-  /// Marks the row and journals the event in one transaction.
-  func markStarted(_ row: ContainerRow, pid: Int32, at time: Int64) throws -> ContainerRow {
-    try metadata.markStarted(
-      row.id, pid: pid, at: time, events: [.containerStarted(row.id, name: row.name, pid: pid)])
+  /// Changes the row and journals the event in one transaction.
+  func markRunning(_ record: ContainerRecord, pid: Int32, at time: Int64) async throws -> ContainerRecord {
+    _ = try await metadata.markRunning(
+      record.id, pid: pid, at: time,
+      events: [.containerStarted(record.id, name: record.name, pid: pid)])
+    var record = record
+    record.state = .running
+    record.pid = pid
+    record.startedAt = time
+    record.exit = nil
+    record.finishedAt = nil
+    record.isLost = false
+    return record
   }
 
-  private func markExited(_ row: ContainerRow, _ exit: ContainerExit) throws -> ContainerRow {
-    try metadata.markExited(
-      row.id, code: exit.code, signal: exit.signal, at: exit.at, isLost: exit.isLost,
-      events: [.containerExited(row.id, name: row.name, exit)])
+  private func markExited(_ record: ContainerRecord, _ exit: ExitStatus) async throws -> ContainerRecord {
+    _ = try await metadata.markExited(
+      record.id, exit: exit.recorded, at: exit.at, isLost: exit.isLost,
+      events: [.containerExited(record.id, name: record.name, exit)])
+    var record = record
+    record.state = .exited
+    record.pid = nil
+    record.exit = exit.recorded
+    record.finishedAt = exit.at
+    record.isLost = exit.isLost
+    return record
   }
 
-  private func isBehind(_ row: ContainerRow) throws -> Bool {
-    switch (row.state, try runner.state(row.id)) {
+  private func isBehind(_ record: ContainerRecord) throws -> Bool {
+    switch (record.state, try runner.state(record.id)) {
     case (.running, .running), (.created, .absent), (.exited, .absent), (.exited, .exited), (.exited, .lost):
       false
     default: true
     }
-  }
-}
-
-extension ContainerExit {
-  init(_ record: ExitRecord) {
-    switch record.status {
-    case .exited(let code): self.init(code: code, at: record.at)
-    case .signalled(let signal): self.init(code: 128 + signal.rawValue, signal: signal.name, at: record.at)
-    }
-  }
-
-  /// The shim was killed, which kills its container, or the machine went down.
-  static var lost: ContainerExit {
-    ContainerExit(code: 137, signal: "SIGKILL", at: Timestamp.now, isLost: true)
   }
 }

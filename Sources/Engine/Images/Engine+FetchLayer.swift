@@ -55,14 +55,16 @@ extension Engine {
         try unpacking?.write(bytes)
         progress.report(writer.bytesWritten)
       }
-      return try await onBlockingThread("unpack \(blob.digest.short)") { [self] in
+      let unpacked = try await onBlockingThread("unpack") {
         // The tree first: a blob whose tree is not what the image says must not stay.
         let unpacked = try unpacking?.finish()
         _ = try writer.commit(sync: false)
-        try metadata.append(.layerFetched(blob.digest, bytes: blob.size, reference: reference.description))
-        guard let unpacking, let unpacked else { return nil }
-        return try keep(unpacking, unpacked, layer, reference)
+        return unpacked
       }
+      try await metadata.append(
+        .layerFetched(blob.digest, bytes: blob.size, reference: reference.description))
+      guard let unpacking, let unpacked else { return nil }
+      return try await keep(unpacking, unpacked, layer, reference)
     } catch {
       // The reason a transfer was aborted is the unpacker's where that failed first.
       writer.abandon()
@@ -74,8 +76,8 @@ extension Engine {
   /// Commits an unpacked layer under its DiffID, or hands it back where it depends on the layers below.
   private func keep(
     _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: Reference
-  ) throws -> LayerUnpacking? {
-    try metadata.append(
+  ) async throws -> LayerUnpacking? {
+    try await metadata.append(
       .layerUnpacked(
         diffID: layer.diffID, bytes: unpacked.uncompressedSize, entries: unpacked.entries,
         reference: reference.description))
@@ -90,15 +92,11 @@ extension Engine {
   {
     let unpacking = try LayerUnpacking(layer.diffID, self)
     let path = content.path(of: layer.descriptor.digest)
-    return try await onBlockingThread("unpack \(layer.diffID.short)") { [self] in
-      var done: Int64 = 0
-      try readFile(path) { bytes in
-        try unpacking.write(bytes)
-        done += Int64(bytes.count)
-        progress.report(done)
-      }
-      return try keep(unpacking, unpacking.finish(), layer, reference)
+    let unpacked = try await onBlockingThread("unpack") {
+      try readFile(path, progress.report) { try unpacking.write($0) }
+      return try unpacking.finish()
     }
+    return try await keep(unpacking, unpacked, layer, reference)
   }
 
   /// Finishes the layers that depend on those below them, the lowest first, and answers every layer's key.

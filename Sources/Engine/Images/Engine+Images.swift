@@ -1,29 +1,27 @@
 import EngineErrors
+import LinuxSystem
 import Metadata
 package import OCIModel
 
 extension Engine {
   /// All images, the newest first.
-  package func listImages() throws -> [ImageSummary] {
-    let tags = try metadata.tags()
-    return try metadata.images().map { summary($0, tags: tags, created: $0.created) }
-      .sorted { ($0.created ?? "", "\($0.digest)") > ($1.created ?? "", "\($1.digest)") }
+  package func listImages() async throws -> [ImageSummary] {
+    let tags = Dictionary(grouping: try await metadata.tags(), by: \.manifestDigest)
+    return try await metadata.images().map { summary($0, tags[$0.manifestDigest] ?? []) }
   }
 
   /// - Throws: `notFound`; `corrupt` when a document of the image is damaged.
-  package func inspectImage(_ name: String) throws -> ImageDetails {
-    let row = try image(named: name)
-    let config = try config(of: row)
+  package func inspectImage(_ name: String) async throws -> ImageDetails {
+    let image = try await image(named: name)
     return ImageDetails(
-      summary: summary(row, tags: try metadata.tags(), created: config.created),
-      manifest: try manifest(of: row),
-      layers: row.layers.map { ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID) },
-      config: config)
+      summary: try await summary(image), configDigest: image.configDigest, mediaType: image.mediaType,
+      layers: image.layers.map { ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID) },
+      config: try config(of: image))
   }
 
   /// The image's history, the newest first. Layers that no history names come as entries of their own.
-  package func history(_ name: String) throws -> [ImageHistoryEntry] {
-    let details = try inspectImage(name)
+  package func history(_ name: String) async throws -> [ImageHistoryEntry] {
+    let details = try await inspectImage(name)
     var layers = details.layers[...]
     var entries: [ImageHistoryEntry] = []
     for entry in details.config.history ?? [] {
@@ -35,15 +33,15 @@ extension Engine {
   }
 
   /// Gives an image one more name; a name that another image had moves over.
-  package func tag(_ name: String, as newName: String) throws -> ImageSummary {
-    let row = try image(named: name)
+  package func tag(_ name: String, as newName: String) async throws -> ImageSummary {
+    let image = try await image(named: name)
     let reference = try Reference(parsing: newName)
     guard reference.digest == nil else {
       throw EngineError(.invalidArgument, "cannot tag with a digest: \(newName)", subject: newName)
     }
-    try metadata.setTag(
-      reference.description, to: row.manifestDigest,
-      events: [.imageTagged(row.manifestDigest, reference: reference.description)])
-    return summary(row, tags: try metadata.tags(), created: row.created)
+    try await metadata.setTag(
+      reference.description, to: image.manifestDigest, at: Timestamp.now,
+      events: [.imageTagged(image.manifestDigest, reference: reference.description)])
+    return try await summary(image)
   }
 }

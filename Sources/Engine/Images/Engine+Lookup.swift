@@ -1,54 +1,56 @@
 import EngineErrors
 import Foundation
 import Metadata
-package import OCIModel
+import OCIModel
 
-/// A manifest of our own store and one fetched are read within this limit (bytes).
+/// Manifests, configurations and indexes are read within this limit, in bytes.
 let documentLimit = 4 << 20
 
 extension Engine {
   /// Finds an image by name, by digest, or by the first digits of its digest.
   ///
-  /// - Throws: `notFound` with the nearest names, `invalidArgument` for a prefix that fits several images.
-  func image(named text: String) throws -> ImageRow {
-    if let digest = try? Digest(text), let row = try metadata.image(digest) { return row }
-    if let reference = try? Reference(parsing: text) {
-      if let row = try imageTagged(reference) { return row }
-    }
-    if text.count >= 4, text.allSatisfy(\.isHexDigit) {
-      let matches = try metadata.images().filter { $0.manifestDigest.hex.hasPrefix(text) }
-      if let only = matches.first, matches.count == 1 { return only }
+  /// - Throws: `notFound`, `invalidArgument` for a prefix that fits several images or a name that is none.
+  func image(named text: String) async throws -> ImageRecord {
+    if let digest = try? Digest(text), let image = try await metadata.image(digest) { return image }
+    let reference = try? Reference(parsing: text)
+    if let reference, let image = try await imageTagged(reference) { return image }
+    if text.count >= 4 {
+      let matches = try await metadata.images(digestPrefix: text)
       if matches.count > 1 {
         throw EngineError(
           .invalidArgument, "\(matches.count) images begin with \(text)", subject: text,
           hint: "give more digits")
       }
+      if let only = matches.first { return only }
     }
     // A name that is none at all says so, rather than that it was not found.
-    _ = try Reference(parsing: text)
+    if reference == nil { _ = try Reference(parsing: text) }
     throw EngineError(
-      .notFound, "no image is named \(text)", subject: text, hint: "image/list shows the images there are")
+      .notFound, "no image is named \(text)", subject: text, hint: "pull it, or list the images there are")
   }
 
-  private func imageTagged(_ reference: Reference) throws -> ImageRow? {
-    if let digest = reference.digest, let row = try metadata.image(digest) { return row }
-    guard let tag = try metadata.tag(reference.description) else { return nil }
-    return try metadata.image(tag.manifestDigest)
+  private func imageTagged(_ reference: Reference) async throws -> ImageRecord? {
+    if let digest = reference.digest { return try await metadata.image(digest) }
+    return try await metadata.image(tagged: reference.description)
   }
 
-  func summary(_ row: ImageRow, tags: [TagRow], created: String?) -> ImageSummary {
+  func summary(_ image: ImageRecord) async throws -> ImageSummary {
+    summary(image, try await metadata.tags(of: image.manifestDigest))
+  }
+
+  func summary(_ image: ImageRecord, _ tags: [TagRecord]) -> ImageSummary {
     ImageSummary(
-      digest: row.manifestDigest,
-      references: tags.filter { $0.manifestDigest == row.manifestDigest }.map(\.reference).sorted(),
-      platform: row.platform, created: created, size: row.size, layerCount: row.layers.count)
+      digest: image.manifestDigest, references: tags.map(\.reference), platform: image.platform,
+      created: image.created, size: image.size, layerCount: image.layers.count)
   }
 
-  func config(of row: ImageRow) throws -> ImageConfig {
-    try decode(ImageConfig.self, content.read(row.configDigest, limit: documentLimit), row.configDigest)
+  func config(of image: ImageRecord) throws -> ImageConfig {
+    try decode(ImageConfig.self, content.read(image.configDigest, limit: documentLimit), image.configDigest)
   }
 
-  func manifest(of row: ImageRow) throws -> Manifest {
-    try decode(Manifest.self, content.read(row.manifestDigest, limit: documentLimit), row.manifestDigest)
+  func manifest(of image: ImageRecord) throws -> Manifest {
+    try decode(
+      Manifest.self, content.read(image.manifestDigest, limit: documentLimit), image.manifestDigest)
   }
 
   func decode<Document: Decodable>(_ type: Document.Type, _ bytes: [UInt8], _ digest: Digest) throws
@@ -58,7 +60,8 @@ extension Engine {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch {
       throw EngineError(
-        .corrupt, "cannot read \(type) \(digest.short)", subject: "\(digest)", causes: ["\(error)"])
+        .corrupt, "cannot read the \(type) \(digest.short)", subject: "\(digest)", causes: ["\(error)"],
+        hint: "the image is broken; build and push it again")
     }
   }
 }

@@ -24,12 +24,7 @@ extension Engine {
       try await onBlockingThread("import") { [self] in
         let builder = try LayerBuilder(Compression.detect(fileAt: path), self)
         do {
-          var done: Int64 = 0
-          try readFile(path) { bytes in
-            try builder.write(bytes)
-            done += Int64(bytes.count)
-            progress.report(done)
-          }
+          try readFile(path, progress.report) { try builder.write($0) }
           return try builder.finish()
         } catch {
           builder.abandon()
@@ -44,17 +39,17 @@ extension Engine {
       history: [
         .init(created: now, createdBy: "import \(path.lastComponent?.string ?? "")", comment: message)
       ])
-    let row = try await makeImage(config, layers: [ImageRow.Layer(layer)], as: reference) {
+    let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference) {
       .imageImported($0, reference: reference.description)
     }
-    return summary(row, tags: try metadata.tags(), created: now)
+    return try await summary(image)
   }
 
   /// Writes the configuration and the manifest of a new image, and names it.
   func makeImage(
-    _ config: ImageConfig, layers: [ImageRow.Layer], as reference: Reference,
+    _ config: ImageConfig, layers: [LayerRecord], as reference: Reference,
     event: (Digest) -> JournalEvent
-  ) async throws -> ImageRow {
+  ) async throws -> ImageRecord {
     let configBytes = try encode(config)
     let manifest = Manifest(
       config: Descriptor(
@@ -62,13 +57,13 @@ extension Engine {
         size: Int64(configBytes.count)),
       layers: layers.map(\.descriptor))
     let manifestBytes = try encode(manifest)
-    let row = ImageRow(
+    let image = ImageRecord(
       manifestDigest: try content.put(bytes: manifestBytes), mediaType: MediaType.ociManifest,
       configDigest: manifest.config.digest,
       size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
-      platform: config.platform, created: config.created, layers: layers)
-    try await commit(row, taggedAs: reference, event: event(row.manifestDigest))
-    return row
+      platform: config.platform, layers: layers, createdAt: Timestamp.now, created: config.created)
+    try await commit(image, taggedAs: reference, event: event(image.manifestDigest))
+    return image
   }
 
   func refuseDigest(_ reference: Reference) throws {
@@ -80,7 +75,7 @@ extension Engine {
   }
 }
 
-extension ImageRow.Layer {
+extension LayerRecord {
   /// A layer that stands on its own, kept by its DiffID.
   init(_ layer: ImageLayer) {
     self.init(descriptor: layer.descriptor, diffID: layer.diffID, key: layer.diffID)

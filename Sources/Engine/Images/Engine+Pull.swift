@@ -55,18 +55,18 @@ extension Engine {
       let keys = try await settle(layers, pulled)
       _ = try content.put(bytes: fetched.bytes)
 
-      let row = ImageRow(
+      let image = ImageRecord(
         manifestDigest: fetched.digest, mediaType: fetched.mediaType, configDigest: manifest.config.digest,
         size: manifest.layers.reduce(Int64(fetched.bytes.count) + manifest.config.size) { $0 &+ $1.size },
-        platform: config.platform, created: config.created,
+        platform: config.platform,
         layers: zip(layers, keys).map {
-          ImageRow.Layer(descriptor: $0.descriptor, diffID: $0.diffID, key: $1)
-        })
+          LayerRecord(descriptor: $0.descriptor, diffID: $0.diffID, key: $1)
+        }, createdAt: Timestamp.now, created: config.created)
       try await commit(
-        row, taggedAs: reference,
-        event: .imagePulled(row.manifestDigest, reference: reference.description))
+        image, taggedAs: reference,
+        event: .imagePulled(image.manifestDigest, reference: reference.description))
       return PullResult(
-        image: summary(row, tags: try metadata.tags(), created: config.created), reference: reference,
+        image: try await summary(image), reference: reference,
         layers: zip(layers, pulled).map {
           PulledLayer(
             layer: ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID), outcome: $1.outcome)
@@ -75,13 +75,11 @@ extension Engine {
   }
 
   /// Makes an image's content durable, then names it (invariant 1).
-  func commit(_ row: ImageRow, taggedAs reference: Reference, event: JournalEvent) async throws {
-    try await onBlockingThread("sync") { [self] in
-      try content.sync()
-      // Pulled by digest alone, an image has no name but its digest.
-      let tag = reference.tag.map { _ in reference.withoutDigest.description }
-      try metadata.commitImage(row, tag: tag, events: [event])
-    }
+  func commit(_ image: ImageRecord, taggedAs reference: Reference, event: JournalEvent) async throws {
+    try await onBlockingThread("sync") { [content] in try content.sync() }
+    // Pulled by digest alone, an image has no name but its digest.
+    let name = reference.tag == nil ? nil : reference.withoutDigest.description
+    try await metadata.recordImage(image, reference: name, at: Timestamp.now, events: [event])
   }
 
   private func fetchManifest(_ reference: Reference, platform: Platform) async throws -> FetchedManifest {

@@ -26,16 +26,16 @@ extension Engine {
   package func push(
     _ name: String, to destination: String? = nil, reporter: TaskReporter = .silent
   ) async throws -> PushResult {
-    let row = try image(named: name)
+    let image = try await image(named: name)
     let target = try Reference(parsing: destination ?? name)
     return try await reporter.task("push \(target.familiar)") { _, reporter in
       let held = try await locks.holdContent()
       defer { held.release() }
-      let manifest = try manifest(of: row)
+      let manifest = try manifest(of: image)
       let blobs = try await pushBlobs([manifest.config] + manifest.layers, to: target, reporter: reporter)
-      let bytes = try content.read(row.manifestDigest, limit: documentLimit)
-      let digest = try await registry.pushManifest(target, bytes: bytes, mediaType: row.mediaType)
-      try metadata.append(.imagePushed(digest, reference: target.description))
+      let bytes = try content.read(image.manifestDigest, limit: documentLimit)
+      let digest = try await registry.pushManifest(target, bytes: bytes, mediaType: image.mediaType)
+      try await metadata.append(.imagePushed(digest, reference: target.description))
       return PushResult(reference: target, digest: digest, blobs: blobs)
     }
   }

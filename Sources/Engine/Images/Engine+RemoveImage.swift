@@ -17,41 +17,34 @@ extension Engine {
   /// A digest, or its first digits, takes away all names; with more than one name only by `force`.
   /// - Throws: `inUse` naming the containers that use the image; `conflict` for several names without `force`.
   package func removeImage(_ name: String, force: Bool) async throws -> ImageRemoval {
-    let row = try image(named: name)
-    let names = try metadata.tags().filter { $0.manifestDigest == row.manifestDigest }.map(\.reference)
-    let byName = (try? Reference(parsing: name)).map(\.description).flatMap { names.contains($0) ? $0 : nil }
+    let image = try await image(named: name)
+    let names = try await metadata.tags(of: image.manifestDigest).map(\.reference)
+    let given = (try? Reference(parsing: name)).map(\.description)
+    let byName = given.flatMap { names.contains($0) ? [$0] : nil }
     if byName == nil, names.count > 1, !force {
       throw EngineError(
-        .conflict, "image \(row.manifestDigest.short) has \(names.count) names", subject: name,
-        causes: names.sorted(), hint: "remove it by one of its names, or with force", retriable: false)
+        .conflict, "image \(image.manifestDigest.short) has \(names.count) names", subject: name,
+        causes: names, hint: "remove it by one of its names, or with force", retriable: false)
     }
-    let untagged = byName.map { [$0] } ?? names.sorted()
+    let untagged = byName ?? names
     let isLast = untagged.count == names.count
-    if isLast {
-      let users = try metadata.containers().filter { $0.imageDigest == row.manifestDigest }.map(\.name)
-      guard users.isEmpty else {
-        throw EngineError(
-          .inUse, "image \(name) is used by \(users.count) container\(users.count == 1 ? "" : "s")",
-          subject: name, causes: users.sorted(), hint: "remove the containers first")
-      }
-    }
-    try metadata.removeTags(
-      untagged, andImage: isLast ? row.manifestDigest : nil,
-      events: untagged.map { .imageUntagged(row.manifestDigest, reference: $0) }
-        + (isLast ? [.imageRemoved(row.manifestDigest)] : []))
+    let digest = image.manifestDigest
+    try await metadata.removeNames(
+      untagged, of: digest, withImage: isLast,
+      events: untagged.map { .imageUntagged(digest, reference: $0) } + (isLast ? [.imageRemoved(digest)] : []))
     if isLast { try await collect() }
-    return ImageRemoval(untagged: untagged, deleted: isLast ? [row.manifestDigest] : [])
+    return ImageRemoval(untagged: untagged, deleted: isLast ? [digest] : [])
   }
 
   /// Removes blobs and layers that no image names. Left for another time while anyone adds content.
   func collect() async throws {
+    guard let lock = try locks.tryCollect() else { return }
+    defer { lock.release() }
+    let images = try await metadata.images()
+    let blobs = Set(
+      images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
+    let layers = Set(images.flatMap { $0.layers.map(\.key) })
     try await onBlockingThread("collect") { [self] in
-      guard let lock = try locks.tryCollect() else { return }
-      defer { lock.release() }
-      let images = try metadata.images()
-      let blobs = Set(
-        images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
-      let layers = Set(images.flatMap { $0.layers.map(\.key) })
       for (digest, _) in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
       for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
     }

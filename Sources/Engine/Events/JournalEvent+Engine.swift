@@ -50,11 +50,11 @@ extension JournalEvent {
     container("started", id, name, ["pid": .integer(Int64(pid))])
   }
 
-  static func containerExited(_ id: String, name: String, _ exit: ContainerExit) -> JournalEvent {
+  static func containerExited(_ id: String, name: String, _ exit: ExitStatus) -> JournalEvent {
     var attributes: [String: JournalValue] = [
       "exitCode": .integer(Int64(exit.code)), "exitedAt": .integer(exit.at),
     ]
-    if let signal = exit.signal { attributes["signal"] = .string(signal) }
+    if let signal = exit.signal { attributes["signal"] = .string(signal.description) }
     if exit.isLost { attributes["lost"] = .boolean(true) }
     return container("exited", id, name, attributes)
   }

@@ -22,7 +22,9 @@ package struct ImageLayer: Hashable, Sendable {
 /// An image with all that its manifest and configuration say.
 package struct ImageDetails: Sendable {
   package var summary: ImageSummary
-  package var manifest: Manifest
+  package var configDigest: Digest
+  /// Of the manifest.
+  package var mediaType: String
   package var layers: [ImageLayer]
   package var config: ImageConfig
 }

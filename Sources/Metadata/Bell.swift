@@ -2,10 +2,11 @@ internal import LinuxSystem
 internal import Synchronization
 internal import SystemPackage
 
-/// Wakes readers when any process has changed the journal.
+/// Wakes the followers of the journal in all processes when one has committed events: a file of one byte that is
+/// written anew, and watched by inotify.
 ///
-/// One inotify watch and one thread, from the first subscription on, serve all readers of this process.
-final class ChangeSignal: Sendable {
+/// One watch and one thread, from the first listener on, serve all of this process.
+final class Bell: Sendable {
   private struct State {
     var watch: DirectoryWatch?
     var isStopped = false
@@ -14,14 +15,30 @@ final class ChangeSignal: Sendable {
   }
 
   private let directory: FilePath
+  private let file: FileDescriptor
   private let state = Mutex(State())
 
-  init(_ directory: FilePath) { self.directory = directory }
+  /// - Parameter directory: for the bell alone; made when it is missing.
+  init(_ directory: FilePath) throws {
+    self.directory = directory
+    try makeDirectories(directory, mode: 0o700)
+    file = try FileDescriptor.open(
+      directory.appending("bell"), .writeOnly, options: [.create, .closeOnExec, .noFollow],
+      permissions: [.ownerReadWrite])
+  }
+
+  deinit {
+    stop()
+    try? file.close()
+  }
+
+  /// Wakes all listeners. One that cannot be rung is noticed with the next.
+  func ring() { _ = try? file.writeAll(toAbsoluteOffset: 0, [0]) }
 
   /// A stream that has an element whenever there was a change after the previous element was taken.
   ///
   /// Changes from this call on count: who subscribes, then reads, misses nothing.
-  func subscribe() throws(SystemError) -> AsyncStream<Void> {
+  func listen() throws(SystemError) -> AsyncStream<Void> {
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     let (id, started) = try state.withLock { state throws(SystemError) in
       var started: DirectoryWatch?
@@ -42,7 +59,7 @@ final class ChangeSignal: Sendable {
     return stream
   }
 
-  func stop() {
+  private func stop() {
     let (watch, readers) = state.withLock { state in
       defer { (state.isStopped, state.readers, state.watch) = (true, [:], nil) }
       return (state.watch, state.readers)
@@ -53,10 +70,10 @@ final class ChangeSignal: Sendable {
 
   private func follow(_ watch: DirectoryWatch) {
     Task.detached { [weak self] in
-      _ = try? await onBlockingThread("journal-watch") { [weak self] in
+      _ = try? await onBlockingThread("bell") { [weak self] in
         while try watch.wait() { self?.wakeAll() }
       }
-      // Cancelled already, or no thread could be had.
+      // The watch ended by itself: the directory is gone, or no thread could be had.
       self?.stop()
     }
   }

@@ -1,0 +1,64 @@
+import EngineErrors
+import LinuxSystem
+import Metadata
+import OCIModel
+import Runner
+
+extension Engine {
+  /// Starts a container that does not run; one that has exited starts again on its writable layer.
+  ///
+  /// - Throws: `conflict` when it runs; `notFound` for a command that is not there and `permissionDenied` for one
+  ///   that cannot be executed, which also end the container with the shell's codes 127 and 126.
+  package func start(_ name: String) async throws -> ContainerSummary {
+    try await summary(start(metadata.container(matching: name)))
+  }
+
+  func start(_ record: ContainerRecord) async throws -> ContainerRecord {
+    let lock = try await locks.holdContainer(record.id)
+    defer { lock.release() }
+    guard let stored = try await metadata.container(id: record.id) else { throw removedMeanwhile(record) }
+    let record = try await settle(stored)
+    guard record.state != .running else {
+      throw EngineError(.conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
+    }
+    let plan = try await LaunchPlan.compile(spec: spec(record.id), root: root(of: record), host: host)
+    // An exit record of an earlier run must not be taken for this one's.
+    try runner.cleanUp(record.id)
+    do {
+      let started = try await runner.start(
+        record.id, plan, log: logPath(record.id), openStdin: options(record).opensStdin)
+      return try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
+    } catch {
+      // A command that is not there leaves an exit record with the shell's code.
+      _ = try await settle(record)
+      throw error
+    }
+  }
+
+  /// Waits until a container that was started has exited.
+  ///
+  /// - Parameter timeout: nil waits for ever.
+  /// - Throws: `timedOut`, with the container running on; `conflict` for one that was never started;
+  ///   `notFound` when it is removed meanwhile. Cancellation leaves the container as it is.
+  package func wait(_ name: String, timeout: Duration? = nil) async throws -> ExitStatus {
+    let record = try await metadata.container(matching: name)
+    guard let timeout else { return try await exit(of: record) }
+    let late = EngineError(
+      .timedOut, "container \(record.name) runs still after \(timeout)", subject: record.id, retriable: true)
+    return try await withDeadline(timeout, late) { try await self.exit(of: record) }
+  }
+
+  func exit(of record: ContainerRecord) async throws -> ExitStatus {
+    while true {
+      guard let stored = try await metadata.container(id: record.id),
+        let current = try await settled(stored)
+      else { throw removedMeanwhile(record) }
+      if let exit = ExitStatus(current) { return exit }
+      guard current.state == .running else {
+        throw EngineError(
+          .conflict, "container \(record.name) was not started", subject: record.id, retriable: false)
+      }
+      _ = try await runner.waitForExit(record.id)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+extension MetadataStore {
+  /// All events after `cursor`, then all that come, from any service, with no hole between.
+  ///
+  /// It is pulled: a follower that does not ask for more holds its position and one page of records. The sequence
+  /// ends when its task is cancelled, and throws when reading fails.
+  package func follow(after cursor: Cursor) -> JournalFollow { JournalFollow(store: self, cursor: cursor) }
+}
+
+/// The events of `MetadataStore.follow`; each iterator starts anew at the cursor.
+package struct JournalFollow: AsyncSequence, Sendable {
+  let store: MetadataStore
+  let cursor: Cursor
+
+  package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(store: store, cursor: cursor) }
+
+  package struct AsyncIterator: AsyncIteratorProtocol {
+    private static let page = 256
+
+    private let store: MetadataStore
+    private var cursor: Cursor
+    private var records: ArraySlice<JournalRecord> = []
+    private var changes: AsyncStream<Void>.Iterator?
+
+    init(store: MetadataStore, cursor: Cursor) {
+      self.store = store
+      self.cursor = cursor
+    }
+
+    package mutating func next() async throws -> JournalRecord? {
+      while true {
+        if let record = records.popFirst() {
+          cursor = record.cursor
+          return record
+        }
+        if Task.isCancelled { return nil }
+        // Subscribed before the first read: what is committed after a read that finds nothing wakes it.
+        if changes == nil { changes = try store.bell.listen().makeAsyncIterator() }
+        records = try await store.events(after: cursor, limit: Self.page)[...]
+        if records.isEmpty {
+          guard await changes?.next() != nil else { return nil }
+        }
+      }
+    }
+  }
+}
