@@ -1,0 +1,37 @@
+# `make help` tells what there is.
+.DEFAULT_GOAL := build
+.PHONY: build deps test check demo bench format clean help
+
+MAKEFLAGS += --no-print-directory
+PRODUCTS := coracle coracle-shim coracle-repl
+
+build: ## Build the programs into .build/release (the default)
+	@.ci/install build
+	@for product in $(PRODUCTS); do swift build --configuration release --product $$product || exit; done
+
+deps: ## Install what is missing of Debian's packages for building and testing
+	@.ci/install build test
+
+test: deps ## Run all tests
+	@.ci/test
+
+check: deps ## Check format, generated files and import edges, then run all tests
+	@.ci/check
+	@.ci/test
+
+demo: build ## See it work: a registry, images, containers, events; cleans up after itself
+	@.ci/install demo
+	@demo/run.sh
+
+bench: build ## Measure beside other engines
+	@.ci/install bench
+	@bench/run
+
+format: ## Format all Swift sources
+	@swift format --in-place --parallel --recursive Package.swift Sources Tests clients
+
+clean: ## Remove everything that was built
+	@rm -rf .build
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
