@@ -66,6 +66,13 @@ package struct ImageConfig: Hashable, Sendable, Codable {
       self.diffIDs = diffIDs
     }
 
+    package init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      type = try container.decodeIfPresent(String.self, forKey: .type) ?? "layers"
+      // Programs in Go write an empty list as null.
+      diffIDs = try container.decodeIfPresent([Digest].self, forKey: .diffIDs) ?? []
+    }
+
     private enum CodingKeys: String, CodingKey {
       case type
       case diffIDs = "diff_ids"

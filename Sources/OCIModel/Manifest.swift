@@ -16,6 +16,16 @@ package struct Manifest: Hashable, Sendable, Codable {
     self.layers = layers
     self.annotations = annotations
   }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    schemaVersion = try container.decode(Int.self, forKey: .schemaVersion)
+    mediaType = try container.decodeIfPresent(String.self, forKey: .mediaType)
+    config = try container.decode(Descriptor.self, forKey: .config)
+    // Programs in Go write an empty list as null.
+    layers = try container.decodeIfPresent([Descriptor].self, forKey: .layers) ?? []
+    annotations = try container.decodeIfPresent([String: String].self, forKey: .annotations)
+  }
 }
 
 /// An image index (OCI image specification, "Image Index"; Docker's manifest list has the same shape).
@@ -28,5 +38,13 @@ package struct Index: Hashable, Sendable, Codable {
     schemaVersion = 2
     self.mediaType = mediaType
     self.manifests = manifests
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    schemaVersion = try container.decode(Int.self, forKey: .schemaVersion)
+    mediaType = try container.decodeIfPresent(String.self, forKey: .mediaType)
+    // Programs in Go write an empty list as null.
+    manifests = try container.decodeIfPresent([Descriptor].self, forKey: .manifests) ?? []
   }
 }

@@ -17,7 +17,7 @@ package struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
   /// - Throws: `invalidArgument` for any other form.
   package init(parsing text: String) throws(EngineError) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty }) else {
+    guard (2...3).contains(parts.count), parts.allSatisfy(Self.isWord) else {
       throw EngineError(
         .invalidArgument, "not a platform: \(text)", hint: "a platform is os/architecture, as linux/amd64")
     }
@@ -35,10 +35,32 @@ package struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
     #endif
   }
 
-  /// Whether an image for `self` runs where `wanted` is asked for; a variant that is not named matches any.
+  /// Whether an image for `self` runs where `wanted` is asked for: the same system and architecture, and a
+  /// variant that is not above the wanted one. So an image for linux/amd64/v3 is not chosen for linux/amd64,
+  /// whose processors may lack its instructions, and one for linux/arm/v6 is good enough for linux/arm/v7.
   package func satisfies(_ wanted: Platform) -> Bool {
-    os == wanted.os && architecture == wanted.architecture
-      && (variant == nil || wanted.variant == nil || variant == wanted.variant)
+    guard os == wanted.os, architecture == wanted.architecture else { return false }
+    guard let own = variantLevel, let limit = wanted.variantLevel else { return variant == wanted.variant }
+    return own <= limit
+  }
+
+  /// The variant as a number, for comparison within one architecture: 800 for `v8`, 802 for `v8.2`. One that
+  /// is not named is the architecture's usual one. Nil for a form that is not known.
+  package var variantLevel: Int? {
+    guard let variant, !variant.isEmpty else {
+      return switch architecture {
+      case "arm64": 800
+      case "arm": 700
+      default: 100
+      }
+    }
+    guard let match = variant.wholeMatch(of: #/v?([0-9]{1,4})(?:\.([0-9]{1,2}))?/#), let major = Int(match.1)
+    else { return nil }
+    return major * 100 + (match.2.flatMap { Int($0) } ?? 0)
+  }
+
+  private static func isWord(_ text: String) -> Bool {
+    text.wholeMatch(of: #/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/#) != nil
   }
 
   package var description: String {

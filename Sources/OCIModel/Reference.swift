@@ -43,9 +43,13 @@ package struct Reference: Hashable, Sendable, CustomStringConvertible {
       registry = String(rest[..<slash])
       rest = rest[rest.index(after: slash)...]
       guard Self.isRegistry(registry) else { throw reject("'\(registry)' is not a registry's host and port") }
+      // Docker Hub's older name, which Docker takes for the same registry.
+      if registry == "index.docker.io" { registry = "docker.io" }
     } else {
       registry = "docker.io"
     }
+    guard Digest(hex: rest) == nil else { throw reject("64 hexadecimal digits are an image's id, not its name") }
+    guard rest.utf8.count <= 255 else { throw reject("the repository's name is longer than 255 bytes") }
     let components = rest.split(separator: "/", omittingEmptySubsequences: false)
     for component in components where !Self.isComponent(component) {
       throw reject(component.isEmpty ? "a part of the name is empty" : "'\(component)' is not a part of a name")

@@ -1,0 +1,100 @@
+internal import SystemPackage
+
+/// One HTTP request, which can be sent more than once.
+struct HTTPRequest: Sendable {
+  enum Method: String, Sendable {
+    case get = "GET"
+    case head = "HEAD"
+    case post = "POST"
+    case put = "PUT"
+  }
+
+  enum Body: Sendable {
+    case none
+    case bytes([UInt8])
+    /// Exactly `size` bytes of the file; `progress` gets the bytes sent so far, on the transfer's thread.
+    case file(FilePath, size: Int64, progress: @Sendable (Int64) -> Void)
+  }
+
+  var method: Method = .get
+  var address: WebAddress
+  var fields: [(name: String, value: String)] = []
+  var body: Body = .none
+  /// Whether much data is expected back, which a large receive buffer is worth.
+  var isBulk = false
+  var stallTimeout: Duration
+
+  init(_ method: Method, _ address: WebAddress, stallTimeout: Duration) {
+    self.method = method
+    self.address = address
+    self.stallTimeout = stallTimeout
+  }
+}
+
+/// Status line and header fields of a response.
+struct ResponseHead: Sendable {
+  var status: Int
+  /// Names in lower case, in the order they came.
+  var fields: [(name: String, value: String)] = []
+
+  /// The first field of that name, which is given in lower case.
+  subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
+
+  func all(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+
+  var isSuccess: Bool { (200..<300).contains(status) }
+
+  var contentLength: Int64? { self["content-length"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? $0 : nil } }
+
+  /// The wait the server asks for (RFC 9110, section 10.2.3), where it is given in seconds.
+  var retryAfter: Duration? {
+    guard let seconds = self["retry-after"].flatMap({ UInt32($0) }) else { return nil }
+    return .seconds(Int64(seconds))
+  }
+}
+
+struct HTTPResponse: Sendable {
+  var head: ResponseHead
+  /// What was collected of the body; empty where it was delivered elsewhere.
+  var body: [UInt8] = []
+  /// Where the response came from, after redirects.
+  var address: WebAddress
+}
+
+/// What becomes of a response's body.
+enum BodyPlan: Sendable {
+  /// Kept in memory; a body over the limit, in bytes, fails the transfer.
+  case collect(limit: Int)
+  /// Handed over piece by piece on the transfer's thread, in libcurl's own buffer.
+  case deliver(@Sendable (UnsafeRawBufferPointer) throws -> Void)
+}
+
+/// Why a request got no usable response.
+enum TransferFailure: Error, Sendable {
+  case badAddress(String)
+  case unresolved(host: String)
+  case refused(host: String, port: Int, reason: String)
+  case insecure(String)
+  /// The connection broke after it was made.
+  case broken(String)
+  case stalled(Duration)
+  case connectTimedOut(host: String)
+  case redirect(String)
+  /// Something no try will get past, such as headers beyond all bounds.
+  case malformed(String)
+  /// The server answered with a status that is no success.
+  case status(HTTPResponse)
+
+  /// Whether another try may help.
+  ///
+  /// - Parameter afterProgress: bytes of the object have arrived before, so the server was there a moment
+  ///   ago; without that a refused connection is told at once instead of after all tries.
+  func isTransient(afterProgress: Bool) -> Bool {
+    switch self {
+    case .broken, .stalled: true
+    case .refused, .unresolved, .connectTimedOut: afterProgress
+    case .status(let response): response.head.status == 429 || response.head.status >= 500
+    case .badAddress, .insecure, .redirect, .malformed: false
+    }
+  }
+}

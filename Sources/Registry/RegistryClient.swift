@@ -1,0 +1,127 @@
+internal import EngineErrors
+internal import OCIModel
+
+/// A client of registries that speak the OCI distribution specification.
+///
+/// Copies share connections and tokens; one client serves many pulls and pushes at once. Each transfer runs on
+/// a thread of its own. Every method throws `EngineError`, and `cancelled` soon after its task is cancelled,
+/// when the transfer's thread is done with whatever the caller passed in. Failed connections, 429 and 5xx are
+/// tried again as `RegistryConfiguration.retry` says.
+package struct RegistryClient: Sendable {
+  let configuration: RegistryConfiguration
+  let http: HTTPClient
+  private let tokens = TokenCache()
+
+  package init(configuration: RegistryConfiguration = RegistryConfiguration()) {
+    self.configuration = configuration
+    http = HTTPClient(configuration: configuration)
+  }
+
+  /// Closes the connections that no transfer uses, for when no more are expected soon.
+  package func closeIdleConnections() { http.pool.closeAll() }
+}
+
+/// What a request wants to do in a repository.
+enum Access: String, Sendable {
+  case pull
+  case push = "pull,push"
+}
+
+extension RegistryClient {
+  /// The address of something in the API of a reference's repository.
+  func address(_ reference: Reference, _ path: String) throws -> WebAddress {
+    let text = "/v2/\(reference.repository)/\(path)"
+    guard let registry = configuration.address(ofRegistry: reference.registry),
+      let address = WebAddress(text, relativeTo: registry)
+    else { throw TransferFailure.badAddress(reference.registry + text) }
+    return address
+  }
+
+  /// Sends a request once, and again with a fresh token where the registry asks for one.
+  ///
+  /// - Throws: `TransferFailure.status` for what is no success, besides what `HTTPClient.send` throws.
+  func send(
+    _ request: HTTPRequest, _ reference: Reference, _ access: Access,
+    plan: @escaping @Sendable (ResponseHead) throws -> BodyPlan = { _ in .collect(limit: Transfer.errorBodyLimit) }
+  ) async throws -> HTTPResponse {
+    let home = try address(reference, "")
+    let key = TokenCache.Key(
+      origin: home.origin, scope: "repository:\(reference.repository):\(access.rawValue)")
+    // An upload may be sent to where the registry said; tokens stay at the registry.
+    let isHome = request.address.origin == home.origin
+    let known = isHome ? tokens.authorization(for: key) : .anonymous
+    var response = try await http.send(request, authorization: known, plan: plan)
+    if response.head.status == 401, response.address.origin == home.origin,
+      let challenge = bearerChallenge(response.head)
+    {
+      let token = try await fetchToken(challenge, key, answering: response)
+      response = try await http.send(request, authorization: token, plan: plan)
+    }
+    guard response.head.isSuccess else { throw TransferFailure.status(response) }
+    return response
+  }
+
+  private func bearerChallenge(_ head: ResponseHead) -> Challenge? {
+    head.all("www-authenticate").flatMap(Challenge.parse).first {
+      $0.scheme == "bearer" && $0.parameters["realm"] != nil
+    }
+  }
+
+  /// Asks the challenge's realm for a token that nobody in particular may have.
+  private func fetchToken(
+    _ challenge: Challenge, _ key: TokenCache.Key, answering response: HTTPResponse
+  ) async throws -> Authorization {
+    guard let realm = challenge.parameters["realm"], var address = WebAddress(realm),
+      address.isSecure || address.isLoopback
+    else { throw TransferFailure.insecure("the registry wants tokens from an address that is not HTTPS") }
+    // Without a scope in the challenge the token would be good for nothing.
+    let scope = challenge.parameters["scope"] ?? key.scope
+    for (name, value) in [("service", challenge.parameters["service"]), ("scope", scope)] {
+      guard let value else { continue }
+      guard let longer = address.adding(name, value) else { throw TransferFailure.badAddress(realm) }
+      address = longer
+    }
+    let request = HTTPRequest(.get, address, stallTimeout: configuration.stallTimeout)
+    let answer = try await http.send(request)
+    guard answer.head.isSuccess else {
+      // A refused token means a refused request: what the registry itself said is the nearer cause.
+      throw TransferFailure.status((401...403).contains(answer.head.status) ? response : answer)
+    }
+    guard let body = TokenAnswer(parsing: answer.body), let token = body.token ?? body.accessToken, !token.isEmpty
+    else { throw TransferFailure.malformed("the token server's answer has no token") }
+    tokens.keep(token, for: key, seconds: body.expiresIn)
+    return .bearer(token: token)
+  }
+
+  /// Runs `attempt` until it succeeds, fails for good, or the tries are used up.
+  ///
+  /// - Parameter received: how many bytes of the object have arrived; a try that brought a fair part of a large
+  ///   object does not count as failed.
+  func retrying<Result: Sendable>(
+    _ operation: String, subject: String, received: @Sendable () -> Int64 = { 0 },
+    _ attempt: @Sendable () async throws -> Result
+  ) async throws(EngineError) -> Result {
+    let fairPart: Int64 = 1 << 20
+    var failures = 0
+    while true {
+      let before = received()
+      do {
+        return try await attempt()
+      } catch {
+        if Task.isCancelled { throw .cancelled(operation) }
+        let after = received()
+        failures = after - before >= fairPart ? 1 : failures + 1
+        guard let failure = error as? TransferFailure, failure.isTransient(afterProgress: after > 0),
+          let delay = configuration.retry.delay(afterFailures: failures, retryAfter: failure.retryAfter)
+        else { throw .registry(operation, error, subject: subject, tries: failures) }
+        do { try await configuration.pause(delay) } catch { throw .cancelled(operation) }
+      }
+    }
+  }
+}
+
+extension TransferFailure {
+  fileprivate var retryAfter: Duration? {
+    if case .status(let response) = self { response.head.retryAfter } else { nil }
+  }
+}
