@@ -5,7 +5,8 @@ import PackageDescription
 // import no more than their target names here.
 
 let strict: [SwiftSetting] = [
-  .enableUpcomingFeature("ExistentialAny")
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")

@@ -1,5 +1,5 @@
 import Foundation
-import RPCModel
+public import RPCModel
 import Synchronization
 
 /// A client's side of a session.

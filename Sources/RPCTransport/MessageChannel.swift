@@ -1,7 +1,7 @@
 import Foundation
 import LinuxSystem
-import RPCModel
-import SystemPackage
+public import RPCModel
+public import SystemPackage
 
 /// A pair of descriptors that carries messages both ways: one thread reads, one writes.
 ///

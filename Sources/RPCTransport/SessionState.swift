@@ -1,4 +1,4 @@
-import RPCModel
+public import RPCModel
 
 /// Where a session is between `initialize` and `exit` (LSP 3.17, "Server lifecycle"). A pure value.
 public struct SessionState: Sendable {

@@ -1,4 +1,4 @@
-import RPCModel
+public import RPCModel
 import Synchronization
 
 /// The receiving end of a stream: grants credit as its reader takes the bytes, so that no more than `window` wait.

@@ -1,4 +1,4 @@
-import RPCModel
+public import RPCModel
 import Synchronization
 
 /// The sending end of a stream: sends no more than was granted.

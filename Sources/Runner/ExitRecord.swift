@@ -1,4 +1,4 @@
-import LinuxSystem
+package import LinuxSystem
 
 /// How and when a container ended.
 package struct ExitRecord: Hashable, Sendable {

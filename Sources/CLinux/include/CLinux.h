@@ -8,3 +8,5 @@
 #include "CLinuxMount.h"
 #include "CLinuxProcess.h"
 #include "CLinuxSpawn.h"
+#include "CLinuxThread.h"
+#include "CLinuxSync.h"

@@ -1,0 +1,132 @@
+package import EngineErrors
+import LinuxSystem
+package import OCIModel
+import Synchronization
+import SystemPackage
+
+/// A blob on its way into the store: hashed over the bytes that are written, and renamed to its digest when it
+/// is whole (invariant 2).
+///
+/// Written by one thread at a time; `bytesWritten` and `abandon` may be called from any. One that is dropped without
+/// a commit leaves nothing.
+package final class BlobWriter: Sendable {
+  /// Bytes after which the kernel is asked to begin writing, so that the sync at the end is short.
+  private static let writebackStep: Int64 = 8 << 20
+
+  private let store: ContentStore
+  private let expected: Digest?
+  private let size: Int64?
+  private let path: FilePath
+  private let written = Atomic<Int64>(0)
+
+  private struct Open {
+    var file: FileDescriptor
+    var hasher = SHA256Box()
+    var writebackFrom: Int64 = 0
+  }
+  // Guarded by its mutex; the hasher in it is used by the holder alone.
+  private let open: Mutex<Open?>
+
+  init(store: ContentStore, expected: Digest?, size: Int64?) throws(EngineError) {
+    self.store = store
+    self.expected = expected
+    self.size = size
+    let name = expected?.hex ?? "new-\(UInt64.random(in: .min ... .max))"
+    path = store.partials.appending("\(name).partial")
+    do {
+      let file = try FileDescriptor.open(
+        path, .writeOnly, options: [.create, .truncate, .closeOnExec, .noFollow],
+        permissions: [.ownerReadWrite])
+      open = Mutex(Open(file: file))
+    } catch {
+      throw EngineError("begin blob \(expected?.short ?? "")", wrapping: error, subject: path.string)
+    }
+  }
+
+  deinit { abandon() }
+
+  package var bytesWritten: Int64 { written.load(ordering: .relaxed) }
+
+  /// - Throws: `noSpace`; `corrupt` as soon as there are more bytes than the blob should have; `cancelled` after
+  ///   `abandon`.
+  package func write(_ bytes: UnsafeRawBufferPointer) throws(EngineError) {
+    do {
+      try open.withLock { open in
+        guard open != nil else { throw EngineError.cancelled("taking in a blob") }
+        let total = written.load(ordering: .relaxed) + Int64(bytes.count)
+        if let size, total > size { throw wrongSize("more than") }
+        try open?.file.writeAll(bytes)
+        open?.hasher.update(bytes)
+        written.store(total, ordering: .relaxed)
+        if let from = open?.writebackFrom, total - from >= Self.writebackStep {
+          open?.file.startWriteback(from: from, count: total - from)
+          open?.writebackFrom = total
+        }
+      }
+    } catch {
+      throw EngineError("write blob \(expected?.short ?? "")", wrapping: error, subject: expected?.description)
+    }
+  }
+
+  /// Verifies the blob and gives it its name. Always closes the writer, also when it throws.
+  ///
+  /// - Parameter sync: whether to wait for the disk; without it the caller syncs the store before it names the blob
+  ///   anywhere.
+  /// - Throws: `digestMismatch`, `corrupt` for a wrong size; nothing is left then.
+  @discardableResult
+  package func commit(sync: Bool = true) throws(EngineError) -> Digest {
+    guard let state = open.withLock({ open in
+      defer { open = nil }
+      return open
+    }) else { throw .cancelled("taking in a blob") }
+    do {
+      defer { try? state.file.close() }
+      if let size, bytesWritten != size { throw wrongSize("less than") }
+      let digest = state.hasher.finish()
+      if let expected, digest != expected {
+        throw EngineError(
+          .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",
+          hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry")
+      }
+      if sync { try state.file.synchronizeData() }
+      try rename(path, to: store.path(of: digest))
+      if sync { try synchronizeDirectory(store.path(of: digest).removingLastComponent()) }
+      return digest
+    } catch {
+      try? removeFile(path)
+      throw EngineError("keep blob \(expected?.short ?? "")", wrapping: error, subject: expected?.description)
+    }
+  }
+
+  /// Gives the blob up and removes what there is of it. After `commit` it does nothing.
+  package func abandon() {
+    let state = open.withLock { open in
+      defer { open = nil }
+      return open
+    }
+    guard let state else { return }
+    try? state.file.close()
+    try? removeFile(path)
+  }
+
+  private func wrongSize(_ how: String) -> EngineError {
+    EngineError(
+      .corrupt, "the blob has \(how) the \(size ?? 0) bytes that it should have",
+      subject: expected?.description,
+      hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry",
+      retriable: true)
+  }
+}
+
+/// A hasher that can live in a structure with copies; all of them are the same hasher. It is used under the
+/// lock of its writer alone, or by who has taken it out of there.
+private final class SHA256Box: @unchecked Sendable {
+  private var hasher: SHA256? = SHA256()
+
+  func update(_ bytes: UnsafeRawBufferPointer) { hasher?.update(bytes) }
+
+  func finish() -> Digest {
+    let finished = hasher.take()
+    return (finished ?? SHA256()).finish()
+  }
+}

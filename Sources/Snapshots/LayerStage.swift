@@ -1,0 +1,49 @@
+package import EngineErrors
+import LinuxSystem
+package import OCIModel
+import Synchronization
+package import SystemPackage
+
+/// A directory in which a layer is unpacked, until it is renamed to its key. One that is dropped without a commit
+/// is removed.
+package final class LayerStage: Sendable {
+  private let snapshots: Snapshots
+  private let place: FilePath
+  private let isOpen = Mutex(true)
+
+  init(_ snapshots: Snapshots) throws {
+    self.snapshots = snapshots
+    place = snapshots.staging.appending("layer-\(UInt64.random(in: .min ... .max))")
+    try makeDirectories(place, mode: 0o700)
+    // The image's root directory, unless an entry of the layer says otherwise.
+    try makeDirectories(directory, mode: 0o755)
+  }
+
+  deinit { discard() }
+
+  /// Where to unpack.
+  package var directory: FilePath { place.appending("diff") }
+
+  /// Keeps the layer under its key. Where another service kept the same one first, that one stays.
+  package func commit(as key: Digest) throws(EngineError) {
+    guard take() else { throw .cancelled("keeping layer \(key.short)") }
+    do {
+      if try !renameUnlessPresent(place, to: snapshots.container(of: key)) { try removeTree(place) }
+    } catch {
+      try? removeTree(place)
+      throw EngineError("keep layer \(key.short)", error, subject: "\(key)")
+    }
+  }
+
+  /// Removes the tree. After `commit` it does nothing.
+  package func discard() {
+    if take() { try? removeTree(place) }
+  }
+
+  private func take() -> Bool {
+    isOpen.withLock { isOpen in
+      defer { isOpen = false }
+      return isOpen
+    }
+  }
+}

@@ -1,0 +1,104 @@
+package import EngineErrors
+package import LinuxSystem
+package import OCIModel
+package import SystemPackage
+
+/// Root file systems on disk: unpacked layers below `layers`, read-only and shared, and a writable directory for
+/// each container below `containers`.
+///
+/// As with blobs, the file system is the only record: a layer is there when its directory has its name.
+package struct Snapshots: Sendable {
+  private let layers: FilePath
+  private let containers: FilePath
+  /// Layers that are being unpacked, and trees that are being removed.
+  let staging: FilePath
+
+  /// - Parameter root: the store's directory; what is missing below it is made, mode 0700.
+  package init(root: FilePath) throws(EngineError) {
+    layers = root.appending("layers")
+    containers = root.appending("containers")
+    staging = root.appending("staging")
+    do {
+      for directory in [layers, containers, staging] { try makeDirectories(directory, mode: 0o700) }
+    } catch {
+      throw EngineError("open the snapshots", error, subject: root.string)
+    }
+  }
+
+  // MARK: Layers
+
+  /// The tree of a layer that is there.
+  package func layerDirectory(_ key: Digest) -> FilePath { container(of: key).appending("diff") }
+
+  package func contains(_ key: Digest) -> Bool { fileExists(container(of: key)) }
+
+  /// The keys of all layers.
+  package func list() throws(EngineError) -> [Digest] {
+    do {
+      return try directoryEntries(layers).compactMap { Digest(hex: $0) }
+    } catch {
+      throw EngineError("list the layers", error)
+    }
+  }
+
+  /// Makes the caller the only one, in all processes, who unpacks a layer; waits while another does.
+  package func withUnpackLock(_ key: Digest) async throws -> FileLock {
+    try await FileLock.acquire(staging.appending("\(key.hex).lock"))
+  }
+
+  /// A fresh directory to unpack a layer into.
+  package func stage() throws(EngineError) -> LayerStage {
+    do { return try LayerStage(self) } catch { throw EngineError("make room for a layer", wrapping: error) }
+  }
+
+  /// Removes a layer that nothing uses: first its name, at once, then its tree.
+  package func removeLayer(_ key: Digest) throws(EngineError) {
+    do {
+      try discard(container(of: key))
+    } catch {
+      throw EngineError("remove layer \(key.short)", error, subject: "\(key)")
+    }
+  }
+
+  func container(of key: Digest) -> FilePath { layers.appending(key.hex) }
+
+  // MARK: Containers
+
+  package func containerDirectory(_ id: String) -> FilePath { containers.appending(id) }
+
+  /// Makes a container's directory with a fresh `upper` and `work`.
+  package func prepareContainer(_ id: String) throws(EngineError) -> FilePath {
+    let directory = containerDirectory(id)
+    do {
+      try makeDirectories(directory, mode: 0o700)
+      // The root directory of the container, which its users enter.
+      try makeDirectories(directory.appending("upper"), mode: 0o755)
+      try makeDirectories(directory.appending("work"), mode: 0o700)
+      return directory
+    } catch {
+      throw EngineError("make the directory of container \(id.prefix(12))", error, subject: directory.string)
+    }
+  }
+
+  package func removeContainer(_ id: String) throws(EngineError) {
+    do {
+      try discard(containerDirectory(id))
+    } catch {
+      throw EngineError("remove the directory of container \(id.prefix(12))", error)
+    }
+  }
+
+  /// Takes a tree's name away and then removes it. One that is not there is as good as removed.
+  private func discard(_ path: FilePath) throws(SystemError) {
+    let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
+    if try renameIfPresent(path, to: grave) { try removeTree(grave) }
+  }
+
+  /// Removes what services that were killed have left in the staging directory. For whoever knows that
+  /// nobody else adds content.
+  package func sweep() throws {
+    for name in try directoryEntries(staging) where !name.hasSuffix(".lock") {
+      try removeTree(staging.appending(name))
+    }
+  }
+}

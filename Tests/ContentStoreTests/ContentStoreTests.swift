@@ -1,0 +1,111 @@
+import ContentStore
+import EngineErrors
+import LinuxSystem
+import OCIModel
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("Blobs: whole and verified, or not there")
+struct ContentStoreTests {
+  private let bytes = Array("some content".utf8)
+
+  private func withStore(_ body: (ContentStore, FilePath) async throws -> Void) async throws {
+    try await withTemporaryDirectory { directory in
+      try await body(try ContentStore(root: directory.appending("store")), directory.appending("store"))
+    }
+  }
+
+  @Test("what was put is read back by its digest")
+  func roundTrip() async throws {
+    try await withStore { store, _ in
+      let digest = try store.put(bytes: bytes)
+      #expect(digest == Digest(of: bytes))
+      #expect(try store.read(digest, limit: 100) == bytes)
+      #expect(try store.list() == [digest])
+      try store.remove(digest)
+      #expect(!store.contains(digest))
+    }
+  }
+
+  @Test("invariant 2: bytes of another digest are refused and leave nothing")
+  func wrongDigest() async throws {
+    try await withStore { store, root in
+      let writer = try store.ingest(expected: Digest(of: "other".utf8), size: nil)
+      try bytes.withUnsafeBytes { try writer.write($0) }
+      #expect(throws: EngineError.self) { try writer.commit() }
+      #expect(try store.list() == [])
+      #expect(try directoryEntries(root.appending("ingest")) == [])
+    }
+  }
+
+  @Test("more bytes than the blob should have are refused as they come")
+  func tooLong() async throws {
+    try await withStore { store, _ in
+      let writer = try store.ingest(expected: nil, size: 3)
+      let error = #expect(throws: EngineError.self) { try bytes.withUnsafeBytes { try writer.write($0) } }
+      #expect(error?.kind == .corrupt)
+    }
+  }
+
+  @Test("fewer bytes than the blob should have are refused at the end")
+  func tooShort() async throws {
+    try await withStore { store, _ in
+      let writer = try store.ingest(expected: Digest(of: bytes), size: 100)
+      try bytes.withUnsafeBytes { try writer.write($0) }
+      let error = #expect(throws: EngineError.self) { try writer.commit() }
+      #expect(error?.kind == .corrupt)
+      #expect(try store.list() == [])
+    }
+  }
+
+  @Test("a writer that is dropped leaves nothing")
+  func dropped() async throws {
+    try await withStore { store, root in
+      do {
+        let writer = try store.ingest(expected: nil, size: nil)
+        try bytes.withUnsafeBytes { try writer.write($0) }
+      }
+      #expect(try directoryEntries(root.appending("ingest")) == [])
+    }
+  }
+
+  @Test("a blob that the disk has damaged is not read")
+  func damaged() async throws {
+    try await withStore { store, _ in
+      let digest = try store.put(bytes: bytes)
+      let file = try FileDescriptor.open(store.path(of: digest), .writeOnly)
+      try file.closeAfter { _ = try file.writeAll("SOME content".utf8) }
+      let error = #expect(throws: EngineError.self) { try store.read(digest, limit: 100) }
+      #expect(error?.kind == .corrupt)
+    }
+  }
+
+  @Test("a missing blob is not found, and a large one is not read")
+  func limits() async throws {
+    try await withStore { store, _ in
+      let missing = #expect(throws: EngineError.self) { try store.read(Digest(of: bytes), limit: 100) }
+      #expect(missing?.kind == .notFound)
+      let digest = try store.put(bytes: bytes)
+      let large = #expect(throws: EngineError.self) { try store.read(digest, limit: 3) }
+      #expect(large?.kind == .corrupt)
+    }
+  }
+
+  @Test("invariant 3: the second to take in a blob waits, and sees the first one's progress")
+  func ingestLock() async throws {
+    try await withStore { store, _ in
+      let digest = Digest(of: bytes)
+      let first = try await store.withIngestLock(digest)
+      let writer = try store.ingest(expected: digest, size: nil)
+      try bytes.withUnsafeBytes { try writer.write($0) }
+      let (progress, report) = AsyncStream.makeStream(of: Int64.self)
+      async let second = store.withIngestLock(digest) { report.yield($0) }
+      for await seen in progress where seen == bytes.count { break }
+      try writer.commit()
+      first.release()
+      try await second.release()
+      #expect(store.contains(digest))
+    }
+  }
+}

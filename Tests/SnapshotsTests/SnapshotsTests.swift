@@ -1,0 +1,82 @@
+import EngineErrors
+import LinuxSystem
+import OCIModel
+import Snapshots
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("Layers and containers on disk")
+struct SnapshotsTests {
+  private let key = Digest(of: "layer".utf8)
+
+  private func withSnapshots(_ body: (Snapshots, FilePath) async throws -> Void) async throws {
+    try await withTemporaryDirectory { directory in
+      try await body(try Snapshots(root: directory), directory)
+    }
+  }
+
+  private func write(_ text: String, _ path: FilePath) throws {
+    let file = try FileDescriptor.open(path, .writeOnly, options: .create, permissions: .ownerReadWrite)
+    try file.closeAfter { _ = try file.writeAll(text.utf8) }
+  }
+
+  @Test("invariant 1: a layer has its name only when it is whole")
+  func commit() async throws {
+    try await withSnapshots { snapshots, root in
+      let stage = try snapshots.stage()
+      try write("x", stage.directory.appending("file"))
+      #expect(!snapshots.contains(key))
+      try stage.commit(as: key)
+      #expect(fileExists(snapshots.layerDirectory(key).appending("file")))
+      #expect(try directoryEntries(root.appending("staging")) == [])
+    }
+  }
+
+  @Test("a stage that is dropped leaves nothing")
+  func dropped() async throws {
+    try await withSnapshots { snapshots, root in
+      do { try write("x", snapshots.stage().directory.appending("file")) }
+      #expect(try directoryEntries(root.appending("staging")) == [])
+    }
+  }
+
+  @Test("of two that keep the same layer the first stays")
+  func twice() async throws {
+    try await withSnapshots { snapshots, root in
+      for text in ["first", "second"] {
+        let stage = try snapshots.stage()
+        try write("", stage.directory.appending(text))
+        try stage.commit(as: key)
+      }
+      #expect(try directoryEntries(snapshots.layerDirectory(key)) == ["first"])
+      #expect(try directoryEntries(root.appending("staging")) == [])
+    }
+  }
+
+  @Test("a removed layer is gone with its tree, and removing it again is no error")
+  func remove() async throws {
+    try await withSnapshots { snapshots, root in
+      let stage = try snapshots.stage()
+      try makeDirectories(stage.directory.appending("a").appending("b"), mode: 0o755)
+      try write("x", stage.directory.appending("a").appending("b").appending("c"))
+      try stage.commit(as: key)
+      try snapshots.removeLayer(key)
+      try snapshots.removeLayer(key)
+      #expect(try snapshots.list() == [])
+      #expect(try directoryEntries(root.appending("staging")) == [])
+    }
+  }
+
+  @Test("invariant 4: each container has a fresh upper directory")
+  func containers() async throws {
+    try await withSnapshots { snapshots, _ in
+      let one = try snapshots.prepareContainer("one")
+      try write("x", one.appending("upper").appending("file"))
+      let two = try snapshots.prepareContainer("two")
+      #expect(try directoryEntries(two.appending("upper")) == [])
+      try snapshots.removeContainer("one")
+      #expect(!fileExists(one))
+    }
+  }
+}
