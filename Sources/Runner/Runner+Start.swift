@@ -24,13 +24,11 @@ extension Runner {
     if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
     let bytes = try request.encoded()
     do {
-      let (status, shimEnd) = try StatusChannel.pair()
+      let status = try StatusChannel()
       return try await withTaskCancellationHandler {
         try await onBlockingThread("start") {
-          defer { try? shimEnd.close() }
           try RunFiles.makeDirectory(directory)
-          let child = try spawnShim(bytes, shimEnd, name: id)
-          try? shimEnd.close()
+          let child = try status.givingShimEnd { try spawnShim(bytes, $0, name: id) }
           let report = try status.receive()
           guard let report, report.kind == CLINUX_REPORT_STARTED.rawValue else {
             return try abandon(child, report, failure)
