@@ -17,6 +17,7 @@ struct Container {
   init(_ request: Request, _ status: StatusSocket) throws(Failure) {
     self.request = request
     self.status = status
+    _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     try RunFiles.lock()
     log = try OutputLog(path: request.log)

@@ -14,17 +14,24 @@ struct FullDiskTests {
     defer { umount2(disk, CInt(MNT_DETACH)) }
     let filler = disk + "/filler"
     try Data(count: 256 * 1024).write(to: URL(fileURLWithPath: filler))
-    let signal = containers.directory.appending("c/upper/tmp/written").string
-    let plan = try containers.plan(
-      "c",
-      ["sh", "-c", "dd if=/dev/zero bs=65536 count=16 2>/dev/null; echo x >/tmp/written; read x; echo after"])
-    try FileManager.default.createDirectory(
-      atPath: containers.directory.appending("c/upper/tmp").string, withIntermediateDirectories: true)
+    // In a bound directory: beneath an overlay a FIFO is another one than in its upper directory.
+    let shared = containers.directory.appending("shared")
+    try FileManager.default.createDirectory(atPath: shared.string, withIntermediateDirectories: true)
+    let signal = shared.appending("written").string
     #expect(mkfifo(signal, 0o600) == 0)
+    let script = "dd if=/dev/zero bs=65536 count=16 2>/dev/null; echo x >/shared/written; read x; echo after"
+    let plan = try containers.plan("c", ["sh", "-c", script]) {
+      $0.mounts = [.bind(source: shared, target: "/shared", recursive: false, attributes: [])]
+    }
 
     let log = FilePath(disk).appending("log")
     _ = try await containers.runner.start("c", plan, log: log, openStdin: true)
-    try await onBlockingThread("fifo") { try FileDescriptor.open(signal, .readOnly).close() }
+    try await onBlockingThread("fifo") {
+      let fifo = try FileDescriptor.open(signal, .readOnly)
+      defer { try? fifo.close() }
+      var byte: UInt8 = 0
+      _ = try withUnsafeMutableBytes(of: &byte) { try fifo.read(into: $0) }
+    }
     try FileManager.default.removeItem(atPath: filler)
     let input = try containers.runner.attachInput("c")
     try await input.write(Array("go\n".utf8))

@@ -83,14 +83,18 @@ struct ShimLossTests {
   }
 
   @Test func nothingLeaksIntoTheHost() async throws {
-    let before = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+    // Of this test: others mount what they need at the same time.
+    func mounts() throws -> [Substring] {
+      try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8).split(separator: "\n")
+        .filter { $0.contains(containers.directory.string) || $0.contains(" overlay ") }
+    }
     _ = try await containers.run("c", ["true"])
     _ = await #expect(throws: EngineError.self) { try await containers.start("d", ["nothing"]) }
     try await containers.start("e", ["sleep", "1000"])
-    #expect(try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) == before)
+    #expect(try mounts().isEmpty)
     try containers.runner.signal("e", SIGKILL)
     _ = try await containers.runner.waitForExit("e")
-    #expect(try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) == before)
+    #expect(try mounts().isEmpty)
   }
 
   @Test func noZombieIsLeft() async throws {
