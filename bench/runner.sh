@@ -30,4 +30,4 @@ export CORACLE_BENCH_RUNNER
 cd "$here/.."
 unshare -m --propagation private sh -c '
   mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
-  exec swift test --skip-build --filter StartBenchmark' | grep -E 'median|failed|passed'
+  exec ${CORACLE_BENCH_PRIORITY:-} swift test --skip-build --filter StartBenchmark' | grep -E 'median|failed|passed'

@@ -144,7 +144,7 @@ struct ContainerLifeTests {
     #expect(first.record.exitCode == 5)
     #expect(second.record.exitCode == 6)
     #expect(second.output == "one\ntwo\n")
-    try containers.runner.cleanUp("c")
+    try await containers.runner.cleanUp("c")
     #expect(try containers.runner.state("c") == .absent)
   }
 

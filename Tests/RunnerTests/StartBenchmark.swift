@@ -28,6 +28,8 @@ struct StartBenchmark {
     var ended: [Double] = []
     var crun: [Double] = []
     var exec: [Double] = []
+    var bareStarted: [Double] = []
+    var bareEnded: [Double] = []
     try await containers.start("holder", ["sleep", "1000"])
     for round in 0..<60 {
       let numbers = try output(
@@ -44,6 +46,15 @@ struct StartBenchmark {
       started.append(milliseconds(clock.now - start))
       _ = try await containers.runner.waitForExit(id)
       ended.append(milliseconds(clock.now - start))
+
+      let bare = LaunchPlan(
+        namespaces: [], operations: [.execute(arguments: ["/bin/busybox", "true"], environment: [])])
+      let first = clock.now
+      _ = try await containers.runner.start(
+        "bare\(round)", bare, log: containers.log("bare"), openStdin: false)
+      bareStarted.append(milliseconds(clock.now - first))
+      _ = try await containers.runner.waitForExit("bare\(round)")
+      bareEnded.append(milliseconds(clock.now - first))
 
       let begin = clock.now
       let session = try await containers.runner.exec(
@@ -70,7 +81,8 @@ struct StartBenchmark {
     for (name, values) in [
       ("floor: exec", floorExec), ("floor: end", floor), ("Runner.start", started),
       ("Runner.start to waitForExit", ended),
-      ("Runner.exec to end", exec), ("crun run", crun),
+      ("no namespace: start", bareStarted), ("no namespace: end", bareEnded), ("Runner.exec to end", exec),
+      ("crun run", crun),
     ] {
       let sorted = values.sorted()
       if sorted.isEmpty { continue }
