@@ -118,6 +118,12 @@ int clinux_block_signals(int block) {
   return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, 0, sizeof set);
 }
 
+void clinux_reset_internal_signals(void) {
+  // The kernel's own structure: handler, flags, restorer, mask. The C library refuses these two signals.
+  const uint64_t standard[4] = {0};
+  for (int signal = 32; signal <= 33; signal++) syscall(SYS_rt_sigaction, signal, standard, 0, sizeof(uint64_t));
+}
+
 int clinux_terminate_signalfd(void) {
   uint64_t set = 1ull << (SIGTERM - 1);
   return (int)syscall(SYS_signalfd4, -1, &set, sizeof set, SFD_CLOEXEC | SFD_NONBLOCK);

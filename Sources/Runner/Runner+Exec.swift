@@ -21,17 +21,14 @@ extension Runner {
         mode: CLINUX_MODE_EXEC, runDirectory: directory(of: id), plan: plan,
         namespaces: target.named.namespaces)
       let bytes = try request.encoded()
-      let (status, shimEnd) = try StatusChannel.pair()
+      let status = try StatusChannel()
       let streams = try ExecStreams(openStdin: openStdin)
       return try await withTaskCancellationHandler {
         try await onBlockingThread("exec") {
-          defer {
-            try? shimEnd.close()
-            streams.closeTheirs()
+          defer { streams.closeTheirs() }
+          let child = try status.givingShimEnd {
+            try spawnShim(bytes, $0, name: id, streams: streams.theirs, target: target.process.descriptor)
           }
-          let child = try spawnShim(
-            bytes, shimEnd, name: id, streams: streams.theirs, target: target.process.descriptor)
-          try? shimEnd.close()
           try reapLater(child)
           guard let report = try status.receive() else {
             try? child.signal(SIGKILL)

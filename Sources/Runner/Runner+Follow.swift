@@ -16,7 +16,11 @@ extension Runner {
           throw EngineError(.notFound, "cannot wait for container \(id): it was not started", subject: id)
         case .running:
           guard let shim = try runningShim(id) else { continue }
-          try await DescriptorWatcher.shared.readable(shim.descriptor)
+          if let channel = ownShims[id] {
+            try await DescriptorWatcher.shared.readable(channel.descriptor, shim.descriptor)
+          } else {
+            try await DescriptorWatcher.shared.readable(shim.descriptor)
+          }
         }
       }
     } catch {
@@ -35,6 +39,12 @@ extension Runner {
     } catch {
       throw EngineError("signal container \(id)", wrapping: error, subject: id)
     }
+  }
+
+  /// Waits for the shim of a container that has an exit record, while it takes down the mounts: a moment.
+  func settle(_ id: String) async throws {
+    guard try exitRecord(id) != nil, let shim = try runningShim(id) else { return }
+    try await DescriptorWatcher.shared.readable(shim.descriptor)
   }
 
   /// The shim that holds the lock; nil if it has just ended.

@@ -24,18 +24,18 @@ extension Runner {
     if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
     let bytes = try request.encoded()
     do {
-      let (status, shimEnd) = try StatusChannel.pair()
+      try await settle(id)
+      let status = try StatusChannel()
       return try await withTaskCancellationHandler {
         try await onBlockingThread("start") {
-          defer { try? shimEnd.close() }
           try RunFiles.makeDirectory(directory)
-          let child = try spawnShim(bytes, shimEnd, name: id)
-          try? shimEnd.close()
+          let child = try status.givingShimEnd { try spawnShim(bytes, $0, name: id) }
           let report = try status.receive()
           guard let report, report.kind == CLINUX_REPORT_STARTED.rawValue else {
             return try abandon(child, report, failure)
           }
-          try reapLater(child)
+          ownShims.insert(status, for: id)
+          try reapLater(child) { ownShims.remove(status, for: id) }
           return StartedContainer(pid: report.pid, startedAt: report.time)
         }
       } onCancel: {
@@ -75,7 +75,12 @@ extension Runner {
   }
 
   /// Leaves no zombie when a shim ends while this service lives; after that it is the system's init's.
-  func reapLater(_ child: ProcessDescriptor) throws(SystemError) {
-    _ = try DescriptorWatcher.shared.whenReadable(child.descriptor) { _ in _ = try? child.reap() }
+  func reapLater(
+    _ child: ProcessDescriptor, _ afterwards: @escaping @Sendable () -> Void = {}
+  ) throws(SystemError) {
+    _ = try DescriptorWatcher.shared.whenReadable(child.descriptor) { _ in
+      _ = try? child.reap()
+      afterwards()
+    }
   }
 }

@@ -5,11 +5,12 @@ package import SystemPackage
 /// Starts containers and exec sessions through `coracle-shim`, and follows every container of its run directory,
 /// whichever service started it.
 ///
-/// Holds no state of containers: that is in `run/containers/ID`, with the shim's life lock as its truth.
+/// Holds no truth about containers: that is in `run/containers/ID`, with the shim's life lock as its truth.
 package struct Runner: Sendable {
   let shim: ShimProgram
   /// The directory with `containers/ID` in it, on a tmpfs.
   let runDirectory: FilePath
+  let ownShims = OwnShims()
   /// For tests: the way older kernels take to mount an overlay.
   var usesOldOverlay = false
 
@@ -26,15 +27,16 @@ package struct Runner: Sendable {
     runDirectory.appending("containers").appending(id)
   }
 
-  /// Removes a container's run directory. It must not be running.
+  /// Removes a container's run directory. It must not be running. Returns when its mounts are gone as well.
   ///
   /// - Throws: `EngineError.inUse` if it is.
-  package func cleanUp(_ id: String) throws(EngineError) {
+  package func cleanUp(_ id: String) async throws(EngineError) {
     let directory = directory(of: id)
     if case .running = try state(id) {
       throw EngineError(.inUse, "cannot clean up container \(id): it is running", subject: id)
     }
     do {
+      try await settle(id)
       try RunFiles.removeAll(directory)
     } catch {
       throw EngineError("clean up container \(id)", wrapping: error, subject: id)

@@ -1,15 +1,41 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import Synchronization
 internal import SystemPackage
 
-/// The service's end of a shim's report socket, closed with the value.
+/// A shim's report socket, both ends. What is still open is closed with the value.
 final class StatusChannel: Sendable {
+  /// The service's end.
   let descriptor: FileDescriptor
+  private let shimEnd: Mutex<FileDescriptor?>
 
-  init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
+  init() throws(SystemError) {
+    var ends: [CInt] = [-1, -1]
+    try call("socketpair") { clinux_socket_pair(&ends) }
+    descriptor = FileDescriptor(rawValue: ends[0])
+    shimEnd = Mutex(FileDescriptor(rawValue: ends[1]))
+  }
 
-  deinit { try? descriptor.close() }
+  deinit {
+    closeShimEnd()
+    try? descriptor.close()
+  }
+
+  /// Passes the shim's end to `body` for the spawn and closes it here, so that the shim's end is seen as the end.
+  func givingShimEnd<Result>(_ body: (FileDescriptor) throws -> Result) throws -> Result {
+    defer { closeShimEnd() }
+    guard let end = shimEnd.withLock({ $0 }) else { throw SystemError("socketpair", .badFileDescriptor) }
+    return try body(end)
+  }
+
+  private func closeShimEnd() {
+    let end = shimEnd.withLock { end in
+      defer { end = nil }
+      return end
+    }
+    try? end?.close()
+  }
 
   /// The next report; nil when the shim has closed its end, or `interrupt` was called. Blocks.
   func receive() throws(SystemError) -> clinux_report? {
@@ -21,11 +47,4 @@ final class StatusChannel: Sendable {
 
   /// Ends a `receive` on another thread, and tells the shim that nobody listens.
   func interrupt() { shutdown(descriptor.rawValue, CInt(SHUT_RDWR)) }
-
-  /// A pair: this process's end, and the shim's, which the caller closes.
-  static func pair() throws(SystemError) -> (StatusChannel, FileDescriptor) {
-    var ends: [CInt] = [-1, -1]
-    try call("socketpair") { clinux_socket_pair(&ends) }
-    return (StatusChannel(FileDescriptor(rawValue: ends[0])), FileDescriptor(rawValue: ends[1]))
-  }
 }

@@ -24,6 +24,7 @@ extension Child {
     _ = umask(umaskOfPayload)
     try dieWithShim()
     _ = clinux_close_from(3, 1)
+    clinux_reset_internal_signals()
     _ = clinux_block_signals(0)
   }
 

@@ -17,6 +17,7 @@ struct Container {
   init(_ request: Request, _ status: StatusSocket) throws(Failure) {
     self.request = request
     self.status = status
+    _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     try RunFiles.lock()
     log = try OutputLog(path: request.log)
@@ -43,6 +44,7 @@ struct Container {
   mutating func run() {
     // While the child mounts: this costs the start nothing.
     var prepared: Failure?
+    RunFiles.holdMountNamespace(of: first)
     do throws(Failure) {
       try RunFiles.writePid(shim: getpid(), first: first, namespaces: request.namespaces)
       try input.listen()
@@ -66,7 +68,6 @@ struct Container {
       return
     }
     status.started(pid: first)
-    _ = close(status.descriptor)
     request.release()
     follow()
   }
@@ -122,6 +123,8 @@ struct Container {
     } catch {
       // With run/ full there is no exit record, and the next service to look records the loss.
     }
+    // Its end is how the service that started the container hears of the exit, before the mounts are taken down.
+    _ = close(status.descriptor)
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
   }
 }

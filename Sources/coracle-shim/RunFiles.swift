@@ -43,6 +43,18 @@ enum RunFiles {
     try text.write(to: "exit", temporary: "exit.new")
   }
 
+  /// Keeps the container's mounts until this process ends, if /proc lets it.
+  ///
+  /// The last one in a mount namespace takes it down, which waits for RCU and for the overlay to be synced, a millisecond
+  /// or more: not the container's first process then, whose end is waited for, but the shim after the exit record.
+  static func holdMountNamespace(of pid: pid_t) {
+    var path = SmallText()
+    path.add("/proc/")
+    path.add(UInt64(pid))
+    path.add("/ns/mnt")
+    _ = path.withCString { clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
+  }
+
   static func removePid() { _ = unlink("pid") }
 
   /// Field 22 of /proc/PID/stat, in clock ticks since boot; 0 where /proc does not say.

@@ -14,6 +14,8 @@ import CLinux
     // than dispositions: one call.
     _ = clinux_block_signals(1)
     _ = umask(0o077)
+    // What the service's libraries opened without close-on-exec would be held for the container's life.
+    _ = clinux_close_from(CUnsignedInt(CLINUX_SHIM_TARGET.rawValue) + 1, 0)
 
     let status = StatusSocket(descriptor: CInt(CLINUX_SHIM_STATUS.rawValue))
     guard let request = Request(descriptor: CInt(CLINUX_SHIM_REQUEST.rawValue)) else {

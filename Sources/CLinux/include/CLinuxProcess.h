@@ -55,6 +55,8 @@ int clinux_set_dumpable(int dumpable);
 int clinux_set_name(const char *_Nonnull name);
 /// Blocks every signal (1), or none (0).
 int clinux_block_signals(int block);
+/// Default dispositions for signals 32 and 33, which glibc's posix_spawn leaves ignored in the program it starts.
+void clinux_reset_internal_signals(void);
 /// A signalfd for SIGTERM, non-blocking.
 int clinux_terminate_signalfd(void);
 /// Takes one pending signal from it: 1, or 0 where there is none.

@@ -1,0 +1,73 @@
+/// The last lines of a sequence of records, in memory for those lines only.
+struct LineTail {
+  private let count: Int
+  private var kept: [LogRecord] = []
+  private var newlines: [Int] = []
+  private var first = 0
+  private var total = 0
+
+  init(count: Int) { self.count = max(0, count) }
+
+  mutating func add(_ record: LogRecord) {
+    kept.append(record)
+    let lines = record.content.bytes.count { $0 == UInt8(ascii: "\n") }
+    newlines.append(lines)
+    total += lines
+    trim()
+  }
+
+  /// What is left, the first record cut to its part of the lines.
+  func records() -> [LogRecord] {
+    guard count > 0 else { return [] }
+    var result = Array(kept[first...])
+    // A last line without its newline is a line as well.
+    let endsOpen = result.last.map { $0.content.bytes.last != UInt8(ascii: "\n") } ?? false
+    var excess = total + (endsOpen ? 1 : 0) - count
+    var index = 0
+    while excess > 0, index < result.count {
+      let bytes = result[index].content.bytes
+      var start = 0
+      while excess > 0, let newline = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+        start = newline + 1
+        excess -= 1
+      }
+      if excess > 0 || start == bytes.count {
+        index += 1
+      } else {
+        result[index].content = result[index].content.replacingBytes(Array(bytes[start...]))
+      }
+    }
+    return Array(result[index...])
+  }
+
+  /// Drops records from the front while enough lines, and one more for an open end, remain without them.
+  private mutating func trim() {
+    while first < kept.count - 1, total - newlines[first] > count {
+      total -= newlines[first]
+      first += 1
+    }
+    if first > 1024 {
+      kept.removeFirst(first)
+      newlines.removeFirst(first)
+      first = 0
+    }
+  }
+}
+
+extension LogRecord.Content {
+  /// Empty for a loss.
+  package var bytes: [UInt8] {
+    switch self {
+    case .stdout(let bytes), .stderr(let bytes): bytes
+    case .lost: []
+    }
+  }
+
+  fileprivate func replacingBytes(_ bytes: [UInt8]) -> LogRecord.Content {
+    switch self {
+    case .stdout: .stdout(bytes)
+    case .stderr: .stderr(bytes)
+    case .lost: self
+    }
+  }
+}

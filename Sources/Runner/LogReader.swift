@@ -1,0 +1,65 @@
+package import EngineErrors
+import LinuxSystem
+package import SystemPackage
+
+/// A container's output as a sequence: what is in the log, and then, if it follows, what comes, up to the container's end.
+///
+/// It reads the log file and nothing else, so a slow consumer holds up neither the container nor any other reader.
+package struct LogReader: AsyncSequence, Sendable {
+  package typealias Element = LogRecord
+
+  package enum Start: Hashable, Sendable {
+    case beginning
+    /// What is written after the first call of `next`.
+    case now
+    /// So many lines of output, counted over both streams as they came.
+    case lastLines(Int)
+  }
+
+  let path: FilePath
+  let start: Start
+  /// The life that is followed; nil for the log as it is.
+  let shim: ProcessDescriptor?
+
+  package func makeAsyncIterator() -> Iterator { Iterator(self) }
+
+  package struct Iterator: AsyncIteratorProtocol {
+    private let reader: LogReader
+    private var cursor: LogCursor?
+
+    init(_ reader: LogReader) { self.reader = reader }
+
+    /// - Throws: `EngineError`: `corrupt` for a damaged log, `cancelled` as soon as the task is cancelled.
+    package mutating func next() async throws -> LogRecord? {
+      try await next(isolation: nil)
+    }
+
+    package mutating func next(isolation actor: isolated (any Actor)?) async throws(EngineError) -> LogRecord?
+    {
+      do {
+        if let cursor { return try await cursor.next(isolation: actor) }
+        let first = try await LogCursor(reader, isolation: actor)
+        cursor = first
+        return try await first.next(isolation: actor)
+      } catch {
+        throw EngineError("read log \(reader.path)", wrapping: error)
+      }
+    }
+  }
+}
+
+extension Runner {
+  /// Reads a container's log.
+  ///
+  /// - Parameter follow: goes on until the container has ended, and all it wrote was delivered. One that does not run has
+  ///   ended.
+  package func log(
+    _ id: String, at path: FilePath, from start: LogReader.Start, follow: Bool
+  ) throws(EngineError) -> LogReader {
+    do {
+      return LogReader(path: path, start: start, shim: follow ? try runningShim(id) : nil)
+    } catch {
+      throw EngineError("follow the log of container \(id)", wrapping: error, subject: id)
+    }
+  }
+}

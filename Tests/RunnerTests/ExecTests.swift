@@ -1,0 +1,143 @@
+import EngineErrors
+import Foundation
+import LinuxSystem
+import Runner
+import SystemPackage
+import Testing
+
+@Suite("exec sessions", .enabled(if: TestContainers.isPossible, "needs root"))
+struct ExecTests {
+  let containers: TestContainers
+  init() throws { containers = try TestContainers() }
+
+  private func plan(_ arguments: [String], _ settings: [LaunchPlan.Operation] = []) -> LaunchPlan {
+    LaunchPlan(
+      namespaces: [], operations: settings + [.execute(arguments: arguments, environment: ["PATH=/bin"])])
+  }
+
+  private func readAll(_ descriptor: FileDescriptor) async throws -> String {
+    try await onBlockingThread("read") {
+      var bytes: [UInt8] = []
+      var buffer = [UInt8](repeating: 0, count: 4096)
+      while true {
+        let count = try buffer.withUnsafeMutableBytes { try descriptor.read(into: $0) }
+        if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+        bytes += buffer[..<count]
+      }
+    }
+  }
+
+  private func withContainer(_ body: () async throws -> Void) async throws {
+    try await containers.start("c", ["sleep", "1000"])
+    do { try await body() } catch { Issue.record(error) }
+    try containers.runner.signal("c", SIGKILL)
+    _ = try await containers.runner.waitForExit("c")
+  }
+
+  @Test func commandSharesTheContainer() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "hostname; cat /proc/1/comm; exit 7"]), openStdin: false)
+      #expect(try await readAll(session.stdout) == "test\nsleep\n")
+      #expect(try await session.wait().status == .exited(code: 7))
+      #expect(try await session.wait().exitCode == 7)
+    }
+  }
+
+  @Test func inputOutputAndErrorsAreSeparate() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "cat; echo bad >&2"]), openStdin: true)
+      _ = try session.stdin?.writeAll("hello".utf8)
+      session.closeStdin()
+      #expect(try await readAll(session.stdout) == "hello")
+      #expect(try await readAll(session.stderr) == "bad\n")
+      #expect(try await session.wait().exitCode == 0)
+    }
+  }
+
+  @Test func signalledCommandIsExact() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec("c", plan(["sh", "-c", "kill -9 $$"]), openStdin: false)
+      #expect(try await session.wait().status == .signalled(signal: SIGKILL))
+    }
+  }
+
+  @Test func missingAndUnexecutableCommands() async throws {
+    try await withContainer {
+      let missing = await #expect(throws: EngineError.self) {
+        try await containers.runner.exec("c", plan(["nothing-here"]), openStdin: false)
+      }
+      #expect(missing?.kind == .notFound)
+      let refused = await #expect(throws: EngineError.self) {
+        try await containers.runner.exec("c", plan(["/etc/motd"]), openStdin: false)
+      }
+      #expect(refused?.kind == .permissionDenied)
+    }
+  }
+
+  @Test func commandSeesThreeDescriptorsOnly() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec("c", plan(["ls", "/proc/self/fd"]), openStdin: false)
+      #expect(try await readAll(session.stdout) == "0\n1\n2\n3\n")
+      _ = try await session.wait()
+    }
+  }
+
+  @Test func settingsApply() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c",
+        plan(
+          ["sh", "-c", "id -u; id -g; id -G; pwd; grep -E 'Cap(Inh|Eff|Bnd)|NoNew' /proc/self/status"],
+          [
+            .changeDirectory("/work/here"), .setGroups([1000, 27]), .dropBoundingCapabilities(keep: 0x1),
+            .setUser(uid: 1000, gid: 1000),
+            .setCapabilities(effective: 0, permitted: 0, inheritable: 0, ambient: 0), .setNoNewPrivileges,
+          ]), openStdin: false)
+      let zeros = String(repeating: "0", count: 16)
+      #expect(
+        try await readAll(session.stdout) == """
+          1000
+          1000
+          1000 27
+          /work/here
+          CapInh:\t\(zeros)
+          CapEff:\t\(zeros)
+          CapBnd:\t0000000000000001
+          NoNewPrivs:\t1
+
+          """)
+      _ = try await session.wait()
+    }
+  }
+
+  @Test func cancelKillsTheWholeTree() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "sleep 2000 & setsid sleep 3000 & echo ready; wait"]), openStdin: false)
+      var line = [UInt8](repeating: 0, count: 6)
+      _ = try line.withUnsafeMutableBytes { try session.stdout.read(into: $0) }
+      #expect(String(decoding: line, as: UTF8.self) == "ready\n")
+      #expect(try await session.cancel().status == .signalled(signal: SIGKILL))
+      // At the end when every holder of the pipe is gone, the sleepers included.
+      #expect(try await readAll(session.stdout) == "")
+    }
+  }
+
+  @Test func execInAStoppedContainerIsAConflict() async throws {
+    _ = try await containers.run("c", ["true"])
+    let error = await #expect(throws: EngineError.self) {
+      try await containers.runner.exec("c", plan(["true"]), openStdin: false)
+    }
+    #expect(error?.kind == .conflict)
+  }
+
+  @Test func execEndsWithItsContainer() async throws {
+    try await containers.start("c", ["sleep", "1000"])
+    let session = try await containers.runner.exec("c", plan(["sleep", "1000"]), openStdin: false)
+    try containers.runner.signal("c", SIGKILL)
+    #expect(try await session.wait().exitCode == 137)
+    _ = try await containers.runner.waitForExit("c")
+  }
+}
