@@ -96,7 +96,7 @@ final class CurlSession: @unchecked Sendable {
       if interrupt.isCancelled { throw CancellationError() }
       let left = request.stallTimeout - transfer.lastActivity.duration(to: .now)
       guard left > .zero else { throw TransferFailure.stalled(request.stallTimeout) }
-      curl_multi_poll(multi, nil, 0, min(left.milliseconds + 1, 1000), nil)
+      curl_multi_poll(multi, nil, 0, left.milliseconds + 1, nil)
     }
   }
 
@@ -140,7 +140,9 @@ extension CurlSession {
     ccurl_set_text(easy, CURLOPT_USERAGENT, settings.userAgent)
     // A proxy is for other machines, whatever the environment says.
     if request.address.isLoopback { ccurl_set_text(easy, CURLOPT_PROXY, "") }
-    if let authority = settings.certificateAuthority { ccurl_set_text(easy, CURLOPT_CAINFO, authority.string) }
+    if let authority = settings.certificateAuthority {
+      ccurl_set_text(easy, CURLOPT_CAINFO, authority.string)
+    }
     if request.isBulk { ccurl_set_long(easy, CURLOPT_BUFFERSIZE, ccurl_largest_buffer) }
 
     let context = Unmanaged.passUnretained(transfer).toOpaque()

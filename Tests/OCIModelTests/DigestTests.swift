@@ -40,7 +40,9 @@ import Testing
     let encoded = try JSONEncoder().encode([digest])
     #expect(String(decoding: encoded, as: UTF8.self) == #"["\#(digest)"]"#)
     #expect(try JSONDecoder().decode([Digest].self, from: encoded) == [digest])
-    #expect(throws: DecodingError.self) { try JSONDecoder().decode([Digest].self, from: Data(#"["x"]"#.utf8)) }
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode([Digest].self, from: Data(#"["x"]"#.utf8))
+    }
   }
 
   @Test func shortIsTwelveDigits() { #expect(Digest(of: "abc".utf8).short == "ba7816bf8f01") }

@@ -12,7 +12,8 @@ private let descriptor = #"{"mediaType":"x","digest":"sha256:\#(hex)","size":3}"
 
   @Test(arguments: [nil, MediaType.ociManifest, "application/json", "text/plain"])
   func anImageIsReadWhateverGeneralTypeItCameWith(mediaType: String?) throws {
-    let document = try parse(#"{"schemaVersion":2,"config":\#(descriptor),"layers":[\#(descriptor)]}"#, mediaType)
+    let document = try parse(
+      #"{"schemaVersion":2,"config":\#(descriptor),"layers":[\#(descriptor)]}"#, mediaType)
     guard case .image(let manifest) = document else {
       Issue.record("not an image: \(document)")
       return
@@ -23,7 +24,8 @@ private let descriptor = #"{"mediaType":"x","digest":"sha256:\#(hex)","size":3}"
   }
 
   @Test func dockersTypesAreKept() throws {
-    let image = try parse(#"{"schemaVersion":2,"mediaType":"\#(MediaType.dockerManifest)","config":\#(descriptor),"layers":[]}"#)
+    let image = try parse(
+      #"{"schemaVersion":2,"mediaType":"\#(MediaType.dockerManifest)","config":\#(descriptor),"layers":[]}"#)
     #expect(image.mediaType == MediaType.dockerManifest)
     let list = try parse(#"{"schemaVersion":2,"manifests":[\#(descriptor)]}"#, MediaType.dockerManifestList)
     #expect(list.mediaType == MediaType.dockerManifestList)
@@ -119,7 +121,9 @@ private let descriptor = #"{"mediaType":"x","digest":"sha256:\#(hex)","size":3}"
     #expect(config.history?.first?.emptyLayer == true)
   }
 
-  @Test(arguments: ["", "{}", #"{"architecture":"a","os":"b","rootfs":{"diff_ids":["x"]}}"#, #"{"architecture":7}"#])
+  @Test(arguments: [
+    "", "{}", #"{"architecture":"a","os":"b","rootfs":{"diff_ids":["x"]}}"#, #"{"architecture":7}"#,
+  ])
   func aConfigThatCannotBeReadIsCorrupt(text: String) {
     let error = #expect(throws: EngineError.self) { try ImageConfig(parsing: Array(text.utf8)) }
     #expect(error?.kind == .corrupt)

@@ -8,7 +8,9 @@ import Testing
     #expect(try Platform(parsing: text).description == text)
   }
 
-  @Test(arguments: ["", "linux", "linux/", "/amd64", "linux/arm64/", "linux/arm/v7/x", "li nux/amd64", "linux/am\nd"])
+  @Test(arguments: [
+    "", "linux", "linux/", "/amd64", "linux/arm64/", "linux/arm/v7/x", "li nux/amd64", "linux/am\nd",
+  ])
   func isRefused(text: String) {
     let error = #expect(throws: EngineError.self) { try Platform(parsing: text) }
     #expect(error?.kind == .invalidArgument)

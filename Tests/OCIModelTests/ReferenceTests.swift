@@ -44,9 +44,12 @@ import Testing
   }
 
   @Test(arguments: [
-    "", " ", "my image", "nginx ", " nginx", "Nginx", "nginx:", "nginx:a b", "nginx:-x", "nginx@", "nginx@sha256:12",
-    "nginx@md5:00", "a//b", "/a", "a/", "localhost:5000/", "localhost:99999/a", "localhost:port/a", "a_/b", ".a",
-    "a/../b", "-a/b", "a\n", "a\u{0}b", "ä", "https://localhost/a", "user@localhost/a", "[::1/a", "exa mple.com/a",
+    "", " ", "my image", "nginx ", " nginx", "Nginx", "nginx:", "nginx:a b", "nginx:-x", "nginx@",
+    "nginx@sha256:12",
+    "nginx@md5:00", "a//b", "/a", "a/", "localhost:5000/", "localhost:99999/a", "localhost:port/a", "a_/b",
+    ".a",
+    "a/../b", "-a/b", "a\n", "a\u{0}b", "ä", "https://localhost/a", "user@localhost/a", "[::1/a",
+    "exa mple.com/a",
     "nginx:" + String(repeating: "t", count: 129), String(repeating: "a", count: 256),
     String(repeating: "0", count: 64), String(repeating: "a/", count: 5000) + "b",
   ])

@@ -55,7 +55,9 @@ package struct FaultyResponse: Sendable {
     _ bytes: [UInt8], mediaType: String = MediaType.ociManifest, digest: Digest? = nil
   ) -> FaultyResponse {
     FaultyResponse(
-      fields: ["Content-Type": mediaType, "Docker-Content-Digest": (digest ?? Digest(of: bytes)).description],
+      fields: [
+        "Content-Type": mediaType, "Docker-Content-Digest": (digest ?? Digest(of: bytes)).description,
+      ],
       body: bytes)
   }
 
