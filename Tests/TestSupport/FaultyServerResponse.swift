@@ -1,7 +1,7 @@
 package import OCIModel
 
 /// One scripted answer of a `FaultyServer`.
-package struct FaultyResponse: Sendable {
+package struct FaultyResponse: Sendable, CustomStringConvertible {
   /// What is wrong with how the answer is sent.
   package enum Fault: Sendable {
     case none
@@ -41,6 +41,8 @@ package struct FaultyResponse: Sendable {
     self.body = Array(body)
     self.fault = fault
   }
+
+  package var description: String { "\(status) with \(body.count) bytes, \(fault)" }
 
   /// A blob with all its bytes.
   package static func blob(_ bytes: [UInt8], fault: Fault = .none, ranges: Bool = true) -> FaultyResponse {
