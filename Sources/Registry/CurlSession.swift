@@ -23,7 +23,7 @@ final class CurlSession: @unchecked Sendable {
   /// libcurl's global state and what all handles share. Made once and kept, as the threads that use it
   /// come and go. `nonisolated(unsafe)`: libcurl locks the share by the locks in CCurl.c.
   nonisolated(unsafe) private static let share: UnsafeMutableRawPointer? = {
-    curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    ccurl_start()
     return ccurl_share_create()
   }()
 
