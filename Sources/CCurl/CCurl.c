@@ -1,5 +1,6 @@
 #include "CCurl.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -19,6 +20,14 @@ static void lock(CURL *easy, curl_lock_data data, curl_lock_access access, void 
 static void unlock(CURL *easy, curl_lock_data data, void *context) {
   (void)easy, (void)context;
   pthread_mutex_unlock(&locks[data]);
+}
+
+void ccurl_start(void) {
+  // glibc raises this threshold when a mapped block is freed, after which libcurl's 512 KiB buffers come
+  // from, and stay in, one heap for each thread: 45 MiB more after eight transfers at once, measured.
+  // Setting it to its own default keeps it where it is.
+  mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 CURLSH *ccurl_share_create(void) {

@@ -24,7 +24,8 @@ package enum ManifestDocument: Hashable, Sendable {
     }
     guard shape.schemaVersion == 2 else {
       throw EngineError(
-        .unsupported, "the manifest has schema version \(shape.schemaVersion.map(String.init) ?? "none"), not 2",
+        .unsupported,
+        "the manifest has schema version \(shape.schemaVersion.map(String.init) ?? "none"), not 2",
         hint: "the image must be pushed again by a current tool")
     }
     let known = MediaType.indexes.union(MediaType.manifests)
@@ -100,7 +101,8 @@ func decodingCause(_ error: any Error) -> String {
   switch error {
   case DecodingError.keyNotFound(let key, let context): return "the field \(at(context, key)) is missing"
   case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-    return context.codingPath.isEmpty ? "it is not a JSON object" : "the field \(at(context)) has the wrong type"
+    return context.codingPath.isEmpty
+      ? "it is not a JSON object" : "the field \(at(context)) has the wrong type"
   case DecodingError.dataCorrupted(let context):
     return context.codingPath.isEmpty
       ? "it is not JSON" : "the field \(at(context)) is wrong: \(context.debugDescription)"

@@ -48,11 +48,14 @@ package struct Reference: Hashable, Sendable, CustomStringConvertible {
     } else {
       registry = "docker.io"
     }
-    guard Digest(hex: rest) == nil else { throw reject("64 hexadecimal digits are an image's id, not its name") }
+    guard Digest(hex: rest) == nil else {
+      throw reject("64 hexadecimal digits are an image's id, not its name")
+    }
     guard rest.utf8.count <= 255 else { throw reject("the repository's name is longer than 255 bytes") }
     let components = rest.split(separator: "/", omittingEmptySubsequences: false)
     for component in components where !Self.isComponent(component) {
-      throw reject(component.isEmpty ? "a part of the name is empty" : "'\(component)' is not a part of a name")
+      throw reject(
+        component.isEmpty ? "a part of the name is empty" : "'\(component)' is not a part of a name")
     }
     repository = (registry == "docker.io" && components.count == 1 ? "library/" : "") + String(rest)
   }
@@ -81,7 +84,9 @@ package struct Reference: Hashable, Sendable, CustomStringConvertible {
   }
 
   private static func isRegistry(_ text: String) -> Bool {
-    guard let host = text.wholeMatch(of: #/(?<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(?<port>[0-9]{1,5}))?/#)
+    guard
+      let host = text.wholeMatch(
+        of: #/(?<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(?<port>[0-9]{1,5}))?/#)
     else { return false }
     return host.port.map { UInt16($0) != nil } ?? true
   }

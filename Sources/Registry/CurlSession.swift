@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 import LinuxSystem
 internal import SystemPackage
 
@@ -22,7 +23,7 @@ final class CurlSession: @unchecked Sendable {
   /// libcurl's global state and what all handles share. Made once and kept, as the threads that use it
   /// come and go. `nonisolated(unsafe)`: libcurl locks the share by the locks in CCurl.c.
   nonisolated(unsafe) private static let share: UnsafeMutableRawPointer? = {
-    curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    ccurl_start()
     return ccurl_share_create()
   }()
 
@@ -54,6 +55,7 @@ final class CurlSession: @unchecked Sendable {
     _ request: HTTPRequest, settings: RegistryConfiguration, interrupt: Interrupt,
     plan: @escaping (ResponseHead) throws -> BodyPlan
   ) throws -> HTTPResponse {
+    blockBrokenPipeSignal()
     var file: FileDescriptor?
     defer { try? file?.close() }
     var upload: Upload?
@@ -96,7 +98,7 @@ final class CurlSession: @unchecked Sendable {
       if interrupt.isCancelled { throw CancellationError() }
       let left = request.stallTimeout - transfer.lastActivity.duration(to: .now)
       guard left > .zero else { throw TransferFailure.stalled(request.stallTimeout) }
-      curl_multi_poll(multi, nil, 0, min(left.milliseconds + 1, 1000), nil)
+      curl_multi_poll(multi, nil, 0, left.milliseconds + 1, nil)
     }
   }
 
@@ -133,6 +135,8 @@ extension CurlSession {
     // One transfer at a time on a connection gains nothing from HTTP/2's windows and framing.
     ccurl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     ccurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
+    // A proxy's answer to CONNECT is no part of the response.
+    ccurl_set_long(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     // A name look-up that hangs is left behind on its own thread instead of being waited for.
     ccurl_set_long(easy, CURLOPT_QUICK_EXIT, 1)
     ccurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(settings.connectTimeout.milliseconds))
@@ -140,7 +144,9 @@ extension CurlSession {
     ccurl_set_text(easy, CURLOPT_USERAGENT, settings.userAgent)
     // A proxy is for other machines, whatever the environment says.
     if request.address.isLoopback { ccurl_set_text(easy, CURLOPT_PROXY, "") }
-    if let authority = settings.certificateAuthority { ccurl_set_text(easy, CURLOPT_CAINFO, authority.string) }
+    if let authority = settings.certificateAuthority {
+      ccurl_set_text(easy, CURLOPT_CAINFO, authority.string)
+    }
     if request.isBulk { ccurl_set_long(easy, CURLOPT_BUFFERSIZE, ccurl_largest_buffer) }
 
     let context = Unmanaged.passUnretained(transfer).toOpaque()
@@ -175,6 +181,15 @@ extension CurlSession {
     ccurl_set_list(easy, CURLOPT_HTTPHEADER, list)
     return list
   }
+}
+
+/// OpenSSL writes to sockets without MSG_NOSIGNAL. The signal goes to the thread that writes, so it is
+/// blocked for the transfer's own thread only, and goes away with it.
+private func blockBrokenPipeSignal() {
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  sigaddset(&signals, SIGPIPE)
+  pthread_sigmask(SIG_BLOCK, &signals, nil)
 }
 
 private func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {

@@ -13,7 +13,9 @@ struct HTTPClient: Sendable {
   /// - Throws: `TransferFailure`, `CancellationError`, or what `plan` and its receiver threw.
   func send(
     _ request: HTTPRequest, authorization: Authorization = .anonymous,
-    plan: @escaping @Sendable (ResponseHead) throws -> BodyPlan = { _ in .collect(limit: Transfer.errorBodyLimit) }
+    plan: @escaping @Sendable (ResponseHead) throws -> BodyPlan = { _ in
+      .collect(limit: Transfer.errorBodyLimit)
+    }
   ) async throws -> HTTPResponse {
     var hop = request
     for _ in 0...Redirect.limit {
@@ -68,7 +70,8 @@ enum Redirect {
   ///   loopback excepted.
   static func address(_ location: String, from base: WebAddress) throws -> WebAddress {
     guard let next = WebAddress(location, relativeTo: base) else {
-      throw TransferFailure.redirect("the server redirects to '\(location.printable)', which is no web address")
+      throw TransferFailure.redirect(
+        "the server redirects to '\(location.printable)', which is no web address")
     }
     if base.isSecure, !next.isSecure, !next.isLoopback {
       throw TransferFailure.redirect("the server redirects from HTTPS to plain HTTP, to \(next.host)")
@@ -80,7 +83,8 @@ enum Redirect {
 extension String {
   /// A server's text made fit for a message: short, on one line, without control characters.
   var printable: String {
-    let line = String(unicodeScalars.prefix(300).map { $0.properties.generalCategory == .control ? " " : Character($0) })
+    let line = String(
+      unicodeScalars.prefix(300).map { $0.properties.generalCategory == .control ? " " : Character($0) })
     return line.trimming
   }
 }

@@ -13,7 +13,9 @@ package enum PlatformChoice {
       entry.platform?.os != "unknown" && (entry.mediaType.isEmpty || isKnown(entry.mediaType))
     }
     let fitting = images.filter { $0.platform?.satisfies(wanted) == true }
-    if let best = fitting.first(where: { $0.platform?.variantLevel == wanted.variantLevel }) ?? nearest(fitting) {
+    if let best = fitting.first(where: { $0.platform?.variantLevel == wanted.variantLevel })
+      ?? nearest(fitting)
+    {
       return best
     }
     if images.count == 1, let only = images.first, only.platform == nil { return only }
@@ -23,7 +25,9 @@ package enum PlatformChoice {
     }
     throw EngineError(
       .notFound, "cannot choose an image for platform \(wanted)", subject: wanted.description,
-      causes: [seen.isEmpty ? "the index has no image" : "the index has images for \(seen.joined(separator: ", "))"],
+      causes: [
+        seen.isEmpty ? "the index has no image" : "the index has images for \(seen.joined(separator: ", "))"
+      ],
       hint: seen.isEmpty ? nil : "ask for one of these platforms")
   }
 

@@ -75,7 +75,8 @@ private final class Delivery: Sendable {
   private let receive: @Sendable (UnsafeRawBufferPointer) throws -> Void
   private let state: Mutex<State>
 
-  init(from offset: Int64, size: Int64, receive: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void) {
+  init(from offset: Int64, size: Int64, receive: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void)
+  {
     self.size = size
     self.receive = receive
     state = Mutex(State(position: offset))
@@ -89,7 +90,9 @@ private final class Delivery: Sendable {
     case 206:
       guard let range = ContentRange(head["content-range"] ?? ""), range.first == start,
         range.total == nil || range.total == size
-      else { throw TransferFailure.malformed("the registry sent another part of the blob than it was asked for") }
+      else {
+        throw TransferFailure.malformed("the registry sent another part of the blob than it was asked for")
+      }
       state.withLock { $0.skip = 0 }
     case 200:
       if let length = head.contentLength, length != size { throw wrongSize(length) }

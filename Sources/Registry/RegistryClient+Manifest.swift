@@ -52,7 +52,8 @@ extension RegistryClient {
         bytes: response.body, mediaType: document.mediaType, digest: digest, document: document)
     } catch {
       throw EngineError(
-        error.kind, "cannot \(operation)", subject: reference.description, causes: [error.message] + error.causes,
+        error.kind, "cannot \(operation)", subject: reference.description,
+        causes: [error.message] + error.causes,
         hint: error.hint)
     }
   }

@@ -42,7 +42,9 @@ extension RegistryClient {
   /// - Throws: `TransferFailure.status` for what is no success, besides what `HTTPClient.send` throws.
   func send(
     _ request: HTTPRequest, _ reference: Reference, _ access: Access,
-    plan: @escaping @Sendable (ResponseHead) throws -> BodyPlan = { _ in .collect(limit: Transfer.errorBodyLimit) }
+    plan: @escaping @Sendable (ResponseHead) throws -> BodyPlan = { _ in
+      .collect(limit: Transfer.errorBodyLimit)
+    }
   ) async throws -> HTTPResponse {
     let home = try address(reference, "")
     let key = TokenCache.Key(
@@ -87,7 +89,8 @@ extension RegistryClient {
       // A refused token means a refused request: what the registry itself said is the nearer cause.
       throw TransferFailure.status((401...403).contains(answer.head.status) ? response : answer)
     }
-    guard let body = TokenAnswer(parsing: answer.body), let token = body.token ?? body.accessToken, !token.isEmpty
+    guard let body = TokenAnswer(parsing: answer.body), let token = body.token ?? body.accessToken,
+      !token.isEmpty
     else { throw TransferFailure.malformed("the token server's answer has no token") }
     tokens.keep(token, for: key, seconds: body.expiresIn)
     return .bearer(token: token)

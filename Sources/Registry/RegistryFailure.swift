@@ -15,7 +15,9 @@ extension EngineError {
   }
 
   /// Any error of an operation; errors of a receiver keep what they are.
-  static func registry(_ operation: String, _ error: any Error, subject: String, tries: Int = 1) -> EngineError {
+  static func registry(_ operation: String, _ error: any Error, subject: String, tries: Int = 1)
+    -> EngineError
+  {
     switch error {
     case let failure as TransferFailure:
       EngineError(registry: operation, failure, subject: subject, tries: tries)
@@ -38,12 +40,15 @@ private struct Told {
     case .badAddress(let text):
       self.init(.invalidArgument, "'\(text.printable)' is not an address")
     case .unresolved(let host):
-      self.init(.unreachable, "the name \(host) cannot be resolved", hint: "check the registry's name and the network")
+      self.init(
+        .unreachable, "the name \(host) cannot be resolved", hint: "check the registry's name and the network"
+      )
     case .refused(let host, let port, let reason):
       self.init(.unreachable, "no connection to \(host) port \(port)", hint: "is the registry running?")
       causes.append(reason)
     case .connectTimedOut(let host):
-      self.init(.timedOut, "\(host) does not answer", hint: "is the registry running, and reachable from here?")
+      self.init(
+        .timedOut, "\(host) does not answer", hint: "is the registry running, and reachable from here?")
     case .insecure(let reason):
       self.init(
         .unreachable, "no trusted TLS connection",
@@ -124,7 +129,8 @@ struct RegistryErrors: Sendable {
     for error in errors.prefix(4) {
       let code = error.code?.printable
       if let code { codes.append(code) }
-      let cause = [code, error.message?.printable].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: ": ")
+      let cause = [code, error.message?.printable].compactMap(\.self).filter { !$0.isEmpty }.joined(
+        separator: ": ")
       if !cause.isEmpty { causes.append(cause) }
     }
   }

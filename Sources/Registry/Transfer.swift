@@ -35,7 +35,6 @@ final class Transfer {
 
   func response(from address: WebAddress) throws -> HTTPResponse {
     guard let head else { throw TransferFailure.broken("the server sent no response") }
-    if plan == nil, head.isSuccess { _ = try choosePlan(head) }
     return HTTPResponse(head: head, body: body, address: address)
   }
 
@@ -44,7 +43,8 @@ final class Transfer {
     progressing {
       headerBytes += line.count
       guard headerBytes <= Self.headerLimit else {
-        throw TransferFailure.malformed("the server's header fields are longer than \(Self.headerLimit) bytes")
+        throw TransferFailure.malformed(
+          "the server's header fields are longer than \(Self.headerLimit) bytes")
       }
       let text = String(decoding: line, as: UTF8.self).trimming
       if text.hasPrefix("HTTP/") {
@@ -54,6 +54,8 @@ final class Transfer {
         headIsComplete = false
       } else if text.isEmpty {
         headIsComplete = true
+        // Asked before any byte of the body, so that a response that is of no use is not waited for.
+        if plan == nil, let head, head.status >= 200 { plan = try planned(for: head) }
       } else if !headIsComplete, let colon = text.firstIndex(of: ":") {
         // Trailers, which come after the head, change nothing.
         head?.fields.append(
@@ -65,7 +67,9 @@ final class Transfer {
   /// Takes a piece of the body; false stops the transfer.
   func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
     progressing {
-      switch try currentPlan() {
+      switch plan {
+      case nil:
+        throw TransferFailure.malformed("a body without a head")
       case .deliver(let receive):
         try receive(bytes)
       case .collect(let limit):
@@ -94,12 +98,8 @@ final class Transfer {
     return true
   }
 
-  private func currentPlan() throws -> BodyPlan {
-    if let plan { return plan }
-    guard let head else { throw TransferFailure.malformed("a body without a head") }
-    let chosen = head.isSuccess ? try choosePlan(head) : .collect(limit: Self.errorBodyLimit)
-    plan = chosen
-    return chosen
+  private func planned(for head: ResponseHead) throws -> BodyPlan {
+    head.isSuccess ? try choosePlan(head) : .collect(limit: Self.errorBodyLimit)
   }
 
   private func progressing(_ step: () throws -> Void) -> Bool {
@@ -154,7 +154,8 @@ struct Upload {
 extension String {
   /// Without white space at either end.
   var trimming: String {
-    guard let first = firstIndex(where: { !$0.isWhitespace }), let last = lastIndex(where: { !$0.isWhitespace })
+    guard let first = firstIndex(where: { !$0.isWhitespace }),
+      let last = lastIndex(where: { !$0.isWhitespace })
     else { return "" }
     return String(self[first...last])
   }

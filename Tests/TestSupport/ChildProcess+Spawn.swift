@@ -29,7 +29,9 @@ struct SpawnPlan: Sendable {
     var ours: [FileDescriptor] = []
     var theirs: [FileDescriptor] = []
     defer { for descriptor in theirs { try? descriptor.close() } }
-    func connect(_ target: Int32, childReads: Bool, pipe wanted: Bool, inherit: Bool) throws -> FileDescriptor? {
+    func connect(_ target: Int32, childReads: Bool, pipe wanted: Bool, inherit: Bool) throws
+      -> FileDescriptor?
+    {
       if wanted {
         let ends = try FileDescriptor.pipe(options: .closeOnExec)
         theirs.append(childReads ? ends.readEnd : ends.writeEnd)
@@ -116,7 +118,8 @@ func drain(_ descriptor: FileDescriptor?) -> Task<[UInt8], any Error> {
       try descriptor.closeAfter {
         var all: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while case let count = try chunk.withUnsafeMutableBytes({ try descriptor.read(into: $0) }), count > 0 {
+        while case let count = try chunk.withUnsafeMutableBytes({ try descriptor.read(into: $0) }), count > 0
+        {
           all += chunk[..<count]
         }
         return all

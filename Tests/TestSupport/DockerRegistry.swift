@@ -52,7 +52,9 @@ package struct DockerRegistry: Sendable {
       let count = try chunk.withUnsafeMutableBytes { try log.read(into: $0) }
       guard count > 0 else { throw DockerRegistryFailure(log: text) }
       text += String(decoding: chunk[..<count], as: UTF8.self)
-      if let match = text.firstMatch(of: #/listening on (127\.0\.0\.1:[0-9]+)[,"]/#) { return String(match.1) }
+      if let match = text.firstMatch(of: #/listening on (127\.0\.0\.1:[0-9]+)[,"]/#) {
+        return String(match.1)
+      }
     }
   }
 

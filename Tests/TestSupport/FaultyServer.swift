@@ -113,7 +113,9 @@ package final class FaultyServer: Sendable {
         state.requests.append(request)
         let path = request.target.split(separator: "?").first.map(String.init) ?? ""
         let key = "\(request.method) \(path)"
-        guard let script = state.routes[key], let next = script.first else { return FaultyResponse(status: 404) }
+        guard let script = state.routes[key], let next = script.first else {
+          return FaultyResponse(status: 404)
+        }
         if script.count > 1 { state.routes[key] = Array(script.dropFirst()) }
         return next
       }

@@ -68,7 +68,9 @@ struct FaultyConnection {
     case .trickles(let piece):
       var rest = body[...]
       while !rest.isEmpty {
-        guard writeBody(rest.prefix(piece), response.framing, isWhole: rest.count <= piece) else { return false }
+        guard writeBody(rest.prefix(piece), response.framing, isWhole: rest.count <= piece) else {
+          return false
+        }
         rest = rest.dropFirst(piece)
       }
     case .silent, .closesAtOnce: return false
@@ -87,7 +89,8 @@ struct FaultyConnection {
     return (206, ["Content-Range": "bytes \(first)-\(total - 1)/\(total)"], Array(response.body[first...]))
   }
 
-  private func writeBody(_ bytes: ArraySlice<UInt8>, _ framing: FaultyResponse.Framing, isWhole: Bool) -> Bool {
+  private func writeBody(_ bytes: ArraySlice<UInt8>, _ framing: FaultyResponse.Framing, isWhole: Bool) -> Bool
+  {
     guard framing == .chunked else { return write(bytes) }
     let size = bytes.isEmpty ? [] : Array("\(String(bytes.count, radix: 16))\r\n".utf8)
     let end = Array((bytes.isEmpty ? "" : "\r\n").utf8) + (isWhole ? Array("0\r\n\r\n".utf8) : [])
@@ -126,7 +129,8 @@ struct FaultyConnection {
 extension [UInt8] {
   fileprivate func firstRange(of pattern: [UInt8]) -> Range<Int>? {
     guard count >= pattern.count else { return nil }
-    for start in 0...(count - pattern.count) where self[start..<start + pattern.count].elementsEqual(pattern) {
+    for start in 0...(count - pattern.count) where self[start..<start + pattern.count].elementsEqual(pattern)
+    {
       return start..<start + pattern.count
     }
     return nil

@@ -1,7 +1,7 @@
 package import OCIModel
 
 /// One scripted answer of a `FaultyServer`.
-package struct FaultyResponse: Sendable {
+package struct FaultyResponse: Sendable, CustomStringConvertible {
   /// What is wrong with how the answer is sent.
   package enum Fault: Sendable {
     case none
@@ -42,6 +42,8 @@ package struct FaultyResponse: Sendable {
     self.fault = fault
   }
 
+  package var description: String { "\(status) with \(body.count) bytes, \(fault)" }
+
   /// A blob with all its bytes.
   package static func blob(_ bytes: [UInt8], fault: Fault = .none, ranges: Bool = true) -> FaultyResponse {
     var response = FaultyResponse(
@@ -55,7 +57,9 @@ package struct FaultyResponse: Sendable {
     _ bytes: [UInt8], mediaType: String = MediaType.ociManifest, digest: Digest? = nil
   ) -> FaultyResponse {
     FaultyResponse(
-      fields: ["Content-Type": mediaType, "Docker-Content-Digest": (digest ?? Digest(of: bytes)).description],
+      fields: [
+        "Content-Type": mediaType, "Docker-Content-Digest": (digest ?? Digest(of: bytes)).description,
+      ],
       body: bytes)
   }
 

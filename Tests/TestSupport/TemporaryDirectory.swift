@@ -19,7 +19,8 @@ extension FilePath {
   /// Writes a whole file, which is replaced where there is one.
   package func write(_ bytes: some Sequence<UInt8>) throws {
     let file = try FileDescriptor.open(
-      self, .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+      self, .writeOnly, options: [.create, .truncate, .closeOnExec],
+      permissions: [.ownerReadWrite, .groupRead, .otherRead])
     _ = try file.closeAfter { try file.writeAll(bytes) }
   }
 
@@ -31,7 +32,8 @@ extension FilePath {
       return try [UInt8](unsafeUninitializedCapacity: Int(size)) { buffer, count in
         while count < buffer.count {
           let read = try file.read(
-            fromAbsoluteOffset: Int64(count), into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[count...]))
+            fromAbsoluteOffset: Int64(count),
+            into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[count...]))
           if read == 0 { return }
           count += read
         }

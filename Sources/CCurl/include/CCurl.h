@@ -58,6 +58,9 @@ static inline int ccurl_finished(CURLM *multi) {
   return message != NULL && message->msg == CURLMSG_DONE ? (int)message->data.result : -1;
 }
 
+/// Readies libcurl and the allocator for many transfers on short-lived threads; once a process.
+void ccurl_start(void);
+
 /// A share handle for names and TLS sessions, with one lock for each; null when memory is short.
 /// Connections are not shared: libcurl 7.88 says that is unsafe across threads.
 CURLSH *ccurl_share_create(void);

@@ -1,0 +1,49 @@
+import EngineErrors
+import FoundationEssentials
+import OCIModel
+import Testing
+
+@Suite struct DigestTests {
+  /// FIPS 180-4's examples.
+  @Test(arguments: [
+    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+  ])
+  func isSHA256(text: String, hex: String) {
+    #expect(Digest(of: text.utf8).hex == hex)
+    #expect(Digest(of: text.utf8).description == "sha256:" + hex)
+  }
+
+  @Test func isTheSameInPieces() {
+    let bytes = (0..<1000).map { UInt8(truncatingIfNeeded: $0) }
+    var hasher = SHA256()
+    for start in stride(from: 0, to: 1000, by: 77) {
+      bytes[start..<min(start + 77, 1000)].withUnsafeBytes { hasher.update($0) }
+    }
+    #expect(hasher.finish() == Digest(of: bytes))
+  }
+
+  @Test(arguments: [
+    "", "sha256:", "sha256:abc", "sha512:" + String(repeating: "a", count: 128),
+    "sha256:" + String(repeating: "A", count: 64), "sha256:" + String(repeating: "g", count: 64),
+    "SHA256:" + String(repeating: "a", count: 64), "sha256:" + String(repeating: "a", count: 65),
+    "sha256:../../" + String(repeating: "a", count: 58), " sha256:" + String(repeating: "a", count: 64),
+    "sha256:\u{301}" + String(repeating: "a", count: 62),
+  ])
+  func isRefusedInAnyOtherForm(text: String) {
+    let error = #expect(throws: EngineError.self) { try Digest(text) }
+    #expect(error?.kind == .invalidArgument)
+  }
+
+  @Test func isTextInJSON() throws {
+    let digest = Digest(of: "abc".utf8)
+    let encoded = try JSONEncoder().encode([digest])
+    #expect(String(decoding: encoded, as: UTF8.self) == #"["\#(digest)"]"#)
+    #expect(try JSONDecoder().decode([Digest].self, from: encoded) == [digest])
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode([Digest].self, from: Data(#"["x"]"#.utf8))
+    }
+  }
+
+  @Test func shortIsTwelveDigits() { #expect(Digest(of: "abc".utf8).short == "ba7816bf8f01") }
+}

@@ -1,0 +1,146 @@
+import EngineErrors
+import OCIModel
+import Registry
+import SystemPackage
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite struct PushTests {
+  private let bytes = noise(700_000)
+  private var blob: Descriptor { layer(bytes) }
+  private var digestQuery: String { "digest=sha256%3a\(blob.digest.hex)" }
+
+  private func withFile(_ body: @Sendable (FaultyServer, FilePath) async throws -> Void) async throws {
+    try await withTemporaryDirectory { directory in
+      let path = directory.appending("blob")
+      try path.write(bytes)
+      try await withFaultyServer { server in try await body(server, path) }
+    }
+  }
+
+  @Test func uploadsToARelativeLocationAndKeepsItsQuery() async throws {
+    try await withFile { server, path in
+      server.on(
+        "POST", "/v2/a/blobs/uploads/", FaultyResponse(status: 202, fields: ["Location": "/up/1?_state=x"]))
+      server.on("PUT", "/up/1", FaultyResponse(status: 201))
+      let sent = Mutex<Int64>(0)
+      let outcome = try await TestClient().client.pushBlob(server.reference("a"), blob, from: path) { count in
+        sent.withLock { $0 = count }
+      }
+      #expect(outcome == .uploaded)
+      #expect(sent.withLock { $0 } == 700_000)
+      let put = try #require(server.requests.last)
+      #expect(put.target.lowercased() == "/up/1?_state=x&\(digestQuery)")
+      #expect(put.body == bytes)
+      #expect(put.fields["content-length"] == "700000")
+      #expect(put.fields["expect"] == nil)
+      #expect(server.requests.map(\.method) == ["HEAD", "POST", "PUT"])
+    }
+  }
+
+  @Test func whatIsThereIsNotSent() async throws {
+    try await withFile { server, path in
+      server.on("HEAD", "/v2/a/blobs/\(blob.digest)", .blob(bytes))
+      let outcome = try await TestClient().client.pushBlob(server.reference("a"), blob, from: path)
+      #expect(outcome == .alreadyThere)
+      #expect(server.requests.count == 1)
+    }
+  }
+
+  @Test func aBrokenUploadStartsAnew() async throws {
+    try await withFile { server, path in
+      server.on(
+        "POST", "/v2/a/blobs/uploads/",
+        FaultyResponse(status: 202, fields: ["Location": "http://\(server.host)/up/1"]),
+        FaultyResponse(status: 202, fields: ["Location": "http://\(server.host)/up/2"]))
+      server.on("PUT", "/up/1", FaultyResponse(fault: .closesAtOnce))
+      server.on(
+        "PUT", "/up/2",
+        FaultyResponse(status: 201, fields: ["Docker-Content-Digest": blob.digest.description]))
+      try await TestClient().client.pushBlob(server.reference("a"), blob, from: path)
+      #expect(server.requests.last?.body == bytes)
+    }
+  }
+
+  @Test func anotherDigestStoredIsAMismatch() async throws {
+    try await withFile { server, path in
+      server.on("POST", "/v2/a/blobs/uploads/", FaultyResponse(status: 202, fields: ["Location": "/up/1"]))
+      server.on(
+        "PUT", "/up/1",
+        FaultyResponse(status: 201, fields: ["Docker-Content-Digest": Digest(of: "x".utf8).description]))
+      let error = await #expect(throws: EngineError.self) {
+        try await TestClient().client.pushBlob(server.reference("a"), blob, from: path)
+      }
+      #expect(error?.kind == .digestMismatch)
+    }
+  }
+
+  @Test func aFileOfAnotherSizeIsNotSent() async throws {
+    try await withFile { server, path in
+      try path.write([1, 2, 3])
+      let error = await #expect(throws: EngineError.self) {
+        try await TestClient().client.pushBlob(server.reference("a"), blob, from: path)
+      }
+      #expect(error?.kind == .corrupt)
+      #expect(server.requests.map(\.method) == ["HEAD"])
+      let missing = await #expect(throws: EngineError.self) {
+        try await TestClient().client.pushBlob(server.reference("a"), blob, from: path.appending("none"))
+      }
+      #expect(missing != nil)
+    }
+  }
+
+  @Test(arguments: [
+    (401, ErrorKind.unauthorized), (403, .unauthorized), (405, .unsupported), (413, .invalidArgument),
+  ])
+  func aRefusedUploadIsTyped(status: Int, kind: ErrorKind) async throws {
+    try await withFile { server, path in
+      server.on(
+        "POST", "/v2/a/blobs/uploads/", .failure(status, code: "DENIED", message: "requested access denied"))
+      let error = await #expect(throws: EngineError.self) {
+        try await TestClient().client.pushBlob(server.reference("a"), blob, from: path)
+      }
+      #expect(error?.kind == kind)
+      #expect(error?.causes.last == "DENIED: requested access denied")
+    }
+  }
+
+  @Test func cancellingEndsAnUploadThatHangs() async throws {
+    try await withFile { server, path in
+      server.on("POST", "/v2/a/blobs/uploads/", FaultyResponse(status: 202, fields: ["Location": "/up/1"]))
+      server.on("PUT", "/up/1", FaultyResponse(fault: .silent))
+      let (reference, blob) = (server.reference("a"), blob)
+      let task = Task { try await TestClient().client.pushBlob(reference, blob, from: path) }
+      for await request in server.arrivals where request.method == "PUT" { break }
+      task.cancel()
+      let error = await #expect(throws: EngineError.self) { try await task.value }
+      #expect(error?.kind == .cancelled)
+    }
+  }
+
+  @Test func aManifestIsCheckedBothWays() async throws {
+    try await withFaultyServer { server in
+      let client = TestClient().client
+      let other = Digest(of: "x".utf8)
+      server.on(
+        "PUT", "/v2/a/manifests/latest",
+        FaultyResponse(status: 201, fields: ["Docker-Content-Digest": other.description]),
+        FaultyResponse(status: 201))
+      let stored = await #expect(throws: EngineError.self) {
+        try await client.pushManifest(server.reference("a"), plainManifest, mediaType: MediaType.ociManifest)
+      }
+      #expect(stored?.kind == .digestMismatch)
+      let named = await #expect(throws: EngineError.self) {
+        try await client.pushManifest(
+          server.reference("a", digest: other), plainManifest, mediaType: MediaType.ociManifest)
+      }
+      #expect(named?.kind == .digestMismatch)
+      let digest = try await client.pushManifest(
+        server.reference("a"), plainManifest, mediaType: MediaType.ociManifest)
+      #expect(digest == Digest(of: plainManifest))
+      #expect(server.requests.last?.fields["content-type"] == MediaType.ociManifest)
+      #expect(server.requests.count == 2)
+    }
+  }
+}
