@@ -59,7 +59,7 @@ package final class BlobWriter: Sendable {
         open?.hasher.update(bytes)
         written.store(total, ordering: .relaxed)
         if let from = open?.writebackFrom, total - from >= Self.writebackStep {
-          open?.file.startWriteback(from: from, count: total - from)
+          open?.file.startWriteback(offset: from, length: total - from)
           open?.writebackFrom = total
         }
       }
@@ -88,8 +88,8 @@ package final class BlobWriter: Sendable {
           .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",
           hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry")
       }
-      if sync { try state.file.synchronizeData() }
-      try rename(path, to: store.path(of: digest))
+      if sync { try state.file.syncData() }
+      try LinuxSystem.rename(path, to: store.path(of: digest))
       if sync { try synchronizeDirectory(store.path(of: digest).removingLastComponent()) }
       return digest
     } catch {

@@ -116,7 +116,7 @@ package struct ContentStore: Sendable {
     do {
       let directory = try FileDescriptor.open(root, .readOnly, options: [.directory, .closeOnExec])
       defer { try? directory.close() }
-      try directory.synchronizeFileSystem()
+      try directory.syncFileSystem()
     } catch {
       throw EngineError("sync the store", wrapping: error, subject: root.string)
     }

@@ -1,47 +1,138 @@
-internal import Glibc
+import Glibc
 package import SystemPackage
 
-/// Removes a file or a whole directory tree, following no symbolic link (unlinkat(2)). One that is not there is as
-/// good as removed.
+/// Removes the entry `name` of `directory` with all that is beneath it, whatever kind it is.
 ///
-/// Directories without permission to be read are given it first, as their owner may.
-package func removeTree(_ path: FilePath) throws(SystemError) {
-  try removeEntry(AT_FDCWD, path.string, path.string)
+/// Nothing is followed: a symbolic link is removed itself, and each directory is opened beneath its
+/// parent's descriptor, so that a tree that changes meanwhile leads nowhere else. The depth of the tree
+/// costs neither stack nor descriptors. An entry that is not there is no error; after an error part of the
+/// tree is left, and a repeat goes on with it.
+///
+/// - Throws: `SystemError`.
+package func removeTree(_ name: [CChar], in directory: FileDescriptor) throws {
+  if try removed(name, in: directory) { return }
+  try makeSearchable(name, in: directory)
+  let top = try directory.openDirectoryBeneath(name)
+  var emptier = TreeEmptier(top: top.descriptor)
+  try removeEmptied(name, in: directory, emptying: { try emptier.run() })
 }
 
-private func removeEntry(_ parent: CInt, _ name: String, _ path: String) throws(SystemError) {
-  if unlinkat(parent, name, 0) == 0 || errno == ENOENT { return }
-  guard errno == EISDIR || errno == EPERM else { throw SystemError("unlinkat", Errno(rawValue: errno), on: path) }
-  try removeContents(parent, name, path)
-  if unlinkat(parent, name, AT_REMOVEDIR) != 0, errno != ENOENT {
-    throw SystemError("unlinkat", Errno(rawValue: errno), on: path)
+/// Removes the tree at `path`; the way to it may have symbolic links, its last component may not.
+package func removeTree(_ path: FilePath) throws {
+  guard let name = path.lastComponent else {
+    throw SystemError("unlinkat", .invalidArgument, on: path.string)
   }
+  let parent = path.removingLastComponent()
+  let directory: OwnedDescriptor
+  do throws(SystemError) {
+    directory = try openDirectory(parent.isEmpty ? "." : parent)
+  } catch {
+    if error.errno == .noSuchFileOrDirectory { return }
+    throw error
+  }
+  try removeTree(
+    name.withPlatformString { Array(UnsafeBufferPointer(start: $0, count: strlen($0) + 1)) },
+    in: directory.descriptor)
 }
 
-private func removeContents(_ parent: CInt, _ name: String, _ path: String) throws(SystemError) {
-  let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
-  var descriptor = openat(parent, name, flags)
-  if descriptor < 0, errno == EACCES, fchmodat(parent, name, 0o700, 0) == 0 {
-    descriptor = openat(parent, name, flags)
+/// Empties a directory. What lies deeper than `levelsAtOnce` is moved up to the top first and emptied from
+/// there in a later round.
+private struct TreeEmptier {
+  private static let levelsAtOnce = 64
+
+  let top: FileDescriptor
+  private var moved = 0
+  private var isEmpty = false
+
+  init(top: FileDescriptor) { self.top = top }
+
+  mutating func run() throws {
+    repeat {
+      let before = moved
+      try empty(top, level: 0)
+      isEmpty = moved == before
+    } while !isEmpty
   }
-  guard descriptor >= 0, let directory = fdopendir(descriptor) else {
-    let reason = Errno(rawValue: errno)
-    if descriptor >= 0 { close(descriptor) }
-    if reason == .noSuchFileOrDirectory { return }
-    throw SystemError("openat", reason, on: path)
-  }
-  defer { closedir(directory) }
-  while let entry = readdir(directory) {
-    let child = withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+
+  private mutating func empty(_ directory: FileDescriptor, level: Int) throws {
+    var directories: [[CChar]] = []
+    try directory.forEachEntry { name, kind in
+      if kind != .directory {
+        do throws(SystemError) {
+          try directory.removeFile(name)
+          return
+        } catch {
+          if error.errno == .noSuchFileOrDirectory { return }
+          // Only a file system that tells no kinds leads here with a directory.
+          guard kind == .unknown, error.errno == .isDirectory else { throw error }
+        }
+      }
+      directories.append(Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1)))
     }
-    if child == "." || child == ".." { continue }
+    for name in directories {
+      try makeSearchable(name, in: directory)
+      if level < Self.levelsAtOnce {
+        let child = try directory.openDirectoryBeneath(name)
+        try removeEmptied(name, in: directory, emptying: { try empty(child.descriptor, level: level + 1) })
+      } else {
+        try moveToTop(name, from: directory)
+      }
+    }
+  }
+
+  private mutating func moveToTop(_ name: [CChar], from directory: FileDescriptor) throws {
+    while true {
+      moved += 1
+      do throws(SystemError) {
+        try directory.rename(name, to: ".removing-\(moved)", in: top)
+        return
+      } catch {
+        if error.errno != .fileExists { throw error }
+      }
+    }
+  }
+}
+
+/// Removes an entry that is no directory; answers false where it is one.
+private func removed(_ name: [CChar], in directory: FileDescriptor) throws(SystemError) -> Bool {
+  do throws(SystemError) {
+    try directory.removeFile(name)
+  } catch {
+    switch error.errno {
+    case .noSuchFileOrDirectory: return true
+    case .isDirectory: return false
+    // What POSIX has unlink(2) say of a directory, and what some file systems say.
+    case .notPermitted where try directory.status(of: name)?.kind == .directory: return false
+    default: throw error
+    }
+  }
+  return true
+}
+
+/// Some file systems skip entries when others are removed while they are read, so what is found not to be
+/// empty after all is emptied again, a few times.
+private func removeEmptied(_ name: [CChar], in directory: FileDescriptor, emptying: () throws -> Void) throws
+{
+  for attempt in 1... {
+    try emptying()
     do throws(SystemError) {
-      try removeEntry(descriptor, child, "\(path)/\(child)")
-    } catch where error.errno == .permissionDenied {
-      // The directory itself forbids writing.
-      fchmod(descriptor, 0o700)
-      try removeEntry(descriptor, child, "\(path)/\(child)")
+      try directory.removeEmptyDirectory(name)
+      return
+    } catch {
+      switch error.errno {
+      case .noSuchFileOrDirectory: return
+      case .directoryNotEmpty where attempt < 5: continue
+      default: throw error
+      }
     }
   }
+}
+
+/// An ordinary user may own directories that it may not read or change before it gives itself the
+/// permission; root, here or in a user namespace, needs none.
+private func makeSearchable(_ name: [CChar], in directory: FileDescriptor) throws(SystemError) {
+  guard geteuid() != 0, let status = try directory.status(of: name), status.kind == .directory,
+    status.permissions & 0o700 != 0o700
+  else { return }
+  try directory.setPermissions(of: name, 0o700)
 }

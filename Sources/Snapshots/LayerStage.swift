@@ -31,7 +31,7 @@ package final class LayerStage: Sendable {
       if try !renameUnlessPresent(place, to: snapshots.container(of: key)) { try removeTree(place) }
     } catch {
       try? removeTree(place)
-      throw EngineError("keep layer \(key.short)", error, subject: "\(key)")
+      throw EngineError("keep layer \(key.short)", wrapping: error, subject: "\(key)")
     }
   }
 

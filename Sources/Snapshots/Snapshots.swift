@@ -56,7 +56,7 @@ package struct Snapshots: Sendable {
     do {
       try discard(container(of: key))
     } catch {
-      throw EngineError("remove layer \(key.short)", error, subject: "\(key)")
+      throw EngineError("remove layer \(key.short)", wrapping: error, subject: "\(key)")
     }
   }
 
@@ -84,12 +84,12 @@ package struct Snapshots: Sendable {
     do {
       try discard(containerDirectory(id))
     } catch {
-      throw EngineError("remove the directory of container \(id.prefix(12))", error)
+      throw EngineError("remove the directory of container \(id.prefix(12))", wrapping: error)
     }
   }
 
   /// Takes a tree's name away and then removes it. One that is not there is as good as removed.
-  private func discard(_ path: FilePath) throws(SystemError) {
+  private func discard(_ path: FilePath) throws {
     let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
     if try renameIfPresent(path, to: grave) { try removeTree(grave) }
   }

@@ -9,4 +9,4 @@
 #include "CLinuxProcess.h"
 #include "CLinuxSpawn.h"
 #include "CLinuxThread.h"
-#include "CLinuxSync.h"
+#include "CLinuxFiles.h"

@@ -1,24 +1,5 @@
-internal import CLinux
 internal import Glibc
 package import SystemPackage
-
-extension FileDescriptor {
-  /// Waits until the file's content and what is needed to find it are on the disk (fdatasync(2)).
-  package func synchronizeData() throws(SystemError) {
-    try call("fdatasync") { fdatasync(rawValue) }
-  }
-
-  /// Waits until everything of the file's whole file system is on the disk (syncfs(2)).
-  package func synchronizeFileSystem() throws(SystemError) {
-    try call("syncfs") { clinux_syncfs(rawValue) }
-  }
-
-  /// Asks the kernel to begin writing a range to the disk and does not wait for it (sync_file_range(2)), so that
-  /// a later sync has less left. A file system that cannot do so is left alone.
-  package func startWriteback(from offset: Int64, count: Int64) {
-    _ = clinux_start_writeback(rawValue, offset, count)
-  }
-}
 
 /// Waits until a directory's entries are on the disk: a rename into it lasts only then.
 package func synchronizeDirectory(_ path: FilePath) throws {

@@ -1,0 +1,29 @@
+#define _GNU_SOURCE
+#include "include/CLinuxFiles.h"
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+  struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
+  return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+ssize_t clinux_getdents(int directory, void *records, size_t size) {
+  return syscall(SYS_getdents64, directory, records, size);
+}
+
+int clinux_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
+  return renameat2(from_directory, from, to_directory, to, flags);
+}
+
+int clinux_syncfs(int descriptor) { return syncfs(descriptor); }
+
+int clinux_start_writeback(int descriptor, int64_t offset, int64_t length) {
+  return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+dev_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }
+unsigned clinux_major(dev_t device) { return major(device); }
+unsigned clinux_minor(dev_t device) { return minor(device); }

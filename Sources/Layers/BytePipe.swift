@@ -1,0 +1,66 @@
+import EngineErrors
+import LinuxSystem
+
+/// A bounded pipe of bytes between two threads, in pieces of one size that go round and round.
+final class BytePipe: Sendable {
+  /// A piece and how much of it is filled. One thread has it at a time.
+  final class Piece: @unchecked Sendable {
+    // Handed from thread to thread through the pipe's lock, and used by its holder alone.
+    let memory: UnsafeMutableRawBufferPointer
+    var count = 0
+
+    init(size: Int) { memory = .allocate(byteCount: size, alignment: 64) }
+    deinit { memory.deallocate() }
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
+    var room: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: memory[count...]) }
+  }
+
+  private struct State {
+    var filled: [Piece] = []
+    var free: [Piece]
+    var isFinished = false
+    var error: EngineError?
+  }
+
+  private let state: Condition<State>
+
+  init(pieces: Int, size: Int) {
+    state = Condition(State(free: (0..<pieces).map { _ in Piece(size: size) }))
+  }
+
+  /// An empty piece to fill; blocks while all are under way.
+  ///
+  /// - Throws: the error with which the pipe was broken.
+  func vacant() throws(EngineError) -> Piece {
+    try state.wait(until: { !$0.free.isEmpty || $0.error != nil }) { state throws(EngineError) in
+      if let error = state.error { throw error }
+      let piece = state.free.removeLast()
+      piece.count = 0
+      return piece
+    }
+  }
+
+  func send(_ piece: Piece) {
+    state.change { $0.filled.append(piece) }
+  }
+
+  /// No more comes.
+  func finish() { state.change { $0.isFinished = true } }
+
+  /// The next piece, to be given back by `recycle`; blocks until there is one. Nil at the end.
+  func receive() throws(EngineError) -> Piece? {
+    try state.wait(until: { !$0.filled.isEmpty || $0.isFinished || $0.error != nil }) { state throws(EngineError) in
+      if let error = state.error { throw error }
+      return state.filled.isEmpty ? nil : state.filled.removeFirst()
+    }
+  }
+
+  func recycle(_ piece: Piece) { state.change { $0.free.append(piece) } }
+
+  /// With which the pipe was broken.
+  var error: EngineError? { state.read { $0.error } }
+
+  /// Makes both ends throw; the first error stays.
+  func fail(_ error: EngineError) { state.change { $0.error = $0.error ?? error } }
+}

@@ -1,0 +1,43 @@
+import EngineErrors
+
+/// An archive's name for an entry, as components beneath the layer's root.
+struct EntryPath {
+  static let longestComponent = 255
+  static let longestPath = 4095
+
+  /// Without empty ones and `.`; none is `..`.
+  var components: [ArraySlice<UInt8>]
+
+  /// An absolute name is taken from the layer's root, as other engines do.
+  ///
+  /// - Throws: `corrupt` for one that climbs out or is too long for the kernel.
+  init(_ name: [UInt8]) throws(EngineError) {
+    func refuse(_ why: String) -> EngineError {
+      EngineError(
+        .corrupt, "the archive has a name that cannot be unpacked: \(EntryPath.text(name))", causes: [why],
+        hint: "the image is broken or hostile")
+    }
+    guard name.count <= Self.longestPath else { throw refuse("it has \(name.count) bytes") }
+    components = []
+    for component in name.split(separator: UInt8(ascii: "/")) {
+      if component.elementsEqual([UInt8(ascii: ".")]) { continue }
+      if component.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) { throw refuse("it leads out by '..'") }
+      guard component.count <= Self.longestComponent else { throw refuse("a part of it has \(component.count) bytes") }
+      components.append(component)
+    }
+  }
+
+  var isRoot: Bool { components.isEmpty }
+  var parent: ArraySlice<ArraySlice<UInt8>> { components.dropLast() }
+
+  /// For people.
+  static func text(_ name: some Collection<UInt8>) -> String {
+    let text = String(decoding: name.prefix(200), as: UTF8.self)
+    return name.count > 200 ? text + "…" : text
+  }
+}
+
+extension Collection<UInt8> {
+  /// As C's calls take it.
+  var cString: [CChar] { map { CChar(bitPattern: $0) } + [0] }
+}

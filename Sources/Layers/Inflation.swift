@@ -1,0 +1,68 @@
+import EngineErrors
+import OCIModel
+
+struct InflatedLayer: Sendable {
+  var diffID: Digest
+  var size: Int64
+}
+
+/// The inflating thread's work: compressed pieces in, uncompressed ones out, hashed on the way.
+struct Inflation {
+  private let input: BytePipe
+  private let output: BytePipe
+  private let limits: UnpackLimits
+
+  init(_ input: BytePipe, _ output: BytePipe, _ limits: UnpackLimits) {
+    self.input = input
+    self.output = output
+    self.limits = limits
+  }
+
+  func run() throws(EngineError) -> InflatedLayer {
+    var hasher = SHA256()
+    var decompressor: (any Decompressor)?
+    var compressed: Int64 = 0
+    var size: Int64 = 0
+    var piece = try output.vacant()
+    while let source = try input.receive() {
+      compressed += Int64(source.count)
+      // A piece is full, or the last: so the first one holds the magic number where there is one.
+      let inflate: any Decompressor
+      if let decompressor {
+        inflate = decompressor
+      } else {
+        inflate = try Compression.detect(source.bytes.prefix(Compression.magicLength)).decompressor()
+        decompressor = inflate
+      }
+      var rest = source.bytes
+      while true {
+        let (consumed, produced) = try inflate.run(rest, piece.room)
+        rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
+        piece.count += produced
+        size += Int64(produced)
+        if piece.room.isEmpty {
+          hasher.update(piece.bytes)
+          try check(size, compressed)
+          output.send(piece)
+          piece = try output.vacant()
+        } else if consumed == 0, produced == 0 {
+          break
+        }
+      }
+      guard rest.isEmpty else { throw EngineError(.corrupt, "cannot decompress the layer: bytes follow its end") }
+      input.recycle(source)
+    }
+    try decompressor?.finish()
+    hasher.update(piece.bytes)
+    output.send(piece)
+    return InflatedLayer(diffID: hasher.finish(), size: size)
+  }
+
+  private func check(_ size: Int64, _ compressed: Int64) throws(EngineError) {
+    let isBomb = size > limits.ratioFrom && size / max(compressed, 1) > limits.ratio
+    guard size > limits.bytes || isBomb else { return }
+    throw EngineError(
+      .corrupt, "the layer unpacks to more than \(isBomb ? "\(limits.ratio) times its size" : "\(limits.bytes) bytes")",
+      hint: "if it is meant to, raise the limits on unpacking")
+  }
+}

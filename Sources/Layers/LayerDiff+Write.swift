@@ -1,0 +1,177 @@
+import CArchive
+import EngineErrors
+import LinuxSystem
+package import SystemPackage
+
+extension LayerDiff {
+  /// Writes an upper directory as a layer's archive: sorted, with PAX headers, without anything that would differ
+  /// from one run to the next. What was deleted is there as OCI's whiteouts.
+  ///
+  /// - Parameter sink: gets the bytes in order.
+  /// - Throws: what reading the tree or the sink fails with.
+  package static func write(
+    upper: FilePath, lowers: [FilePath], overlayXattrs: OverlayXattrs, mountPoints: Set<String> = [],
+    sink: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    let below = try LowerLayers(lowers)
+    try withoutActuallyEscaping(sink) { sink in
+      let writer = try ArchiveWriter(sink, overlayXattrs)
+      try UpperWalk(upper, below, mountPoints).visit(writer.write)
+      try writer.finish()
+    }
+  }
+}
+
+/// Writes a tar archive through libarchive. Used by one thread.
+private final class ArchiveWriter {
+  private let archive: OpaquePointer
+  private let sink: Sink
+  private let xattrs: OverlayXattrs
+  /// The first name of each file that has several.
+  private var links: [FileIdentity: [UInt8]] = [:]
+
+  private final class Sink {
+    let body: (UnsafeRawBufferPointer) throws -> Void
+    var error: (any Error)?
+    init(_ body: @escaping (UnsafeRawBufferPointer) throws -> Void) { self.body = body }
+  }
+
+  init(_ body: @escaping (UnsafeRawBufferPointer) throws -> Void, _ xattrs: OverlayXattrs) throws {
+    self.xattrs = xattrs
+    guard let archive = archive_write_new() else { throw EngineError(.internal, "cannot start libarchive: no memory") }
+    self.archive = archive
+    sink = Sink(body)
+    archive_write_set_format_pax_restricted(archive)
+    archive_write_set_bytes_per_block(archive, 256 << 10)
+    archive_write_set_bytes_in_last_block(archive, 1)
+    try check(
+      archive_write_open(
+        archive, Unmanaged.passUnretained(sink).toOpaque(), nil,
+        { _, client, buffer, count in
+          guard let client else { return -1 }
+          let sink = Unmanaged<Sink>.fromOpaque(client).takeUnretainedValue()
+          do {
+            try sink.body(UnsafeRawBufferPointer(start: buffer, count: count))
+            return count
+          } catch {
+            sink.error = error
+            return -1
+          }
+        }, nil))
+  }
+
+  deinit { archive_write_free(archive) }
+
+  func finish() throws { try check(archive_write_close(archive)) }
+
+  func write(_ found: UpperEntry) throws {
+    let status = found.status
+    if status.isWhiteout { return try writeWhiteout(found.path) }
+    guard let entry = archive_entry_new() else { throw EngineError(.internal, "cannot start libarchive: no memory") }
+    defer { archive_entry_free(entry) }
+    set(entry, found.path, status)
+    switch status.kind {
+    case .regular:
+      if status.linkCount > 1 {
+        if let first = links[status.identity] {
+          archive_entry_set_size(entry, 0)
+          archive_entry_copy_hardlink(entry, first.cString)
+          return try check(archive_write_header(archive, entry))
+        }
+        links[status.identity] = found.path
+      }
+      archive_entry_set_size(entry, status.size)
+    case .symbolicLink:
+      archive_entry_copy_symlink(entry, (try found.parent.linkTarget(of: found.name) ?? []).cString)
+    case .characterDevice, .blockDevice:
+      archive_entry_set_rdevmajor(entry, dev_t(status.device.major))
+      archive_entry_set_rdevminor(entry, dev_t(status.device.minor))
+    case .socket, .unknown: return
+    case .directory, .fifo: break
+    }
+    try copyAttributes(found, to: entry)
+    try check(archive_write_header(archive, entry))
+    if status.kind == .regular { try copyData(found, status.size) }
+    if status.kind == .directory,
+      try found.parent.extendedAttribute(xattrs.opaque, of: found.name) == [UInt8(ascii: "y")]
+    {
+      try writeMark(found.path + [UInt8(ascii: "/")] + Whiteout.opaque)
+    }
+  }
+
+  private func set(_ entry: OpaquePointer, _ path: [UInt8], _ status: FileStatus) {
+    archive_entry_copy_pathname(entry, (status.kind == .directory ? path + [UInt8(ascii: "/")] : path).cString)
+    archive_entry_set_filetype(entry, UInt32(status.kind.mode))
+    archive_entry_set_perm(entry, mode_t(status.permissions))
+    archive_entry_set_uid(entry, Int64(status.owner))
+    archive_entry_set_gid(entry, Int64(status.group))
+    archive_entry_set_mtime(entry, Int(status.modified.seconds), Int(status.modified.nanoseconds))
+  }
+
+  private func writeWhiteout(_ path: [UInt8]) throws {
+    let slash = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+    try writeMark(Array(path[..<slash]) + Whiteout.prefix + path[slash...])
+  }
+
+  private func writeMark(_ path: [UInt8]) throws {
+    guard let entry = archive_entry_new() else { throw EngineError(.internal, "cannot start libarchive: no memory") }
+    defer { archive_entry_free(entry) }
+    archive_entry_copy_pathname(entry, path.cString)
+    archive_entry_set_filetype(entry, 0o100000)
+    archive_entry_set_perm(entry, 0o644)
+    archive_entry_set_size(entry, 0)
+    archive_entry_set_mtime(entry, 0, 0)
+    try check(archive_write_header(archive, entry))
+  }
+
+  private func copyAttributes(_ found: UpperEntry, to entry: OpaquePointer) throws {
+    guard found.status.kind != .symbolicLink else { return }
+    for name in try found.parent.extendedAttributeNames(of: found.name) {
+      let text = String(decoding: name, as: UTF8.self)
+      // Marks of overlayfs are told by whiteouts; labels of the host's security module are not the image's.
+      if text.hasPrefix("trusted.overlay.") || text.hasPrefix("user.overlay.") || text == "security.selinux" {
+        continue
+      }
+      guard let value = try found.parent.extendedAttribute(name.cString, of: found.name) else { continue }
+      value.withUnsafeBytes { archive_entry_xattr_add_entry(entry, name.cString, $0.baseAddress, $0.count) }
+    }
+  }
+
+  private func copyData(_ found: UpperEntry, _ size: Int64) throws {
+    let file = try found.parent.openBeneath(found.name, flags: 0)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+    defer { buffer.deallocate() }
+    var rest = size
+    while rest > 0 {
+      let count = try file.descriptor.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, Int(rest))]))
+      // A file that shrinks while it is read is filled up with zeroes by libarchive.
+      if count == 0 { break }
+      let written = archive_write_data(archive, buffer.baseAddress, count)
+      try check(written < 0 ? CInt(written) : ARCHIVE_OK)
+      rest -= Int64(count)
+    }
+  }
+
+  private func check(_ result: CInt) throws {
+    if let error = sink.error { throw error }
+    guard result < ARCHIVE_WARN else { return }
+    throw EngineError(
+      .internal, "cannot write the archive",
+      causes: [archive_error_string(archive).map { String(cString: $0) } ?? "libarchive's error \(result)"])
+  }
+}
+
+extension FileKind {
+  /// The type bits of `st_mode`.
+  var mode: UInt32 {
+    switch self {
+    case .regular, .unknown: 0o100000
+    case .directory: 0o040000
+    case .symbolicLink: 0o120000
+    case .characterDevice: 0o020000
+    case .blockDevice: 0o060000
+    case .fifo: 0o010000
+    case .socket: 0o140000
+    }
+  }
+}

@@ -1,0 +1,146 @@
+package import EngineErrors
+import LinuxSystem
+package import SystemPackage
+
+/// What happened to a file of a container against its image.
+package struct LayerChange: Hashable, Sendable {
+  package enum Kind: Sendable { case added, modified, deleted }
+  /// Absolute, in the container.
+  package var path: String
+  package var kind: Kind
+}
+
+/// The difference that an overlay's upper directory makes.
+package enum LayerDiff {
+  /// The changes, sorted by path.
+  ///
+  /// - Parameters:
+  ///   - lowers: the layers below, the uppermost first.
+  ///   - mountPoints: absolute paths that exist only for something to be mounted on them; they are left out where
+  ///     they are empty and not in a lower layer.
+  package static func changes(
+    upper: FilePath, lowers: [FilePath], mountPoints: Set<String> = []
+  ) throws(EngineError) -> [LayerChange] {
+    do {
+      return try collect(upper, LowerLayers(lowers), mountPoints)
+    } catch {
+      throw EngineError("compare the container with its image", wrapping: error, subject: upper.string)
+    }
+  }
+
+  private static func collect(_ upper: FilePath, _ below: LowerLayers, _ mountPoints: Set<String>) throws
+    -> [LayerChange]
+  {
+    var changes: [LayerChange] = []
+    try UpperWalk(upper, below, mountPoints).visit { entry in
+      let kind: LayerChange.Kind =
+        entry.status.isWhiteout ? .deleted : below.contains(entry.path) ? .modified : .added
+      changes.append(LayerChange(path: entry.text, kind: kind))
+    }
+    return changes
+  }
+}
+
+/// An entry of an upper directory.
+struct UpperEntry {
+  /// From the root, without a slash in front.
+  var path: [UInt8]
+  var name: [CChar]
+  var parent: FileDescriptor
+  var status: FileStatus
+
+  var text: String { "/" + String(decoding: path, as: UTF8.self) }
+}
+
+/// Goes through an upper directory, each directory before what is in it, sorted by name: always in the same order.
+struct UpperWalk {
+  private let root: FilePath
+  private let below: LowerLayers
+  private let mountPoints: Set<String>
+
+  init(_ root: FilePath, _ below: LowerLayers, _ mountPoints: Set<String>) {
+    self.root = root
+    self.below = below
+    self.mountPoints = mountPoints
+  }
+
+  func visit(_ body: (UpperEntry) throws -> Void) throws {
+    let directory = try openDirectory(root)
+    try visit(directory.descriptor, [], body)
+  }
+
+  private func visit(_ directory: FileDescriptor, _ path: [UInt8], _ body: (UpperEntry) throws -> Void) throws {
+    for entry in try directory.sortedEntries() {
+      guard let status = try directory.status(of: entry.cName) else { continue }
+      let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
+      let found = UpperEntry(path: entryPath, name: entry.cName, parent: directory, status: status)
+      if try isMountPoint(found) { continue }
+      try body(found)
+      if status.kind == .directory {
+        let child = try directory.openDirectoryBeneath(entry.cName)
+        try visit(child.descriptor, entryPath, body)
+      }
+    }
+  }
+
+  private func isMountPoint(_ entry: UpperEntry) throws -> Bool {
+    guard mountPoints.contains(entry.text), !below.contains(entry.path) else { return false }
+    switch entry.status.kind {
+    case .regular: return entry.status.size == 0
+    case .directory:
+      // One in which there are mount points only is none of the image's either.
+      let directory = try entry.parent.openDirectoryBeneath(entry.name)
+      return try directory.descriptor.sortedEntries().allSatisfy {
+        mountPoints.contains(entry.text + "/" + String(decoding: $0.name, as: UTF8.self))
+      }
+    default: return false
+    }
+  }
+}
+
+/// The layers below, to ask what is in them.
+final class LowerLayers {
+  private let layers: [FileDescriptor]
+
+  /// - Parameter paths: the uppermost first.
+  init(_ paths: [FilePath]) throws {
+    layers = try paths.map { try openDirectory($0).release() }
+  }
+
+  deinit { for layer in layers { try? layer.close() } }
+
+  /// Whether there is something of that name that no layer above hides.
+  func contains(_ path: [UInt8]) -> Bool {
+    for layer in layers {
+      switch lookUp(path, in: layer) {
+      case .present: return true
+      case .hidden: return false
+      case .absent: continue
+      }
+    }
+    return false
+  }
+
+  private enum Answer { case present, hidden, absent }
+
+  private func lookUp(_ path: [UInt8], in layer: FileDescriptor) -> Answer {
+    var stack = DirectoryStack(root: layer, readable: true)
+    let components = path.split(separator: UInt8(ascii: "/"))
+    for (index, component) in components.enumerated() {
+      guard let here = try? stack.descriptor(), let status = try? here.status(of: component.cString) else {
+        return isOpaque(&stack) ? .hidden : .absent
+      }
+      if status.isWhiteout { return .hidden }
+      if index == components.count - 1 { return .present }
+      guard (try? stack.enter(component.cString)) != nil else { return .hidden }
+    }
+    return .absent
+  }
+
+  private func isOpaque(_ stack: inout DirectoryStack) -> Bool {
+    guard stack.depth > 0, let here = try? stack.descriptor() else { return false }
+    return [OverlayXattrs.trusted, .user].contains {
+      (try? here.extendedAttribute($0.opaque)) == [UInt8(ascii: "y")]
+    }
+  }
+}

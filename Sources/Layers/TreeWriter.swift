@@ -1,0 +1,369 @@
+import EngineErrors
+import LinuxSystem
+import SystemPackage
+
+/// Makes the tree of a layer from the entries of its archive, and never anything outside of it (invariant 8): each
+/// directory is opened beneath the one above it, following no symbolic link.
+///
+/// Used by one thread, whose umask is 0.
+final class TreeWriter {
+  private let root: FileDescriptor
+  let options: UnpackOptions
+  /// Where entries are made, and where hard links lead to.
+  private let parents: DirectoryPlace
+  private let targets: DirectoryPlace
+  private let ownUser: UInt32
+  private let ownGroup: UInt32
+  /// Set at the end, since every entry that is made in a directory changes them.
+  private var directoryTimes: [(path: [UInt8], time: FileTime)] = []
+  /// Names made by this layer, where a whiteout has to know.
+  private(set) var dependencies = ParentDependencies()
+  private(set) var warnings: [String] = []
+  private var implied: Set<[UInt8]> = []
+
+  init(_ directory: FilePath, _ options: UnpackOptions) throws {
+    root = try openDirectory(directory).release()
+    self.options = options
+    parents = DirectoryPlace(root)
+    targets = DirectoryPlace(root)
+    (ownUser, ownGroup) = effectiveIDs()
+  }
+
+  deinit { try? root.close() }
+
+  func write(_ entry: ArchiveEntry, _ reader: ArchiveReader) throws {
+    guard let name = entry.path else {
+      throw EngineError(.corrupt, "the archive has an entry without a name")
+    }
+    let path = try EntryPath(name)
+    let owner = try owner(of: entry, name)
+    if path.isRoot { return try writeRoot(entry, owner, name) }
+    guard let last = path.components.last else { return }
+    let parent = try enter(path.parent, name)
+    if last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
+    let base = last.cString
+    switch entry.kind {
+    case .directory: try writeDirectory(base, entry, owner, in: parent, name)
+    case .file: try writeFile(base, entry, owner, in: parent, reader)
+    case .symbolicLink:
+      let target = (entry.symbolicLink ?? []).cString
+      try replacing(base, in: parent) { try parent.makeSymbolicLink(base, to: target) }
+      try settle(base, entry, owner, in: parent)
+    case .hardLink: try writeLink(base, entry, in: parent, name)
+    case .fifo:
+      try replacing(base, in: parent) {
+        try parent.makeNode(base, .fifo, permissions: entry.permissions)
+      }
+      try settle(base, entry, owner, in: parent)
+    case .characterDevice, .blockDevice: try writeDevice(base, entry, owner, in: parent, name)
+    case .socket, .unknown: warn("left out \(EntryPath.text(name)): it is a socket or of an unknown kind")
+    }
+  }
+
+  /// Sets what the making of entries has changed.
+  func finish() throws {
+    for (path, time) in directoryTimes.reversed() {
+      let slices = path.split(separator: UInt8(ascii: "/"))
+      // One that was replaced by something else has no directory's time.
+      guard let directory = try? targets.walk(slices[...]) else { continue }
+      try directory.setTimes(of: [CChar(UInt8(ascii: ".")), 0], time)
+    }
+    directoryTimes = []
+  }
+
+  func warn(_ text: String) {
+    if warnings.count < 100 { warnings.append(text) }
+  }
+
+  // MARK: Kinds of entry
+
+  private func writeRoot(_ entry: ArchiveEntry, _ owner: Owner, _ name: [UInt8]) throws {
+    guard entry.kind == .directory else {
+      throw EngineError(
+        .corrupt, "the archive's root directory is no directory", subject: EntryPath.text(name),
+        hint: "the image is broken or hostile")
+    }
+    let here = [CChar(UInt8(ascii: ".")), 0]
+    try settle(here, entry, owner, in: root, isDirectory: true)
+    try root.setPermissions(of: here, entry.permissions)
+    directoryTimes.append(([], entry.time))
+  }
+
+  private func writeDirectory(
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
+  ) throws {
+    let permissions = entry.permissions & 0o777
+    if let present = try parent.status(of: base) {
+      if present.kind != .directory {
+        try remove(base, in: parent)
+        try parent.makeDirectory(base, permissions: permissions)
+        if present.isWhiteout { try markOpaque(base, in: parent) }
+      }
+    } else {
+      try parent.makeDirectory(base, permissions: permissions)
+    }
+    try settle(base, entry, owner, in: parent, isDirectory: true)
+    try parent.setPermissions(of: base, entry.permissions)
+    let path = Array(try EntryPath(name).components.joined(separator: [UInt8(ascii: "/")]))
+    directoryTimes.append((path, entry.time))
+    if implied.remove(path) != nil {
+      dependencies.impliedDirectories.removeAll { Array($0.utf8) == path }
+    }
+  }
+
+  private func writeFile(
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ reader: ArchiveReader
+  ) throws {
+    let descriptor = try createFile(base, entry.permissions & 0o777, in: parent)
+    defer { try? descriptor.close() }
+    var end: Int64 = 0
+    while let (bytes, offset) = try reader.nextBlock() {
+      if bytes.isEmpty { continue }
+      if offset == end { try descriptor.writeFully(bytes) } else {
+        try descriptor.writeFully(bytes, at: offset)
+        try descriptor.seek(offset: offset + Int64(bytes.count), from: .start)
+      }
+      end = offset + Int64(bytes.count)
+    }
+    if entry.size > end { try descriptor.setLength(entry.size) }
+    if end >= Self.writebackFrom { descriptor.startWriteback(offset: 0, length: end) }
+    if owner.user != ownUser || owner.group != ownGroup {
+      try descriptor.setOwner(owner.user, group: owner.group)
+      if entry.permissions & 0o7000 == 0 { try descriptor.setPermissions(entry.permissions) }
+    }
+    if entry.permissions & 0o7000 != 0 { try descriptor.setPermissions(entry.permissions) }
+    try entry.forEachExtendedAttribute { name, value in
+      try setAttribute(name, value) {
+        try descriptor.setExtendedAttribute(name, value)
+      }
+    }
+    try descriptor.setTimes(entry.time)
+  }
+
+  private func createFile(_ base: [CChar], _ permissions: UInt32, in parent: FileDescriptor) throws -> FileDescriptor {
+    do {
+      return try parent.createFile(base, permissions: permissions).release()
+    } catch {
+      guard error.errno == .fileExists else { throw error }
+    }
+    try remove(base, in: parent)
+    return try parent.createFile(base, permissions: permissions).release()
+  }
+
+  /// Files of this size or more begin their way to the disk at once, so that the sync at the end is short.
+  private static let writebackFrom: Int64 = 256 << 10
+
+  private func writeLink(_ base: [CChar], _ entry: ArchiveEntry, in parent: FileDescriptor, _ name: [UInt8]) throws {
+    guard let target = entry.hardLink else { return }
+    let path = try EntryPath(target)
+    guard let last = path.components.last else {
+      throw EngineError(.corrupt, "the archive links \(EntryPath.text(name)) to its root directory")
+    }
+    guard let directory = try? targets.walk(path.parent), try directory.status(of: last.cString) != nil else {
+      dependencies.links.append((String(decoding: name, as: UTF8.self), String(decoding: target, as: UTF8.self)))
+      return
+    }
+    try replacing(base, in: parent) {
+      try parent.makeHardLink(base, to: last.cString, in: directory)
+    }
+  }
+
+  private func writeDevice(
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
+  ) throws {
+    let device = DeviceNumber(major: entry.device.major, minor: entry.device.minor)
+    guard entry.device != (0, 0) else {
+      // It would hide what is below, as overlayfs reads it.
+      return warn("left out \(EntryPath.text(name)): a device 0:0 is no device")
+    }
+    if try parent.status(of: base) != nil { try remove(base, in: parent) }
+    do {
+      try parent.makeNode(
+        base, entry.kind == .blockDevice ? .blockDevice : .characterDevice, permissions: entry.permissions,
+        device: device)
+    } catch {
+      // Not allowed in a user namespace; a container's /dev is made by the runner.
+      guard error.errno == .notPermitted else { throw error }
+      return warn("left out the device \(EntryPath.text(name)): an ordinary user cannot make one")
+    }
+    try settle(base, entry, owner, in: parent)
+    try parent.setPermissions(of: base, entry.permissions)
+  }
+
+  private func writeWhiteout(_ last: ArraySlice<UInt8>, in parent: FileDescriptor, _ name: [UInt8]) throws {
+    let hidden = last.dropFirst(Whiteout.prefix.count)
+    if last.elementsEqual(Whiteout.opaque) { return try markOpaque([CChar(UInt8(ascii: ".")), 0], in: parent) }
+    // Marks of another union file system.
+    if hidden.starts(with: Whiteout.prefix) { return }
+    guard !hidden.isEmpty else {
+      throw EngineError(.corrupt, "the archive has a whiteout without a name: \(EntryPath.text(name))")
+    }
+    guard let present = try parent.status(of: hidden.cString) else {
+      return try parent.makeNode(hidden.cString, .characterDevice, permissions: 0)
+    }
+    // What this layer itself has of that name stays; if it is a directory, nothing from below shows in it.
+    if present.kind == .directory { try markOpaque(hidden.cString, in: parent) }
+  }
+
+  private func markOpaque(_ base: [CChar], in parent: FileDescriptor) throws {
+    try [UInt8(ascii: "y")].withUnsafeBytes {
+      try parent.setExtendedAttribute(options.overlayXattrs.opaque, $0, of: base)
+    }
+  }
+
+  // MARK: Places
+
+  /// Goes to a directory of the layer; one without an entry is made, and noted as implied.
+  private func enter(_ components: ArraySlice<ArraySlice<UInt8>>, _ name: [UInt8]) throws -> FileDescriptor {
+    var components = components
+    for _ in 0..<40 {
+      do {
+        return try enterExact(components, name)
+      } catch let link as LinkOnTheWay {
+        components = try link.replaced(in: components)
+      }
+    }
+    throw EngineError(.corrupt, "the archive leads in circles: \(EntryPath.text(name))")
+  }
+
+  private struct LinkOnTheWay: Error {
+    var index: Int
+    var target: [UInt8]
+
+    /// The way with the link's target in its place, never above the root.
+    func replaced(in components: ArraySlice<ArraySlice<UInt8>>) throws -> ArraySlice<ArraySlice<UInt8>> {
+      let way = Array(components)
+      var result = target.first == UInt8(ascii: "/") ? [] : Array(way[..<index])
+      for component in target.split(separator: UInt8(ascii: "/")) + way[(index + 1)...] {
+        if component.elementsEqual([UInt8(ascii: ".")]) { continue }
+        if component.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) {
+          if !result.isEmpty { result.removeLast() }
+        } else {
+          result.append(component)
+        }
+      }
+      return result[...]
+    }
+  }
+
+  private func enterExact(_ components: ArraySlice<ArraySlice<UInt8>>, _ name: [UInt8]) throws -> FileDescriptor {
+    var level = 0
+    for component in components {
+      defer { level += 1 }
+      let isHere = parents.component(level, is: component)
+      if isHere { continue }
+      parents.leave(to: level)
+      if (try? parents.enter(component)) != nil { continue }
+      try makeWay(component, level, name)
+      try parents.enter(component)
+    }
+    parents.leave(to: level)
+    return try parents.descriptor()
+  }
+
+  /// Makes the directory that cannot be entered, where that is what is wrong.
+  private func makeWay(_ component: ArraySlice<UInt8>, _ level: Int, _ name: [UInt8]) throws {
+    let here = try parents.descriptor()
+    let base = component.cString
+    guard let status = try here.status(of: base) else {
+      try here.makeDirectory(base, permissions: 0o755)
+      return noteImplied(parents.path, component)
+    }
+    if status.kind == .symbolicLink {
+      throw LinkOnTheWay(index: level, target: try here.linkTarget(of: base) ?? [])
+    }
+    if status.isWhiteout {
+      try remove(base, in: here)
+      try here.makeDirectory(base, permissions: 0o755)
+      try markOpaque(base, in: here)
+    } else if status.kind != .directory {
+      throw EngineError(
+        .corrupt, "the archive has \(EntryPath.text(name)) beneath something that is no directory")
+    }
+  }
+
+  private func noteImplied(_ parent: [UInt8], _ component: ArraySlice<UInt8>) {
+    let path = parent.isEmpty ? Array(component) : parent + [UInt8(ascii: "/")] + component
+    implied.insert(path)
+    dependencies.impliedDirectories.append(String(decoding: path, as: UTF8.self))
+  }
+
+  private func remove(_ base: [CChar], in parent: FileDescriptor) throws {
+    // Descriptors into a directory that goes would lead out of the layer's tree.
+    parents.leave(to: parents.depth)
+    targets.leave(to: 0)
+    try removeTree(base, in: parent)
+  }
+
+  private func replacing(_ base: [CChar], in parent: FileDescriptor, _ make: () throws -> Void) throws {
+    if try parent.status(of: base) != nil { try remove(base, in: parent) }
+    try make()
+  }
+
+  // MARK: Metadata
+
+  struct Owner {
+    var user: UInt32
+    var group: UInt32
+  }
+
+  private func owner(of entry: ArchiveEntry, _ name: [UInt8]) throws(EngineError) -> Owner {
+    let highest = Int64(options.highestID)
+    guard (0...highest).contains(entry.owner), (0...highest).contains(entry.group) else {
+      let id = (0...highest).contains(entry.owner) ? "group \(entry.group)" : "user \(entry.owner)"
+      throw EngineError(
+        .unsupported, "cannot give \(EntryPath.text(name)) to \(id): ids here end with \(highest)",
+        subject: EntryPath.text(name),
+        hint: "add a range of subordinate ids that reaches it to /etc/subuid and /etc/subgid")
+    }
+    return Owner(user: UInt32(entry.owner), group: UInt32(entry.group))
+  }
+
+  /// Owner, attributes and times of what has no descriptor of its own.
+  private func settle(
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, isDirectory: Bool = false
+  ) throws {
+    if owner.user != ownUser || owner.group != ownGroup || isDirectory {
+      try parent.setOwner(of: base, owner.user, group: owner.group)
+    }
+    try entry.forEachExtendedAttribute { name, value in
+      try setAttribute(name, value) {
+        try parent.setExtendedAttribute(name, value, of: base)
+      }
+    }
+    if !isDirectory { try parent.setTimes(of: base, entry.time) }
+  }
+
+  private func setAttribute(
+    _ name: UnsafePointer<CChar>, _ value: UnsafeRawBufferPointer, _ set: () throws -> Void
+  ) throws {
+    let text = String(cString: name)
+    // Marks of overlayfs are the engine's own: from an archive they would reach into other layers.
+    guard !text.hasPrefix("trusted.overlay."), !text.hasPrefix("user.overlay.") else {
+      return warn("left out the attribute \(text)")
+    }
+    do {
+      try set()
+    } catch let error as SystemError where [.notSupported, .notPermitted].contains(error.errno) {
+      warn("left out the attribute \(text): \(error.errno)")
+    }
+  }
+}
+
+extension ArchiveEntry {
+  var time: FileTime {
+    let time = modified
+    return FileTime(seconds: time.seconds, nanoseconds: min(max(time.nanoseconds, 0), 999_999_999))
+  }
+}
+
+extension FileStatus {
+  /// As overlayfs marks what is gone.
+  var isWhiteout: Bool { kind == .characterDevice && device == DeviceNumber(major: 0, minor: 0) }
+}
+
+/// The names by which an archive says what is gone (OCI image specification, "Whiteouts").
+enum Whiteout {
+  static let prefix = Array(".wh.".utf8)
+  static let opaque = Array(".wh..wh..opq".utf8)
+}

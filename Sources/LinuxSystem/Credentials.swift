@@ -1,0 +1,9 @@
+import CLinux
+import Glibc
+
+/// The user and group that new files belong to (geteuid(2), getegid(2)).
+package func effectiveIDs() -> (user: UInt32, group: UInt32) { (geteuid(), getegid()) }
+
+/// Gives the calling thread a umask of its own, which is 0, so that modes are taken as they are. A thread that cannot
+/// have one sets its modes afterwards all the same.
+package func usePrivateUmask() { _ = clinux_private_umask(0) }

@@ -1,0 +1,106 @@
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// Extended attributes (xattr(7)) of an open file. All throw `SystemError`.
+extension FileDescriptor {
+  package func setExtendedAttribute(
+    _ name: UnsafePointer<CChar>, _ value: UnsafeRawBufferPointer
+  ) throws(SystemError) {
+    try call("fsetxattr", on: String(cString: name)) {
+      fsetxattr(rawValue, name, value.baseAddress, value.count, 0)
+    }
+  }
+
+  /// Removes the attribute where it is there and the file system has attributes at all.
+  package func removeExtendedAttribute(_ name: UnsafePointer<CChar>) throws(SystemError) {
+    do throws(SystemError) {
+      try call("fremovexattr", on: String(cString: name)) { fremovexattr(rawValue, name) }
+    } catch {
+      if error.errno != .noData && error.errno != .notSupported { throw error }
+    }
+  }
+
+  /// The attribute's value; nil where it has none.
+  package func extendedAttribute(_ name: UnsafePointer<CChar>) throws(SystemError) -> [UInt8]? {
+    try attributeValue(named: name) { fgetxattr(rawValue, name, $0, $1) }
+  }
+
+  /// The names of all attributes that this process may see, sorted by their bytes.
+  package func extendedAttributeNames() throws(SystemError) -> [[UInt8]] {
+    try attributeNames { flistxattr(rawValue, $0, $1) }
+  }
+}
+
+/// Extended attributes of an entry that cannot be opened to read them, such as a symbolic link or a
+/// device. The kernel has no xattr call relative to a descriptor that is old enough, so these go through
+/// /proc/self/fd; the last component is not followed.
+extension FileDescriptor {
+  package func setExtendedAttribute(
+    _ name: UnsafePointer<CChar>, _ value: UnsafeRawBufferPointer, of entry: UnsafePointer<CChar>
+  ) throws(SystemError) {
+    let path = procPath(entry)
+    try call("lsetxattr", on: String(cString: name)) {
+      lsetxattr(path, name, value.baseAddress, value.count, 0)
+    }
+  }
+
+  package func extendedAttribute(
+    _ name: UnsafePointer<CChar>, of entry: UnsafePointer<CChar>
+  ) throws(SystemError) -> [UInt8]? {
+    let path = procPath(entry)
+    return try attributeValue(named: name) { lgetxattr(path, name, $0, $1) }
+  }
+
+  package func extendedAttributeNames(of entry: UnsafePointer<CChar>) throws(SystemError) -> [[UInt8]] {
+    let path = procPath(entry)
+    return try attributeNames { llistxattr(path, $0, $1) }
+  }
+
+  private func procPath(_ entry: UnsafePointer<CChar>) -> [CChar] {
+    Array("/proc/self/fd/\(rawValue)/".utf8).map { CChar(bitPattern: $0) }
+      + UnsafeBufferPointer(start: entry, count: strlen(entry) + 1)
+  }
+}
+
+/// The kernel keeps no value and no list of names beyond 64 KiB (XATTR_SIZE_MAX, XATTR_LIST_MAX).
+private let longestAttribute = 65536
+
+private func attributeValue(
+  named name: UnsafePointer<CChar>, _ get: (UnsafeMutableRawPointer?, Int) -> Int
+) throws(SystemError) -> [UInt8]? {
+  // Most values are short; the second size is what any value fits into.
+  for size in [256, longestAttribute] {
+    var value = [UInt8](repeating: 0, count: size)
+    do throws(SystemError) {
+      let count = try call("getxattr", on: String(cString: name)) {
+        value.withUnsafeMutableBytes { get($0.baseAddress, size) }
+      }
+      return Array(value.prefix(count))
+    } catch {
+      switch error.errno {
+      case .noData, .notSupported: return nil
+      case .outOfRange where size < longestAttribute: continue
+      default: throw error
+      }
+    }
+  }
+  return nil
+}
+
+private func attributeNames(
+  _ list: (UnsafeMutablePointer<CChar>?, Int) -> Int
+) throws(SystemError) -> [[UInt8]] {
+  var length = 0
+  do throws(SystemError) {
+    length = try call("listxattr") { list(nil, 0) }
+    guard length > 0 else { return [] }
+    var names = [CChar](repeating: 0, count: longestAttribute)
+    length = try call("listxattr") { names.withUnsafeMutableBufferPointer { list($0.baseAddress, $0.count) } }
+    return names.prefix(length).split(separator: 0).map { $0.map { UInt8(bitPattern: $0) } }
+      .sorted { $0.lexicographicallyPrecedes($1) }
+  } catch {
+    if error.errno == .notSupported { return [] }
+    throw error
+  }
+}
