@@ -1,12 +1,15 @@
 package import ContentStore
 package import EngineErrors
-internal import LinuxSystem
+import LinuxSystem
+import Layers
 package import Logging
 package import Metadata
 package import OCIModel
 package import Registry
 package import Runner
 package import Snapshots
+import Synchronization
+import SystemPackage
 
 /// The container engine: images and containers of one store, without a word of JSON.
 ///
@@ -21,6 +24,11 @@ package final class Engine: Sendable {
   let runner: Runner
   let locks: StoreLocks
   let log: Logger
+  /// Containers that a request of this engine waits for, which the watch leaves alone.
+  let attended = Mutex<Set<String>>([])
+  /// Containers that were attended and are not any more.
+  let watchedIDs: AsyncStream<String>
+  let watchRequests: AsyncStream<String>.Continuation
 
   /// Opens the store, makes it where it is missing, and brings to a true state what a crash left behind.
   ///
@@ -28,6 +36,7 @@ package final class Engine: Sendable {
   package init(_ configuration: EngineConfiguration, log: Logger) throws {
     self.configuration = configuration
     self.log = log
+    (watchedIDs, watchRequests) = AsyncStream.makeStream()
     do {
       try makeDirectories(configuration.storeDirectory, mode: 0o700)
       try makeDirectories(configuration.runDirectory, mode: 0o700)
@@ -41,5 +50,10 @@ package final class Engine: Sendable {
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)
     }
     registry = RegistryClient(configuration: RegistryConfiguration())
+  }
+
+  var unpackOptions: UnpackOptions {
+    UnpackOptions(
+      overlayXattrs: configuration.isRootless ? .user : .trusted, highestID: configuration.highestID)
   }
 }

@@ -10,17 +10,20 @@ package struct EngineConfiguration: Sendable {
   package var shim: FilePath
   /// Whether the service runs inside a user namespace of an ordinary user.
   package var isRootless: Bool
+  /// The highest user and group id that files can be given.
+  package var highestID: UInt32
   /// How many layers of one pull or push are under way at once.
   package var concurrentLayers: Int
 
   package init(
     storeDirectory: FilePath, runDirectory: FilePath, shim: FilePath, isRootless: Bool,
-    concurrentLayers: Int = 4
+    highestID: UInt32 = .max - 1, concurrentLayers: Int = 4
   ) {
     self.storeDirectory = storeDirectory
     self.runDirectory = runDirectory
     self.shim = shim
     self.isRootless = isRootless
+    self.highestID = highestID
     self.concurrentLayers = concurrentLayers
   }
 }

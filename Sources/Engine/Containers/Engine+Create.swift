@@ -24,14 +24,14 @@ extension Engine {
 
     let image = try await image(named: options.image)
     let id = ContainerName.newIdentifier()
-    let spec = try RuntimeSpec.container(
-      id: id, image: config(of: image), options: options, lowers: lowers(of: image),
-      isRootless: configuration.isRootless)
-    var options = options
-    options.resolvedCommand = spec.process?.args ?? []
     let directory = try snapshots.prepareContainer(id)
     do {
-      try Data(encode(spec)).write(to: URL(filePath: directory.appending("config.json").string))
+      let spec = try RuntimeSpec.container(
+        id: id, image: config(of: image), options: options, directory: directory, lowers: lowers(of: image),
+        isRootless: configuration.isRootless)
+      try writeFiles(of: spec, options, into: directory)
+      var options = options
+      options.resolvedCommand = spec.process?.args ?? []
       let record = ContainerRecord(
         id: id, name: try await freeName(options.name), imageDigest: image.manifestDigest,
         imageName: options.image, createdAt: Timestamp.now,
@@ -42,6 +42,14 @@ extension Engine {
     } catch {
       try? snapshots.removeContainer(id)
       throw EngineError("create a container of \(options.image)", wrapping: error)
+    }
+  }
+
+  private func writeFiles(of spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath) throws {
+    try Data(encode(spec)).write(to: URL(filePath: directory.appending("config.json").string))
+    for file in BoundFile.allCases {
+      let content = file.content(spec, network: options.network) { try? String(contentsOfFile: $0, encoding: .utf8) }
+      try Data(content.utf8).write(to: URL(filePath: directory.appending(file.rawValue).string))
     }
   }
 

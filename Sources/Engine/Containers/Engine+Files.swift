@@ -1,5 +1,5 @@
 import EngineErrors
-import Layers
+package import Layers
 import LinuxSystem
 import Metadata
 package import OCIModel
@@ -9,8 +9,9 @@ extension Engine {
   package func diff(_ name: String) async throws -> [LayerChange] {
     let record = try await metadata.container(matching: name)
     let root = try await root(of: record)
+    let mountPoints = RuntimeSpec.mountPoints(try spec(record.id))
     return try await onBlockingThread("diff") {
-      try LayerDiff.changes(upper: root.upper, lowers: root.lowers)
+      try LayerDiff.changes(upper: root.upper, lowers: root.lowers, mountPoints: mountPoints)
     }
   }
 
@@ -27,13 +28,17 @@ extension Engine {
     let held = try await locks.holdContent()
     defer { held.release() }
     let root = try await root(of: record)
+    let mountPoints = RuntimeSpec.mountPoints(try spec(record.id))
     let base = try await image(named: record.imageDigest.description)
     let layer = try await reporter.task("commit \(record.name)") { progress, _ in
       try await onBlockingThread("commit") { [self] in
         let builder = try LayerBuilder(.none, self)
         do {
           var done: Int64 = 0
-          try LayerDiff.write(upper: root.upper, lowers: root.lowers, overlayXattrs: overlayXattrs) { bytes in
+          try LayerDiff.write(
+            upper: root.upper, lowers: root.lowers, overlayXattrs: unpackOptions.overlayXattrs,
+            mountPoints: mountPoints
+          ) { bytes in
             try builder.write(bytes)
             done += Int64(bytes.count)
             progress.report(done)

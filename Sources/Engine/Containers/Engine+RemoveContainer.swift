@@ -30,7 +30,7 @@ extension Engine {
       if try await metadata.container(id: record.id) == nil { return }
       throw EngineError(.inUse, "container \(record.name) was started meanwhile", subject: record.id)
     }
-    try runner.cleanUp(record.id)
+    try await runner.cleanUp(record.id)
     try snapshots.removeContainer(record.id)
   }
 }

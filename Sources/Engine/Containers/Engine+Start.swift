@@ -21,9 +21,10 @@ extension Engine {
     guard record.state != .running else {
       throw EngineError(.conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
     }
-    let plan = try await LaunchPlan.compile(spec: spec(record.id), root: root(of: record), host: host)
+    let plan = try await LaunchPlan.compile(
+      spec: spec(record.id), root: root(of: record), isRootless: configuration.isRootless)
     // An exit record of an earlier run must not be taken for this one's.
-    try runner.cleanUp(record.id)
+    try await runner.cleanUp(record.id)
     do {
       let started = try await runner.start(
         record.id, plan, log: logPath(record.id), openStdin: options(record).opensStdin)

@@ -1,4 +1,4 @@
-import LinuxSystem
+package import LinuxSystem
 import Metadata
 import Runner
 

@@ -34,7 +34,7 @@ extension Engine {
       let manifest = try manifest(of: image)
       let blobs = try await pushBlobs([manifest.config] + manifest.layers, to: target, reporter: reporter)
       let bytes = try content.read(image.manifestDigest, limit: documentLimit)
-      let digest = try await registry.pushManifest(target, bytes: bytes, mediaType: image.mediaType)
+      let digest = try await registry.pushManifest(target, bytes, mediaType: image.mediaType)
       try await metadata.append(.imagePushed(digest, reference: target.description))
       return PushResult(reference: target, digest: digest, blobs: blobs)
     }
@@ -59,7 +59,7 @@ extension Engine {
   private func pushBlob(_ blob: Descriptor, to target: Reference, reporter: TaskReporter) async throws
     -> PushedBlob
   {
-    if try await registry.hasBlob(target, blob) { return PushedBlob(descriptor: blob, wasPresent: true) }
+    if try await registry.hasBlob(target, blob.digest) { return PushedBlob(descriptor: blob, wasPresent: true) }
     try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, _ in
       try await registry.pushBlob(target, blob, from: content.path(of: blob.digest)) { progress.report($0) }
     }

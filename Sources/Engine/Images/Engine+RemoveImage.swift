@@ -45,7 +45,7 @@ extension Engine {
       images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
     let layers = Set(images.flatMap { $0.layers.map(\.key) })
     try await onBlockingThread("collect") { [self] in
-      for (digest, _) in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
+      for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
       for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
     }
   }

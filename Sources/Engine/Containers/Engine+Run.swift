@@ -1,0 +1,37 @@
+import EngineErrors
+import Metadata
+
+/// A container on its way through `run`: made, and then started.
+extension Engine {
+  /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
+  package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
+    let record = try await make(options)
+    attended.withLock { _ = $0.insert(record.id) }
+    do {
+      return try summary(try await start(record))
+    } catch {
+      leave(record.id)
+      if options.autoRemove { try? await remove(record) }
+      throw error
+    }
+  }
+
+  /// Waits for a container that `run` has started, and removes it when it is to go.
+  ///
+  /// Cancellation leaves it as it is; the engine's watch then takes care of it.
+  package func finish(_ container: ContainerSummary) async throws -> (ContainerSummary, ExitStatus) {
+    defer { leave(container.id) }
+    let record = try await metadata.container(matching: container.id)
+    let exit = try await exit(of: record)
+    let ended = try await current(container.id)
+    let summary = try summary(ended)
+    if try options(ended).autoRemove { try await remove(ended) }
+    return (summary, exit)
+  }
+
+  /// Lets the engine's watch see to a container that `run` saw to.
+  package func leave(_ id: String) {
+    guard attended.withLock({ $0.remove(id) }) != nil else { return }
+    watchRequests.yield(id)
+  }
+}

@@ -1,0 +1,44 @@
+import EngineErrors
+import Metadata
+
+extension Engine {
+  /// Sees to it that each end of a container is journalled soon after it, whichever service started it, and that
+  /// containers with `autoRemove` go. Begins with those that ended while no service ran. Returns when cancelled.
+  package func watch() async {
+    do {
+      let cursor = try await metadata.end()
+      await withDiscardingTaskGroup { group in
+        for record in (try? await metadata.containers()) ?? [] { group.addTask { await self.seeTo(record.id) } }
+        group.addTask {
+          for await id in self.watchedIDs { await self.seeTo(id) }
+        }
+        do {
+          for try await event in metadata.follow(after: cursor) where event.event.kind == "container.started" {
+            let id = event.event.subject
+            if !attended.withLock({ $0.contains(id) }) { group.addTask { await self.seeTo(id) } }
+          }
+        } catch {
+          log.error("cannot watch containers: \(error)")
+        }
+        group.cancelAll()
+      }
+    } catch {
+      log.error("cannot watch containers: \(error)")
+    }
+  }
+
+  private func seeTo(_ id: String) async {
+    do {
+      guard let stored = try await metadata.container(id: id), let record = try await settled(stored) else { return }
+      if record.state == .running { _ = try await exit(of: record) }
+      guard let ended = try await metadata.container(id: id), ended.state == .exited else { return }
+      if try options(ended).autoRemove, !attended.withLock({ $0.contains(id) }) { try await remove(ended) }
+    } catch let error as EngineError where [.cancelled, .notFound].contains(error.kind) {
+      return
+    } catch is CancellationError {
+      return
+    } catch {
+      log.error("cannot see to container \(id.prefix(12)): \(error)")
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import EngineErrors
+import OCIModel
+import Runner
+import SystemPackage
+
+extension RuntimeSpec {
+  /// The configuration of a container: what the image says, what the caller asks for, and the defaults.
+  ///
+  /// - Parameters:
+  ///   - directory: the container's, with the files that are bound into it.
+  ///   - lowers: the image's layers, the uppermost first; for the users that it knows.
+  /// - Throws: `invalidArgument` where there is no command, `notFound` for a user that the image does not have.
+  static func container(
+    id: String, image: ImageConfig, options: ContainerOptions, directory: FilePath, lowers: [FilePath],
+    isRootless: Bool
+  ) throws -> RuntimeSpec {
+    let config = image.config ?? .init()
+    let entrypoint = options.entrypoint ?? config.entrypoint ?? []
+    let command = options.command ?? (options.entrypoint == nil ? config.cmd : nil) ?? []
+    guard !(entrypoint + command).isEmpty else {
+      throw EngineError(
+        .invalidArgument, "there is no command to run", subject: options.image,
+        hint: "image \(options.image) names none; give one")
+    }
+    let user = try UserDatabase(layers: lowers).resolve(options.user ?? config.user ?? "")
+    var process = Process(
+      user: User(uid: user.uid, gid: user.gid, additionalGids: user.groups.isEmpty ? nil : user.groups),
+      args: entrypoint + command,
+      env: environment(config.env ?? [], options, id: id, home: user.home),
+      cwd: options.workingDirectory ?? config.workingDir.flatMap { $0.isEmpty ? nil : $0 } ?? "/")
+    process.capabilities = defaultCapabilities
+    process.noNewPrivileges = options.noNewPrivileges
+    var spec = RuntimeSpec(process: process, root: Root(path: "rootfs", readonly: options.hasReadOnlyRoot))
+    spec.hostname = hostname(id, options)
+    let network: DefaultNetwork = options.network == .host ? .host : .none
+    spec.linux = defaultLinux(network: network)
+    spec.mounts =
+      defaultMounts(network: network, isRootless: isRootless)
+      + BoundFile.allCases.map {
+        Mount($0.target, type: "bind", source: directory.appending($0.rawValue).string, options: ["bind"])
+      }
+    return spec
+  }
+
+  private static func hostname(_ id: String, _ options: ContainerOptions) -> String {
+    options.hostname ?? String(id.prefix(12))
+  }
+
+  private static func environment(_ image: [String], _ options: ContainerOptions, id: String, home: String) -> [String] {
+    var environment = image
+    func isSet(_ name: String) -> Bool { environment.contains { $0.hasPrefix("\(name)=") } }
+    if !isSet("PATH") {
+      environment.insert("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", at: 0)
+    }
+    if !isSet("HOSTNAME") { environment.append("HOSTNAME=\(hostname(id, options))") }
+    if !isSet("HOME") { environment.append("HOME=\(home)") }
+    return environment.settingVariables(options.environment)
+  }
+}
+
+/// Files of the engine that a container sees in its /etc. They are bound over the image's, so that what the engine
+/// says is not part of the writable layer.
+enum BoundFile: String, CaseIterable {
+  case hostname
+  case hosts
+  case resolvConf = "resolv.conf"
+
+  var target: String { "/etc/\(rawValue)" }
+
+  func content(_ spec: RuntimeSpec, network: NetworkMode, host: (String) -> String?) -> String {
+    let name = spec.hostname ?? "localhost"
+    switch self {
+    case .hostname: return name + "\n"
+    case .hosts:
+      let own = "127.0.0.1\tlocalhost \(name)\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+      return network == .host ? (host("/etc/hosts") ?? own) : own
+    case .resolvConf: return network == .host ? (host("/etc/resolv.conf") ?? "") : ""
+    }
+  }
+}
+
+extension RuntimeSpec {
+  /// Paths that exist in a container only for something to be mounted on them.
+  static func mountPoints(_ spec: RuntimeSpec) -> Set<String> {
+    var paths: Set<String> = []
+    for mount in spec.mounts ?? [] {
+      var path = FilePath(mount.destination)
+      while path.components.count > 0 {
+        paths.insert(path.string)
+        path.removeLastComponent()
+      }
+    }
+    return paths
+  }
+}

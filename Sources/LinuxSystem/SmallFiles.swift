@@ -1,0 +1,31 @@
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// What a path names, without following it (lstat(2)); nil where there is nothing.
+package func fileKind(_ path: FilePath) -> FileKind? {
+  var status = stat()
+  return lstat(path.string, &status) == 0 ? FileKind(mode: status.st_mode) : nil
+}
+
+/// Reads a regular file of `limit` bytes at the most; neither follows a symbolic link at its end nor waits for a FIFO.
+///
+/// - Throws: `fileTooLarge` for a longer one.
+package func readSmallFile(_ path: FilePath, limit: Int) throws -> String {
+  let descriptor = try call("open", on: path.string) {
+    open(path.string, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+  }
+  let file = FileDescriptor(rawValue: descriptor)
+  defer { try? file.close() }
+  var bytes = [UInt8](repeating: 0, count: limit + 1)
+  var count = 0
+  try bytes.withUnsafeMutableBytes { buffer in
+    while count < buffer.count {
+      let read = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+      if read == 0 { return }
+      count += read
+    }
+  }
+  guard count <= limit else { throw SystemError("read", .fileTooLarge, on: path.string) }
+  return String(decoding: bytes.prefix(count), as: UTF8.self)
+}

@@ -1,0 +1,136 @@
+package import EngineErrors
+package import OCIModel
+import SystemPackage
+
+extension LaunchPlan {
+  /// Decides all that starting a container takes.
+  ///
+  /// - Parameter isRootless: whether devices have to be bound from the host, since a user namespace may make none.
+  /// - Throws: `invalidArgument` or `unsupported`, with the member of the configuration as the subject.
+  package static func compile(spec: RuntimeSpec, root: OverlayRoot, isRootless: Bool) throws(EngineError)
+    -> LaunchPlan
+  {
+    guard let process = spec.process else {
+      throw EngineError(.invalidArgument, "the configuration has no process", subject: "process")
+    }
+    let linux = spec.linux ?? RuntimeSpec.Linux()
+    let namespaces = try Namespaces(linux.namespaces ?? [])
+    var operations: [Operation] = [
+      .makeMountsPrivate,
+      .mountOverlayRoot(lowers: root.lowers, upper: root.upper, work: root.work, userXattrs: isRootless),
+    ]
+    for mount in spec.mounts ?? [] { operations.append(try MountCompiler.operation(mount)) }
+    operations += devices(linux, isRootless: isRootless)
+    if namespaces.contains(.network) { operations.append(.setLoopbackUp) }
+    if let hostname = spec.hostname, namespaces.contains(.uts) { operations.append(.setHostname(hostname)) }
+    if let domainname = spec.domainname, namespaces.contains(.uts) { operations.append(.setDomainname(domainname)) }
+    operations.append(.pivotRoot)
+    operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map { .sysctl(name: $0.key, value: $0.value) }
+    operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
+    operations += (linux.maskedPaths ?? []).map(Operation.maskPath)
+    if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
+    operations += try processOperations(process, linux.seccomp)
+    return LaunchPlan(namespaces: namespaces, operations: operations)
+  }
+
+  /// A further command in a container: the same process settings, without namespaces and mounts.
+  package static func compileExec(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?) throws(EngineError)
+    -> LaunchPlan
+  {
+    LaunchPlan(namespaces: [], operations: try processOperations(process, seccomp))
+  }
+
+  /// The end of every plan. The order matters: the bounding set is dropped while there is the capability to; a filter
+  /// without no_new_privs is loaded while there is the capability to, and one with it as late as can be.
+  private static func processOperations(
+    _ process: RuntimeSpec.Process, _ seccomp: RuntimeSpec.Seccomp?
+  ) throws(EngineError) -> [Operation] {
+    guard let program = process.args.first, !program.isEmpty else {
+      throw EngineError(
+        .invalidArgument, "there is no command to run", subject: "process.args",
+        hint: "the image names none; give one")
+    }
+    for text in process.args + (process.env ?? []) + [process.cwd] where text.utf8.contains(0) {
+      throw EngineError(.invalidArgument, "a command or variable has a NUL in it", subject: "process")
+    }
+    guard process.cwd.hasPrefix("/") else {
+      throw EngineError(.invalidArgument, "the working directory is not absolute: \(process.cwd)", subject: "process.cwd")
+    }
+    var operations: [Operation] = []
+    for limit in process.rlimits ?? [] {
+      guard let number = ResourceLimits.numbers[limit.type] else {
+        throw EngineError(.invalidArgument, "not a resource limit: \(limit.type)", subject: "process.rlimits")
+      }
+      operations.append(.setResourceLimit(resource: number, soft: limit.soft, hard: limit.hard))
+    }
+    if let adjust = process.oomScoreAdj { operations.append(.setOOMScoreAdjust(adjust)) }
+    var filter: [UInt8]?
+    if let seccomp {
+      do { filter = try SeccompCompiler.program(seccomp) } catch {
+        throw EngineError("compile the seccomp profile", wrapping: error, subject: "linux.seccomp")
+      }
+    }
+    let hasNoNewPrivileges = process.noNewPrivileges == true
+    operations.append(.dropBoundingCapabilities(keep: Capability.mask(process.capabilities?.bounding)))
+    if let filter, !hasNoNewPrivileges { operations.append(.loadSeccomp(program: filter)) }
+    operations.append(.setGroups(process.user.additionalGids ?? []))
+    operations.append(.setUser(uid: process.user.uid, gid: process.user.gid))
+    if let umask = process.user.umask { operations.append(.setUmask(umask)) }
+    // A user other than root keeps none, as after an execve of an ordinary program.
+    let isRoot = process.user.uid == 0
+    operations.append(
+      .setCapabilities(
+        effective: isRoot ? Capability.mask(process.capabilities?.effective) : 0,
+        permitted: isRoot ? Capability.mask(process.capabilities?.permitted) : 0,
+        inheritable: Capability.mask(process.capabilities?.inheritable),
+        ambient: Capability.mask(process.capabilities?.ambient)))
+    operations.append(.changeDirectory(process.cwd))
+    if hasNoNewPrivileges {
+      operations.append(.setNoNewPrivileges)
+      if let filter { operations.append(.loadSeccomp(program: filter)) }
+    }
+    operations.append(.execute(arguments: process.args, environment: process.env ?? []))
+    return operations
+  }
+
+  private static func devices(_ linux: RuntimeSpec.Linux, isRootless: Bool) -> [Operation] {
+    let nodes: [Operation] = (linux.devices ?? []).map { device in
+      isRootless
+        ? .bind(source: FilePath(device.path), target: device.path, recursive: false, attributes: [])
+        : .makeNode(
+          target: device.path, mode: (device.type == "b" ? 0o060000 : 0o020000) | (device.fileMode ?? 0o666),
+          major: device.major ?? 0, minor: device.minor ?? 0)
+    }
+    let links = [
+      ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
+      ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"),
+    ]
+    return nodes + links.map { .makeSymlink(target: $0.0, content: $0.1) }
+  }
+}
+
+extension LaunchPlan.Namespaces {
+  fileprivate init(_ list: [RuntimeSpec.Namespace]) throws(EngineError) {
+    let known: [String: LaunchPlan.Namespaces] = [
+      "mount": .mount, "pid": .pid, "network": .network, "uts": .uts, "ipc": .ipc, "cgroup": .cgroup,
+      "user": .user, "time": .time,
+    ]
+    self = []
+    for namespace in list {
+      guard let flag = known[namespace.type] else {
+        throw EngineError(
+          .invalidArgument, "not a namespace: \(namespace.type)", subject: "linux.namespaces")
+      }
+      guard namespace.path == nil else {
+        throw EngineError(
+          .unsupported, "joining a namespace by path is not supported yet: \(namespace.type)",
+          subject: "linux.namespaces")
+      }
+      insert(flag)
+    }
+    guard contains(.mount) else {
+      throw EngineError(
+        .unsupported, "a container needs a mount namespace of its own", subject: "linux.namespaces")
+    }
+  }
+}
