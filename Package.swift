@@ -84,7 +84,10 @@ let package = Package(
     module("RPCTransport", ["RPCModel", "LinuxSystem", system, collections]),
     module(
       "Service",
-      ["Engine", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem", system, logging]),
+      [
+        "Engine", "Runner", "Metadata", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem",
+        system, logging,
+      ]),
 
     // Programs.
     .executableTarget(

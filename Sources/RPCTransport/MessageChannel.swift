@@ -68,6 +68,14 @@ public final class MessageChannel: Sendable {
     queue.send(bytes(of: message), coalescingKey: coalescingKey)
   }
 
+  /// Queues a message that must be delivered, when few enough wait: for whoever has many of them at hand.
+  ///
+  /// - Returns: false when the channel is closed.
+  public func sendPaced(_ message: some Encodable) async -> Bool {
+    guard await queue.waitForRoom() else { return false }
+    return queue.send(bytes(of: message))
+  }
+
   /// Queues a message behind the stream data that waits.
   public func sendAfterBulk(_ message: some Encodable) { queue.sendAfterBulk(bytes(of: message)) }
 

@@ -11,6 +11,8 @@ final class OutboundQueue: @unchecked Sendable {
   struct Limits: Sendable {
     /// Control messages that wait, in bytes; more ends the session.
     var control = 64 << 20
+    /// Control messages that wait, in bytes, before `waitForRoom` waits.
+    var paced = 4 << 20
     /// Bulk messages that wait, in bytes; whoever makes more waits.
     var bulk = 256 << 10
   }
@@ -30,7 +32,7 @@ final class OutboundQueue: @unchecked Sendable {
   private var firstControl = 0
   private var bulk = Deque<Entry>()
   private var bulkBytes = 0
-  private var waitingForBulk: [CheckedContinuation<Bool, Never>] = []
+  private var waiters: [CheckedContinuation<Bool, Never>] = []
   private var isClosed = false
   private var isOverflowing = false
 
@@ -76,12 +78,35 @@ final class OutboundQueue: @unchecked Sendable {
       let goesOn = await withCheckedContinuation { continuation in
         condition.lock()
         let hasRoom = isClosed || bulkBytes < limits.bulk
-        if !hasRoom { waitingForBulk.append(continuation) }
+        if !hasRoom { waiters.append(continuation) }
         condition.unlock()
         if hasRoom { continuation.resume(returning: true) }
       }
       if !goesOn { return false }
     }
+  }
+
+  /// Waits until few control messages wait.
+  ///
+  /// - Returns: false when the queue is closed.
+  func waitForRoom() async -> Bool {
+    while true {
+      let isOpen = await withCheckedContinuation { continuation in
+        condition.lock()
+        let answer: Bool? = isClosed ? false : controlBytes < limits.paced ? true : nil
+        if answer == nil { waiters.append(continuation) }
+        condition.unlock()
+        if let answer { continuation.resume(returning: answer) }
+      }
+      if !isOpen { return false }
+      if hasRoom() { return true }
+    }
+  }
+
+  private func hasRoom() -> Bool {
+    condition.lock()
+    defer { condition.unlock() }
+    return controlBytes < limits.paced
   }
 
   private func tryBulk(_ bytes: [UInt8], stream: String) -> Bool? {
@@ -125,7 +150,9 @@ final class OutboundQueue: @unchecked Sendable {
       firstControl += 1
       controlBytes -= entry.bytes.count
       if let key = entry.key { coalescing[key] = nil }
+      let waiting = controlBytes < limits.paced ? takeWaitingLocked() : []
       condition.unlock()
+      for continuation in waiting { continuation.resume(returning: true) }
       return entry.bytes
     }
     guard let entry = bulk.popFirst() else {
@@ -161,7 +188,7 @@ final class OutboundQueue: @unchecked Sendable {
   }
 
   private func takeWaitingLocked() -> [CheckedContinuation<Bool, Never>] {
-    defer { waitingForBulk = [] }
-    return waitingForBulk
+    defer { waiters = [] }
+    return waiters
   }
 }

@@ -1,6 +1,6 @@
 package import LinuxSystem
 import Metadata
-import Runner
+package import Runner
 
 /// How a process of a container ended.
 package struct ExitStatus: Hashable, Sendable {
@@ -22,7 +22,7 @@ package struct ExitStatus: Hashable, Sendable {
 }
 
 extension ExitStatus {
-  init(_ record: ExitRecord) {
+  package init(_ record: ExitRecord) {
     var signal: Signal?
     if case .signalled(let number) = record.status { signal = Signal(rawValue: number) }
     self.init(

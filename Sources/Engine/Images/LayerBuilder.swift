@@ -13,7 +13,7 @@ struct LayerBuilder: Sendable {
 
   /// - Parameter compression: how the bytes given to `write` are compressed; plain ones are compressed with gzip
   ///   for the blob, others are kept as they are.
-  init(_ compression: Compression, _ engine: Engine) throws {
+  init(_ compression: Compression, _ engine: ContainerEngine) throws {
     unpacking = try LayerUnpacking(nil, engine)
     let writer = try engine.content.ingest(expected: nil, size: nil)
     self.writer = writer

@@ -4,7 +4,7 @@ import LinuxSystem
 import Metadata
 package import OCIModel
 
-extension Engine {
+extension ContainerEngine {
   /// What a container has changed against its image, by path.
   package func diff(_ name: String) async throws -> [LayerChange] {
     let record = try await metadata.container(matching: name)

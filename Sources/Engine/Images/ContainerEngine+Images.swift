@@ -3,7 +3,7 @@ import LinuxSystem
 import Metadata
 package import OCIModel
 
-extension Engine {
+extension ContainerEngine {
   /// All images, the newest first.
   package func listImages() async throws -> [ImageSummary] {
     let tags = Dictionary(grouping: try await metadata.tags(), by: \.manifestDigest)

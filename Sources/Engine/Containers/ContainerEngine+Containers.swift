@@ -6,7 +6,7 @@ import OCIModel
 import Runner
 import SystemPackage
 
-extension Engine {
+extension ContainerEngine {
   /// - Parameter all: also those that do not run.
   package func listContainers(all: Bool) async throws -> [ContainerSummary] {
     var summaries: [ContainerSummary] = []

@@ -6,7 +6,7 @@ import OCIModel
 /// Manifests, configurations and indexes are read within this limit, in bytes.
 let documentLimit = 4 << 20
 
-extension Engine {
+extension ContainerEngine {
   /// Finds an image by name, by digest, or by the first digits of its digest.
   ///
   /// - Throws: `notFound`, `invalidArgument` for a prefix that fits several images or a name that is none.

@@ -3,7 +3,7 @@ package import LinuxSystem
 import Metadata
 import Runner
 
-extension Engine {
+extension ContainerEngine {
   /// Ends a container gently: its stop signal, then `SIGKILL` when the time is over.
   ///
   /// One that has exited is answered with its exit. Cancellation stops the waiting; the signal has been sent.

@@ -17,7 +17,7 @@ package struct PushedBlob: Sendable {
   package var wasPresent: Bool
 }
 
-extension Engine {
+extension ContainerEngine {
   /// Sends an image to a registry: the blobs it lacks at the same time, then the manifest.
   ///
   /// - Parameter destination: the name there; the image's own name where nil.

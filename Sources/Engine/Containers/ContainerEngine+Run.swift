@@ -2,7 +2,7 @@ import EngineErrors
 import Metadata
 
 /// A container on its way through `run`: made, and then started.
-extension Engine {
+extension ContainerEngine {
   /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
   package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
     let record = try await make(options)

@@ -30,7 +30,7 @@ package enum LayerOutcome: Sendable {
   case waited
 }
 
-extension Engine {
+extension ContainerEngine {
   /// Fetches an image: its layers at the same time, each downloaded, verified and unpacked in one pass.
   ///
   /// The image appears whole or not at all, durable when this returns. Layers that are finished when a pull

@@ -4,7 +4,7 @@ import Metadata
 import OCIModel
 import Runner
 
-extension Engine {
+extension ContainerEngine {
   /// Starts a container that does not run; one that has exited starts again on its writable layer.
   ///
   /// - Throws: `conflict` when it runs; `notFound` for a command that is not there and `permissionDenied` for one

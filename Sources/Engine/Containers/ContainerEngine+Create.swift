@@ -7,7 +7,7 @@ import Runner
 import Snapshots
 import SystemPackage
 
-extension Engine {
+extension ContainerEngine {
   /// Makes a container from an image: its configuration and a fresh writable layer; nothing runs yet.
   ///
   /// - Throws: `notFound` for the image, `alreadyExists` for the name, `invalidArgument` for an option that

@@ -11,7 +11,7 @@ package struct ImageRemoval: Hashable, Sendable {
   package var deleted: [Digest]
 }
 
-extension Engine {
+extension ContainerEngine {
   /// Takes a name away, and with the last name the image and the content that nothing else names.
   ///
   /// A digest, or its first digits, takes away all names; with more than one name only by `force`.

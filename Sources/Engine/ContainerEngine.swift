@@ -15,7 +15,7 @@ import SystemPackage
 ///
 /// Any number of engines, in as many processes, share one store; what they must not do at once they settle
 /// with locks in the store (`StoreLocks`) and with transactions in its database.
-package final class Engine: Sendable {
+package final class ContainerEngine: Sendable {
   package let configuration: EngineConfiguration
   let content: ContentStore
   let snapshots: Snapshots

@@ -2,7 +2,7 @@ import EngineErrors
 import Metadata
 import Runner
 
-extension Engine {
+extension ContainerEngine {
   /// Removes a container with its writable layer and its log.
   ///
   /// - Parameter force: kills it first when it runs.

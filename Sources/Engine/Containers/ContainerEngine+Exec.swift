@@ -3,7 +3,7 @@ import Metadata
 package import OCIModel
 package import Runner
 
-extension Engine {
+extension ContainerEngine {
   /// Runs one more process in a running container.
   ///
   /// - Parameters:

@@ -1,7 +1,7 @@
 import Metadata
 package import Runner
 
-extension Engine {
+extension ContainerEngine {
   /// What a container has written, and with `follow` what it writes until it exits.
   package func log(_ name: String, from start: LogReader.Start, follow: Bool) async throws -> LogReader {
     let record = try await current(name)

@@ -5,7 +5,7 @@ import Runner
 
 /// The true state of a container is that of its shim's lock and exit record; the database follows it, and
 /// the journal tells of it, here and nowhere else.
-extension Engine {
+extension ContainerEngine {
   /// Brings the row of a container up to what its shim did; nil when another service removed it meanwhile.
   func settled(_ record: ContainerRecord) async throws -> ContainerRecord? {
     guard try isBehind(record) else { return record }

@@ -7,7 +7,7 @@ import Registry
 import Snapshots
 import SystemPackage
 
-extension Engine {
+extension ContainerEngine {
   /// Brings one layer into the store, both its compressed blob and its unpacked tree, unless they are there.
   ///
   /// Whoever holds the layer's lock works; everyone else, in this process or another, waits for it and sees
@@ -145,7 +145,7 @@ final class LayerUnpacking: Sendable {
   private let unpacker: LayerUnpacker
 
   /// - Parameter expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
-  init(_ expected: Digest?, _ engine: Engine) throws {
+  init(_ expected: Digest?, _ engine: ContainerEngine) throws {
     self.expected = expected
     stage = try engine.snapshots.stage()
     do {

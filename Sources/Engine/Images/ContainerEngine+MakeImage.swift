@@ -6,7 +6,7 @@ import Metadata
 package import OCIModel
 package import SystemPackage
 
-extension Engine {
+extension ContainerEngine {
   /// Makes an image of one layer from a tar archive of a root file system, compressed or not.
   ///
   /// - Throws: `notFound` when there is no such file, `corrupt` for what is no archive, `noSpace`. Cancellation

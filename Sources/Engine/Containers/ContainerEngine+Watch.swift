@@ -1,7 +1,7 @@
 import EngineErrors
 import Metadata
 
-extension Engine {
+extension ContainerEngine {
   /// Sees to it that each end of a container is journalled soon after it, whichever service started it, and that
   /// containers with `autoRemove` go. Begins with those that ended while no service ran. Returns when cancelled.
   package func watch() async {

@@ -1,0 +1,42 @@
+import OCIModel
+import RPCModel
+
+extension RequestOrder.Effects {
+  /// What a request looks at and what it changes, from its parameters.
+  init(_ request: ClientRequest) {
+    self.init()
+    switch request {
+    case .imagePull(let params): changes = [.image(params.reference)]
+    case .imageImport(let params): changes = [.image(params.reference)]
+    case .imageTag(let params):
+      observes = [.image(params.image)]
+      changes = [.image(params.reference)]
+    case .imageRemove(let params): changes = [.image(params.image)]
+    case .imagePush(let params): observes = [.image(params.image)]
+    case .imageInspect(let params): observes = [.image(params.image)]
+    case .imageHistory(let params): observes = [.image(params.image)]
+    case .imageList: observes = [.allImages]
+    case .containerCreate(let params):
+      observes = [.image(params.image)]
+      changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
+    case .containerRun(let params):
+      observes = [.image(params.image)]
+      changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
+    case .containerStart(let params): changes = [.container(params.container)]
+    case .containerRemove(let params): changes = [.container(params.container)]
+    case .containerCommit(let params):
+      observes = [.container(params.container)]
+      changes = [.image(params.reference)]
+    case .containerStop(let params): observes = [.container(params.container)]
+    case .containerKill(let params): observes = [.container(params.container)]
+    case .containerWait(let params): observes = [.container(params.container)]
+    case .containerInspect(let params): observes = [.container(params.container)]
+    case .containerLogs(let params): observes = [.container(params.container)]
+    case .containerAttach(let params): observes = [.container(params.container)]
+    case .containerExec(let params): observes = [.container(params.container)]
+    case .containerDiff(let params): observes = [.container(params.container)]
+    case .containerList: observes = [.allContainers]
+    case .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe, .eventUnsubscribe: break
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import Engine
+import EngineErrors
+import LinuxSystem
+import RPCModel
+import RPCTransport
+import Runner
+import SystemPackage
+
+/// The requests that carry a container's input and output.
+extension Session {
+  func containerRun(_ params: ContainerRun.Params, _ context: RequestContext) async throws -> ContainerRun.Result {
+    let isDetached = params.detach ?? false
+    if isDetached, params.streams != nil || params.stdin != nil {
+      throw EngineError(
+        .invalidArgument, "a detached container has no streams", hint: "run it detached, then attach to it")
+    }
+    let senders = try open(params.streams, context)
+    let receiver = try params.stdin.map(openInput)
+    defer { if let receiver { closeInput(receiver) } }
+    let started = try await engine.run(ContainerOptions(params.creation))
+    context.settleChanges()
+    if isDetached {
+      engine.leave(started.id)
+      return ContainerRun.Result(container: .init(started))
+    }
+    do {
+      try await stream(started.id, from: .beginning, senders, receiver)
+      let (container, exit) = try await engine.finish(started)
+      return ContainerRun.Result(container: .init(container), exit: .init(exit))
+    } catch {
+      // Cancelled, it has stopped by the time of the answer; but a client that goes leaves its containers as they are.
+      if Task.isCancelled, !state.withLock({ $0.isEnding }) { await stopUncancelled(started.id) }
+      engine.leave(started.id)
+      throw error
+    }
+  }
+
+  private func stopUncancelled(_ id: String) async {
+    let engine = engine
+    await Task { _ = try? await engine.stop(id) }.value
+  }
+
+  func containerAttach(_ params: ContainerAttach.Params, _ context: RequestContext) async throws
+    -> ContainerAttach.Result
+  {
+    let senders = try open(params.streams, context)
+    let receiver = try params.stdin.map(openInput)
+    defer { if let receiver { closeInput(receiver) } }
+    try await stream(params.container, from: .now, senders, receiver)
+    return ContainerAttach.Result(exit: .init(try await engine.wait(params.container)))
+  }
+
+  func containerLogs(_ params: ContainerLogs.Params, _ context: RequestContext) async throws -> ContainerLogs.Result {
+    let senders = try open(params.streams, context)
+    let log = try await engine.log(
+      params.container, from: params.tail.map { .lastLines($0) } ?? .beginning, follow: params.follow ?? false)
+    try await forward(log, to: senders)
+    return ContainerLogs.Result()
+  }
+
+  /// Carries output until the container has ended, and input as long as it does.
+  private func stream(
+    _ container: String, from start: LogReader.Start, _ senders: OutputSenders, _ receiver: StreamReceiver?
+  ) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      if let receiver {
+        let input = try await engine.input(container)
+        group.addTask { [self] in
+          // A container that takes no more input has not failed.
+          try? await carry(receiver) { try await input.write($0) } end: { try await input.end() }
+        }
+      }
+      defer { group.cancelAll() }
+      let log = try await engine.log(container, from: start, follow: true)
+      try await forward(log, to: senders)
+      if senders.isEmpty { _ = try await engine.wait(container) }
+    }
+  }
+
+  func containerExec(_ params: ContainerExec.Params, _ context: RequestContext) async throws -> ContainerExec.Result {
+    let senders = try open(params.streams, context)
+    let receiver = try params.stdin.map(openInput)
+    defer { if let receiver { closeInput(receiver) } }
+    let session = try await engine.exec(
+      params.container, command: params.command, environment: params.environment ?? [:],
+      workingDirectory: params.workingDirectory, user: params.user, opensStdin: receiver != nil)
+    do {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await Self.pump(session.stdout, to: senders.stdout) }
+        group.addTask { try await Self.pump(session.stderr, to: senders.stderr) }
+        if let receiver, let stdin = session.stdin {
+          Task { [self] in
+            try? await carry(receiver) { bytes in
+              _ = try await onBlockingThread("exec-input") { try stdin.writeAll(bytes) }
+            } end: {
+              session.closeStdin()
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+      return ContainerExec.Result(exit: .init(Engine.ExitStatus(try await session.wait())))
+    } catch {
+      let session = session
+      await Task { _ = try? await session.cancel() }.value
+      throw error
+    }
+  }
+
+  /// Reads a pipe to its end and sends what comes; what nobody wants is read all the same.
+  private static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
+    while true {
+      try await DescriptorWatcher.shared.readable(pipe)
+      var buffer = [UInt8](repeating: 0, count: 64 << 10)
+      let count = try buffer.withUnsafeMutableBytes { try pipe.read(into: $0) }
+      if count == 0 { break }
+      if let sender, try await !sender.send(Array(buffer.prefix(count))) { break }
+    }
+    await sender?.close()
+  }
+}

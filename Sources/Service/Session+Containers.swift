@@ -1,0 +1,82 @@
+import Engine
+import EngineErrors
+import LinuxSystem
+import OCIModel
+import RPCModel
+
+extension Session {
+  func containerCreate(_ params: ContainerCreate.Params, _ context: RequestContext) async throws
+    -> ContainerCreate.Result
+  {
+    ContainerCreate.Result(container: .init(try await engine.create(ContainerOptions(params))))
+  }
+
+  func containerStart(_ params: ContainerStart.Params, _ context: RequestContext) async throws
+    -> ContainerStart.Result
+  {
+    ContainerStart.Result(container: .init(try await engine.start(params.container)))
+  }
+
+  func containerStop(_ params: ContainerStop.Params, _ context: RequestContext) async throws -> ContainerStop.Result {
+    let exit = try await engine.stop(
+      params.container, signal: try params.signal.map { try Signal(wire: $0) },
+      timeout: params.timeoutMs.map { .milliseconds($0) })
+    return ContainerStop.Result(exit: .init(exit))
+  }
+
+  func containerKill(_ params: ContainerKill.Params, _ context: RequestContext) async throws -> ContainerKill.Result {
+    try await engine.kill(params.container, signal: try params.signal.map { try Signal(wire: $0) } ?? .kill)
+    return ContainerKill.Result()
+  }
+
+  func containerWait(_ params: ContainerWait.Params, _ context: RequestContext) async throws -> ContainerWait.Result {
+    let exit = try await engine.wait(params.container, timeout: params.timeoutMs.map { .milliseconds($0) })
+    return ContainerWait.Result(exit: .init(exit))
+  }
+
+  func containerList(_ params: ContainerList.Params, _ context: RequestContext) async throws -> ContainerList.Result {
+    ContainerList.Result(containers: try await engine.listContainers(all: params.all ?? false).map { .init($0) })
+  }
+
+  func containerInspect(_ params: ContainerInspect.Params, _ context: RequestContext) async throws
+    -> ContainerInspect.Result
+  {
+    let details = try await engine.inspectContainer(params.container)
+    return ContainerInspect.Result(
+      container: .init(details.summary), environment: details.spec.process?.env ?? [],
+      workingDirectory: details.spec.process?.cwd ?? "/", hostname: details.spec.hostname ?? "",
+      network: details.options.network == .host ? .host : .none, opensStdin: details.options.opensStdin,
+      autoRemove: details.options.autoRemove, stopSignal: details.stopSignal,
+      stopTimeoutMs: details.options.stopTimeoutMilliseconds, upperDirectory: details.upperDirectory,
+      logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath)
+  }
+
+  func containerRemove(_ params: ContainerRemove.Params, _ context: RequestContext) async throws
+    -> ContainerRemove.Result
+  {
+    try await engine.removeContainer(params.container, force: params.force ?? false)
+    return ContainerRemove.Result()
+  }
+
+  func containerDiff(_ params: ContainerDiff.Params, _ context: RequestContext) async throws -> ContainerDiff.Result {
+    ContainerDiff.Result(
+      changes: try await engine.diff(params.container).map { change in
+        let kind: ChangeKind =
+          switch change.kind {
+          case .added: .added
+          case .modified: .modified
+          case .deleted: .deleted
+          }
+        return FileChange(path: change.path, kind: kind)
+      })
+  }
+
+  func containerCommit(_ params: ContainerCommit.Params, _ context: RequestContext) async throws
+    -> ContainerCommit.Result
+  {
+    let image = try await engine.commit(
+      params.container, as: Reference(parsing: params.reference), message: params.message, author: params.author,
+      changes: Engine.ImageChanges(params.changes), reporter: context.reporter(params.workDoneToken))
+    return ContainerCommit.Result(image: .init(image))
+  }
+}

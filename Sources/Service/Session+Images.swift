@@ -1,0 +1,78 @@
+import Engine
+import EngineErrors
+import OCIModel
+import RPCModel
+import SystemPackage
+
+extension Session {
+  func imagePull(_ params: ImagePull.Params, _ context: RequestContext) async throws -> ImagePull.Result {
+    let pulled = try await engine.pull(
+      Reference(parsing: params.reference), platform: try platform(params.platform),
+      concurrentLayers: params.concurrentLayers, reporter: context.reporter(params.workDoneToken))
+    return ImagePull.Result(
+      image: .init(pulled.image), reference: pulled.reference.description, fetchedBytes: Int(pulled.fetchedBytes),
+      layers: pulled.layers.map { layer in
+        PulledLayer(
+          digest: layer.layer.descriptor.digest.description, diffId: layer.layer.diffID.description,
+          size: Int(layer.layer.descriptor.size), outcome: .init(layer.outcome))
+      })
+  }
+
+  func imagePush(_ params: ImagePush.Params, _ context: RequestContext) async throws -> ImagePush.Result {
+    let pushed = try await engine.push(
+      params.image, to: params.destination, reporter: context.reporter(params.workDoneToken))
+    return ImagePush.Result(
+      reference: pushed.reference.description, digest: pushed.digest.description,
+      layers: pushed.blobs.map {
+        PushedLayer(
+          digest: $0.descriptor.digest.description, size: Int($0.descriptor.size),
+          outcome: $0.wasPresent ? .present : .pushed)
+      })
+  }
+
+  func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result {
+    guard params.path.hasPrefix("/") else {
+      throw EngineError(
+        .invalidArgument, "the path of the archive is not absolute: \(params.path)", subject: params.path,
+        hint: "the service's directory is not the client's; give a path that begins with /")
+    }
+    let image = try await engine.importImage(
+      from: FilePath(params.path), as: Reference(parsing: params.reference), message: params.message,
+      changes: Engine.ImageChanges(params.changes), platform: try platform(params.platform),
+      reporter: context.reporter(params.workDoneToken))
+    return ImageImport.Result(image: .init(image))
+  }
+
+  func imageList(_ params: ImageList.Params, _ context: RequestContext) async throws -> ImageList.Result {
+    ImageList.Result(images: try await engine.listImages().map { .init($0) })
+  }
+
+  func imageInspect(_ params: ImageInspect.Params, _ context: RequestContext) async throws -> ImageInspect.Result {
+    let details = try await engine.inspectImage(params.image)
+    return ImageInspect.Result(
+      image: .init(details.summary), configDigest: details.configDigest.description, mediaType: details.mediaType,
+      layers: details.layers.map { .init($0) }, config: .init(details.config.config ?? .init()))
+  }
+
+  func imageHistory(_ params: ImageHistory.Params, _ context: RequestContext) async throws -> ImageHistory.Result {
+    ImageHistory.Result(
+      entries: try await engine.history(params.image).map { entry in
+        HistoryEntry(
+          createdBy: entry.entry.createdBy, createdAt: entry.entry.created, comment: entry.entry.comment,
+          layer: entry.layer.map { .init($0) })
+      })
+  }
+
+  func imageTag(_ params: ImageTag.Params, _ context: RequestContext) async throws -> ImageTag.Result {
+    ImageTag.Result(image: .init(try await engine.tag(params.image, as: params.reference)))
+  }
+
+  func imageRemove(_ params: ImageRemove.Params, _ context: RequestContext) async throws -> ImageRemove.Result {
+    let removal = try await engine.removeImage(params.image, force: params.force ?? false)
+    return ImageRemove.Result(untagged: removal.untagged, deleted: removal.deleted.map(\.description))
+  }
+
+  private func platform(_ text: String?) throws -> Platform {
+    try text.map { try Platform(parsing: $0) } ?? .host
+  }
+}

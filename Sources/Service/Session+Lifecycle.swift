@@ -1,0 +1,50 @@
+import Engine
+import LinuxSystem
+import OCIModel
+import RPCModel
+import RPCTransport
+
+extension Session: RequestHandler {
+  func initialize(_ params: Initialize.Params, _ context: RequestContext) async throws -> Initialize.Result {
+    if let trace = params.trace { state.withLock { $0.trace = trace } }
+    if let process = params.processId.flatMap(Int32.init(exactly:)), process > 0 { endWith(process) }
+    return Initialize.Result(
+      serverInfo: ProgramInfo(name: "coracle", version: version),
+      capabilities: ServerCapabilities(
+        protocolVersion: Self.protocolVersion, methods: Method.allCases.map(\.rawValue),
+        maxFrameBytes: FrameLimits.standard.frame))
+  }
+
+  static var protocolVersion: String { "0.1" }
+
+  /// Ends the session when the client's process does; a process that is gone already ends it now.
+  private func endWith(_ process: Int32) {
+    Task { [weak self] in
+      if let client = try? ProcessDescriptor(pid: process) {
+        try? await DescriptorWatcher.shared.readable(client.descriptor)
+      }
+      self?.leave()
+    }
+  }
+
+  func shutdown(_ params: Shutdown.Params, _ context: RequestContext) async throws -> Shutdown.Result {
+    await endRequests(except: context.id)
+    return Shutdown.Result()
+  }
+
+  func systemPing(_ params: SystemPing.Params, _ context: RequestContext) async throws -> SystemPing.Result {
+    SystemPing.Result()
+  }
+
+  func systemInfo(_ params: SystemInfo.Params, _ context: RequestContext) async throws -> SystemInfo.Result {
+    let containers = try await engine.listContainers(all: true)
+    let configuration = engine.configuration
+    return SystemInfo.Result(
+      version: version, protocolVersion: Self.protocolVersion,
+      storeDirectory: configuration.storeDirectory.string, runDirectory: configuration.runDirectory.string,
+      isRootless: configuration.isRootless, platform: Platform.host.description, kernel: kernelRelease(),
+      images: try await engine.listImages().count, containers: containers.count,
+      runningContainers: containers.filter { $0.state == .running }.count,
+      cursor: try await engine.metadata.end().description)
+  }
+}

@@ -1,0 +1,76 @@
+import Engine
+import RPCModel
+import RPCTransport
+import Synchronization
+
+/// Sends the tasks of a request to the client, progress at most ten times a second for each.
+final class TaskForwarder: TaskObserver {
+  private static let interval = Duration.milliseconds(100)
+
+  private let session: Session
+  private let request: RequestID
+  private let token: ProgressToken?
+  private let clock = ContinuousClock()
+
+  private struct Known {
+    /// The task's number in the session.
+    var number: Int
+    var isOutermost: Bool
+    var lastReport: ContinuousClock.Instant
+  }
+  private let known = Mutex<[Int: Known]>([:])
+
+  init(session: Session, request: RequestID, token: ProgressToken?) {
+    self.session = session
+    self.request = request
+    self.token = token
+  }
+
+  func started(_ task: TaskStart) {
+    let number = session.nextTask()
+    let isOutermost = task.parent == nil
+    let parent = known.withLock { known in
+      known[task.id] = Known(number: number, isOutermost: isOutermost, lastReport: clock.now - Self.interval)
+      return task.parent.flatMap { known[$0]?.number }
+    }
+    session.notify(
+      TaskStartedNotification(
+        task: number, parent: parent, request: request, title: task.title, total: task.total.map(Int.init),
+        unit: task.unit == .bytes ? .bytes : .items))
+    if isOutermost, let token {
+      session.notify(
+        ProgressNotification(token: token, value: .init(kind: .begin, title: task.title, cancellable: true)))
+    }
+  }
+
+  func progressed(task: Int, done: Int64, total: Int64?) {
+    let now = clock.now
+    let due: Known? = known.withLock { known in
+      guard let task = known[task], now - task.lastReport >= Self.interval else { return nil }
+      return task
+    }
+    guard let due else { return }
+    known.withLock { $0[task]?.lastReport = now }
+    session.notify(
+      TaskProgressedNotification(task: due.number, done: Int(done), total: total.map(Int.init)),
+      coalescingKey: "task \(due.number)")
+  }
+
+  func finished(task: Int, outcome: Engine.TaskOutcome, duration: Duration) {
+    guard let known = known.withLock({ $0.removeValue(forKey: task) }) else { return }
+    let outcome: RPCModel.TaskOutcome =
+      switch outcome {
+      case .succeeded: .succeeded
+      case .failed: .failed
+      case .cancelled: .cancelled
+      }
+    let (seconds, attoseconds) = duration.components
+    session.notify(
+      TaskFinishedNotification(
+        task: known.number, outcome: outcome,
+        durationMs: Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)))
+    if known.isOutermost, let token {
+      session.notify(ProgressNotification(token: token, value: .init(kind: .end, message: outcome.rawValue)))
+    }
+  }
+}
