@@ -4,3 +4,4 @@
 // include in Embedded Swift (no Foundation, no allocation).
 
 #include "CLinuxBase.h"
+#include "CLinuxThread.h"
