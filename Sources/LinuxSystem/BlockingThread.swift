@@ -1,31 +1,19 @@
-import Glibc
-
-/// Runs a closure that may block on a thread of its own and awaits its result.
+/// Runs `body`, which may block, on a thread of its own and waits for it without holding a thread of the
+/// cooperative pool.
+///
+/// The body is not interrupted when the waiting task is cancelled: what has to stop early is told so by
+/// its own means (`withTaskCancellationHandler` round this call).
+///
+/// - Parameter name: shown for the thread by ps and debuggers; the first 15 bytes count.
+/// - Throws: what `body` throws, or `SystemError` from pthread_create(3).
 package func onBlockingThread<T: Sendable>(
   _ name: String, _ body: @escaping @Sendable () throws -> T
 ) async throws -> T {
-  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<T, any Error>) in
-    startThread(name) { continuation.resume(with: Result { try body() }) }
+  try await withCheckedThrowingContinuation { continuation in
+    do {
+      try startThread(name) { continuation.resume(with: Result { try body() }) }
+    } catch {
+      continuation.resume(throwing: error)
+    }
   }
-}
-
-private final class ThreadBody {
-  let run: @Sendable () -> Void
-  init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-}
-
-private func startThread(_ name: String, _ run: @escaping @Sendable () -> Void) {
-  var thread = pthread_t()
-  var attributes = pthread_attr_t()
-  pthread_attr_init(&attributes)
-  pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-  let body = Unmanaged.passRetained(ThreadBody(run))
-  let result = pthread_create(
-    &thread, &attributes,
-    { argument in
-      if let argument { Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run() }
-      return nil
-    }, body.toOpaque())
-  pthread_attr_destroy(&attributes)
-  precondition(result == 0, "cannot start thread \(name)")
 }

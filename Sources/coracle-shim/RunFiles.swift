@@ -47,12 +47,14 @@ enum RunFiles {
   ///
   /// The last one in a mount namespace takes it down, which waits for RCU and for the overlay to be synced, a millisecond
   /// or more: not the container's first process then, whose end is waited for, but the shim after the exit record.
-  static func holdMountNamespace(of pid: pid_t) {
+  ///
+  /// - Returns: the descriptor to close then, or -1.
+  static func holdMountNamespace(of pid: pid_t) -> CInt {
     var path = SmallText()
     path.add("/proc/")
     path.add(UInt64(pid))
     path.add("/ns/mnt")
-    _ = path.withCString { clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
+    return path.withCString { clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
   }
 
   static func removePid() { _ = unlink("pid") }

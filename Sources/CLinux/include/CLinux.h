@@ -8,3 +8,4 @@
 #include "CLinuxMount.h"
 #include "CLinuxProcess.h"
 #include "CLinuxSpawn.h"
+#include "CLinuxThread.h"
