@@ -111,7 +111,8 @@ struct ShimLossTests {
   @Test func freeLockMeansThatTheMountsAreGone() async throws {
     // The same upper directory at once again: the kernel would refuse or complain while it is mounted.
     for round in 0..<10 {
-      let (record, output, _) = try await containers.run("c", ["sh", "-c", "echo \(round) >>/etc/rounds; wc -l </etc/rounds"])
+      let (record, output, _) = try await containers.run(
+        "c", ["sh", "-c", "echo \(round) >>/etc/rounds; wc -l </etc/rounds"])
       #expect(record.exitCode == 0)
       #expect(output.hasSuffix("\(round + 1)\n"))
     }
