@@ -32,7 +32,7 @@ extension Runner {
           let child = try status.givingShimEnd { try spawnShim(bytes, $0, name: id) }
           let report = try status.receive()
           guard let report, report.kind == CLINUX_REPORT_STARTED.rawValue else {
-            return try abandon(child, report, failure)
+            throw try abandon(id, child, report, failure)
           }
           ownShims.insert(status, for: id)
           try reapLater(child) { ownShims.remove(status, for: id) }
@@ -42,18 +42,25 @@ extension Runner {
         status.interrupt()
       }
     } catch {
+      if Task.isCancelled { throw .cancelled("starting container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)
     }
   }
 
-  /// The shim has failed, or the start was cancelled: it ends, and its child with it.
+  /// The shim has failed and ends, or the start was cancelled: then it is killed, and its child with it.
   private func abandon(
-    _ child: ProcessDescriptor, _ report: clinux_report?, _ failure: LaunchFailure
-  ) throws -> StartedContainer {
-    if report == nil { try? child.signal(SIGKILL) }
+    _ id: String, _ child: ProcessDescriptor, _ report: clinux_report?, _ failure: LaunchFailure
+  ) throws -> EngineError {
+    if let report {
+      _ = try child.reap()
+      return failure.error(report)
+    }
+    try? child.signal(SIGKILL)
     _ = try child.reap()
-    guard let report else { throw failure.lost() }
-    throw failure.error(report)
+    // Kills what a change of credentials has cut loose, and records a loss, which was none: nothing had started.
+    _ = try state(id)
+    try RunFiles.removeAll(directory(of: id))
+    return failure.lost()
   }
 
   /// Spawns a shim with the encoded request; the caller reaps it.

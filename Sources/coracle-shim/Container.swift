@@ -20,8 +20,8 @@ struct Container {
     self.status = status
     _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
-    try RunFiles.lock()
-    log = try OutputLog(path: request.log)
+    let endedWell = try RunFiles.lock()
+    log = try OutputLog(path: request.log, isWhole: endedWell)
     let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
     let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
     let stdout = try Pipe()

@@ -159,6 +159,18 @@ struct ContainerLifeTests {
     kill(sleeper, SIGKILL)
   }
 
+  @Test func cancelledStartLeavesNothing() async throws {
+    let plan = try containers.plan("c", ["sleep", "1000"])
+    let starting = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      return try await containers.runner.start("c", plan, log: containers.log("c"), openStdin: false)
+    }
+    let error = await #expect(throws: EngineError.self) { try await starting.value }
+    #expect(error?.kind == .cancelled)
+    #expect(try containers.runner.state("c") == .absent)
+    #expect(try await containers.run("c", ["true"]).record.exitCode == 0)
+  }
+
   @Test func cancelledWaitEndsAtOnce() async throws {
     try await containers.start("c", ["sleep", "1000"])
     let waiting = Task { try await containers.runner.waitForExit("c") }
