@@ -1,10 +1,13 @@
-/// The last lines of a sequence of records, in memory for those lines only.
+/// The last lines of a sequence of records, in memory for those lines only, and for at most 16 MiB: of lines longer than
+/// that the end is kept.
 struct LineTail {
+  private static let sizeLimit = 16 << 20
   private let count: Int
   private var kept: [LogRecord] = []
   private var newlines: [Int] = []
   private var first = 0
   private var total = 0
+  private var size = 0
 
   init(count: Int) { self.count = max(0, count) }
 
@@ -13,6 +16,7 @@ struct LineTail {
     let lines = record.content.bytes.count { $0 == UInt8(ascii: "\n") }
     newlines.append(lines)
     total += lines
+    size += record.content.bytes.count
     trim()
   }
 
@@ -42,8 +46,11 @@ struct LineTail {
 
   /// Drops records from the front while enough lines, and one more for an open end, remain without them.
   private mutating func trim() {
-    while first < kept.count - 1, total - newlines[first] > count {
+    while first < kept.count - 1, total - newlines[first] > count || size > Self.sizeLimit {
       total -= newlines[first]
+      size -= kept[first].content.bytes.count
+      // The bytes go now, the place in the array with many others.
+      kept[first].content = .lost(bytes: 0)
       first += 1
     }
     if first > 1024 {

@@ -21,25 +21,14 @@ extension Runner {
         mode: CLINUX_MODE_EXEC, runDirectory: directory(of: id), plan: plan,
         namespaces: target.named.namespaces)
       let bytes = try request.encoded()
-      let status = try StatusChannel()
       let streams = try ExecStreams(openStdin: openStdin)
-      return try await withTaskCancellationHandler {
-        try await onBlockingThread("exec") {
-          defer { streams.closeTheirs() }
-          let child = try status.givingShimEnd {
-            try spawnShim(bytes, $0, name: id, streams: streams.theirs, target: target.process.descriptor)
-          }
-          try reapLater(child)
-          guard let report = try status.receive() else {
-            try? child.signal(SIGKILL)
-            throw failure.lost()
-          }
-          guard report.kind == CLINUX_REPORT_STARTED.rawValue else { throw failure.error(report) }
-          return ExecSession(id: id, pid: report.pid, streams: streams, status: status)
-        }
-      } onCancel: {
-        status.interrupt()
-      }
+      let shim = try await launcher.launch(bytes, streams: streams, target: target.process)
+      try reapLater(shim.process)
+      // Cancelled here, the socket closes with `shim`, and the shim kills what it started.
+      try await DescriptorWatcher.shared.readable(shim.status.descriptor)
+      guard let report = try shim.status.receive() else { throw failure.lost() }
+      guard report.kind == CLINUX_REPORT_STARTED.rawValue else { throw failure.error(report) }
+      return ExecSession(id: id, pid: report.pid, streams: streams, status: shim.status)
     } catch {
       if Task.isCancelled { throw .cancelled("executing in container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)

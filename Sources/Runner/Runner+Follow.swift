@@ -48,11 +48,16 @@ extension Runner {
   }
 
   /// The shim that holds the lock; nil if it has just ended.
+  ///
+  /// - Throws: `EngineError.unsupported` if it runs in another pid namespace, where this process cannot name it.
   func runningShim(_ id: String) throws -> ProcessDescriptor? {
     let lock = directory(of: id).appending(RunFiles.lock)
-    guard case .process(let pid) = try LifeLock.holder(of: lock),
-      let process = try? ProcessDescriptor(pid: pid)
-    else { return nil }
+    let holder = try LifeLock.holder(of: lock)
+    if holder == .elsewhere {
+      throw EngineError(
+        .unsupported, "cannot follow container \(id): its shim runs in another pid namespace", subject: id)
+    }
+    guard case .process(let pid) = holder, let process = try? ProcessDescriptor(pid: pid) else { return nil }
     // Still the holder: so the descriptor is of that process and not of a later one with its number.
     return try LifeLock.holder(of: lock) == .process(pid) ? process : nil
   }

@@ -25,53 +25,38 @@ extension Runner {
     let bytes = try request.encoded()
     do {
       try await settle(id)
-      let status = try StatusChannel()
-      return try await withTaskCancellationHandler {
-        try await onBlockingThread("start") {
-          try RunFiles.makeDirectory(directory)
-          let child = try status.givingShimEnd { try spawnShim(bytes, $0, name: id) }
-          let report = try status.receive()
-          guard let report, report.kind == CLINUX_REPORT_STARTED.rawValue else {
-            return try abandon(child, report, failure)
-          }
-          ownShims.insert(status, for: id)
-          try reapLater(child) { ownShims.remove(status, for: id) }
-          return StartedContainer(pid: report.pid, startedAt: report.time)
-        }
-      } onCancel: {
-        status.interrupt()
+      try RunFiles.makeDirectory(directory)
+      let shim = try await launcher.launch(bytes)
+      do {
+        try await DescriptorWatcher.shared.readable(shim.status.descriptor)
+      } catch {
+        try await onBlockingThread("start-cancel") { try abandon(id, shim) }
+        throw error
       }
+      guard let report = try shim.status.receive() else {
+        try await onBlockingThread("start-lost") { try abandon(id, shim) }
+        throw failure.lost()
+      }
+      guard report.kind == CLINUX_REPORT_STARTED.rawValue else {
+        try await onBlockingThread("start-failed") { _ = try shim.process.reap() }
+        throw failure.error(report)
+      }
+      ownShims.insert(shim.status, for: id)
+      try reapLater(shim.process) { ownShims.remove(shim.status, for: id) }
+      return StartedContainer(pid: report.pid, startedAt: report.time)
     } catch {
+      if Task.isCancelled { throw .cancelled("starting container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)
     }
   }
 
-  /// The shim has failed, or the start was cancelled: it ends, and its child with it.
-  private func abandon(
-    _ child: ProcessDescriptor, _ report: clinux_report?, _ failure: LaunchFailure
-  ) throws -> StartedContainer {
-    if report == nil { try? child.signal(SIGKILL) }
-    _ = try child.reap()
-    guard let report else { throw failure.lost() }
-    throw failure.error(report)
-  }
-
-  /// Spawns a shim with the encoded request; the caller reaps it.
-  func spawnShim(
-    _ request: [UInt8], _ status: FileDescriptor, name: String,
-    streams: [FileDescriptor] = [], target: FileDescriptor? = nil
-  ) throws -> ProcessDescriptor {
-    let program = try shim.executable()
-    let memory = try ShimRequest.memory(request)
-    defer { try? memory.close() }
-    let null = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
-    defer { try? null.close() }
-    let standard = streams.isEmpty ? [null, null, null] : streams
-    let pid = try spawn(
-      program, arguments: ["coracle-shim", name], environment: [],
-      descriptors: standard + [memory, status] + (target.map { [$0] } ?? []))
-    // Not reaped by anyone yet, so the number is still this child's.
-    return try ProcessDescriptor(pid: pid)
+  /// Ends a shim before it has reported, and what it may have started.
+  private func abandon(_ id: String, _ shim: LaunchedShim) throws {
+    try? shim.process.signal(SIGKILL)
+    _ = try shim.process.reap()
+    // Kills what a change of credentials has cut loose, and records a loss, which was none: nothing had started.
+    _ = try state(id)
+    try RunFiles.removeAll(directory(of: id))
   }
 
   /// Leaves no zombie when a shim ends while this service lives; after that it is the system's init's.

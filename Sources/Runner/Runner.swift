@@ -7,7 +7,7 @@ package import SystemPackage
 ///
 /// Holds no truth about containers: that is in `run/containers/ID`, with the shim's life lock as its truth.
 package struct Runner: Sendable {
-  let shim: ShimProgram
+  let launcher: ShimLauncher
   /// The directory with `containers/ID` in it, on a tmpfs.
   let runDirectory: FilePath
   let ownShims = OwnShims()
@@ -18,7 +18,7 @@ package struct Runner: Sendable {
   ///   - shim: the `coracle-shim` executable; it is read at the first start.
   ///   - runDirectory: made at the first start if missing, mode 0700.
   package init(shim: FilePath, runDirectory: FilePath) {
-    self.shim = ShimProgram(path: shim)
+    launcher = ShimLauncher(program: ShimProgram(path: shim))
     self.runDirectory = runDirectory
   }
 

@@ -45,6 +45,14 @@ final class StatusChannel: Sendable {
     return count == size ? report : nil
   }
 
+  /// Tells a waiting shim that its request is complete.
+  func go() throws(SystemError) {
+    let byte: UInt8 = 1
+    try call("send") {
+      withUnsafeBytes(of: byte) { clinux_send(descriptor.rawValue, $0.baseAddress.unsafelyUnwrapped, 1, 0) }
+    }
+  }
+
   /// Ends a `receive` on another thread, and tells the shim that nobody listens.
   func interrupt() { shutdown(descriptor.rawValue, CInt(SHUT_RDWR)) }
 }

@@ -9,6 +9,7 @@ struct Container {
   /// What the child says when an operation fails; its end, by exec, says that none did.
   private let failures: CInt
   private let terminate: CInt
+  private var mounts: CInt = -1
   private var log: OutputLog
   private var input: InputRelay
   private var output: OutputDrain
@@ -19,8 +20,8 @@ struct Container {
     self.status = status
     _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
-    try RunFiles.lock()
-    log = try OutputLog(path: request.log)
+    let endedWell = try RunFiles.lock()
+    log = try OutputLog(path: request.log, isWhole: endedWell)
     let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
     let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
     let stdout = try Pipe()
@@ -44,7 +45,7 @@ struct Container {
   mutating func run() {
     // While the child mounts: this costs the start nothing.
     var prepared: Failure?
-    RunFiles.holdMountNamespace(of: first)
+    mounts = RunFiles.holdMountNamespace(of: first)
     do throws(Failure) {
       try RunFiles.writePid(shim: getpid(), first: first, namespaces: request.namespaces)
       try input.listen()
@@ -126,6 +127,8 @@ struct Container {
     // Its end is how the service that started the container hears of the exit, before the mounts are taken down.
     _ = close(status.descriptor)
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+    // By hand, because at the end of a process its lock goes first: so a free lock says that the mounts are gone.
+    _ = close(mounts)
   }
 }
 

@@ -10,10 +10,27 @@ struct OutputLog {
   private var lost: UInt64 = 0
   private(set) var lostInAll: UInt64 = 0
 
-  init(path: CString) throws(Failure) {
+  /// - Parameter isWhole: the log is known to end with a whole record; otherwise that is made so.
+  init(path: CString, isWhole: Bool) throws(Failure) {
     file = try check(
-      CLINUX_STEP_OPEN, clinux_open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
+      CLINUX_STEP_OPEN, clinux_open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
     end = lseek(file, 0, SEEK_END)
+    if end > 0 && !isWhole { cutOffPart() }
+  }
+
+  /// A killed shim, or a power cut, may have left a part of a record: all after it would be unreadable.
+  private mutating func cutOffPart() {
+    let headerSize = off_t(MemoryLayout<clinux_log_record>.size)
+    var whole: off_t = 0
+    while whole + headerSize <= end {
+      var header = clinux_log_record()
+      guard pread(file, &header, Int(headerSize), whole) == Int(headerSize), header.stream <= 2,
+        header.length <= UInt32(CLINUX_LOG_PAYLOAD), whole + headerSize + off_t(header.length) <= end
+      else { break }
+      whole += headerSize + off_t(header.length)
+    }
+    if whole < end { _ = ftruncate(file, whole) }
+    end = whole
   }
 
   mutating func append(_ stream: clinux_log_stream, _ bytes: UnsafeRawPointer, _ count: Int) {

@@ -4,15 +4,18 @@ import CLinux
 enum RunFiles {
   /// Takes the lock that says that this shim lives. Another holder is EAGAIN.
   ///
+  /// - Returns: whether an earlier run of the container, if there was one, came to its end with its shim alive.
   /// A POSIX lock belongs to the process, not to the open file: the container's process cannot inherit it, and
   /// whoever asks with F_GETLK learns the holder's pid from the kernel, without taking the lock for a moment.
-  static func lock() throws(Failure) {
+  static func lock() throws(Failure) -> Bool {
     let file = try check(
       CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     try check(CLINUX_STEP_LOCK, clinux_lock_for_life(file))
+    let lossWasRecorded = holdsLoss("exit")
     // Of an earlier run of the container: only the holder of the lock may say that it is over.
-    _ = unlink("exit")
+    let endedWell = unlink("exit") == 0 && !lossWasRecorded
     _ = unlink("pid")
+    return endedWell
   }
 
   /// Names the container's first process, with its start time, by which a reused pid is told apart.
@@ -47,12 +50,27 @@ enum RunFiles {
   ///
   /// The last one in a mount namespace takes it down, which waits for RCU and for the overlay to be synced, a millisecond
   /// or more: not the container's first process then, whose end is waited for, but the shim after the exit record.
-  static func holdMountNamespace(of pid: pid_t) {
+  ///
+  /// - Returns: the descriptor to close then, or -1.
+  static func holdMountNamespace(of pid: pid_t) -> CInt {
     var path = SmallText()
     path.add("/proc/")
     path.add(UInt64(pid))
     path.add("/ns/mnt")
-    _ = path.withCString { clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
+    return path.withCString { clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
+  }
+
+  /// Whether a service wrote this exit record, with the line `lost=1`.
+  private static func holdsLoss(_ path: CString) -> Bool {
+    let file = clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
+    guard file >= 0 else { return false }
+    defer { _ = close(file) }
+    var buffer: InlineArray<192, UInt8> = InlineArray(repeating: 0)
+    let count = withUnsafeMutableBytes(of: &buffer) { read(file, $0.baseAddress, 191) }
+    return count > 0
+      && withUnsafeBytes(of: &buffer) {
+        strstr($0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self), "\nlost=1") != nil
+      }
   }
 
   static func removePid() { _ = unlink("pid") }

@@ -18,6 +18,7 @@ import CLinux
     _ = clinux_close_from(CUnsignedInt(CLINUX_SHIM_TARGET.rawValue) + 1, 0)
 
     let status = StatusSocket(descriptor: CInt(CLINUX_SHIM_STATUS.rawValue))
+    waitForRequest()
     guard let request = Request(descriptor: CInt(CLINUX_SHIM_REQUEST.rawValue)) else {
       status.fail(Failure(CLINUX_STEP_REQUEST, EINVAL))
       _exit(2)
@@ -38,5 +39,11 @@ import CLinux
       _exit(1)
     }
     _exit(0)
+  }
+  /// A shim may be started ahead of its request, and is told when that is complete; if the service ends before, so does
+  /// the shim.
+  private static func waitForRequest() {
+    var byte: UInt8 = 0
+    if clinux_receive(CInt(CLINUX_SHIM_STATUS.rawValue), &byte, 1, 1) != 1 { _exit(2) }
   }
 }

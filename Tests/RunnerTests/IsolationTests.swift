@@ -140,11 +140,12 @@ struct IsolationTests {
 
   @Test func maskingWithAFalseNullDeviceIsRefused() async throws {
     // CVE-2025-31133: /dev/null a link to what is then bound writable over the masked path.
-    for device: LaunchPlan.Operation in [
+    let devices: [LaunchPlan.Operation] = [
       .makeSymlink(target: "/dev/null", content: "/proc/sys/kernel/core_pattern"),
       .makeNode(target: "/dev/null", mode: 0o20666, major: 1, minor: 5),
       .writeFile(target: "/dev/null", mode: 0o666, content: []),
-    ] {
+    ]
+    for device in devices where !(TestPlan.isRootless && device.isNode) {
       let message = try await startFails {
         $0.mounts = [.mount(type: "tmpfs", source: "", target: "/dev", attributes: [], options: []), device]
         $0.settings = [.maskPath("/proc/version")]
@@ -175,7 +176,9 @@ struct IsolationTests {
       "c", ["sh", "-c", "cat /data/f /etc/one; touch /data/g || echo ro; touch /rw/g && echo rw"]
     ) {
       $0.mounts = [
-        .bind(source: host, target: "/data", recursive: true, attributes: [.readOnly, .noAccessTimes]),
+        .bind(
+          source: host, target: "/data", recursive: true,
+          attributes: TestPlan.isRootless ? [.readOnly] : [.readOnly, .noAccessTimes]),
         .bind(source: host.appending("f"), target: "/etc/one", recursive: false, attributes: [.readOnly]),
         .bind(source: host, target: "/rw", recursive: true, attributes: []),
       ]
@@ -223,4 +226,8 @@ struct IsolationTests {
     #expect(output == "NoNewPrivs:\t1\nSeccomp:\t2\n")
     #expect(errors.contains("not permitted"))
   }
+}
+
+extension LaunchPlan.Operation {
+  fileprivate var isNode: Bool { if case .makeNode = self { true } else { false } }
 }

@@ -28,7 +28,7 @@ struct OverlayTests {
     var plan = try containers.plan("c", ["sh", "-c", "cat /etc/top; ls /etc | wc -l; pwd"])
     plan.operations[1] = .mountOverlayRoot(
       lowers: lowers, upper: containers.directory.appending("c/upper"),
-      work: containers.directory.appending("c/work"), userXattrs: false)
+      work: containers.directory.appending("c/work"), userXattrs: TestPlan.isRootless)
     var runner = containers.runner
     runner.usesOldOverlay = oldKernel
     _ = try await runner.start("c", plan, log: containers.log("c"), openStdin: false)

@@ -103,11 +103,20 @@ struct ShimLossTests {
     let shim = try ProcessDescriptor(pid: pid)
     try containers.runner.signal("c", SIGKILL)
     _ = try await containers.runner.waitForExit("c")
-    // The watcher reaps on its own thread: a further watch on the same thread comes after it.
-    while ProcessStatus(pid: pid)?.isZombie == true {
-      try await DescriptorWatcher.shared.readable(shim.descriptor)
-      await Task.yield()
+    try await DescriptorWatcher.shared.readable(shim.descriptor)
+    // The reaping watch was there first, and the same thread serves both in turn.
+    while ProcessStatus(pid: pid) != nil { try await DescriptorWatcher.shared.readable(shim.descriptor) }
+  }
+
+  @Test func freeLockMeansThatTheMountsAreGone() async throws {
+    // The same upper directory at once again: the kernel would refuse or complain while it is mounted.
+    for round in 0..<10 {
+      let (record, output, _) = try await containers.run(
+        "c", ["sh", "-c", "echo \(round) >>/etc/rounds; wc -l </etc/rounds"])
+      #expect(record.exitCode == 0)
+      #expect(output.hasSuffix("\(round + 1)\n"))
     }
-    #expect(ProcessStatus(pid: pid) == nil)
+    try await containers.runner.cleanUp("c")
+    #expect(try LifeLock.holder(of: containers.runner.directory(of: "c").appending("lock")) == nil)
   }
 }

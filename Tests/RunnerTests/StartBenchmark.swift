@@ -78,6 +78,9 @@ struct StartBenchmark {
     }
     try containers.runner.signal("holder", SIGKILL)
     _ = try await containers.runner.waitForExit("holder")
+    let sample = try containers.plan("sample", ["/bin/true"]) { $0.settings = hardening }
+    let encoding = try ContinuousClock().measure { for _ in 0..<100 { _ = try sample.encoded() } }
+    print("encoding median \(milliseconds(encoding) / 100) ms, of \(try sample.encoded().count) bytes")
     for (name, values) in [
       ("floor: exec", floorExec), ("floor: end", floor), ("Runner.start", started),
       ("Runner.start to waitForExit", ended),

@@ -15,7 +15,8 @@ final class TestContainers: Sendable {
   var runDirectory: FilePath { directory.appending("run") }
 
   init(nested name: String = "") throws {
-    var template = Array("/tmp/coracle-runner-XXXXXX".utf8CString)
+    let temporary = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+    var template = Array("\(temporary)/coracle-runner-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
     let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     directory = FilePath(path)

@@ -1,3 +1,4 @@
+import Foundation
 import Runner
 import SystemPackage
 
@@ -15,17 +16,28 @@ struct TestPlan {
 
   static let hardened: LaunchPlan.MountAttributes = [.noSetUserID, .noDevices, .noExecute]
 
+  /// Whether this is root of a user namespace only, as rootless services are: it cannot make devices, but bind them.
+  static let isRootless: Bool = {
+    let map = (try? String(contentsOfFile: "/proc/self/uid_map", encoding: .utf8)) ?? ""
+    return !map.split(whereSeparator: \.isWhitespace).elementsEqual(["0", "0", "4294967295"])
+  }()
+
+  static let nodes: [LaunchPlan.Operation] = [
+    ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
+  ].map { (name: String, major: UInt32, minor: UInt32) in
+    isRootless
+      ? .bind(
+        source: FilePath("/dev").appending(name), target: "/dev/\(name)", recursive: false, attributes: [])
+      : .makeNode(target: "/dev/\(name)", mode: 0o20666, major: major, minor: minor)
+  }
+
   static let devices: [LaunchPlan.Operation] =
     [
       .mount(
         type: "tmpfs", source: "tmpfs", target: "/dev", attributes: [.noSetUserID],
         options: [.init("mode", "755"), .init("size", "65536k")])
     ]
-    + [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)].map {
-      .makeNode(target: "/dev/\($0.0)", mode: 0o20666, major: 1, minor: UInt32($0.1))
-    }
-    + [
-      .makeNode(target: "/dev/tty", mode: 0o20666, major: 5, minor: 0),
+    + nodes + [
       .makeSymlink(target: "/dev/fd", content: "/proc/self/fd"),
       .makeSymlink(target: "/dev/stdin", content: "/proc/self/fd/0"),
       .makeSymlink(target: "/dev/stdout", content: "/proc/self/fd/1"),
@@ -45,7 +57,7 @@ struct TestPlan {
         .makeMountsPrivate,
         .mountOverlayRoot(
           lowers: [rootfs], upper: scratch.appending("upper"), work: scratch.appending("work"),
-          userXattrs: false),
+          userXattrs: Self.isRootless),
         .mount(type: "proc", source: "proc", target: "/proc", attributes: Self.hardened, options: []),
       ] + Self.devices + [
         .mount(
