@@ -56,6 +56,10 @@ int clinux_spawn(
   return error;
 }
 
+int clinux_execv(const char *path, const char *const *arguments) {
+  return execv(path, (char *const *)arguments);
+}
+
 int clinux_memfd(const char *name, int executable) {
   // MFD_EXEC and MFD_NOEXEC_SEAL (Linux 6.3); older kernels know neither and make every memfd executable.
   unsigned kind = executable ? 0x10u : 0x08u;

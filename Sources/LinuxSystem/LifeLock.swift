@@ -30,4 +30,20 @@ package enum LifeLock {
     case let pid: return .process(pid)
     }
   }
+
+  /// Takes the lock for the rest of this process's life, and makes the file (mode 0600) where it is missing.
+  ///
+  /// The process must not open the file again: POSIX drops its locks when any descriptor of the file is closed.
+  /// - Throws: `wouldBlock` while another process holds it.
+  package static func take(_ path: FilePath) throws(SystemError) {
+    let file = try call("open", on: path.string) {
+      path.withPlatformString { clinux_open($0, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600) }
+    }
+    do throws(SystemError) {
+      try call("fcntl", on: path.string) { clinux_lock_for_life(file) }
+    } catch {
+      close(file)
+      throw error
+    }
+  }
 }

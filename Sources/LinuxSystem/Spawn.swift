@@ -22,17 +22,3 @@ package func spawn(
   if error != 0 { throw SystemError("posix_spawn", Errno(rawValue: error), on: path.string) }
   return pid
 }
-
-/// A null-terminated array of C strings for the time of `body`.
-private func withCStrings<Result>(
-  _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>>) -> Result
-) -> Result {
-  let copies = strings.map { strdup($0) }
-  defer { copies.forEach { free($0) } }
-  let list = copies.map { UnsafePointer<CChar>($0) } + [nil]
-  return list.withUnsafeBufferPointer { buffer in
-    // The array ends with a null pointer, which the C side expects; its type says non-null for the strings before it.
-    buffer.baseAddress.unsafelyUnwrapped.withMemoryRebound(
-      to: UnsafePointer<CChar>.self, capacity: buffer.count, body)
-  }
-}

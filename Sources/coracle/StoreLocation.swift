@@ -1,4 +1,6 @@
+import EngineErrors
 import Foundation
+import LinuxSystem
 import SystemPackage
 
 /// Where the store and the run directory are: the system's own for root, below the XDG directories for others.
@@ -7,15 +9,35 @@ struct StoreLocation {
   var run: FilePath
 
   /// - Parameters: what the command line names comes first, then the environment, then the default.
-  init(store: String?, run: String?, environment: [String: String], userID: UInt32) {
+  init(store: String?, run: String?, environment: [String: String], userID: UInt32) throws {
     let home = environment["HOME"] ?? "/"
     let isRoot = userID == 0
     let data = environment["XDG_DATA_HOME"] ?? "\(home)/.local/share"
     // Without a session's run directory, as under cron or su, one beside the others' that is the user's alone.
     let runtime = environment["XDG_RUNTIME_DIR"] ?? "/tmp/coracle-run-\(userID)"
-    self.store = FilePath(
+    self.store = Self.absolute(
       store ?? environment["CORACLE_STORE"] ?? (isRoot ? "/var/lib/coracle" : "\(data)/coracle"))
-    self.run = FilePath(
+    self.run = Self.absolute(
       run ?? environment["CORACLE_RUN"] ?? (isRoot ? "/run/coracle" : "\(runtime)/coracle"))
+  }
+
+  /// Makes the run directory; one that is there must be the user's alone, since what it holds is trusted.
+  func prepareRunDirectory(userID: UInt32) throws {
+    do {
+      try makeDirectories(run, mode: 0o700)
+    } catch {
+      throw EngineError("make the run directory", error, subject: run.string)
+    }
+    let isOwn = try ownership(of: run).map { $0.owner == userID && $0.permissions & 0o022 == 0 }
+    guard isOwn == true else {
+      throw EngineError(
+        .permissionDenied, "the run directory belongs to somebody else, or others may write to it",
+        subject: run.string, hint: "name another one with --run or CORACLE_RUN")
+    }
+  }
+
+  private static func absolute(_ path: String) -> FilePath {
+    path.hasPrefix("/")
+      ? FilePath(path) : FilePath(FileManager.default.currentDirectoryPath).appending(path)
   }
 }

@@ -9,4 +9,5 @@
 #include "CLinuxProcess.h"
 #include "CLinuxSpawn.h"
 #include "CLinuxThread.h"
+#include "CLinuxUserNamespace.h"
 #include "CLinuxFiles.h"

@@ -10,6 +10,9 @@ int clinux_spawn(
   pid_t *_Nonnull pid, const char *_Nonnull path, const char *_Nonnull const *_Nonnull arguments,
   const char *_Nonnull const *_Nonnull environment, const int *_Nonnull descriptors, size_t count);
 
+/// execv(3): returns only on failure, with -1.
+int clinux_execv(const char *_Nonnull path, const char *_Nonnull const *_Nonnull arguments);
+
 /// memfd_create(2): close-on-exec; an executable one can be sealed. Executable files are refused (EACCES) where
 /// the sysctl vm.memfd_noexec is 2.
 int clinux_memfd(const char *_Nonnull name, int executable);

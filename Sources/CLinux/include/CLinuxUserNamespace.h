@@ -1,0 +1,12 @@
+#pragma once
+// User namespaces. Only for a process with one thread.
+
+/// Moves this process into a new user namespace (unshare(2) with CLONE_NEWUSER). A child that stays outside then runs
+/// the two programs, which write its user and group maps: the kernel takes such maps only from outside. Each list
+/// begins with the program's path and ends with null.
+/// Answers 0; -1 and errno when there is no new namespace; 1 or 2 when the first or the second program failed.
+int clinux_unshare_user(
+  const char *_Nonnull const *_Nonnull map_users, const char *_Nonnull const *_Nonnull map_groups);
+
+/// Joins the user namespace that an open /proc/PID/ns/user names (setns(2)); -1 and errno on failure.
+int clinux_join_user(int descriptor);

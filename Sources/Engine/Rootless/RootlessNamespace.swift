@@ -1,0 +1,95 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+package import SystemPackage
+
+/// The user namespace that all services and containers of one ordinary user share: only so can a second service enter
+/// and signal what the first one started.
+///
+/// It lives as long as any of them does. Who finds no living member makes a new one with the same maps, so that the
+/// files in the store keep their owners.
+package enum RootlessNamespace {
+  /// Moves this process, which must have one thread still, into the user's namespace, where it is root.
+  ///
+  /// - Throws: `unsupported` or `notFound`, with what to install or to configure, where the user can have none.
+  package static func enter(runDirectory: FilePath) throws(EngineError) {
+    do {
+      try makeDirectories(runDirectory.appending("members"), mode: 0o700)
+      // One at a time: two that came at once would otherwise make two.
+      let lock = try FileLock.acquireBlocking(runDirectory.appending("namespace.lock"))
+      defer { lock.release() }
+      if try !joinMember(runDirectory) { try create() }
+      try LifeLock.take(runDirectory.appending("members").appending("\(getpid())"))
+    } catch {
+      throw EngineError("enter the user namespace", wrapping: error, subject: runDirectory.string)
+    }
+  }
+
+  private static func joinMember(_ runDirectory: FilePath) throws -> Bool {
+    let services = try FlatDirectory(runDirectory.appending("members"))
+    for name in try services.names() {
+      let lock = services.path.appending(name)
+      if try join(lock) { return true }
+      try services.remove(name)
+    }
+    let containers = try FlatDirectory(runDirectory.appending("containers"))
+    for name in try containers.names() where try join(containers.path.appending(name).appending("lock")) {
+      return true
+    }
+    return false
+  }
+
+  private static func join(_ lock: FilePath) throws -> Bool {
+    guard case .process(let pid)? = try LifeLock.holder(of: lock) else { return false }
+    return try UserNamespace.join(of: pid) { try LifeLock.holder(of: lock) == .process(pid) }
+  }
+
+  private static func create() throws {
+    let (userID, groupID) = effectiveIDs()
+    let name = userName(userID)
+    let users = try ids("/etc/subuid", name: name, userID)
+    let groups = try ids("/etc/subgid", name: name, userID)
+    let mapUsers = [try program("newuidmap")] + users.mapArguments(of: getpid(), own: userID)
+    let mapGroups = [try program("newgidmap")] + groups.mapArguments(of: getpid(), own: groupID)
+    let made: UserNamespace.Creation
+    do {
+      made = try UserNamespace.create(mapUsers: mapUsers, mapGroups: mapGroups)
+    } catch {
+      throw EngineError(
+        .unsupported, "cannot make a user namespace", causes: ["\(error)"],
+        hint: "the kernel or its sysctls (user.max_user_namespaces, kernel.unprivileged_userns_clone) forbid it")
+    }
+    guard made == .done else {
+      let (program, file) = made == .userMapFailed ? ("newuidmap", "/etc/subuid") : ("newgidmap", "/etc/subgid")
+      throw EngineError(
+        .permissionDenied, "\(program) refused the user's subordinate ids", subject: file,
+        hint: "see what it printed; it has to be installed set-user-id root, and \(file) must name ids that it may give")
+    }
+  }
+
+  private static func ids(_ file: String, name: String?, _ userID: UInt32) throws -> SubordinateIDs {
+    let text = (try? readSmallFile(FilePath(file), limit: 1 << 20)) ?? ""
+    let ids = SubordinateIDs(text, name: name, userID: userID)
+    guard !ids.ranges.isEmpty else {
+      throw EngineError(
+        .notFound, "user \(name ?? "\(userID)") has no subordinate ids", subject: file,
+        hint: "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \(name ?? "USER")")
+    }
+    return ids
+  }
+
+  private static func program(_ name: String) throws -> String {
+    // Set-user-id programs: from where the distribution puts them, whatever PATH says.
+    for directory in ["/usr/bin", "/bin", "/usr/local/bin"] where access("\(directory)/\(name)", X_OK) == 0 {
+      return "\(directory)/\(name)"
+    }
+    throw EngineError(
+      .notFound, "cannot find the program \(name)", subject: name,
+      hint: "an ordinary user's containers need it; on Debian it is in the package uidmap")
+  }
+
+  private static func userName(_ userID: UInt32) -> String? {
+    guard let entry = getpwuid(userID), let name = entry.pointee.pw_name else { return nil }
+    return String(cString: name)
+  }
+}

@@ -1,0 +1,95 @@
+public import ArgumentParser
+import Dispatch
+import Engine
+import EngineErrors
+import Foundation
+import LinuxSystem
+public import Logging
+public import RPCTransport
+import Service
+
+extension Framing: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+struct Serve: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Serve one client over standard input and output.",
+    discussion: """
+      Messages are JSON-RPC 2.0, framed as the Language Server Protocol does or one a line. The service ends with its \
+      input or after `exit`; containers stay. See protocol/README.md for what there is to say.
+      """)
+
+  @Option(help: "How messages are told apart: content-length headers, as in LSP, or lines.")
+  var framing = Framing.contentLength
+
+  @OptionGroup var location: LocationOptions
+
+  @Option(help: "What to tell on standard error: trace, debug, info, notice, warning or error.")
+  var logLevel = Logger.Level.warning
+
+  /// While this runs up to `Session.serve`, the process has one thread.
+  func run() throws {
+    let (input, output) = try takeStandardStreams()
+    ignoreBrokenPipes()
+    raiseOpenFileLimit()
+    let channel = MessageChannel(input: input, output: output, framing: framing)
+    var log = Logger(label: "coracle") { StreamLogHandler.standardError(label: $0) }
+    log.logLevel = logLevel
+    let engine: ContainerEngine
+    do {
+      engine = try openEngine(log)
+    } catch {
+      // Told to the person at a terminal, and to the program that waits for an answer.
+      FileHandle.standardError.write(Data("coracle: \(Self.text(error))\n".utf8))
+      let refused = RefusedSession(channel: channel, reason: error)
+      Foundation.exit(
+        awaitResult {
+          await refused.serve()
+          return 1
+        })
+    }
+    let session = Session(engine: engine, channel: channel, version: Version.current, log: log)
+    Foundation.exit(awaitResult { await session.serve() })
+  }
+
+  private func openEngine(_ log: Logger) throws -> ContainerEngine {
+    let userID = effectiveIDs().user
+    let location = try StoreLocation(
+      store: location.store, run: location.run, environment: ProcessInfo.processInfo.environment,
+      userID: userID)
+    try location.prepareRunDirectory(userID: userID)
+    if userID != 0 { try RootlessNamespace.enter(runDirectory: location.run) }
+    return try ContainerEngine(
+      EngineConfiguration(
+        storeDirectory: location.store, runDirectory: location.run,
+        shim: SiblingProgram.find("coracle-shim", environmentVariable: "CORACLE_SHIM"),
+        isRootless: !UserNamespace.isInitial, highestID: UserNamespace.highestID), log: log)
+  }
+
+  private static func text(_ error: any Error) -> String {
+    guard let error = error as? EngineError else { return "\(error)" }
+    return error.description + (error.hint.map { "\nhint: \($0)" } ?? "")
+  }
+}
+
+/// Where the store is, for every command that starts a service.
+struct LocationOptions: ParsableArguments {
+  @Option(help: "The store's directory (default: CORACLE_STORE, or /var/lib/coracle, or $XDG_DATA_HOME/coracle).")
+  var store: String?
+
+  @Option(
+    help: "The directory for what runs, on a tmpfs (default: CORACLE_RUN, or /run/coracle, or $XDG_RUNTIME_DIR/coracle).")
+  var run: String?
+}
+
+/// Runs asynchronous work from the main thread, which waits for it: it is none of the concurrency pool's.
+private func awaitResult(_ work: @escaping @Sendable () async -> Int32) -> Int32 {
+  let done = DispatchSemaphore(value: 0)
+  nonisolated(unsafe) var result: Int32 = 1  // Written before the signal, read after the wait.
+  Task {
+    result = await work()
+    done.signal()
+  }
+  done.wait()
+  return result
+}
