@@ -48,9 +48,9 @@ extension ContainerEngine {
     return record
   }
 
-  private func markExited(_ record: ContainerRecord, _ exit: ExitStatus) async throws -> ContainerRecord {
+  func markExited(_ record: ContainerRecord, _ exit: ExitStatus) async throws -> ContainerRecord {
     _ = try await metadata.markExited(
-      record.id, exit: exit.recorded, at: exit.at, isLost: exit.isLost,
+      record.id, from: [record.state], exit: exit.recorded, at: exit.at, isLost: exit.isLost,
       events: [.containerExited(record.id, name: record.name, exit)])
     var record = record
     record.state = .exited

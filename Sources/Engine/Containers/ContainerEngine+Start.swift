@@ -30,10 +30,17 @@ extension ContainerEngine {
         record.id, plan, log: logPath(record.id), openStdin: options(record).opensStdin)
       return try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
     } catch {
-      // A command that is not there leaves an exit record with the shell's code.
-      _ = try await settle(record)
-      throw error
+      // A command that is not there leaves an exit record with the shell's code: an end without a start.
+      if case .exited(let exit) = try runner.state(record.id) { _ = try await markExited(record, ExitStatus(exit)) }
+      throw named(error, record)
     }
+  }
+
+  /// The runner knows containers by id; people know them by name.
+  private func named(_ error: any Error, _ record: ContainerRecord) -> any Error {
+    guard var error = error as? EngineError else { return error }
+    error.message = error.message.replacing(record.id, with: record.name)
+    return error
   }
 
   /// Waits until a container that was started has exited.
