@@ -44,7 +44,7 @@ package final class ContainerEngine: Sendable {
       snapshots = try Snapshots(root: configuration.storeDirectory)
       metadata = try MetadataStore(path: configuration.storeDirectory.appending("db.sqlite"))
       locks = StoreLocks(directory: configuration.storeDirectory)
-      runner = try Runner(shim: configuration.shim, runDirectory: configuration.runDirectory)
+      runner = Runner(shim: configuration.shim, runDirectory: configuration.runDirectory)
     } catch {
       throw EngineError(
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)

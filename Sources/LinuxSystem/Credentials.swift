@@ -7,3 +7,6 @@ package func effectiveIDs() -> (user: UInt32, group: UInt32) { (geteuid(), geteg
 /// Gives the calling thread a umask of its own, which is 0, so that modes are taken as they are. A thread that cannot
 /// have one sets its modes afterwards all the same.
 package func usePrivateUmask() { _ = clinux_private_umask(0) }
+
+/// The calling process (getpid(2)).
+package func getProcessID() -> Int32 { getpid() }

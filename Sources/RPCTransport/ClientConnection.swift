@@ -16,15 +16,17 @@ public final class ClientConnection: Sendable {
   }
   private let state = Mutex(State())
   public let channel: MessageChannel
-  /// Everything the service sends besides responses and streams, in order. The client has to keep up: what waits
-  /// here is held in memory.
-  public let notifications: AsyncStream<ServerNotification>
-  private let notify: AsyncStream<ServerNotification>.Continuation
+  private let onNotification: @Sendable (ServerNotification) -> Void
 
   /// Takes over the channel and starts it.
-  public init(_ channel: MessageChannel) {
+  ///
+  /// - Parameter onNotification: takes everything the service sends besides responses and streams, on the reading
+  ///   thread: in order, also with respect to responses, and while it works nothing more is read.
+  public init(
+    _ channel: MessageChannel, onNotification: @escaping @Sendable (ServerNotification) -> Void = { _ in }
+  ) {
     self.channel = channel
-    (notifications, notify) = AsyncStream.makeStream()
+    self.onNotification = onNotification
     channel.start { [weak self] event in
       self?.receive(event)
     } onEnd: { [weak self] in
@@ -97,6 +99,9 @@ public final class ClientConnection: Sendable {
     }
   }
 
+  /// Whether the service has ended, or ended its side.
+  public var isClosed: Bool { state.withLock { $0.isClosed } }
+
   /// Sends nothing more; the service then sees the end of its input.
   public func close() { channel.close() }
 
@@ -108,7 +113,7 @@ public final class ClientConnection: Sendable {
     case .result(let id): take(id)?(.success(bytes))
     case .failure(let id?, let error): take(id)?(.failure(error))
     case .failure(nil, let error):
-      notify.yield(.windowLogMessage(.init(type: 1, message: error.message)))
+      onNotification(.windowLogMessage(.init(type: 1, message: error.message)))
     case .notification(let notification): receive(notification)
     case .ignored: break
     }
@@ -122,7 +127,7 @@ public final class ClientConnection: Sendable {
       state.withLock { $0.streams.removeValue(forKey: closed.stream) }?.end(closed.error)
     case .streamCredit(let credit):
       state.withLock { $0.senders[credit.stream] }?.grant(credit.bytes)
-    default: notify.yield(notification)
+    default: onNotification(notification)
     }
   }
 
@@ -141,7 +146,6 @@ public final class ClientConnection: Sendable {
     }
     for responder in pending { responder(.failure(Self.closed)) }
     for stream in streams { stream.end(nil) }
-    notify.finish()
     channel.close()
   }
 

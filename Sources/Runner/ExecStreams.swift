@@ -14,10 +14,10 @@ final class ExecStreams: Sendable {
   private let stdinIsOpen: Mutex<Bool>
 
   init(openStdin: Bool) throws {
-    let output = try Self.pipe()
-    let errors = try Self.pipe()
+    let output = try makePipe()
+    let errors = try makePipe()
     if openStdin {
-      let input = try Self.pipe()
+      let input = try makePipe()
       theirs = [input.read, output.write, errors.write]
       stdin = input.write
     } else {
@@ -50,13 +50,5 @@ final class ExecStreams: Sendable {
       if isOpen { try? stdin?.close() }
       isOpen = false
     }
-  }
-
-  private static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {
-    let ends = try FileDescriptor.pipe()
-    // A moment without close-on-exec matters to nobody: clinux_spawn is the only way this process executes a program, and
-    // what a shim inherits by it, the shim closes before it executes anything.
-    for end in [ends.readEnd, ends.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
-    return (ends.readEnd, ends.writeEnd)
   }
 }

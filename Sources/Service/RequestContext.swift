@@ -9,6 +9,8 @@ struct RequestContext: Sendable {
   let session: Session
   let streams = RequestStreams()
   let settled: SettledSignal
+  /// Given when the response is on its way: what is sent then comes after it.
+  let answered = SettledSignal()
 
   /// Lets later requests that look at what this one changes go on, before its answer.
   func settleChanges() { session.settleChanges(of: id, settled) }

@@ -17,12 +17,15 @@ extension Session {
     let senders = try open(params.streams, context)
     let receiver = try params.stdin.map(openInput)
     defer { if let receiver { closeInput(receiver) } }
-    let started = try await engine.run(ContainerOptions(params.creation))
+    var options = try ContainerOptions(params.creation)
+    if receiver != nil { options.opensStdin = true }
+    let started = try await engine.run(options)
     context.settleChanges()
     if isDetached {
       engine.leave(started.id)
       return ContainerRun.Result(container: .init(started))
     }
+    notify(ContainerRunningNotification(request: context.id, container: .init(started)))
     do {
       try await stream(started.id, from: .beginning, senders, receiver)
       let (container, exit) = try await engine.finish(started)

@@ -16,7 +16,7 @@ extension Session {
       return "e\(state.nextSubscription)"
     }
     // The answer names the subscription, so it comes before the first event.
-    let answered = context.settled
+    let answered = context.answered
     let task = Task { [self] in
       do {
         try await answered.wait()

@@ -7,7 +7,7 @@ import SystemPackage
 extension Session {
   func imagePull(_ params: ImagePull.Params, _ context: RequestContext) async throws -> ImagePull.Result {
     let pulled = try await engine.pull(
-      Reference(parsing: params.reference), platform: try platform(params.platform),
+      Reference(parsing: params.reference), platform: try params.platform.map { try Platform(parsing: $0) },
       concurrentLayers: params.concurrentLayers, reporter: context.reporter(params.workDoneToken))
     return ImagePull.Result(
       image: .init(pulled.image), reference: pulled.reference.description, fetchedBytes: Int(pulled.fetchedBytes),

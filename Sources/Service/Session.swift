@@ -168,6 +168,7 @@ package final class Session: Sendable {
     }
     context.settleChanges()
     send(answer, context)
+    context.answered.signal()
     trace("answered \(request.method.rawValue) (\(context.id))")
     _ = state.withLock { $0.running.removeValue(forKey: context.id) }
   }

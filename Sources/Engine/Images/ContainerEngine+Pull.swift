@@ -35,19 +35,25 @@ extension ContainerEngine {
   ///
   /// The image appears whole or not at all, durable when this returns. Layers that are finished when a pull
   /// fails stay for the next one.
+  /// - Parameter platform: an index is searched for the host's where nil, and an image without an index is taken as it is.
   /// - Throws: `notFound` for a missing image or platform, `unauthorized`, `unreachable`, `digestMismatch`,
   ///   `corrupt`, `noSpace`. Cancellation stops the transfers and leaves nothing half done.
   package func pull(
-    _ reference: Reference, platform: Platform = .host, concurrentLayers: Int? = nil,
+    _ reference: Reference, platform: Platform? = nil, concurrentLayers: Int? = nil,
     reporter: TaskReporter = .silent
   ) async throws -> PullResult {
     try await reporter.task("pull \(reference.familiar)") { _, reporter in
       let held = try await locks.holdContent()
       defer { held.release() }
 
-      let fetched = try await fetchManifest(reference, platform: platform)
+      let fetched = try await fetchManifest(reference, platform: platform ?? .host)
       let manifest = try decode(Manifest.self, fetched.bytes, fetched.digest)
       let config = try await fetchConfig(manifest.config, of: reference)
+      if let platform, !config.platform.satisfies(platform) {
+        throw EngineError(
+          .notFound, "\(reference.familiar) has no image for \(platform)", subject: reference.familiar,
+          causes: ["its only image is for \(config.platform)"])
+      }
       let layers = try stack(manifest, config)
 
       let pulled = try await fetchLayers(

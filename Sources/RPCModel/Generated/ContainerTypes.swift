@@ -716,6 +716,24 @@ public enum ContainerCommit: RPCRequest {
   }
 }
 
+/// The container of a container/run that is not detached has started: what to stop, to signal or to look at while the answer is out.
+public struct ContainerRunningNotification: RPCNotification {
+  public static let method = "container/running"
+  public static let delivery = Delivery.mustDeliver
+  /// The container/run.
+  public var request: RequestID
+  /// What it started.
+  public var container: ContainerSummary
+
+  public init(
+    request: RequestID,
+    container: ContainerSummary
+  ) {
+    self.request = request
+    self.container = container
+  }
+}
+
 /// A container in a list.
 public struct ContainerSummary: Codable, Hashable, Sendable {
   /// 64 hexadecimal digits.

@@ -1,0 +1,39 @@
+import ArgumentParser
+
+/// All commands; their names are the first words of lines.
+struct CommandTable: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "", subcommands: groups.flatMap(\.commands))
+
+  static let groups: [(name: String, commands: [any REPLCommand.Type])] = [
+    (
+      "Images",
+      [
+        Pull.self, Push.self, Import.self, Images.self, History.self, InspectImage.self, Tag.self, RemoveImage.self,
+      ]
+    ),
+    (
+      "Containers",
+      [
+        Run.self, Create.self, Start.self, Stop.self, Kill.self, Wait.self, List.self, Inspect.self, Logs.self,
+        Attach.self, Exec.self, Diff.self, Commit.self, Remove.self,
+      ]
+    ),
+    ("The engine", [Events.self, Info.self, Ping.self]),
+  ]
+
+  static var names: [String] { groups.flatMap(\.commands).map(\._commandName) }
+
+  static func command(_ name: String) -> (any REPLCommand.Type)? {
+    groups.lazy.flatMap(\.commands).first { $0._commandName == name }
+  }
+
+  /// What a command does and takes.
+  static func page(of command: any REPLCommand.Type, columns: Int = 100) -> String {
+    helpMessage(for: command, columns: columns).replacing("USAGE:  ", with: "USAGE: ")
+  }
+
+  /// The long options of a command, from its own page.
+  static func options(of command: any REPLCommand.Type) -> [String] {
+    page(of: command, columns: 200).matches(of: #/--[a-z-]+/#).map { String($0.output) }
+  }
+}

@@ -1,0 +1,126 @@
+import ArgumentParser
+import RPCModel
+
+struct List: REPLCommand {
+  static let configuration = CommandConfiguration(commandName: "ps", abstract: "List the containers that run.")
+  @Flag(name: .shortAndLong, help: "Also those that do not run.") var all = false
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(ContainerList.self, .init(all: all))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    var table = Table("NAME", "ID", "IMAGE", "COMMAND", "STATE", "CREATED")
+    for container in answer.containers {
+      table.rows.append([
+        container.name, ShortID(container.id).text, container.image,
+        container.command.joined(separator: " ").shortened(to: 32), container.stateText, Age(container.createdAt).text,
+      ])
+    }
+    table.lines(session.terminal).forEach(session.terminal.print)
+    return 0
+  }
+}
+
+extension ContainerSummary {
+  var stateText: String {
+    guard let exit else { return state.rawValue }
+    return "\(state.rawValue) \(exit.code)" + (exit.signal.map { " (\($0))" } ?? "") + (exit.lost ? ", lost" : "")
+  }
+}
+
+struct Inspect: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Show all there is to know of a container.")
+  static var completes: [NameKind] { [.containers] }
+  @Argument(help: "The container.") var container: String
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(ContainerInspect.self, .init(container: container))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    let summary = answer.container
+    var fields = FieldList()
+    fields.add("name", summary.name)
+    fields.add("id", summary.id)
+    fields.add("state", summary.stateText)
+    fields.add("pid", summary.pid.map(String.init))
+    fields.add("image", "\(summary.image)  \(ShortID(summary.imageDigest).text)")
+    fields.add("command", summary.command.joined(separator: " "))
+    for variable in answer.environment { fields.add("environment", variable) }
+    fields.add("directory", answer.workingDirectory)
+    fields.add("host name", answer.hostname)
+    fields.add("network", answer.network.rawValue)
+    fields.add("standard input", answer.opensStdin ? "open" : "empty")
+    fields.add("goes on exit", answer.autoRemove ? "yes" : nil)
+    fields.add("stop", "\(answer.stopSignal), SIGKILL after \(Double(answer.stopTimeoutMs) / 1000) s")
+    for (name, value) in summary.labels.sorted(by: { $0.key < $1.key }) { fields.add("label", "\(name)=\(value)") }
+    fields.add("created", summary.createdAt)
+    fields.add("started", summary.startedAt)
+    fields.add("ended", summary.exit?.at)
+    fields.add("files", answer.upperDirectory)
+    fields.add("log", answer.logPath)
+    fields.add("configuration", answer.runtimeConfigPath)
+    fields.lines(session.terminal).forEach(session.terminal.print)
+    return 0
+  }
+}
+
+struct Diff: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List what a container changed in its image's files: A added, C changed, D deleted.")
+  static var completes: [NameKind] { [.containers] }
+  @Argument(help: "The container.") var container: String
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(ContainerDiff.self, .init(container: container))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    for change in answer.changes {
+      let letter =
+        switch change.kind {
+        case .added: "A"
+        case .deleted: "D"
+        default: "C"
+        }
+      session.terminal.print("\(letter) \(change.path)")
+    }
+    return 0
+  }
+}
+
+struct Commit: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Make an image from a container's files.")
+  static var completes: [NameKind] { [.containers] }
+  @Option(name: .shortAndLong, help: "A comment for its history.") var message: String?
+  @Option(name: .shortAndLong, help: "Who made it.") var author: String?
+  @Argument(help: "The container.") var container: String
+  @Argument(help: "The new image's name.") var reference: String
+  @OptionGroup var changes: ChangeOptions
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(
+      ContainerCommit.self,
+      .init(container: container, reference: reference, message: message, author: author, changes: try changes.wire))
+    show(answer.image, session.terminal)
+    return 0
+  }
+}
+
+struct Remove: REPLCommand {
+  static let configuration = CommandConfiguration(commandName: "rm", abstract: "Remove containers and their files.")
+  static var completes: [NameKind] { [.containers] }
+  @Argument(help: "The containers.") var containers: [String]
+  @Flag(name: .shortAndLong, help: "Kill those that run.") var force = false
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    for container in containers {
+      _ = try await session.request(ContainerRemove.self, .init(container: container, force: force))
+    }
+    return 0
+  }
+}

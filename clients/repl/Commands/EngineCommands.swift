@@ -1,0 +1,77 @@
+import ArgumentParser
+import RPCModel
+
+struct Events: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what happened.",
+    discussion: """
+      Without arguments, all events so far. `events on` shows them in the margin as they come, `events off` ends \
+      that, and --follow shows those that come until Ctrl-C.
+      """)
+  @Argument(help: "on or off") var margin: Margin?
+  @Option(help: "Only what came after this cursor.") var since: String?
+  @Flag(name: .shortAndLong, help: "Go on with those that come.") var follow = false
+
+  enum Margin: String, ExpressibleByArgument, CaseIterable {
+    case on, off
+  }
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    if let margin {
+      try await session.events.showInMargin(margin == .on, session)
+      return 0
+    }
+    let end = try await session.request(SystemInfo.self, .init()).cursor
+    let history = since ?? Self.beginning
+    if !follow, history == end { return 0 }
+    let (reached, endIsReached) = AsyncStream.makeStream(of: Never.self)
+    session.events.onCursor(end) { if !follow { endIsReached.finish() } }
+    defer { session.events.onCursor(nil) {} }
+    let subscription = try await session.request(EventSubscribe.self, .init(after: history)).subscription
+    await session.interrupts.handle {
+      endIsReached.finish()
+    } during: {
+      for await _ in reached {}
+    }
+    _ = try await session.request(EventUnsubscribe.self, .init(subscription: subscription))
+    return 0
+  }
+
+  /// Before the first event.
+  private static let beginning = "1-0"
+}
+
+struct Info: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Show where the store is and what is in it.")
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(SystemInfo.self, .init())
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    var fields = FieldList()
+    fields.add("version", "\(answer.version), protocol \(answer.protocolVersion)")
+    fields.add("platform", "\(answer.platform), kernel \(answer.kernel)")
+    fields.add("privilege", answer.isRootless ? "an ordinary user's namespace" : "root")
+    fields.add("store", answer.storeDirectory)
+    fields.add("run", answer.runDirectory)
+    fields.add("images", "\(answer.images)")
+    fields.add("containers", "\(answer.containers), \(answer.runningContainers) running")
+    fields.add("events", "up to \(answer.cursor)")
+    fields.lines(session.terminal).forEach(session.terminal.print)
+    return 0
+  }
+}
+
+struct Ping: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Ask for a sign of life.")
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let start = ContinuousClock.now
+    _ = try await session.request(SystemPing.self, .init())
+    let time = ContinuousClock.now - start
+    session.terminal.print("the service answers in \(time.formatted(.units(allowed: [.milliseconds], fractionalPart: .show(length: 1))))")
+    return 0
+  }
+}

@@ -1,0 +1,84 @@
+import ArgumentParser
+import RPCModel
+
+struct Pull: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Fetch an image from a registry.")
+  @Argument(help: "[registry/]name[:tag][@digest]") var image: String
+  @Option(help: "os/architecture, instead of this machine's.") var platform: String?
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(ImagePull.self, .init(reference: image, platform: platform))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    let here = answer.layers.count { $0.outcome != .fetched }
+    let fetched = "fetched \(ByteCount(answer.fetchedBytes).text)"
+    let shared = here > 0 ? ", \(here) of \(answer.layers.count) layers were here" : ""
+    session.terminal.print("\(FamiliarName(answer.reference).text)  \(ShortID(answer.image.digest).text)  \(fetched)\(shared)")
+    return 0
+  }
+}
+
+struct Push: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Send an image to a registry.")
+  static var completes: [NameKind] { [.images] }
+  @Argument(help: "The image.") var image: String
+  @Argument(help: "The name at the registry; the image's own when absent.") var destination: String?
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(ImagePush.self, .init(image: image, destination: destination))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    let there = answer.layers.count { $0.outcome == .present }
+    let sent = answer.layers.reduce(0) { $0 + ($1.outcome == .pushed ? $1.size : 0) }
+    let shared = there > 0 ? ", \(there) of \(answer.layers.count) parts were there" : ""
+    session.terminal.print(
+      "\(FamiliarName(answer.reference).text)  \(ShortID(answer.digest).text)  sent \(ByteCount(sent).text)\(shared)")
+    return 0
+  }
+}
+
+struct Import: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make an image from a root file system.",
+    discussion: "The file is a tar archive, plain or compressed with gzip or zstd.")
+  static var completes: [NameKind] { [.files] }
+  @Argument(help: "The archive.") var file: String
+  @Argument(help: "The new image's name.") var reference: String
+  @Option(name: [.customShort("m"), .long], help: "A comment for its history.") var message: String?
+  @OptionGroup var changes: ChangeOptions
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(
+      ImageImport.self,
+      .init(path: absolutePath(file), reference: reference, message: message, changes: try changes.wire))
+    show(answer.image, session.terminal)
+    return 0
+  }
+}
+
+/// What an image's configuration is to say.
+struct ChangeOptions: ParsableArguments, Sendable {
+  @Option(help: "The program and arguments that a container runs, as words: --cmd \"httpd -f\".") var cmd: String?
+  @Option(help: "The program that is always run, as words.") var entrypoint: String?
+  @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value.") var env: [String] = []
+  @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
+  @Option(name: [.customShort("u"), .long], help: "user[:group]") var user: String?
+  @Option(help: "A label, name=value.") var label: [String] = []
+
+  /// Nil where nothing is to change.
+  var wire: ImageChanges? {
+    get throws {
+      let changes = ImageChanges(
+        command: try cmd.map(words), entrypoint: try entrypoint.map(words),
+        environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
+        labels: label.isEmpty ? nil : try assignments(label))
+      return changes == ImageChanges() ? nil : changes
+    }
+  }
+
+  private func words(_ text: String) throws -> [String] { try WordSplitter.commands(text).flatMap(\.self) }
+}

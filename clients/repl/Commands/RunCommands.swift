@@ -1,0 +1,127 @@
+import ArgumentParser
+import Foundation
+import RPCModel
+
+/// What `run` and `create` say of a new container.
+struct CreationOptions: ParsableArguments, Sendable {
+  @Option(help: "Its name; a generated one when absent.") var name: String?
+  @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.") var env: [String] = []
+  @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
+  @Option(name: [.customShort("u"), .long], help: "user[:group], by name or number.") var user: String?
+  @Option(help: "Its host name.") var hostname: String?
+  @Option(help: "none or host.") var network: String?
+  @Option(help: "Replaces the image's program.") var entrypoint: String?
+  @Option(help: "A label, name=value.") var label: [String] = []
+  @Option(help: "What `stop` sends first.") var stopSignal: String?
+  @Option(help: "Seconds until `stop` kills.") var stopTimeout: Double?
+  @Flag(name: .customLong("rm"), help: "Remove it when it exits.") var remove = false
+  @Flag(name: [.customShort("i"), .long], help: "Keep its standard input open.") var interactive = false
+  @Flag(help: "Make its root file system read-only.") var readOnly = false
+  @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
+  @Argument(help: "The image.") var image: String
+  @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command: [String] = []
+
+  var networkMode: NetworkMode? {
+    get throws {
+      try network.map { name in
+        guard let mode = NetworkMode(rawValue: name) else {
+          throw RPCError(
+            code: 0, message: "there is no network \(name)",
+            data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: "networks are none and host"))
+        }
+        return mode
+      }
+    }
+  }
+
+  var stopTimeoutMs: Int? { stopTimeout.flatMap { Int(exactly: ($0 * 1000).rounded()) } }
+
+  var wire: ContainerRun.Params {
+    get throws {
+      ContainerRun.Params(
+        image: image, name: name, command: command.isEmpty ? nil : command, entrypoint: entrypoint.map { [$0] },
+        environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
+        hostname: hostname, network: try networkMode, opensStdin: interactive,
+        labels: label.isEmpty ? nil : try assignments(label), stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs,
+        autoRemove: remove, readOnlyRoot: readOnly, noNewPrivileges: noNewPrivileges)
+    }
+  }
+}
+
+struct Run: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Start a container from an image and show its output.",
+    discussion: """
+      Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
+      timeout. The status is that of its process.
+      """)
+  static var completes: [NameKind] { [.images] }
+  @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false
+  @OptionGroup var options: CreationOptions
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    var params = try options.wire
+    if detach {
+      params.detach = true
+      let answer = try await session.request(ContainerRun.self, params)
+      if session.terminal.isJSON { session.terminal.printJSON(answer) } else { session.terminal.print(answer.container.name) }
+      return 0
+    }
+    let attachment = try Attachment(session, input: options.interactive)
+    params.streams = attachment.outputStreams
+    params.stdin = attachment.inputStream
+    let answer = try await attachment.carry { [params] in
+      try await session.attachedRequest(ContainerRun.self, params)
+    }
+    return session.report(answer.exit, of: answer.container)
+  }
+}
+
+struct Create: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Make a container from an image without starting it.")
+  static var completes: [NameKind] { [.images] }
+  @OptionGroup var options: CreationOptions
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let params = try options.wire
+    let answer = try await session.request(
+      ContainerCreate.self,
+      .init(
+        image: params.image, name: params.name, command: params.command, entrypoint: params.entrypoint,
+        environment: params.environment, workingDirectory: params.workingDirectory, user: params.user,
+        hostname: params.hostname, network: params.network, opensStdin: params.opensStdin, labels: params.labels,
+        stopSignal: params.stopSignal, stopTimeoutMs: params.stopTimeoutMs, autoRemove: params.autoRemove,
+        readOnlyRoot: params.readOnlyRoot, noNewPrivileges: params.noNewPrivileges))
+    if session.terminal.isJSON { session.terminal.printJSON(answer) } else { session.terminal.print(answer.container.name) }
+    return 0
+  }
+}
+
+extension REPLSession {
+  /// A request whose container has the terminal: the first Ctrl-C is a signal to it, the second cancels.
+  func attachedRequest<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
+    -> Request.Result
+  {
+    let task = Task { try await connection.send(type, params) }
+    let interrupt = FirstInterrupt()
+    return try await interrupts.handle { [self] in
+      guard let container = started.current, interrupt.isFirst() else { return task.cancel() }
+      Task { try? await self.connection.send(ContainerKill.self, .init(container: container.id, signal: "SIGINT")) }
+    } during: {
+      try await task.value
+    }
+  }
+
+  /// Says how a container ended where it did not end well, and gives its status.
+  func report(_ exit: ExitStatus?, of container: ContainerSummary?) -> Int32 {
+    guard let exit else { return 0 }
+    if terminal.isJSON {
+      terminal.printJSON(exit)
+    } else if exit.code != 0, terminal.isInputTerminal, terminal.isErrorTerminal {
+      let name = container?.name ?? "the process"
+      let reason = exit.signal.map { "was ended by \($0)" } ?? "exited with \(exit.code)"
+      terminal.note(terminal.dim("\(name) \(reason)\(exit.lost ? ", with its shim" : "")"))
+    }
+    return Int32(clamping: exit.code)
+  }
+}

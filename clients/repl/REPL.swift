@@ -1,0 +1,86 @@
+import ArgumentParser
+import Foundation
+import RPCModel
+import RPCTransport
+
+/// `coracle-repl`: the engine in words. It starts a service of its own and knows no more than any other client.
+@main
+struct REPL: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "coracle-repl",
+    abstract: "Talk to the container engine in words.",
+    discussion: """
+      Without arguments, reads commands at a prompt; `help` there lists them. With -c or with files, runs those \
+      commands, stops at the first that fails, and ends with its status.
+      """)
+
+  @Option(name: .short, help: ArgumentHelp("Run these commands, separated by ; or line breaks.", valueName: "commands"))
+  var c: String?
+
+  @Argument(help: "Files with commands, one a line.", completion: .file())
+  var scripts: [String] = []
+
+  @Flag(help: "Print results and events as JSON, one a line.")
+  var json = false
+
+  @Flag(help: "Show events as they happen, in the margin.")
+  var events = false
+
+  @Option(help: "The store's directory.")
+  var store: String?
+
+  @Option(name: .customLong("run"), help: "The directory for what runs.")
+  var runDirectory: String?
+
+  @Option(help: "The coracle program (default: CORACLE, or the one beside this).")
+  var service: String?
+
+  func run() throws {
+    let terminal = Terminal(isJSON: json)
+    let status: Int32
+    do {
+      let script = try Script.read(c, files: scripts, standardInput: terminal.isInputTerminal)
+      status = awaitResult { await start(terminal, script) }
+    } catch {
+      terminal.print(error: error)
+      status = 2
+    }
+    Foundation.exit(status)
+  }
+
+  private func start(_ terminal: Terminal, _ script: Script?) async -> Int32 {
+    let session: REPLSession
+    do {
+      session = try await REPLSession.start(
+        terminal: terminal, service: service, locations: locationArguments, ownsStandardInput: script?.leavesInput ?? false)
+    } catch {
+      terminal.print(error: error)
+      return 2
+    }
+    do {
+      if events { try await session.events.showInMargin(true, session) }
+    } catch {
+      terminal.print(error: error)
+    }
+    let status = if let script { await script.run(session) } else { await Prompt(session: session).run() }
+    await session.end()
+    return status
+  }
+
+  private var locationArguments: [String] {
+    (store.map { ["--store", $0] } ?? []) + (runDirectory.map { ["--run", $0] } ?? [])
+  }
+}
+
+/// Runs asynchronous work from a thread that is none of the concurrency pool's, which waits for it.
+func awaitResult<Result: Sendable>(_ work: @escaping @Sendable () async -> Result) -> Result {
+  let done = DispatchSemaphore(value: 0)
+  nonisolated(unsafe) var result: Result?  // Written before the signal, read after the wait.
+  Task {
+    result = await work()
+    done.signal()
+  }
+  done.wait()
+  guard let result else { preconditionFailure("signalled without a result") }
+  return result
+}

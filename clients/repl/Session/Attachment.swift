@@ -1,0 +1,93 @@
+import Foundation
+import Glibc
+import RPCModel
+import RPCTransport
+
+/// The terminal's streams as a request's: output to standard output and error, and standard input where wanted.
+struct Attachment: Sendable {
+  private static let window = 256 << 10
+  private let stdout: StreamReceiver
+  private let stderr: StreamReceiver
+  private let stdin: StreamSender?
+  private let terminal: Terminal
+
+  /// - Throws: when standard input is wanted and is where the commands come from.
+  init(_ session: REPLSession, input: Bool) throws {
+    if input, !session.ownsStandardInput {
+      throw RPCError(
+        code: 0, message: "standard input holds the commands: -i has none to read",
+        data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"))
+    }
+    terminal = session.terminal
+    stdout = session.connection.receiver(credit: Self.window)
+    stderr = session.connection.receiver(credit: Self.window)
+    stdin = input ? session.connection.sender() : nil
+  }
+
+  var outputStreams: OutputStreams { OutputStreams(stdout: stdout.id, stderr: stderr.id, initialCredit: Self.window) }
+  var inputStream: StreamID? { stdin?.id }
+
+  /// Carries the streams while `body`, the request, is under way; returns when all output is written.
+  func carry<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+    async let out: Void = copy(stdout, to: STDOUT_FILENO)
+    async let error: Void = copy(stderr, to: STDERR_FILENO)
+    let input = stdin.map { InputPump(to: $0) }
+    defer { input?.stop() }
+    do {
+      let result = try await body()
+      _ = await (out, error)
+      return result
+    } catch {
+      // A request that failed before it took the streams does not end them.
+      stdout.end(nil)
+      stderr.end(nil)
+      throw error
+    }
+  }
+
+  private func copy(_ stream: StreamReceiver, to descriptor: CInt) async {
+    for await chunk in stream.chunks {
+      terminal.write(chunk, to: descriptor)
+      stream.grant(chunk.count)
+    }
+  }
+}
+
+/// Reads standard input on a thread of its own, until its end or until it is told to stop.
+final class InputPump: Sendable {
+  private let stopping: CInt
+
+  init(to sender: StreamSender) {
+    guard let pipe = makePipe() else {
+      stopping = -1
+      return
+    }
+    stopping = pipe.write
+    let stopped = pipe.read
+    Thread.detachNewThread {
+      var buffer = [UInt8](repeating: 0, count: 32 << 10)
+      defer { close(stopped) }
+      while true {
+        var sources = [
+          pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: stopped, events: Int16(POLLIN), revents: 0),
+        ]
+        if poll(&sources, 2, -1) < 0, errno == EINTR { continue }
+        if sources[1].revents != 0 { return }
+        let count = read(STDIN_FILENO, &buffer, buffer.count)
+        if count < 0, errno == EINTR { continue }
+        let bytes = Array(buffer.prefix(max(0, count)))
+        let goesOn = awaitResult {
+          guard !bytes.isEmpty else {
+            await sender.close()
+            return false
+          }
+          return (try? await sender.send(bytes)) ?? false
+        }
+        if !goesOn { return }
+      }
+    }
+  }
+
+  /// Leaves what was not read to the next reader.
+  func stop() { if stopping >= 0 { close(stopping) } }
+}

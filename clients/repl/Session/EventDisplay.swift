@@ -1,0 +1,63 @@
+import Foundation
+import RPCModel
+import Synchronization
+
+/// Shows events: in the margin as they come, or as the `events` command's output.
+final class EventDisplay: Sendable {
+  private struct State {
+    var margin: String?
+    var wakePrompt: (@Sendable (String) -> Void)?
+    var awaited: (cursor: Cursor, reached: @Sendable () -> Void)?
+  }
+  private let terminal: Terminal
+  private let state = Mutex(State())
+
+  init(_ terminal: Terminal) { self.terminal = terminal }
+
+  /// While a line is being edited, margin lines go through the editor, which puts them above it.
+  func setPrompt(_ wake: (@Sendable (String) -> Void)?) { state.withLock { $0.wakePrompt = wake } }
+
+  /// Calls `reached` once the event with this cursor was shown.
+  func onCursor(_ cursor: Cursor?, _ reached: @escaping @Sendable () -> Void) {
+    state.withLock { $0.awaited = cursor.map { ($0, reached) } }
+  }
+
+  func showInMargin(_ shows: Bool, _ session: REPLSession) async throws {
+    let current = state.withLock { $0.margin }
+    if shows, current == nil {
+      let answer = try await session.request(EventSubscribe.self, .init())
+      state.withLock { $0.margin = answer.subscription }
+    } else if !shows, let current {
+      _ = try await session.request(EventUnsubscribe.self, .init(subscription: current))
+      state.withLock { $0.margin = nil }
+    }
+  }
+
+  /// On the reading thread.
+  func show(_ event: EventOccurredNotification) {
+    defer {
+      let awaited = state.withLock { $0.awaited }
+      if let awaited, awaited.cursor == event.cursor { awaited.reached() }
+    }
+    if terminal.isJSON { return terminal.printJSON(event) }
+    let (isMargin, wake) = state.withLock { ($0.margin == event.subscription, $0.wakePrompt) }
+    let line = self.line(event)
+    if !isMargin {
+      terminal.print(line)
+    } else if let wake {
+      wake(terminal.dim("│ " + line))
+    } else {
+      terminal.note(terminal.dim("│ " + line))
+    }
+  }
+
+  private func line(_ event: EventOccurredNotification) -> String {
+    var attributes = event.attributes
+    let name = attributes.removeValue(forKey: "name").map(\.description)
+      ?? attributes.removeValue(forKey: "reference").map(\.description)
+    attributes["exitedAt"] = nil
+    let rest = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+    let subject = ShortID(event.subject).text
+    return ([TimeOfDay(event.time).text, event.kind.padded(to: 19), name ?? subject] + rest).joined(separator: "  ")
+  }
+}

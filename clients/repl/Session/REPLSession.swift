@@ -1,0 +1,88 @@
+import Foundation
+import RPCModel
+import RPCTransport
+import SystemPackage
+
+/// The client's one session with its service, and what all commands share.
+final class REPLSession: Sendable {
+  let terminal: Terminal
+  let interrupts = Interrupts()
+  let progress: ProgressDisplay
+  let events: EventDisplay
+  let started: StartedContainers
+  /// Whether standard input is the commands' to read, rather than where the commands come from.
+  let ownsStandardInput: Bool
+  let connection: ClientConnection
+  /// The service's.
+  let version: String
+  private let process: ServiceProcess
+
+  private init(
+    terminal: Terminal, process: ServiceProcess, progress: ProgressDisplay, events: EventDisplay,
+    started: StartedContainers, ownsStandardInput: Bool, version: String
+  ) {
+    self.version = version
+    self.terminal = terminal
+    self.process = process
+    self.connection = process.connection
+    self.progress = progress
+    self.events = events
+    self.started = started
+    self.ownsStandardInput = ownsStandardInput
+  }
+
+  /// Starts a service and opens a session with it.
+  static func start(terminal: Terminal, service: String?, locations: [String], ownsStandardInput: Bool) async throws
+    -> REPLSession
+  {
+    let environment = ProcessInfo.processInfo.environment
+    let program = try service ?? environment["CORACLE"] ?? besideThis("coracle")
+    let progress = ProgressDisplay(terminal)
+    let events = EventDisplay(terminal)
+    let started = StartedContainers()
+    let process = try ServiceProcess(
+      program: FilePath(program), arguments: locations, environment: environment.map { "\($0.key)=\($0.value)" }
+    ) { notification in
+      switch notification {
+      case .taskStarted(let task): progress.start(task)
+      case .taskProgressed(let task): progress.update(task)
+      case .taskFinished(let task): progress.finish(task)
+      case .eventOccurred(let event): events.show(event)
+      case .eventEnded(let ended): terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
+      case .containerRunning(let running): started.add(running)
+      case .windowLogMessage(let message): terminal.note(message.message)
+      default: break
+      }
+    }
+    let answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
+    return REPLSession(
+      terminal: terminal, process: process, progress: progress, events: events, started: started,
+      ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "")
+  }
+
+  private static func besideThis(_ name: String) throws -> String {
+    let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let path = URL(filePath: own).deletingLastPathComponent().appending(path: name).path(percentEncoded: false)
+    guard FileManager.default.isExecutableFile(atPath: path) else {
+      throw RPCError(
+        code: 0, message: "cannot find the program \(name)",
+        data: ErrorData(kind: .notFound, retriable: false, causes: [], hint: "install it beside this one, or name it in CORACLE"))
+    }
+    return path
+  }
+
+  /// Sends a request and waits for its answer. Ctrl-C cancels it; the answer, which then says so, is awaited all the same.
+  func request<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws -> Request.Result {
+    let task = Task { try await connection.send(type, params) }
+    return try await interrupts.handle {
+      task.cancel()
+    } during: {
+      try await task.value
+    }
+  }
+
+  /// Ends session and service.
+  func end() async {
+    _ = await process.stop()
+  }
+}

@@ -1,0 +1,118 @@
+import CEdit
+import Foundation
+import Glibc
+import Synchronization
+
+/// Reads lines with libedit: keys, history and completion. Used from one thread.
+final class LineEditor {
+  enum Line {
+    case text(String)
+    /// Ctrl-C.
+    case givenUp
+    case end
+  }
+
+  /// What other threads have for the prompt.
+  final class Mailbox: Sendable {
+    fileprivate struct Content {
+      var lines: [String] = []
+      var isInterrupted = false
+    }
+    fileprivate let content = Mutex(Content())
+    fileprivate let wakeEnd: CInt
+
+    fileprivate init(wakeEnd: CInt) { self.wakeEnd = wakeEnd }
+
+    /// Prints a line above the one being edited.
+    func print(_ line: String) {
+      content.withLock { $0.lines.append(line) }
+      wake()
+    }
+
+    /// Gives up the line being edited.
+    func interrupt() {
+      content.withLock { $0.isInterrupted = true }
+      wake()
+    }
+
+    private func wake() {
+      var byte: UInt8 = 0
+      _ = write(wakeEnd, &byte, 1)
+    }
+  }
+
+  let mailbox: Mailbox
+  private var editor: OpaquePointer?
+  private let prompt: UnsafeMutablePointer<CChar>?
+  private let candidates: (String) -> [String]
+  private let terminal: Terminal
+
+  /// - Parameter candidates: what the last word of a line's beginning can be completed to.
+  init(_ terminal: Terminal, prompt: String, candidates: @escaping (String) -> [String]) {
+    self.candidates = candidates
+    self.terminal = terminal
+    self.prompt = strdup(prompt)
+    let wake = makePipe() ?? (-1, -1)
+    // The editor takes what has come and waits for no more.
+    for end in [wake.read, wake.write] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
+    mailbox = Mailbox(wakeEnd: wake.write)
+    guard let prompt = self.prompt else { return }
+    let callbacks = cedit_callbacks(context: Unmanaged.passUnretained(self).toOpaque()) { context, editor in
+      guard let context else { return 0 }
+      return Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().complete(editor) ? 1 : 0
+    } woken: { context in
+      guard let context else { return 0 }
+      return Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().takeMail() ? 1 : 0
+    }
+    editor = cedit_open("coracle", prompt, wake.read, callbacks)
+    if let editor { cedit_history_begin(editor, 1000) }
+  }
+
+  deinit {
+    if let editor { cedit_close(editor) }
+    free(prompt)
+  }
+
+  func read() -> Line {
+    guard let editor else { return .end }
+    var count: CInt = 0
+    guard let bytes = cedit_read(editor, &count), count >= 0 else { return .end }
+    if count == 0 { return .givenUp }
+    return .text(String(decoding: UnsafeRawBufferPointer(start: bytes, count: Int(count)), as: UTF8.self))
+  }
+
+  func remember(_ line: String) { if let editor { cedit_history_add(editor, line) } }
+
+  func loadHistory(_ path: String) { if let editor { _ = cedit_history_load(editor, path) } }
+
+  /// - Returns: false where the file cannot be written.
+  func saveHistory(_ path: String) -> Bool { editor.map { cedit_history_save($0, path) == 0 } ?? true }
+
+  private func takeMail() -> Bool {
+    let mail = mailbox.content.withLock { content in
+      defer { content = .init() }
+      return content
+    }
+    for line in mail.lines + (mail.isInterrupted ? ["^C"] : []) { terminal.print(line) }
+    return mail.isInterrupted
+  }
+
+  /// Inserts what all candidates have in common, and lists them where that is nothing.
+  private func complete(_ editor: OpaquePointer) -> Bool {
+    var count = 0
+    let bytes = cedit_line(editor, &count)
+    let line = String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+    let word = line.split(separator: " ", omittingEmptySubsequences: false).last.map(String.init) ?? ""
+    let candidates = candidates(line).filter { $0.hasPrefix(word) }.sorted()
+    guard let first = candidates.first else { return false }
+    let common = candidates.reduce(first) { $0.commonPrefix(with: $1) }
+    let isWhole = candidates.count == 1
+    let addition = common.dropFirst(word.count) + (isWhole && !common.hasSuffix("/") ? " " : "")
+    if !addition.isEmpty {
+      cedit_insert(editor, String(addition))
+    } else {
+      mailbox.print(candidates.joined(separator: "  "))
+    }
+    return true
+  }
+}

@@ -1,0 +1,66 @@
+import Foundation
+
+/// A person at a terminal: one line after the other until its end.
+struct Prompt: Sendable {
+  let session: REPLSession
+
+  /// - Returns: 0; a person has seen what failed.
+  func run() async -> Int32 {
+    // libedit blocks in read(2), so it has a thread of its own; commands run from there and are waited for.
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread {
+        continuation.resume(returning: loop())
+      }
+    }
+  }
+
+  private func loop() -> Int32 {
+    let session = session
+    let terminal = session.terminal
+    let editor = LineEditor(terminal, prompt: "coracle> ") { line in
+      awaitResult { await Completion(session).candidates(line) }
+    }
+    if let history = historyPath { editor.loadHistory(history) }
+    terminal.print("Coracle \(session.version). `help` lists what there is, Ctrl-D leaves.")
+    let mailbox = editor.mailbox
+    while true {
+      session.events.setPrompt { mailbox.print($0) }
+      let interrupt = session.interrupts.begin { mailbox.interrupt() }
+      let line = editor.read()
+      session.interrupts.end(interrupt)
+      session.events.setPrompt(nil)
+      switch line {
+      case .end:
+        terminal.print("")
+        save(editor)
+        return 0
+      case .givenUp: continue
+      case .text(let text):
+        let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if trimmed.isEmpty { continue }
+        editor.remember(trimmed)
+        if ["quit", "exit"].contains(trimmed) {
+          save(editor)
+          return 0
+        }
+        let status = awaitResult { await CommandLine(trimmed).run(session) }
+        if status != 0, session.connection.isClosed { return status }
+      }
+    }
+  }
+
+  private func save(_ editor: LineEditor) {
+    guard let path = historyPath else { return }
+    let directory = URL(filePath: path).deletingLastPathComponent()
+    try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    if !editor.saveHistory(path) { session.terminal.note("cannot write the history to \(path)") }
+  }
+
+  /// Where XDG's directories put what a program remembers.
+  private var historyPath: String? {
+    let environment = ProcessInfo.processInfo.environment
+    if let path = environment["CORACLE_HISTORY"] { return path.isEmpty ? nil : path }
+    if let state = environment["XDG_STATE_HOME"] { return "\(state)/coracle/history" }
+    return environment["HOME"].map { "\($0)/.local/state/coracle/history" }
+  }
+}

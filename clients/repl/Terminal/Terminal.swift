@@ -1,0 +1,97 @@
+import Foundation
+import Glibc
+import RPCModel
+import Synchronization
+
+/// Standard output and error, and what they can show. All writing goes through here, a piece at a time.
+final class Terminal: Sendable {
+  let isJSON: Bool
+  let isInputTerminal: Bool
+  let isOutputTerminal: Bool
+  let isErrorTerminal: Bool
+  private let hasStyles: Bool
+  /// What stands on the screen below the output and is drawn anew after it: the progress bars.
+  private let live = Mutex<[String]>([])
+
+  init(isJSON: Bool) {
+    self.isJSON = isJSON
+    isInputTerminal = isatty(STDIN_FILENO) == 1
+    isOutputTerminal = isatty(STDOUT_FILENO) == 1
+    let isDumb = ProcessInfo.processInfo.environment["TERM"] ?? "dumb" == "dumb"
+    isErrorTerminal = isatty(STDERR_FILENO) == 1 && !isDumb
+    // See no-color.org.
+    let wantsNone = !(ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+    hasStyles = isOutputTerminal && !wantsNone && !isDumb
+  }
+
+  /// In characters; 80 where nobody says.
+  var size: (columns: Int, rows: Int) {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+    return (Int(size.ws_col), Int(size.ws_row))
+  }
+
+  /// A line on standard output.
+  func print(_ line: String) { write(Array((line + "\n").utf8), to: STDOUT_FILENO) }
+
+  /// A line on standard error: what is no result.
+  func note(_ line: String) { write(Array((line + "\n").utf8), to: STDERR_FILENO) }
+
+  func print(error: any Error) {
+    note(red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
+  }
+
+  func printJSON(_ value: some Encodable) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if let data = try? encoder.encode(value) { write(Array(data) + [UInt8(ascii: "\n")], to: STDOUT_FILENO) }
+  }
+
+  func write(_ bytes: [UInt8], to descriptor: CInt) {
+    live.withLock { lines in
+      erase(lines)
+      Self.writeAll(bytes, to: descriptor)
+      draw(lines)
+    }
+  }
+
+  /// Puts other live lines in the place of the present ones; none takes them away.
+  func setLive(_ lines: [String]) {
+    guard isErrorTerminal else { return }
+    live.withLock { current in
+      erase(current)
+      current = lines
+      draw(lines)
+    }
+  }
+
+  private func erase(_ lines: [String]) {
+    if !lines.isEmpty { Self.writeAll(Array("\u{1B}[\(lines.count)A\r\u{1B}[J".utf8), to: STDERR_FILENO) }
+  }
+
+  private func draw(_ lines: [String]) {
+    if !lines.isEmpty { Self.writeAll(Array((lines.joined(separator: "\n") + "\n").utf8), to: STDERR_FILENO) }
+  }
+
+  private static func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
+    bytes.withUnsafeBytes { buffer in
+      var rest = buffer[...]
+      while !rest.isEmpty {
+        let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        if count < 0, errno == EINTR { continue }
+        // Nobody reads it: there is nobody to tell either.
+        guard count > 0 else { return }
+        rest = rest.dropFirst(count)
+      }
+    }
+  }
+
+  func bold(_ text: String) -> String { styled(text, "1") }
+  func dim(_ text: String) -> String { styled(text, "2") }
+  func red(_ text: String) -> String { styled(text, "31") }
+  func green(_ text: String) -> String { styled(text, "32") }
+
+  private func styled(_ text: String, _ code: String) -> String {
+    hasStyles ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  }
+}
