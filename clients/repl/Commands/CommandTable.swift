@@ -21,10 +21,10 @@ struct CommandTable: ParsableCommand {
     ("The engine", [Events.self, Info.self, Ping.self]),
   ]
 
-  static var names: [String] { groups.flatMap(\.commands).map(\._commandName) }
+  static var names: [String] { groups.flatMap(\.commands).map { $0._commandName } }
 
   static func command(_ name: String) -> (any REPLCommand.Type)? {
-    groups.lazy.flatMap(\.commands).first { $0._commandName == name }
+    groups.flatMap(\.commands).first { $0._commandName == name }
   }
 
   /// What a command does and takes.
