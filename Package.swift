@@ -127,10 +127,10 @@ let package = Package(
     tests("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Metadata", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
-    tests("Engine", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Engine", []),
     tests("RPCModel", []),
     tests("RPCTransport", ["RPCModel", "LinuxSystem", system]),
-    tests("Service", ["RPCModel", "RPCTransport", "Engine", "OCIModel", "LinuxSystem", system]),
+    tests("Service", ["RPCModel", "RPCTransport", "OCIModel", "LinuxSystem", system]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -64,7 +64,8 @@ package final class BlobWriter: Sendable {
         }
       }
     } catch {
-      throw EngineError("write blob \(expected?.short ?? "")", wrapping: error, subject: expected?.description)
+      throw EngineError(
+        "write blob \(expected?.short ?? "")", wrapping: error, subject: expected?.description)
     }
   }
 
@@ -75,10 +76,12 @@ package final class BlobWriter: Sendable {
   /// - Throws: `digestMismatch`, `corrupt` for a wrong size; nothing is left then.
   @discardableResult
   package func commit(sync: Bool = true) throws(EngineError) -> Digest {
-    guard let state = open.withLock({ open in
-      defer { open = nil }
-      return open
-    }) else { throw .cancelled("taking in a blob") }
+    guard
+      let state = open.withLock({ open in
+        defer { open = nil }
+        return open
+      })
+    else { throw .cancelled("taking in a blob") }
     do {
       defer { try? state.file.close() }
       if let size, bytesWritten != size { throw wrongSize("less than") }

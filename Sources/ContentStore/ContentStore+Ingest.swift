@@ -9,7 +9,8 @@ extension ContentStore {
   /// After it the caller looks again whether the blob is there by now.
   /// - Parameter progress: gets how far the other is, in bytes, about twenty times a second.
   /// - Throws: `CancellationError` when the task is cancelled.
-  package func withIngestLock(_ digest: Digest, progress: (Int64) -> Void = { _ in }) async throws -> FileLock {
+  package func withIngestLock(_ digest: Digest, progress: (Int64) -> Void = { _ in }) async throws -> FileLock
+  {
     let partial = partials.appending("\(digest.hex).partial")
     return try await FileLock.acquire(partials.appending("\(digest.hex).lock")) {
       if let size = try? fileSize(partial) { progress(size) }

@@ -123,7 +123,9 @@ package struct ContentStore: Sendable {
   }
 
   private func missing(_ digest: Digest, _ error: SystemError) -> EngineError {
-    guard error.errno == .noSuchFileOrDirectory else { return EngineError("read blob \(digest.short)", error) }
+    guard error.errno == .noSuchFileOrDirectory else {
+      return EngineError("read blob \(digest.short)", error)
+    }
     return EngineError(.notFound, "blob \(digest.short) is not in the store", subject: "\(digest)")
   }
 }

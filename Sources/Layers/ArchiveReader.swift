@@ -93,7 +93,9 @@ struct ArchiveEntry {
 
   init(_ entry: OpaquePointer) { self.entry = entry }
 
-  enum Kind { case file, directory, symbolicLink, hardLink, characterDevice, blockDevice, fifo, socket, unknown }
+  enum Kind {
+    case file, directory, symbolicLink, hardLink, characterDevice, blockDevice, fifo, socket, unknown
+  }
 
   var kind: Kind {
     if hardLink != nil { return .hardLink }
@@ -121,10 +123,15 @@ struct ArchiveEntry {
     (Int64(archive_entry_mtime(entry)), Int64(archive_entry_mtime_nsec(entry)))
   }
   var device: (major: UInt32, minor: UInt32) {
-    (UInt32(truncatingIfNeeded: archive_entry_rdevmajor(entry)), UInt32(truncatingIfNeeded: archive_entry_rdevminor(entry)))
+    (
+      UInt32(truncatingIfNeeded: archive_entry_rdevmajor(entry)),
+      UInt32(truncatingIfNeeded: archive_entry_rdevminor(entry))
+    )
   }
 
-  func forEachExtendedAttribute(_ body: (UnsafePointer<CChar>, UnsafeRawBufferPointer) throws -> Void) rethrows {
+  func forEachExtendedAttribute(_ body: (UnsafePointer<CChar>, UnsafeRawBufferPointer) throws -> Void)
+    rethrows
+  {
     guard archive_entry_xattr_reset(entry) > 0 else { return }
     var name: UnsafePointer<CChar>?
     var value: UnsafeRawPointer?

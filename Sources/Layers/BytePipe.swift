@@ -50,7 +50,8 @@ final class BytePipe: Sendable {
 
   /// The next piece, to be given back by `recycle`; blocks until there is one. Nil at the end.
   func receive() throws(EngineError) -> Piece? {
-    try state.wait(until: { !$0.filled.isEmpty || $0.isFinished || $0.error != nil }) { state throws(EngineError) in
+    try state.wait(until: { !$0.filled.isEmpty || $0.isFinished || $0.error != nil }) {
+      state throws(EngineError) in
       if let error = state.error { throw error }
       return state.filled.isEmpty ? nil : state.filled.removeFirst()
     }

@@ -37,7 +37,9 @@ final class GzipDecompressor: Decompressor {
   private var hasMember = false
 
   init() throws(EngineError) {
-    guard let state = cisal_inflate_new() else { throw EngineError(.internal, "cannot start ISA-L: no memory") }
+    guard let state = cisal_inflate_new() else {
+      throw EngineError(.internal, "cannot start ISA-L: no memory")
+    }
     self.state = state
   }
 

@@ -21,8 +21,12 @@ struct EntryPath {
     components = []
     for component in name.split(separator: UInt8(ascii: "/")) {
       if component.elementsEqual([UInt8(ascii: ".")]) { continue }
-      if component.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) { throw refuse("it leads out by '..'") }
-      guard component.count <= Self.longestComponent else { throw refuse("a part of it has \(component.count) bytes") }
+      if component.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) {
+        throw refuse("it leads out by '..'")
+      }
+      guard component.count <= Self.longestComponent else {
+        throw refuse("a part of it has \(component.count) bytes")
+      }
       components.append(component)
     }
   }

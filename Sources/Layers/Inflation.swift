@@ -49,7 +49,9 @@ struct Inflation {
           break
         }
       }
-      guard rest.isEmpty else { throw EngineError(.corrupt, "cannot decompress the layer: bytes follow its end") }
+      guard rest.isEmpty else {
+        throw EngineError(.corrupt, "cannot decompress the layer: bytes follow its end")
+      }
       input.recycle(source)
     }
     try decompressor?.finish()
@@ -62,7 +64,8 @@ struct Inflation {
     let isBomb = size > limits.ratioFrom && size / max(compressed, 1) > limits.ratio
     guard size > limits.bytes || isBomb else { return }
     throw EngineError(
-      .corrupt, "the layer unpacks to more than \(isBomb ? "\(limits.ratio) times its size" : "\(limits.bytes) bytes")",
+      .corrupt,
+      "the layer unpacks to more than \(isBomb ? "\(limits.ratio) times its size" : "\(limits.bytes) bytes")",
       hint: "if it is meant to, raise the limits on unpacking")
   }
 }

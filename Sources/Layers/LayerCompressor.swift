@@ -12,7 +12,9 @@ package final class LayerCompressor: @unchecked Sendable {
 
   /// - Parameter sink: gets the compressed bytes in order.
   package init(_ sink: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void) throws(EngineError) {
-    guard let state = cisal_deflate_new() else { throw EngineError(.internal, "cannot start ISA-L: no memory") }
+    guard let state = cisal_deflate_new() else {
+      throw EngineError(.internal, "cannot start ISA-L: no memory")
+    }
     self.state = state
     self.sink = sink
   }
@@ -33,8 +35,11 @@ package final class LayerCompressor: @unchecked Sendable {
       var consumed = 0
       var produced = 0
       let result = cisal_deflate_run(
-        state, rest.baseAddress, rest.count, &consumed, isEnd ? 1 : 0, output.baseAddress, output.count, &produced)
-      guard result >= 0 else { throw EngineError(.internal, "cannot compress the layer: ISA-L's error \(result)") }
+        state, rest.baseAddress, rest.count, &consumed, isEnd ? 1 : 0, output.baseAddress, output.count,
+        &produced)
+      guard result >= 0 else {
+        throw EngineError(.internal, "cannot compress the layer: ISA-L's error \(result)")
+      }
       if produced > 0 { try sink(UnsafeRawBufferPointer(rebasing: output[..<produced])) }
       rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
       if isEnd ? result == 1 : rest.isEmpty { return }

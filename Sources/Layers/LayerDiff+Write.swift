@@ -38,7 +38,9 @@ private final class ArchiveWriter {
 
   init(_ body: @escaping (UnsafeRawBufferPointer) throws -> Void, _ xattrs: OverlayXattrs) throws {
     self.xattrs = xattrs
-    guard let archive = archive_write_new() else { throw EngineError(.internal, "cannot start libarchive: no memory") }
+    guard let archive = archive_write_new() else {
+      throw EngineError(.internal, "cannot start libarchive: no memory")
+    }
     self.archive = archive
     sink = Sink(body)
     archive_write_set_format_pax_restricted(archive)
@@ -67,7 +69,9 @@ private final class ArchiveWriter {
   func write(_ found: UpperEntry) throws {
     let status = found.status
     if status.isWhiteout { return try writeWhiteout(found.path) }
-    guard let entry = archive_entry_new() else { throw EngineError(.internal, "cannot start libarchive: no memory") }
+    guard let entry = archive_entry_new() else {
+      throw EngineError(.internal, "cannot start libarchive: no memory")
+    }
     defer { archive_entry_free(entry) }
     set(entry, found.path, status)
     switch status.kind {
@@ -100,7 +104,8 @@ private final class ArchiveWriter {
   }
 
   private func set(_ entry: OpaquePointer, _ path: [UInt8], _ status: FileStatus) {
-    archive_entry_copy_pathname(entry, (status.kind == .directory ? path + [UInt8(ascii: "/")] : path).cString)
+    archive_entry_copy_pathname(
+      entry, (status.kind == .directory ? path + [UInt8(ascii: "/")] : path).cString)
     archive_entry_set_filetype(entry, UInt32(status.kind.mode))
     archive_entry_set_perm(entry, mode_t(status.permissions))
     archive_entry_set_uid(entry, Int64(status.owner))
@@ -114,7 +119,9 @@ private final class ArchiveWriter {
   }
 
   private func writeMark(_ path: [UInt8]) throws {
-    guard let entry = archive_entry_new() else { throw EngineError(.internal, "cannot start libarchive: no memory") }
+    guard let entry = archive_entry_new() else {
+      throw EngineError(.internal, "cannot start libarchive: no memory")
+    }
     defer { archive_entry_free(entry) }
     archive_entry_copy_pathname(entry, path.cString)
     archive_entry_set_filetype(entry, 0o100000)
@@ -143,7 +150,8 @@ private final class ArchiveWriter {
     defer { buffer.deallocate() }
     var rest = size
     while rest > 0 {
-      let count = try file.descriptor.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, Int(rest))]))
+      let count = try file.descriptor.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, Int(rest))]))
       // A file that shrinks while it is read is filled up with zeroes by libarchive.
       if count == 0 { break }
       let written = archive_write_data(archive, buffer.baseAddress, count)

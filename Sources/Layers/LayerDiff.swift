@@ -69,7 +69,8 @@ struct UpperWalk {
     try visit(directory.descriptor, [], body)
   }
 
-  private func visit(_ directory: FileDescriptor, _ path: [UInt8], _ body: (UpperEntry) throws -> Void) throws {
+  private func visit(_ directory: FileDescriptor, _ path: [UInt8], _ body: (UpperEntry) throws -> Void) throws
+  {
     for entry in try directory.sortedEntries() {
       guard let status = try directory.status(of: entry.cName) else { continue }
       let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name

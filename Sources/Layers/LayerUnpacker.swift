@@ -91,7 +91,9 @@ package final class LayerUnpacker: Sendable {
   /// - Parameter lowers: their trees, the uppermost first.
   /// - Throws: `corrupt` where a hard link leads to nothing.
   package func resolve(lowers: [FilePath]) throws(EngineError) {
-    guard let dependencies = outcome.tree.withLock({ $0 })?.dependencies, !dependencies.isEmpty else { return }
+    guard let dependencies = outcome.tree.withLock({ $0 })?.dependencies, !dependencies.isEmpty else {
+      return
+    }
     do {
       try resolveDependencies(dependencies, in: directory, lowers, options)
     } catch {
@@ -117,7 +119,9 @@ struct UnpackedTree: Sendable {
 }
 
 /// The writing thread's work.
-private func unpackTree(_ pipe: BytePipe, _ directory: FilePath, _ options: UnpackOptions) throws -> UnpackedTree {
+private func unpackTree(_ pipe: BytePipe, _ directory: FilePath, _ options: UnpackOptions) throws
+  -> UnpackedTree
+{
   let reader = try ArchiveReader(pipe)
   let tree = try TreeWriter(directory, options)
   var entries = 0

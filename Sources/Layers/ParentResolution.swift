@@ -24,7 +24,8 @@ func resolveDependencies(
     }
     let components = try EntryPath(Array(path.utf8)).components
     guard let last = components.last else { continue }
-    let parent = try layer.go(to: components.dropLast().map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/"))
+    let parent = try layer.go(
+      to: components.dropLast().map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/"))
     try found.copy(to: last.cString, in: parent)
   }
 }

@@ -119,7 +119,9 @@ final class TreeWriter {
     var end: Int64 = 0
     while let (bytes, offset) = try reader.nextBlock() {
       if bytes.isEmpty { continue }
-      if offset == end { try descriptor.writeFully(bytes) } else {
+      if offset == end {
+        try descriptor.writeFully(bytes)
+      } else {
         try descriptor.writeFully(bytes, at: offset)
         try descriptor.seek(offset: offset + Int64(bytes.count), from: .start)
       }
@@ -140,7 +142,9 @@ final class TreeWriter {
     try descriptor.setTimes(entry.time)
   }
 
-  private func createFile(_ base: [CChar], _ permissions: UInt32, in parent: FileDescriptor) throws -> FileDescriptor {
+  private func createFile(_ base: [CChar], _ permissions: UInt32, in parent: FileDescriptor) throws
+    -> FileDescriptor
+  {
     do {
       return try parent.createFile(base, permissions: permissions).release()
     } catch {
@@ -153,14 +157,17 @@ final class TreeWriter {
   /// Files of this size or more begin their way to the disk at once, so that the sync at the end is short.
   private static let writebackFrom: Int64 = 256 << 10
 
-  private func writeLink(_ base: [CChar], _ entry: ArchiveEntry, in parent: FileDescriptor, _ name: [UInt8]) throws {
+  private func writeLink(_ base: [CChar], _ entry: ArchiveEntry, in parent: FileDescriptor, _ name: [UInt8])
+    throws
+  {
     guard let target = entry.hardLink else { return }
     let path = try EntryPath(target)
     guard let last = path.components.last else {
       throw EngineError(.corrupt, "the archive links \(EntryPath.text(name)) to its root directory")
     }
     guard let directory = try? targets.walk(path.parent), try directory.status(of: last.cString) != nil else {
-      dependencies.links.append((String(decoding: name, as: UTF8.self), String(decoding: target, as: UTF8.self)))
+      dependencies.links.append(
+        (String(decoding: name, as: UTF8.self), String(decoding: target, as: UTF8.self)))
       return
     }
     try replacing(base, in: parent) {
@@ -192,7 +199,9 @@ final class TreeWriter {
 
   private func writeWhiteout(_ last: ArraySlice<UInt8>, in parent: FileDescriptor, _ name: [UInt8]) throws {
     let hidden = last.dropFirst(Whiteout.prefix.count)
-    if last.elementsEqual(Whiteout.opaque) { return try markOpaque([CChar(UInt8(ascii: ".")), 0], in: parent) }
+    if last.elementsEqual(Whiteout.opaque) {
+      return try markOpaque([CChar(UInt8(ascii: ".")), 0], in: parent)
+    }
     // Marks of another union file system.
     if hidden.starts(with: Whiteout.prefix) { return }
     guard !hidden.isEmpty else {
@@ -246,7 +255,9 @@ final class TreeWriter {
     }
   }
 
-  private func enterExact(_ components: ArraySlice<ArraySlice<UInt8>>, _ name: [UInt8]) throws -> FileDescriptor {
+  private func enterExact(_ components: ArraySlice<ArraySlice<UInt8>>, _ name: [UInt8]) throws
+    -> FileDescriptor
+  {
     var level = 0
     for component in components {
       defer { level += 1 }
@@ -321,7 +332,8 @@ final class TreeWriter {
 
   /// Owner, attributes and times of what has no descriptor of its own.
   private func settle(
-    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, isDirectory: Bool = false
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor,
+    isDirectory: Bool = false
   ) throws {
     if owner.user != ownUser || owner.group != ownGroup || isDirectory {
       try parent.setOwner(of: base, owner.user, group: owner.group)

@@ -7,9 +7,10 @@ package import SystemPackage
 package func makeDirectories(_ path: FilePath, mode: UInt32) throws(SystemError) {
   do throws(SystemError) {
     try call("mkdir", on: path.string) { mkdir(path.string, mode) }
-  } catch where error.errno == .fileExists {
+  } catch  where error.errno == .fileExists {
     return
-  } catch where error.errno == .noSuchFileOrDirectory && !path.removingLastComponent().isEmpty
+  } catch
+    where error.errno == .noSuchFileOrDirectory && !path.removingLastComponent().isEmpty
     && path.removingLastComponent() != path
   {
     try makeDirectories(path.removingLastComponent(), mode: mode)

@@ -29,8 +29,10 @@ package enum UserNamespace {
   /// The highest id that both users and groups have here; files can be given no other.
   package static var highestID: UInt32 {
     func highest(_ file: String) -> UInt32 {
-      map(file).map { $0.inside.addingReportingOverflow($0.count - 1) }.map { $0.overflow ? .max - 1 : $0.partialValue }
-        .max() ?? 0
+      map(file).map { $0.inside.addingReportingOverflow($0.count - 1) }.map {
+        $0.overflow ? .max - 1 : $0.partialValue
+      }
+      .max() ?? 0
     }
     return min(highest("uid_map"), highest("gid_map"), .max - 1)
   }
@@ -64,7 +66,9 @@ package enum UserNamespace {
   /// `newgidmap(1)`; what they print goes to standard error). Only while this process has one thread.
   package static func create(mapUsers: [String], mapGroups: [String]) throws(SystemError) -> Creation {
     let result = try call("unshare") {
-      withCStrings(mapUsers) { users in withCStrings(mapGroups) { groups in clinux_unshare_user(users, groups) } }
+      withCStrings(mapUsers) { users in
+        withCStrings(mapGroups) { groups in clinux_unshare_user(users, groups) }
+      }
     }
     return switch result {
     case 0: .done

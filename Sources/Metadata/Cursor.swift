@@ -28,7 +28,8 @@ extension Cursor: CustomStringConvertible {
   /// - Throws: `invalidArgument` when the text was not made by `description`.
   package init(_ text: String) throws(EngineError) {
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count == 2, let epoch = Int64(parts[0]), let number = Int64(parts[1]), epoch >= 0, number >= 0,
+    guard parts.count == 2, let epoch = Int64(parts[0]), let number = Int64(parts[1]), epoch >= 0,
+      number >= 0,
       text.allSatisfy({ $0 == "-" || ("0"..."9").contains($0) })
     else {
       throw EngineError(

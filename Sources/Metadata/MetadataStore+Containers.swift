@@ -7,7 +7,9 @@ extension MetadataStore {
   ///
   /// - Throws: `alreadyExists` when its name or id is taken, `notFound` when its image is not there (any
   ///   more).
-  package func insertContainer(_ container: ContainerRecord, events: [JournalEvent] = []) async throws(EngineError) {
+  package func insertContainer(_ container: ContainerRecord, events: [JournalEvent] = [])
+    async throws(EngineError)
+  {
     try await write("create the container \(container.name)", subject: container.name, .process) { database in
       do {
         let statement = try database.cachedStatement(
@@ -97,7 +99,8 @@ extension MetadataStore {
   /// - Parameter isLost: nobody saw it, and `exit` and `time` are a guess.
   /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
   package func markExited(
-    _ id: String, from: Set<ContainerState> = [.running], exit: ContainerExit, at time: Int64, isLost: Bool = false,
+    _ id: String, from: Set<ContainerState> = [.running], exit: ContainerExit, at time: Int64,
+    isLost: Bool = false,
     events: [JournalEvent] = []
   ) async throws(EngineError) -> Bool {
     var (code, signal): (Int32?, Int32?) = (nil, nil)
@@ -106,7 +109,8 @@ extension MetadataStore {
     case .signalled(let value): signal = value
     }
     let arguments: StatementArguments = [time, code, signal, isLost, id]
-    return try await change("record the end of the container \(id)", id, from: from, events) { database, filter in
+    return try await change("record the end of the container \(id)", id, from: from, events) {
+      database, filter in
       let statement = try database.cachedStatement(
         sql: """
           UPDATE containers SET state = 'exited', pid = NULL, finishedAt = ?, exitCode = ?, signal = ?, isLost = ?

@@ -125,7 +125,8 @@ extension MetadataStore {
       }
       guard withImage else { return }
       let users = try String.fetchAll(
-        database, sql: "SELECT name FROM containers WHERE imageDigest = ? ORDER BY name", arguments: [subject])
+        database, sql: "SELECT name FROM containers WHERE imageDigest = ? ORDER BY name", arguments: [subject]
+      )
       guard users.isEmpty else {
         throw EngineError(
           .inUse, "cannot remove the image \(manifest.short): containers use it", subject: subject,

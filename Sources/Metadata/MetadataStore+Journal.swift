@@ -9,7 +9,10 @@ extension MetadataStore {
 
   /// Journals an event that goes with no other change.
   package func append(_ event: JournalEvent) async throws(EngineError) {
-    try await write("journal \(event.kind)", .process) { _ in } events: { [event] }
+    try await write("journal \(event.kind)", .process) { _ in
+    } events: {
+      [event]
+    }
   }
 
   /// Where the journal ends now.
@@ -26,7 +29,9 @@ extension MetadataStore {
       let epochs = try Epoch.all(in: database)
       let start = try Self.resume(cursor, epochs, in: database)
       let statement = try database.cachedStatement(
-        sql: "SELECT number, time, kind, subject, attributes FROM events WHERE number > ? ORDER BY number LIMIT ?")
+        sql:
+          "SELECT number, time, kind, subject, attributes FROM events WHERE number > ? ORDER BY number LIMIT ?"
+      )
       let rows = try Row.fetchAll(statement, arguments: [start.after, limit])
       let records = try rows.map { try Self.record($0, epochs) }
       guard start.hasGap else { return records }
@@ -53,7 +58,8 @@ extension MetadataStore {
 
   private static func end(in database: Database) throws -> Cursor {
     // The table's own sequence: also right when the newest rows were dropped.
-    let number = try Int64.fetchOne(database, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'events'") ?? 0
+    let number =
+      try Int64.fetchOne(database, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'events'") ?? 0
     return Cursor(epoch: Epoch.of(number, try Epoch.all(in: database)), number: number)
   }
 

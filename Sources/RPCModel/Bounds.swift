@@ -4,7 +4,8 @@ extension KeyedDecodingContainer {
     let value = try decode(type, forKey: key)
     guard bounds.contains(value) else {
       throw DecodingError.dataCorruptedError(
-        forKey: key, in: self, debugDescription: "\(value) is not in \(bounds.lowerBound)...\(bounds.upperBound)")
+        forKey: key, in: self,
+        debugDescription: "\(value) is not in \(bounds.lowerBound)...\(bounds.upperBound)")
     }
     return value
   }

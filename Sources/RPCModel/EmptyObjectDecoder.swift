@@ -11,7 +11,8 @@ struct EmptyObjectDecoder: Decoder {
   func singleValueContainer() throws -> any SingleValueDecodingContainer { throw isObject }
 
   private var isObject: DecodingError {
-    .typeMismatch([String: Never].self, .init(codingPath: [], debugDescription: "the parameters are an object"))
+    .typeMismatch(
+      [String: Never].self, .init(codingPath: [], debugDescription: "the parameters are an object"))
   }
 }
 

@@ -84,7 +84,9 @@ extension DecodingError {
   /// Where it is wrong and why, in a person's words.
   public var explanation: String {
     func place(_ context: Context, _ key: (any CodingKey)? = nil) -> String {
-      let path = (context.codingPath + [key].compactMap(\.self)).map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+      let path = (context.codingPath + [key].compactMap(\.self)).map {
+        $0.intValue.map { "[\($0)]" } ?? $0.stringValue
+      }
       let inside = path.first == "params" ? path.dropFirst() : path[...]
       return inside.isEmpty ? "params" : inside.joined(separator: ".").replacing(".[", with: "[")
     }

@@ -38,7 +38,9 @@ public final class ClientConnection: Sendable {
   ///
   /// When the calling task is cancelled the service is asked to cancel, and the answer is awaited all the same.
   /// - Throws: `RPCError`; with the kind `unreachable` when the service ends without an answer.
-  public func send<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws -> Request.Result {
+  public func send<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
+    -> Request.Result
+  {
     let id = state.withLock { state in
       defer { state.nextID += 1 }
       return RequestID.integer(state.nextID)

@@ -55,7 +55,8 @@ public struct FrameDecoder: Sendable {
       switch state {
       case .header:
         guard let block = endOfHeader() else {
-          return available > limits.header ? end(.badHeader("the header is longer than \(limits.header) bytes")) : nil
+          return available > limits.header
+            ? end(.badHeader("the header is longer than \(limits.header) bytes")) : nil
         }
         let header = buffer[position..<block.start]
         position = block.after

@@ -13,7 +13,9 @@ public final class MessageChannel: Sendable {
   private let limits: FrameLimits
   private let queue = OutboundQueue()
 
-  public init(input: FileDescriptor, output: FileDescriptor, framing: Framing, limits: FrameLimits = .standard) {
+  public init(
+    input: FileDescriptor, output: FileDescriptor, framing: Framing, limits: FrameLimits = .standard
+  ) {
     self.input = input
     self.output = output
     self.framing = framing

@@ -1,6 +1,6 @@
 import LinuxSystem
 public import RPCModel
-public import SystemPackage
+import SystemPackage
 
 /// A `coracle serve` that this process has started, and the connection to it.
 ///
@@ -14,13 +14,14 @@ public final class ServiceProcess: Sendable {
   /// Starts a service; it has been told nothing yet.
   ///
   /// - Parameters:
-  ///   - program: the path of `coracle`.
+  ///   - command: the path of `coracle`, or of a program that runs it, such as ssh, with its arguments up to and with
+  ///     `coracle`.
   ///   - arguments: behind `serve`; `--framing` is this one's to add.
   ///   - environment: as `NAME=value`.
   ///   - onNotification: see `ClientConnection`.
   /// - Throws: when the program cannot be started.
   public init(
-    program: FilePath, arguments: [String], environment: [String], framing: Framing = .contentLength,
+    command: [String], arguments: [String], environment: [String], framing: Framing = .contentLength,
     onNotification: @escaping @Sendable (ServerNotification) -> Void = { _ in }
   ) throws {
     let input = try makePipe()
@@ -36,7 +37,8 @@ public final class ServiceProcess: Sendable {
     }
     do {
       pid = try spawn(
-        program, arguments: [program.string, "serve", "--framing", framing.rawValue] + arguments,
+        FilePath(command.first ?? "coracle"),
+        arguments: command + ["serve", "--framing", framing.rawValue] + arguments,
         environment: environment, descriptors: [input.read, output.write, .standardError])
       process = try ProcessDescriptor(pid: pid)
     } catch {
@@ -45,7 +47,8 @@ public final class ServiceProcess: Sendable {
       throw error
     }
     connection = ClientConnection(
-      MessageChannel(input: output.read, output: input.write, framing: framing), onNotification: onNotification)
+      MessageChannel(input: output.read, output: input.write, framing: framing),
+      onNotification: onNotification)
   }
 
   /// Opens the session.

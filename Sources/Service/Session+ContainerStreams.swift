@@ -8,7 +8,9 @@ import SystemPackage
 
 /// The requests that carry a container's input and output.
 extension Session {
-  func containerRun(_ params: ContainerRun.Params, _ context: RequestContext) async throws -> ContainerRun.Result {
+  func containerRun(_ params: ContainerRun.Params, _ context: RequestContext) async throws
+    -> ContainerRun.Result
+  {
     let isDetached = params.detach ?? false
     if isDetached, params.streams != nil || params.stdin != nil {
       throw EngineError(
@@ -53,10 +55,13 @@ extension Session {
     return ContainerAttach.Result(exit: .init(try await engine.wait(params.container)))
   }
 
-  func containerLogs(_ params: ContainerLogs.Params, _ context: RequestContext) async throws -> ContainerLogs.Result {
+  func containerLogs(_ params: ContainerLogs.Params, _ context: RequestContext) async throws
+    -> ContainerLogs.Result
+  {
     let senders = try open(params.streams, context)
     let log = try await engine.log(
-      params.container, from: params.tail.map { .lastLines($0) } ?? .beginning, follow: params.follow ?? false)
+      params.container, from: params.tail.map { .lastLines($0) } ?? .beginning, follow: params.follow ?? false
+    )
     try await forward(log, to: senders)
     return ContainerLogs.Result()
   }
@@ -70,7 +75,11 @@ extension Session {
         let input = try await engine.input(container)
         group.addTask { [self] in
           // A container that takes no more input has not failed.
-          try? await carry(receiver) { try await input.write($0) } end: { try await input.end() }
+          try? await carry(receiver) {
+            try await input.write($0)
+          } end: {
+            try await input.end()
+          }
         }
       }
       defer { group.cancelAll() }
@@ -80,7 +89,9 @@ extension Session {
     }
   }
 
-  func containerExec(_ params: ContainerExec.Params, _ context: RequestContext) async throws -> ContainerExec.Result {
+  func containerExec(_ params: ContainerExec.Params, _ context: RequestContext) async throws
+    -> ContainerExec.Result
+  {
     let senders = try open(params.streams, context)
     let receiver = try params.stdin.map(openInput)
     defer { if let receiver { closeInput(receiver) } }

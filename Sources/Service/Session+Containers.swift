@@ -17,25 +17,34 @@ extension Session {
     ContainerStart.Result(container: .init(try await engine.start(params.container)))
   }
 
-  func containerStop(_ params: ContainerStop.Params, _ context: RequestContext) async throws -> ContainerStop.Result {
+  func containerStop(_ params: ContainerStop.Params, _ context: RequestContext) async throws
+    -> ContainerStop.Result
+  {
     let exit = try await engine.stop(
       params.container, signal: try params.signal.map { try Signal(wire: $0) },
       timeout: params.timeoutMs.map { .milliseconds($0) })
     return ContainerStop.Result(exit: .init(exit))
   }
 
-  func containerKill(_ params: ContainerKill.Params, _ context: RequestContext) async throws -> ContainerKill.Result {
+  func containerKill(_ params: ContainerKill.Params, _ context: RequestContext) async throws
+    -> ContainerKill.Result
+  {
     try await engine.kill(params.container, signal: try params.signal.map { try Signal(wire: $0) } ?? .kill)
     return ContainerKill.Result()
   }
 
-  func containerWait(_ params: ContainerWait.Params, _ context: RequestContext) async throws -> ContainerWait.Result {
+  func containerWait(_ params: ContainerWait.Params, _ context: RequestContext) async throws
+    -> ContainerWait.Result
+  {
     let exit = try await engine.wait(params.container, timeout: params.timeoutMs.map { .milliseconds($0) })
     return ContainerWait.Result(exit: .init(exit))
   }
 
-  func containerList(_ params: ContainerList.Params, _ context: RequestContext) async throws -> ContainerList.Result {
-    ContainerList.Result(containers: try await engine.listContainers(all: params.all ?? false).map { .init($0) })
+  func containerList(_ params: ContainerList.Params, _ context: RequestContext) async throws
+    -> ContainerList.Result
+  {
+    ContainerList.Result(
+      containers: try await engine.listContainers(all: params.all ?? false).map { .init($0) })
   }
 
   func containerInspect(_ params: ContainerInspect.Params, _ context: RequestContext) async throws
@@ -58,7 +67,9 @@ extension Session {
     return ContainerRemove.Result()
   }
 
-  func containerDiff(_ params: ContainerDiff.Params, _ context: RequestContext) async throws -> ContainerDiff.Result {
+  func containerDiff(_ params: ContainerDiff.Params, _ context: RequestContext) async throws
+    -> ContainerDiff.Result
+  {
     ContainerDiff.Result(
       changes: try await engine.diff(params.container).map { change in
         let kind: ChangeKind =
@@ -75,7 +86,8 @@ extension Session {
     -> ContainerCommit.Result
   {
     let image = try await engine.commit(
-      params.container, as: Reference(parsing: params.reference), message: params.message, author: params.author,
+      params.container, as: Reference(parsing: params.reference), message: params.message,
+      author: params.author,
       changes: Engine.ImageChanges(params.changes), reporter: context.reporter(params.workDoneToken))
     return ContainerCommit.Result(image: .init(image))
   }

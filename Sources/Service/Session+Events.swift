@@ -9,7 +9,11 @@ extension Session {
     -> EventSubscribe.Result
   {
     let start: Metadata.Cursor
-    if let after = params.after { start = try Metadata.Cursor(after) } else { start = try await engine.metadata.end() }
+    if let after = params.after {
+      start = try Metadata.Cursor(after)
+    } else {
+      start = try await engine.metadata.end()
+    }
     let filter = EventFilter(kinds: params.kinds, subjects: params.subjects.map(Set.init))
     let name = state.withLock { state in
       defer { state.nextSubscription += 1 }
@@ -21,7 +25,9 @@ extension Session {
       do {
         try await answered.wait()
         for try await record in engine.metadata.follow(after: start) where filter.takes(record.event) {
-          guard await channel.sendPaced(NotificationMessage(EventOccurredNotification(record, name))) else { return }
+          guard await channel.sendPaced(NotificationMessage(EventOccurredNotification(record, name))) else {
+            return
+          }
         }
       } catch {
         let error = EngineError("read the journal", wrapping: error)

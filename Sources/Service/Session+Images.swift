@@ -10,7 +10,8 @@ extension Session {
       Reference(parsing: params.reference), platform: try params.platform.map { try Platform(parsing: $0) },
       concurrentLayers: params.concurrentLayers, reporter: context.reporter(params.workDoneToken))
     return ImagePull.Result(
-      image: .init(pulled.image), reference: pulled.reference.description, fetchedBytes: Int(pulled.fetchedBytes),
+      image: .init(pulled.image), reference: pulled.reference.description,
+      fetchedBytes: Int(pulled.fetchedBytes),
       layers: pulled.layers.map { layer in
         PulledLayer(
           digest: layer.layer.descriptor.digest.description, diffId: layer.layer.diffID.description,
@@ -30,7 +31,8 @@ extension Session {
       })
   }
 
-  func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result {
+  func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result
+  {
     guard params.path.hasPrefix("/") else {
       throw EngineError(
         .invalidArgument, "the path of the archive is not absolute: \(params.path)", subject: params.path,
@@ -47,14 +49,19 @@ extension Session {
     ImageList.Result(images: try await engine.listImages().map { .init($0) })
   }
 
-  func imageInspect(_ params: ImageInspect.Params, _ context: RequestContext) async throws -> ImageInspect.Result {
+  func imageInspect(_ params: ImageInspect.Params, _ context: RequestContext) async throws
+    -> ImageInspect.Result
+  {
     let details = try await engine.inspectImage(params.image)
     return ImageInspect.Result(
-      image: .init(details.summary), configDigest: details.configDigest.description, mediaType: details.mediaType,
+      image: .init(details.summary), configDigest: details.configDigest.description,
+      mediaType: details.mediaType,
       layers: details.layers.map { .init($0) }, config: .init(details.config.config ?? .init()))
   }
 
-  func imageHistory(_ params: ImageHistory.Params, _ context: RequestContext) async throws -> ImageHistory.Result {
+  func imageHistory(_ params: ImageHistory.Params, _ context: RequestContext) async throws
+    -> ImageHistory.Result
+  {
     ImageHistory.Result(
       entries: try await engine.history(params.image).map { entry in
         HistoryEntry(
@@ -67,7 +74,8 @@ extension Session {
     ImageTag.Result(image: .init(try await engine.tag(params.image, as: params.reference)))
   }
 
-  func imageRemove(_ params: ImageRemove.Params, _ context: RequestContext) async throws -> ImageRemove.Result {
+  func imageRemove(_ params: ImageRemove.Params, _ context: RequestContext) async throws -> ImageRemove.Result
+  {
     let removal = try await engine.removeImage(params.image, force: params.force ?? false)
     return ImageRemove.Result(untagged: removal.untagged, deleted: removal.deleted.map(\.description))
   }

@@ -65,7 +65,8 @@ extension Session {
   }
 
   private func inUse(_ id: StreamID) -> EngineError {
-    EngineError(.invalidArgument, "the stream \(id) is in use", subject: id, hint: "give each stream another name")
+    EngineError(
+      .invalidArgument, "the stream \(id) is in use", subject: id, hint: "give each stream another name")
   }
 
   /// Sends what a container has written.

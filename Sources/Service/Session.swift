@@ -102,7 +102,11 @@ package final class Session: Sendable {
     switch event {
     case .frame(let bytes): receive(bytes)
     case .tooLong(let count):
-      refuse(nil, .protocolError(ErrorCode.invalidRequest, "the message has \(count) bytes; at most \(FrameLimits.standard.frame) are taken"))
+      refuse(
+        nil,
+        .protocolError(
+          ErrorCode.invalidRequest,
+          "the message has \(count) bytes; at most \(FrameLimits.standard.frame) are taken"))
     case .badHeader(let why):
       refuse(nil, .protocolError(ErrorCode.invalidRequest, "cannot read the message's header: \(why)"))
       leave()
@@ -127,7 +131,9 @@ package final class Session: Sendable {
     }
   }
 
-  private func refuse(_ id: RequestID?, _ error: RPCError) { channel.send(FailureMessage(id: id, error: error)) }
+  private func refuse(_ id: RequestID?, _ error: RPCError) {
+    channel.send(FailureMessage(id: id, error: error))
+  }
 
   private func take(_ request: ClientRequest, _ id: RequestID) {
     trace("received request \(request.method.rawValue) (\(id))")
@@ -157,7 +163,8 @@ package final class Session: Sendable {
 
   // MARK: Requests
 
-  private func run(_ request: ClientRequest, _ context: RequestContext, after earlier: [SettledSignal]) async {
+  private func run(_ request: ClientRequest, _ context: RequestContext, after earlier: [SettledSignal]) async
+  {
     let answer: Result<any Encodable & Sendable, RPCError>
     do {
       for signal in earlier { try await signal.wait() }

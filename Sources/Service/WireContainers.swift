@@ -49,7 +49,8 @@ extension ContainerRun.Params {
     ContainerCreate.Params(
       image: image, name: name, command: command, entrypoint: entrypoint, environment: environment,
       workingDirectory: workingDirectory, user: user, hostname: hostname, network: network,
-      opensStdin: opensStdin ?? (stdin != nil), labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs,
+      opensStdin: opensStdin ?? (stdin != nil), labels: labels, stopSignal: stopSignal,
+      stopTimeoutMs: stopTimeoutMs,
       autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges)
   }
 }
@@ -59,7 +60,8 @@ extension Signal {
   init(wire text: String) throws(EngineError) {
     guard let signal = Signal(text) else {
       throw EngineError(
-        .invalidArgument, "not a signal: \(text)", subject: text, hint: "a signal is a name such as SIGTERM, or a number")
+        .invalidArgument, "not a signal: \(text)", subject: text,
+        hint: "a signal is a name such as SIGTERM, or a number")
     }
     self = signal
   }

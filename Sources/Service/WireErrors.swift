@@ -18,7 +18,8 @@ extension RPCError {
 extension ErrorData {
   init(_ error: EngineError, message: String? = nil) {
     self.init(
-      kind: RPCModel.ErrorKind(rawValue: error.kind.rawValue), retriable: error.isRetriable, subject: error.subject,
+      kind: RPCModel.ErrorKind(rawValue: error.kind.rawValue), retriable: error.isRetriable,
+      subject: error.subject,
       causes: error.causes, hint: error.hint, message: message)
   }
 }

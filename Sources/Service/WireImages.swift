@@ -24,7 +24,8 @@ extension ImageConfiguration {
     self.init(
       entrypoint: config.entrypoint ?? [], command: config.cmd ?? [], environment: config.env ?? [],
       workingDirectory: config.workingDir, user: config.user, labels: config.labels ?? [:],
-      exposedPorts: (config.exposedPorts ?? [:]).keys.sorted(), volumes: (config.volumes ?? [:]).keys.sorted(),
+      exposedPorts: (config.exposedPorts ?? [:]).keys.sorted(),
+      volumes: (config.volumes ?? [:]).keys.sorted(),
       stopSignal: config.stopSignal)
   }
 }

@@ -5,7 +5,8 @@ enum WireTime {
     let (seconds, fraction) = nanoseconds.floored(by: 1_000_000_000)
     let (days, second) = seconds.floored(by: 86_400)
     let (year, month, day) = civil(days)
-    return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(pad(second / 3600, 2)):\(pad(second / 60 % 60, 2)):"
+    return
+      "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(pad(second / 3600, 2)):\(pad(second / 60 % 60, 2)):"
       + "\(pad(second % 60, 2)).\(pad(fraction, 9))Z"
   }
 

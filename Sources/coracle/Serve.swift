@@ -74,11 +74,14 @@ struct Serve: ParsableCommand {
 
 /// Where the store is, for every command that starts a service.
 struct LocationOptions: ParsableArguments {
-  @Option(help: "The store's directory (default: CORACLE_STORE, or /var/lib/coracle, or $XDG_DATA_HOME/coracle).")
+  @Option(
+    help: "The store's directory (default: CORACLE_STORE, or /var/lib/coracle, or $XDG_DATA_HOME/coracle).")
   var store: String?
 
   @Option(
-    help: "The directory for what runs, on a tmpfs (default: CORACLE_RUN, or /run/coracle, or $XDG_RUNTIME_DIR/coracle).")
+    help:
+      "The directory for what runs, on a tmpfs (default: CORACLE_RUN, or /run/coracle, or $XDG_RUNTIME_DIR/coracle)."
+  )
   var run: String?
 }
 

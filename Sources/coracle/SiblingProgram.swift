@@ -18,7 +18,9 @@ enum SiblingProgram {
     }
     throw EngineError(
       .notFound, "cannot find the program \(name)", subject: name,
-      causes: ["looked in \(candidates.map { $0.removingLastComponent().string }.joined(separator: " and "))"],
+      causes: [
+        "looked in \(candidates.map { $0.removingLastComponent().string }.joined(separator: " and "))"
+      ],
       hint: "install it beside coracle, or name it in \(environmentVariable)")
   }
 }

@@ -35,9 +35,15 @@ enum ConsistencyCheck {
         problems.append("\(request.method): what is cancellable answers cancelled, and nothing else does")
       }
       for example in request.examples {
-        problems += unknown(example.params, request.params).map { "\(request.method): an example has the parameter \($0)" }
-        problems += unknown(example.result, request.result).map { "\(request.method): an example's result has \($0)" }
-        problems += missing(example.result, request.result).map { "\(request.method): an example's result lacks \($0)" }
+        problems += unknown(example.params, request.params).map {
+          "\(request.method): an example has the parameter \($0)"
+        }
+        problems += unknown(example.result, request.result).map {
+          "\(request.method): an example's result has \($0)"
+        }
+        problems += missing(example.result, request.result).map {
+          "\(request.method): an example's result lacks \($0)"
+        }
       }
       return problems
     }

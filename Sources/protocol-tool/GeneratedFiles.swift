@@ -8,7 +8,8 @@ enum GeneratedFiles {
     result.append(("\(swift)/Methods.swift", MethodTableWriter.methods(files)))
     result.append(("\(swift)/Dispatch.swift", MethodTableWriter.dispatch(files)))
     for (name, messages) in VectorWriter.vectors(files) {
-      result.append(("protocol/vectors/\(name).json", try JSONValue.array(messages).text(pretty: true) + "\n"))
+      result.append(
+        ("protocol/vectors/\(name).json", try JSONValue.array(messages).text(pretty: true) + "\n"))
     }
     let readme = try String(contentsOf: root.appending(path: "protocol/README.md"), encoding: .utf8)
     result.append(("protocol/README.md", ReferenceWriter.insert(files, into: readme)))

@@ -43,13 +43,17 @@ enum ReferenceWriter {
       lines += ["### \(structure.name)", "", structure.doc, ""] + table("Member", structure.fields)
     }
     for enumeration in file.enumerations {
-      lines += ["### \(enumeration.name)", "", enumeration.doc + (enumeration.open ? " Others may come." : ""), ""]
+      lines += [
+        "### \(enumeration.name)", "", enumeration.doc + (enumeration.open ? " Others may come." : ""), "",
+      ]
       lines += ["| value | meaning |", "| --- | --- |"]
       lines += enumeration.values.map { "| `\($0.name)` | \($0.doc) |" } + [""]
     }
     for alias in file.aliases { lines += ["### \(alias.name)", "", alias.doc, ""] }
     if let events = file.events {
-      lines += ["### Kinds of event", "", "| kind | subject | attributes | meaning |", "| --- | --- | --- | --- |"]
+      lines += [
+        "### Kinds of event", "", "| kind | subject | attributes | meaning |", "| --- | --- | --- | --- |",
+      ]
       lines += events.map { event in
         let attributes = event.attributes.map { "`\($0.name)`" }.joined(separator: ", ")
         return "| `\(event.name)` | \(event.subject) | \(attributes) | \(event.doc) |"

@@ -13,19 +13,22 @@ enum SchemaCheck {
       return problems(value, definition, root: root)
     }
     if case .string(let type)? = schema["type"], !hasType(value, type) { return [": is no \(type)"] }
-    if case .array(let allowed)? = schema["enum"], !allowed.contains(value) { return [": is none of the values"] }
+    if case .array(let allowed)? = schema["enum"], !allowed.contains(value) {
+      return [": is none of the values"]
+    }
     if case .string(let pattern)? = schema["pattern"], case .string(let text) = value,
       (try? Regex(pattern).wholeMatch(in: text)) == nil
     {
       return [": '\(text)' does not match \(pattern)"]
     }
     switch value {
-    case .object(let members): return members.sorted { $0.key < $1.key }.flatMap { key, member in
-      guard let property = schema["properties"]?[key] else {
-        return schema["additionalProperties"] == .boolean(false) ? [".\(key): is not known"] : []
-      }
-      return problems(member, property, root: root).map { ".\(key)\($0)" }
-    } + missing(members, schema)
+    case .object(let members):
+      return members.sorted { $0.key < $1.key }.flatMap { key, member in
+        guard let property = schema["properties"]?[key] else {
+          return schema["additionalProperties"] == .boolean(false) ? [".\(key): is not known"] : []
+        }
+        return problems(member, property, root: root).map { ".\(key)\($0)" }
+      } + missing(members, schema)
     case .array(let elements):
       guard let items = schema["items"] else { return [] }
       if case .integer(let least)? = schema["minItems"], elements.count < least { return [": has too few"] }
@@ -45,7 +48,8 @@ enum SchemaCheck {
 
   private static func hasType(_ value: JSONValue, _ type: String) -> Bool {
     switch (value, type) {
-    case (.object, "object"), (.array, "array"), (.string, "string"), (.integer, "integer"), (.boolean, "boolean"):
+    case (.object, "object"), (.array, "array"), (.string, "string"), (.integer, "integer"),
+      (.boolean, "boolean"):
       true
     default: false
     }

@@ -3,7 +3,10 @@
 enum VectorWriter {
   static func vectors(_ files: ProtocolFiles) -> [(name: String, messages: [JSONValue])] {
     [
-      ("requests", files.requests.flatMap { request in request.examples.map { requestMessage(request, $0.params) } }),
+      (
+        "requests",
+        files.requests.flatMap { request in request.examples.map { requestMessage(request, $0.params) } }
+      ),
       (
         "results",
         files.requests.flatMap { request in
@@ -43,7 +46,9 @@ enum VectorWriter {
     func vector(_ why: String, _ field: ProtocolFile.Field, _ value: JSONValue?) -> JSONValue {
       var changed = params
       changed[field.name] = value
-      return .object(["why": .string("\(field.name) \(why)"), "message": requestMessage(request, .object(changed))])
+      return .object([
+        "why": .string("\(field.name) \(why)"), "message": requestMessage(request, .object(changed)),
+      ])
     }
     return request.params.flatMap { field in
       var vectors: [JSONValue] = []

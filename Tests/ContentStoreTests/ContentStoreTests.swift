@@ -10,7 +10,7 @@ import Testing
 struct ContentStoreTests {
   private let bytes = Array("some content".utf8)
 
-  private func withStore(_ body: (ContentStore, FilePath) async throws -> Void) async throws {
+  private func withStore(_ body: @Sendable (ContentStore, FilePath) async throws -> Void) async throws {
     try await withTemporaryDirectory { directory in
       try await body(try ContentStore(root: directory.appending("store")), directory.appending("store"))
     }

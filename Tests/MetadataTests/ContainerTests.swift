@@ -19,9 +19,8 @@ import Testing
       try await store.insertContainer(expected)
       #expect(try await store.container(id: "aa11") == expected)
 
-      #expect(try await store.markRunning("aa11", pid: 42, at: 6, startCursor: "0000000000000099"))
+      #expect(try await store.markRunning("aa11", pid: 42, at: 6))
       (expected.state, expected.pid, expected.startedAt) = (.running, 42, 6)
-      expected.startCursor = "0000000000000099"
       #expect(try await store.container(id: "aa11") == expected)
       #expect(try await store.markRunning("aa11", pid: 43, at: 7) == false)
       #expect(try await store.removeContainer("aa11") == false)
@@ -46,14 +45,14 @@ import Testing
     }
   }
 
-  @Test func anEndThatNobodySawHasNoExit() async throws {
+  @Test func anEndThatNobodySawIsMarked() async throws {
     try await withImage { store, one in
       try await store.insertContainer(container("aa11", of: one))
       #expect(try await store.markRunning("aa11", pid: 1, at: 1))
-      #expect(try await store.markExited("aa11", exit: nil, at: 2))
+      #expect(try await store.markExited("aa11", exit: .signalled(signal: 9), at: 2, isLost: true))
       let found = try await store.container(id: "aa11")
       #expect(found?.state == .exited)
-      #expect(found?.exit == nil)
+      #expect(found?.isLost == true)
     }
   }
 

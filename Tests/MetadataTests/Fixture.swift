@@ -41,7 +41,7 @@ func image(_ name: String, layers: [String] = ["base", "top"], createdAt: Int64 
 func container(_ id: String, name: String? = nil, of image: ImageRecord) -> ContainerRecord {
   ContainerRecord(
     id: id, name: name ?? "name-\(id)", imageDigest: image.manifestDigest, imageName: "busybox", createdAt: 5,
-    options: #"{"command":["/bin/true"]}"#, startCursor: "0000000000000040")
+    options: #"{"command":["/bin/true"]}"#)
 }
 
 /// The error that `body` throws.

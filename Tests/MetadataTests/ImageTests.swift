@@ -50,9 +50,10 @@ import Testing
     try await withStore { store in
       let one = image("one")
       try await store.recordImage(one, reference: "r/a:1", at: 1)
-      #expect(try await store.removeTag("r/a:1", from: digest("two")) == nil)
-      #expect(try await store.removeTag("r/a:1", from: one.manifestDigest) == one.manifestDigest)
-      #expect(try await store.removeTag("r/a:1") == nil)
+      try await store.removeNames(["r/a:1"], of: digest("two"), withImage: false)
+      #expect(try await store.tags().map(\.reference) == ["r/a:1"])
+      try await store.removeNames(["r/a:1"], of: one.manifestDigest, withImage: false)
+      #expect(try await store.tags().isEmpty)
       #expect(try await store.images() == [one])
     }
   }
@@ -75,8 +76,8 @@ import Testing
       try await store.recordImage(one, reference: "r/one:1", at: 1)
       try await store.recordImage(two, reference: "r/two:1", at: 1)
       #expect(try await store.layerKeysInUse() == Set(["base key", "a key", "b key"].map(digest)))
-      #expect(try await store.removeImage(one.manifestDigest) == one)
-      #expect(try await store.removeImage(one.manifestDigest) == nil)
+      try await store.removeNames(["r/one:1"], of: one.manifestDigest, withImage: true)
+      #expect(try await store.image(one.manifestDigest) == nil)
       #expect(try await store.tags().map(\.reference) == ["r/two:1"])
       #expect(try await store.layerKeysInUse() == Set(["base key", "b key"].map(digest)))
     }
@@ -87,12 +88,15 @@ import Testing
       let one = image("one")
       try await store.recordImage(one, reference: "r/one:1", at: 1)
       try await store.insertContainer(container("c1", name: "web", of: one))
-      let refusal = await failure { try await store.removeImage(one.manifestDigest) }
+      let refusal = await failure {
+        try await store.removeNames(["r/one:1"], of: one.manifestDigest, withImage: true)
+      }
       #expect(refusal?.kind == .inUse)
       #expect(refusal?.causes == ["container web"])
       #expect(try await store.tags().count == 1)
       #expect(try await store.removeContainer("c1"))
-      #expect(try await store.removeImage(one.manifestDigest) == one)
+      try await store.removeNames(["r/one:1"], of: one.manifestDigest, withImage: true)
+      #expect(try await store.images().isEmpty)
     }
   }
 }

@@ -10,7 +10,7 @@ import Testing
 struct SnapshotsTests {
   private let key = Digest(of: "layer".utf8)
 
-  private func withSnapshots(_ body: (Snapshots, FilePath) async throws -> Void) async throws {
+  private func withSnapshots(_ body: @Sendable (Snapshots, FilePath) async throws -> Void) async throws {
     try await withTemporaryDirectory { directory in
       try await body(try Snapshots(root: directory), directory)
     }

@@ -16,3 +16,9 @@ package func withSmallFileSystem<Result>(
     return try await body(directory)
   }
 }
+
+/// Gives a small file system more room.
+package func growSmallFileSystem(_ directory: FilePath, bytes: Int) throws {
+  let result = mount("coracle-test", directory.string, "tmpfs", UInt(MS_REMOUNT), "size=\(bytes),nr_inodes=0")
+  guard result == 0 else { throw SystemError("mount", Errno(rawValue: errno), on: directory.string) }
+}

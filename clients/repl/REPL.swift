@@ -14,7 +14,9 @@ struct REPL: ParsableCommand {
       commands, stops at the first that fails, and ends with its status.
       """)
 
-  @Option(name: .short, help: ArgumentHelp("Run these commands, separated by ; or line breaks.", valueName: "commands"))
+  @Option(
+    name: .short,
+    help: ArgumentHelp("Run these commands, separated by ; or line breaks.", valueName: "commands"))
   var c: String?
 
   @Argument(help: "Files with commands, one a line.", completion: .file())
@@ -52,7 +54,8 @@ struct REPL: ParsableCommand {
     let session: REPLSession
     do {
       session = try await REPLSession.start(
-        terminal: terminal, service: service, locations: locationArguments, ownsStandardInput: script?.leavesInput ?? false)
+        terminal: terminal, service: service, locations: locationArguments,
+        ownsStandardInput: script?.leavesInput ?? false)
     } catch {
       terminal.print(error: error)
       return 2

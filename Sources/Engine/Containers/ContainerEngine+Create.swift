@@ -45,10 +45,13 @@ extension ContainerEngine {
     }
   }
 
-  private func writeFiles(of spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath) throws {
+  private func writeFiles(of spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath) throws
+  {
     try Data(encode(spec)).write(to: URL(filePath: directory.appending("config.json").string))
     for file in BoundFile.allCases {
-      let content = file.content(spec, network: options.network) { try? String(contentsOfFile: $0, encoding: .utf8) }
+      let content = file.content(spec, network: options.network) {
+        try? String(contentsOfFile: $0, encoding: .utf8)
+      }
       try Data(content.utf8).write(to: URL(filePath: directory.appending(file.rawValue).string))
     }
   }

@@ -19,7 +19,8 @@ extension ContainerEngine {
     guard let stored = try await metadata.container(id: record.id) else { throw removedMeanwhile(record) }
     let record = try await settle(stored)
     guard record.state != .running else {
-      throw EngineError(.conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
+      throw EngineError(
+        .conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
     }
     let plan = try await LaunchPlan.compile(
       spec: spec(record.id), root: root(of: record), isRootless: configuration.isRootless)
@@ -31,7 +32,9 @@ extension ContainerEngine {
       return try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
     } catch {
       // A command that is not there leaves an exit record with the shell's code: an end without a start.
-      if case .exited(let exit) = try runner.state(record.id) { _ = try await markExited(record, ExitStatus(exit)) }
+      if case .exited(let exit) = try runner.state(record.id) {
+        _ = try await markExited(record, ExitStatus(exit))
+      }
       throw named(error, record)
     }
   }

@@ -8,7 +8,9 @@ extension ContainerEngine {
   ///
   /// One that has exited is answered with its exit. Cancellation stops the waiting; the signal has been sent.
   /// - Throws: `conflict` for a container that was never started.
-  package func stop(_ name: String, signal: Signal? = nil, timeout: Duration? = nil) async throws -> ExitStatus {
+  package func stop(_ name: String, signal: Signal? = nil, timeout: Duration? = nil) async throws
+    -> ExitStatus
+  {
     let record = try await current(name)
     if let exit = ExitStatus(record) { return exit }
     let options = try options(record)

@@ -8,12 +8,15 @@ extension ContainerEngine {
     do {
       let cursor = try await metadata.end()
       await withDiscardingTaskGroup { group in
-        for record in (try? await metadata.containers()) ?? [] { group.addTask { await self.seeTo(record.id) } }
+        for record in (try? await metadata.containers()) ?? [] {
+          group.addTask { await self.seeTo(record.id) }
+        }
         group.addTask {
           for await id in self.watchedIDs { await self.seeTo(id) }
         }
         do {
-          for try await event in metadata.follow(after: cursor) where event.event.kind == "container.started" {
+          for try await event in metadata.follow(after: cursor) where event.event.kind == "container.started"
+          {
             let id = event.event.subject
             if !attended.withLock({ $0.contains(id) }) { group.addTask { await self.seeTo(id) } }
           }
@@ -29,7 +32,9 @@ extension ContainerEngine {
 
   private func seeTo(_ id: String) async {
     do {
-      guard let stored = try await metadata.container(id: id), let record = try await settled(stored) else { return }
+      guard let stored = try await metadata.container(id: id), let record = try await settled(stored) else {
+        return
+      }
       if record.state == .running { _ = try await exit(of: record) }
       guard let ended = try await metadata.container(id: id), ended.state == .exited else { return }
       if try options(ended).autoRemove, !attended.withLock({ $0.contains(id) }) { try await remove(ended) }

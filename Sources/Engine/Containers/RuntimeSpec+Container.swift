@@ -46,7 +46,9 @@ extension RuntimeSpec {
     options.hostname ?? String(id.prefix(12))
   }
 
-  private static func environment(_ image: [String], _ options: ContainerOptions, id: String, home: String) -> [String] {
+  private static func environment(_ image: [String], _ options: ContainerOptions, id: String, home: String)
+    -> [String]
+  {
     var environment = image
     func isSet(_ name: String) -> Bool { environment.contains { $0.hasPrefix("\(name)=") } }
     if !isSet("PATH") {

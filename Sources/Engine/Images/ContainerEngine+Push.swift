@@ -32,7 +32,8 @@ extension ContainerEngine {
       let held = try await locks.holdContent()
       defer { held.release() }
       let manifest = try manifest(of: image)
-      let named = manifest.layers.map { ("layer \($0.digest.short)", $0) } + [("configuration", manifest.config)]
+      let named =
+        manifest.layers.map { ("layer \($0.digest.short)", $0) } + [("configuration", manifest.config)]
       let blobs = try await pushBlobs(named, to: target, reporter: reporter)
       let bytes = try content.read(image.manifestDigest, limit: documentLimit)
       let digest = try await registry.pushManifest(target, bytes, mediaType: image.mediaType)
@@ -41,7 +42,9 @@ extension ContainerEngine {
     }
   }
 
-  private func pushBlobs(_ blobs: [(title: String, descriptor: Descriptor)], to target: Reference, reporter: TaskReporter) async throws
+  private func pushBlobs(
+    _ blobs: [(title: String, descriptor: Descriptor)], to target: Reference, reporter: TaskReporter
+  ) async throws
     -> [PushedBlob]
   {
     try await withThrowingTaskGroup(of: (Int, PushedBlob).self) { group in
@@ -50,17 +53,22 @@ extension ContainerEngine {
         if index >= configuration.concurrentLayers, let (done, result) = try await group.next() {
           pushed[done] = result
         }
-        group.addTask { [self] in (index, try await pushBlob(blob.descriptor, blob.title, to: target, reporter: reporter)) }
+        group.addTask { [self] in
+          (index, try await pushBlob(blob.descriptor, blob.title, to: target, reporter: reporter))
+        }
       }
       for try await (done, result) in group { pushed[done] = result }
       return pushed
     }
   }
 
-  private func pushBlob(_ blob: Descriptor, _ title: String, to target: Reference, reporter: TaskReporter) async throws
+  private func pushBlob(_ blob: Descriptor, _ title: String, to target: Reference, reporter: TaskReporter)
+    async throws
     -> PushedBlob
   {
-    if try await registry.hasBlob(target, blob.digest) { return PushedBlob(descriptor: blob, wasPresent: true) }
+    if try await registry.hasBlob(target, blob.digest) {
+      return PushedBlob(descriptor: blob, wasPresent: true)
+    }
     _ = try await reporter.task(title, total: blob.size) { progress, _ in
       try await registry.pushBlob(target, blob, from: content.path(of: blob.digest)) { progress.report($0) }
     }

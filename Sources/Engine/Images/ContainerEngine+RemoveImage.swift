@@ -31,7 +31,8 @@ extension ContainerEngine {
     let digest = image.manifestDigest
     try await metadata.removeNames(
       untagged, of: digest, withImage: isLast,
-      events: untagged.map { .imageUntagged(digest, reference: $0) } + (isLast ? [.imageRemoved(digest)] : []))
+      events: untagged.map { .imageUntagged(digest, reference: $0) } + (isLast ? [.imageRemoved(digest)] : [])
+    )
     if isLast { try await collect() }
     return ImageRemoval(untagged: untagged, deleted: isLast ? [digest] : [])
   }

@@ -42,7 +42,8 @@ extension [String] {
     func name(_ entry: String) -> Substring { entry.prefix { $0 != "=" } }
     let kept = map { entry in variables[String(name(entry))].map { "\(name(entry))=\($0)" } ?? entry }
     let known = Set(kept.map { String(name($0)) })
-    return kept + variables.filter { !known.contains($0.key) }.sorted { $0.key < $1.key }
+    return kept
+      + variables.filter { !known.contains($0.key) }.sorted { $0.key < $1.key }
       .map { "\($0.key)=\($0.value)" }
   }
 }

@@ -57,13 +57,17 @@ package enum RootlessNamespace {
     } catch {
       throw EngineError(
         .unsupported, "cannot make a user namespace", causes: ["\(error)"],
-        hint: "the kernel or its sysctls (user.max_user_namespaces, kernel.unprivileged_userns_clone) forbid it")
+        hint:
+          "the kernel or its sysctls (user.max_user_namespaces, kernel.unprivileged_userns_clone) forbid it")
     }
     guard made == .done else {
-      let (program, file) = made == .userMapFailed ? ("newuidmap", "/etc/subuid") : ("newgidmap", "/etc/subgid")
+      let (program, file) =
+        made == .userMapFailed ? ("newuidmap", "/etc/subuid") : ("newgidmap", "/etc/subgid")
       throw EngineError(
         .permissionDenied, "\(program) refused the user's subordinate ids", subject: file,
-        hint: "see what it printed; it has to be installed set-user-id root, and \(file) must name ids that it may give")
+        hint:
+          "see what it printed; it has to be installed set-user-id root, and \(file) must name ids that it may give"
+      )
     }
   }
 

@@ -114,5 +114,5 @@ public struct EventEndedNotification: RPCNotification {
   }
 }
 
-/// A place in the journal, opaque to clients.
+/// A place in the journal, opaque to clients; 0-0 is the one before the first event.
 public typealias Cursor = String

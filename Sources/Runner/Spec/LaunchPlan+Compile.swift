@@ -23,9 +23,13 @@ extension LaunchPlan {
     operations += devices(linux, isRootless: isRootless)
     if namespaces.contains(.network) { operations.append(.setLoopbackUp) }
     if let hostname = spec.hostname, namespaces.contains(.uts) { operations.append(.setHostname(hostname)) }
-    if let domainname = spec.domainname, namespaces.contains(.uts) { operations.append(.setDomainname(domainname)) }
+    if let domainname = spec.domainname, namespaces.contains(.uts) {
+      operations.append(.setDomainname(domainname))
+    }
     operations.append(.pivotRoot)
-    operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map { .sysctl(name: $0.key, value: $0.value) }
+    operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map {
+      .sysctl(name: $0.key, value: $0.value)
+    }
     operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
     operations += (linux.maskedPaths ?? []).map(Operation.maskPath)
     if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
@@ -34,7 +38,8 @@ extension LaunchPlan {
   }
 
   /// A further command in a container: the same process settings, without namespaces and mounts.
-  package static func compileExec(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?) throws(EngineError)
+  package static func compileExec(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?)
+    throws(EngineError)
     -> LaunchPlan
   {
     LaunchPlan(namespaces: [], operations: try processOperations(process, seccomp))
@@ -54,7 +59,8 @@ extension LaunchPlan {
       throw EngineError(.invalidArgument, "a command or variable has a NUL in it", subject: "process")
     }
     guard process.cwd.hasPrefix("/") else {
-      throw EngineError(.invalidArgument, "the working directory is not absolute: \(process.cwd)", subject: "process.cwd")
+      throw EngineError(
+        .invalidArgument, "the working directory is not absolute: \(process.cwd)", subject: "process.cwd")
     }
     var operations: [Operation] = []
     for limit in process.rlimits ?? [] {

@@ -47,6 +47,7 @@ enum MountCompiler {
       throw EngineError(.invalidArgument, "the mount at \(mount.destination) has no type", subject: "mounts")
     }
     return .mount(
-      type: type, source: mount.source ?? type, target: mount.destination, attributes: attributes, options: own)
+      type: type, source: mount.source ?? type, target: mount.destination, attributes: attributes,
+      options: own)
   }
 }

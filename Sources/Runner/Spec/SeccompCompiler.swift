@@ -40,7 +40,9 @@ enum SeccompCompiler {
         let number = seccomp_syscall_resolve_name(name)
         // A call that this libseccomp does not know is denied as all that are not named.
         if number == -1 { continue }
-        try check("add \(name) to", seccomp_rule_add_array(filter, action, number, UInt32(arguments.count), arguments))
+        try check(
+          "add \(name) to", seccomp_rule_add_array(filter, action, number, UInt32(arguments.count), arguments)
+        )
       }
     }
     return try export(filter)
@@ -87,7 +89,8 @@ enum SeccompCompiler {
       "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
     ]
     guard let op = operators[argument.op], argument.index < 6 else {
-      throw EngineError(.invalidArgument, "not a seccomp comparison: \(argument.op)", subject: "linux.seccomp")
+      throw EngineError(
+        .invalidArgument, "not a seccomp comparison: \(argument.op)", subject: "linux.seccomp")
     }
     return scmp_arg_cmp(arg: argument.index, op: op, datum_a: argument.value, datum_b: argument.valueTwo ?? 0)
   }

@@ -54,7 +54,8 @@ package struct UserDatabase: Sendable {
         let uid = UInt32(line[2]), let gid = UInt32(line[3])
       else {
         throw EngineError(
-          .notFound, "the image has no user \(user)", subject: text, hint: "name one of its /etc/passwd, or a number")
+          .notFound, "the image has no user \(user)", subject: text,
+          hint: "name one of its /etc/passwd, or a number")
       }
       name = user
       identity.uid = uid
@@ -72,9 +73,11 @@ package struct UserDatabase: Sendable {
 
   private func groupNumber(_ name: String, _ text: String) throws(EngineError) -> UInt32 {
     if let number = try Self.number(name, text) { return number }
-    guard let line = fields(group).first(where: { $0.count >= 3 && $0[0] == name }), let gid = UInt32(line[2]) else {
+    guard let line = fields(group).first(where: { $0.count >= 3 && $0[0] == name }), let gid = UInt32(line[2])
+    else {
       throw EngineError(
-        .notFound, "the image has no group \(name)", subject: text, hint: "name one of its /etc/group, or a number")
+        .notFound, "the image has no group \(name)", subject: text,
+        hint: "name one of its /etc/group, or a number")
     }
     return gid
   }
@@ -92,13 +95,17 @@ package struct UserDatabase: Sendable {
   private static func number(_ digits: String, _ text: String) throws(EngineError) -> UInt32? {
     guard !digits.isEmpty, digits.allSatisfy({ ("0"..."9").contains($0) }) else { return nil }
     guard let number = UInt32(digits), number < .max else {
-      throw EngineError(.invalidArgument, "not a user or group: \(digits)", subject: text, hint: "ids end with \(UInt32.max - 1)")
+      throw EngineError(
+        .invalidArgument, "not a user or group: \(digits)", subject: text,
+        hint: "ids end with \(UInt32.max - 1)")
     }
     return number
   }
 
   private func fields(_ file: String) -> [[String]] {
-    file.split(separator: "\n").map { $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init) }
+    file.split(separator: "\n").map {
+      $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    }
   }
 
   private static func read(_ name: String, _ layers: [FilePath]) -> String {

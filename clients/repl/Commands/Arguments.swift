@@ -33,6 +33,7 @@ struct FamiliarName {
 
   init(_ reference: String) {
     let prefixes = ["docker.io/library/", "docker.io/"]
-    text = prefixes.first { reference.hasPrefix($0) }.map { String(reference.dropFirst($0.count)) } ?? reference
+    text =
+      prefixes.first { reference.hasPrefix($0) }.map { String(reference.dropFirst($0.count)) } ?? reference
   }
 }

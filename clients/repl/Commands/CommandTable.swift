@@ -8,13 +8,15 @@ struct CommandTable: ParsableCommand {
     (
       "Images",
       [
-        Pull.self, Push.self, Import.self, Images.self, History.self, InspectImage.self, Tag.self, RemoveImage.self,
+        Pull.self, Push.self, Import.self, Images.self, History.self, InspectImage.self, Tag.self,
+        RemoveImage.self,
       ]
     ),
     (
       "Containers",
       [
-        Run.self, Create.self, Start.self, Stop.self, Kill.self, Wait.self, List.self, Inspect.self, Logs.self,
+        Run.self, Create.self, Start.self, Stop.self, Kill.self, Wait.self, List.self, Inspect.self,
+        Logs.self,
         Attach.self, Exec.self, Diff.self, Commit.self, Remove.self,
       ]
     ),

@@ -2,7 +2,8 @@ import ArgumentParser
 import RPCModel
 
 struct List: REPLCommand {
-  static let configuration = CommandConfiguration(commandName: "ps", abstract: "List the containers that run.")
+  static let configuration = CommandConfiguration(
+    commandName: "ps", abstract: "List the containers that run.")
   @Flag(name: .shortAndLong, help: "Also those that do not run.") var all = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -15,7 +16,8 @@ struct List: REPLCommand {
     for container in answer.containers {
       table.rows.append([
         container.name, ShortID(container.id).text, container.image,
-        container.command.joined(separator: " ").shortened(to: 32), container.stateText, Age(container.createdAt).text,
+        container.command.joined(separator: " ").shortened(to: 32), container.stateText,
+        Age(container.createdAt).text,
       ])
     }
     table.lines(session.terminal).forEach(session.terminal.print)
@@ -26,7 +28,8 @@ struct List: REPLCommand {
 extension ContainerSummary {
   var stateText: String {
     guard let exit else { return state.rawValue }
-    return "\(state.rawValue) \(exit.code)" + (exit.signal.map { " (\($0))" } ?? "") + (exit.lost ? ", lost" : "")
+    return "\(state.rawValue) \(exit.code)" + (exit.signal.map { " (\($0))" } ?? "")
+      + (exit.lost ? ", lost" : "")
   }
 }
 
@@ -56,7 +59,9 @@ struct Inspect: REPLCommand {
     fields.add("standard input", answer.opensStdin ? "open" : "empty")
     fields.add("goes on exit", answer.autoRemove ? "yes" : nil)
     fields.add("stop", "\(answer.stopSignal), SIGKILL after \(Double(answer.stopTimeoutMs) / 1000) s")
-    for (name, value) in summary.labels.sorted(by: { $0.key < $1.key }) { fields.add("label", "\(name)=\(value)") }
+    for (name, value) in summary.labels.sorted(by: { $0.key < $1.key }) {
+      fields.add("label", "\(name)=\(value)")
+    }
     fields.add("created", summary.createdAt)
     fields.add("started", summary.startedAt)
     fields.add("ended", summary.exit?.at)
@@ -105,14 +110,17 @@ struct Commit: REPLCommand {
   func run(_ session: REPLSession) async throws -> Int32 {
     let answer = try await session.request(
       ContainerCommit.self,
-      .init(container: container, reference: reference, message: message, author: author, changes: try changes.wire))
+      .init(
+        container: container, reference: reference, message: message, author: author,
+        changes: try changes.wire))
     show(answer.image, session.terminal)
     return 0
   }
 }
 
 struct Remove: REPLCommand {
-  static let configuration = CommandConfiguration(commandName: "rm", abstract: "Remove containers and their files.")
+  static let configuration = CommandConfiguration(
+    commandName: "rm", abstract: "Remove containers and their files.")
   static var completes: [NameKind] { [.containers] }
   @Argument(help: "The containers.") var containers: [String]
   @Flag(name: .shortAndLong, help: "Kill those that run.") var force = false

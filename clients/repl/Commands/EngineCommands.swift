@@ -38,7 +38,7 @@ struct Events: REPLCommand {
   }
 
   /// Before the first event.
-  private static let beginning = "1-0"
+  private static let beginning = "0-0"
 }
 
 struct Info: REPLCommand {
@@ -71,7 +71,9 @@ struct Ping: REPLCommand {
     let start = ContinuousClock.now
     _ = try await session.request(SystemPing.self, .init())
     let time = ContinuousClock.now - start
-    session.terminal.print("the service answers in \(time.formatted(.units(allowed: [.milliseconds], fractionalPart: .show(length: 1))))")
+    session.terminal.print(
+      "the service answers in \(time.formatted(.units(allowed: [.milliseconds], fractionalPart: .show(length: 1))))"
+    )
     return 0
   }
 }

@@ -20,7 +20,9 @@ struct Help: Sendable {
         lines.append("  " + command._commandName.padded(to: 10) + command.configuration.abstract)
       }
     }
-    lines += ["", "`help COMMAND` explains one. Tab completes, Ctrl-R searches what was typed, Ctrl-D leaves."]
+    lines += [
+      "", "`help COMMAND` explains one. Tab completes, Ctrl-R searches what was typed, Ctrl-D leaves.",
+    ]
     return lines.joined(separator: "\n")
   }
 }

@@ -33,7 +33,8 @@ struct Images: REPLCommand {
 }
 
 struct History: REPLCommand {
-  static let configuration = CommandConfiguration(abstract: "Show how an image came about, the newest step first.")
+  static let configuration = CommandConfiguration(
+    abstract: "Show how an image came about, the newest step first.")
   static var completes: [NameKind] { [.images] }
   @Argument(help: "The image.") var image: String
 
@@ -82,7 +83,9 @@ struct InspectImage: REPLCommand {
     fields.add("stop signal", answer.config.stopSignal)
     fields.add("ports", answer.config.exposedPorts.joined(separator: ", "))
     fields.add("volumes", answer.config.volumes.joined(separator: ", "))
-    for (name, value) in answer.config.labels.sorted(by: { $0.key < $1.key }) { fields.add("label", "\(name)=\(value)") }
+    for (name, value) in answer.config.labels.sorted(by: { $0.key < $1.key }) {
+      fields.add("label", "\(name)=\(value)")
+    }
     for layer in answer.layers { fields.add("layer", "\(layer.digest)  \(ByteCount(layer.size).text)") }
     fields.lines(session.terminal).forEach(session.terminal.print)
     return 0

@@ -15,7 +15,8 @@ struct Pull: REPLCommand {
     let here = answer.layers.count { $0.outcome != .fetched }
     let fetched = "fetched \(ByteCount(answer.fetchedBytes).text)"
     let shared = here > 0 ? ", \(here) of \(answer.layers.count) layers were here" : ""
-    session.terminal.print("\(FamiliarName(answer.reference).text)  \(ShortID(answer.image.digest).text)  \(fetched)\(shared)")
+    session.terminal.print(
+      "\(FamiliarName(answer.reference).text)  \(ShortID(answer.image.digest).text)  \(fetched)\(shared)")
     return 0
   }
 }
@@ -36,7 +37,8 @@ struct Push: REPLCommand {
     let sent = answer.layers.reduce(0) { $0 + ($1.outcome == .pushed ? $1.size : 0) }
     let shared = there > 0 ? ", \(there) of \(answer.layers.count) parts were there" : ""
     session.terminal.print(
-      "\(FamiliarName(answer.reference).text)  \(ShortID(answer.digest).text)  sent \(ByteCount(sent).text)\(shared)")
+      "\(FamiliarName(answer.reference).text)  \(ShortID(answer.digest).text)  sent \(ByteCount(sent).text)\(shared)"
+    )
     return 0
   }
 }
@@ -62,7 +64,8 @@ struct Import: REPLCommand {
 
 /// What an image's configuration is to say.
 struct ChangeOptions: ParsableArguments, Sendable {
-  @Option(help: "The program and arguments that a container runs, as words: --cmd \"httpd -f\".") var cmd: String?
+  @Option(help: "The program and arguments that a container runs, as words: --cmd \"httpd -f\".") var cmd:
+    String?
   @Option(help: "The program that is always run, as words.") var entrypoint: String?
   @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value.") var env: [String] = []
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?

@@ -59,8 +59,13 @@ struct Wait: REPLCommand {
     let timeout = time.flatMap { Int(exactly: ($0 * 1000).rounded()) }
     var status: Int32 = 0
     for container in containers {
-      let answer = try await session.request(ContainerWait.self, .init(container: container, timeoutMs: timeout))
-      if session.terminal.isJSON { session.terminal.printJSON(answer) } else { session.terminal.print("\(answer.exit.code)") }
+      let answer = try await session.request(
+        ContainerWait.self, .init(container: container, timeoutMs: timeout))
+      if session.terminal.isJSON {
+        session.terminal.printJSON(answer)
+      } else {
+        session.terminal.print("\(answer.exit.code)")
+      }
       status = Int32(clamping: answer.exit.code)
     }
     return status

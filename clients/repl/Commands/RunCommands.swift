@@ -5,7 +5,8 @@ import RPCModel
 /// What `run` and `create` say of a new container.
 struct CreationOptions: ParsableArguments, Sendable {
   @Option(help: "Its name; a generated one when absent.") var name: String?
-  @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.") var env: [String] = []
+  @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.")
+  var env: [String] = []
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
   @Option(name: [.customShort("u"), .long], help: "user[:group], by name or number.") var user: String?
   @Option(help: "Its host name.") var hostname: String?
@@ -19,7 +20,8 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Flag(help: "Make its root file system read-only.") var readOnly = false
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
   @Argument(help: "The image.") var image: String
-  @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command: [String] = []
+  @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command:
+    [String] = []
 
   var networkMode: NetworkMode? {
     get throws {
@@ -27,7 +29,8 @@ struct CreationOptions: ParsableArguments, Sendable {
         guard let mode = NetworkMode(rawValue: name) else {
           throw RPCError(
             code: 0, message: "there is no network \(name)",
-            data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: "networks are none and host"))
+            data: ErrorData(
+              kind: .invalidArgument, retriable: false, causes: [], hint: "networks are none and host"))
         }
         return mode
       }
@@ -39,10 +42,12 @@ struct CreationOptions: ParsableArguments, Sendable {
   var wire: ContainerRun.Params {
     get throws {
       ContainerRun.Params(
-        image: image, name: name, command: command.isEmpty ? nil : command, entrypoint: entrypoint.map { [$0] },
+        image: image, name: name, command: command.isEmpty ? nil : command,
+        entrypoint: entrypoint.map { [$0] },
         environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
         hostname: hostname, network: try networkMode, opensStdin: interactive,
-        labels: label.isEmpty ? nil : try assignments(label), stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs,
+        labels: label.isEmpty ? nil : try assignments(label), stopSignal: stopSignal,
+        stopTimeoutMs: stopTimeoutMs,
         autoRemove: remove, readOnlyRoot: readOnly, noNewPrivileges: noNewPrivileges)
     }
   }
@@ -64,7 +69,11 @@ struct Run: REPLCommand {
     if detach {
       params.detach = true
       let answer = try await session.request(ContainerRun.self, params)
-      if session.terminal.isJSON { session.terminal.printJSON(answer) } else { session.terminal.print(answer.container.name) }
+      if session.terminal.isJSON {
+        session.terminal.printJSON(answer)
+      } else {
+        session.terminal.print(answer.container.name)
+      }
       return 0
     }
     let attachment = try Attachment(session, input: options.interactive)
@@ -78,7 +87,8 @@ struct Run: REPLCommand {
 }
 
 struct Create: REPLCommand {
-  static let configuration = CommandConfiguration(abstract: "Make a container from an image without starting it.")
+  static let configuration = CommandConfiguration(
+    abstract: "Make a container from an image without starting it.")
   static var completes: [NameKind] { [.images] }
   @OptionGroup var options: CreationOptions
 
@@ -89,10 +99,15 @@ struct Create: REPLCommand {
       .init(
         image: params.image, name: params.name, command: params.command, entrypoint: params.entrypoint,
         environment: params.environment, workingDirectory: params.workingDirectory, user: params.user,
-        hostname: params.hostname, network: params.network, opensStdin: params.opensStdin, labels: params.labels,
+        hostname: params.hostname, network: params.network, opensStdin: params.opensStdin,
+        labels: params.labels,
         stopSignal: params.stopSignal, stopTimeoutMs: params.stopTimeoutMs, autoRemove: params.autoRemove,
         readOnlyRoot: params.readOnlyRoot, noNewPrivileges: params.noNewPrivileges))
-    if session.terminal.isJSON { session.terminal.printJSON(answer) } else { session.terminal.print(answer.container.name) }
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+    } else {
+      session.terminal.print(answer.container.name)
+    }
     return 0
   }
 }
@@ -106,7 +121,9 @@ extension REPLSession {
     let interrupt = FirstInterrupt()
     return try await interrupts.handle { [self] in
       guard let container = started.current, interrupt.isFirst() else { return task.cancel() }
-      Task { try? await self.connection.send(ContainerKill.self, .init(container: container.id, signal: "SIGINT")) }
+      Task {
+        try? await self.connection.send(ContainerKill.self, .init(container: container.id, signal: "SIGINT"))
+      }
     } during: {
       try await task.value
     }

@@ -24,7 +24,8 @@ struct Attach: REPLCommand {
     abstract: "Show what a container writes from now on. Ctrl-C leaves it running.")
   static var completes: [NameKind] { [.runningContainers] }
   @Argument(help: "The container.") var container: String
-  @Flag(name: [.customShort("i"), .long], help: "Send it standard input; it must have been made with -i.") var interactive = false
+  @Flag(name: [.customShort("i"), .long], help: "Send it standard input; it must have been made with -i.")
+  var interactive = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let attachment = try Attachment(session, input: interactive)
@@ -41,7 +42,8 @@ struct Exec: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run one more program in a container that runs.", discussion: "Ctrl-C ends the program.")
   static var completes: [NameKind] { [.runningContainers] }
-  @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.") var env: [String] = []
+  @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.")
+  var env: [String] = []
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
   @Option(name: [.customShort("u"), .long], help: "user[:group], by name or number.") var user: String?
   @Flag(name: [.customShort("i"), .long], help: "Send it standard input.") var interactive = false
@@ -55,7 +57,8 @@ struct Exec: REPLCommand {
       try await session.request(
         ContainerExec.self,
         .init(
-          container: container, command: command, environment: variables, workingDirectory: workdir, user: user,
+          container: container, command: command, environment: variables, workingDirectory: workdir,
+          user: user,
           streams: attachment.outputStreams, stdin: attachment.inputStream))
     }
     return session.report(answer.exit, of: nil)

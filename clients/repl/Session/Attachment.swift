@@ -16,7 +16,9 @@ struct Attachment: Sendable {
     if input, !session.ownsStandardInput {
       throw RPCError(
         code: 0, message: "standard input holds the commands: -i has none to read",
-        data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"))
+        data: ErrorData(
+          kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"
+        ))
     }
     terminal = session.terminal
     stdout = session.connection.receiver(credit: Self.window)
@@ -24,7 +26,9 @@ struct Attachment: Sendable {
     stdin = input ? session.connection.sender() : nil
   }
 
-  var outputStreams: OutputStreams { OutputStreams(stdout: stdout.id, stderr: stderr.id, initialCredit: Self.window) }
+  var outputStreams: OutputStreams {
+    OutputStreams(stdout: stdout.id, stderr: stderr.id, initialCredit: Self.window)
+  }
   var inputStream: StreamID? { stdin?.id }
 
   /// Carries the streams while `body`, the request, is under way; returns when all output is written.
@@ -69,7 +73,8 @@ final class InputPump: Sendable {
       defer { close(stopped) }
       while true {
         var sources = [
-          pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: stopped, events: Int16(POLLIN), revents: 0),
+          pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
+          pollfd(fd: stopped, events: Int16(POLLIN), revents: 0),
         ]
         if poll(&sources, 2, -1) < 0, errno == EINTR { continue }
         if sources[1].revents != 0 { return }

@@ -53,11 +53,13 @@ final class EventDisplay: Sendable {
 
   private func line(_ event: EventOccurredNotification) -> String {
     var attributes = event.attributes
-    let name = attributes.removeValue(forKey: "name").map(\.description)
+    let name =
+      attributes.removeValue(forKey: "name").map(\.description)
       ?? attributes.removeValue(forKey: "reference").map(\.description)
     attributes["exitedAt"] = nil
     let rest = attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
     let subject = ShortID(event.subject).text
-    return ([TimeOfDay(event.time).text, event.kind.padded(to: 19), name ?? subject] + rest).joined(separator: "  ")
+    return ([TimeOfDay(event.time).text, event.kind.padded(to: 19), name ?? subject] + rest).joined(
+      separator: "  ")
   }
 }

@@ -32,7 +32,8 @@ final class Interrupts: Sendable {
   private func interrupt() { handlers.withLock { $0.last?.1 }?() }
 
   /// Sends interrupts to `handler` while `body` runs.
-  func handle<Result>(_ handler: @escaping @Sendable () -> Void, during body: () async throws -> Result) async rethrows
+  func handle<Result>(_ handler: @escaping @Sendable () -> Void, during body: () async throws -> Result)
+    async rethrows
     -> Result
   {
     let number = begin(handler)

@@ -1,7 +1,6 @@
 import Foundation
 import RPCModel
 import RPCTransport
-import SystemPackage
 
 /// The client's one session with its service, and what all commands share.
 final class REPLSession: Sendable {
@@ -32,7 +31,8 @@ final class REPLSession: Sendable {
   }
 
   /// Starts a service and opens a session with it.
-  static func start(terminal: Terminal, service: String?, locations: [String], ownsStandardInput: Bool) async throws
+  static func start(terminal: Terminal, service: String?, locations: [String], ownsStandardInput: Bool)
+    async throws
     -> REPLSession
   {
     let environment = ProcessInfo.processInfo.environment
@@ -41,14 +41,16 @@ final class REPLSession: Sendable {
     let events = EventDisplay(terminal)
     let started = StartedContainers()
     let process = try ServiceProcess(
-      program: FilePath(program), arguments: locations, environment: environment.map { "\($0.key)=\($0.value)" }
+      command: [program], arguments: locations,
+      environment: environment.map { "\($0.key)=\($0.value)" }
     ) { notification in
       switch notification {
       case .taskStarted(let task): progress.start(task)
       case .taskProgressed(let task): progress.update(task)
       case .taskFinished(let task): progress.finish(task)
       case .eventOccurred(let event): events.show(event)
-      case .eventEnded(let ended): terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
+      case .eventEnded(let ended):
+        terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
       case .containerRunning(let running): started.add(running)
       case .windowLogMessage(let message): terminal.note(message.message)
       default: break
@@ -62,17 +64,22 @@ final class REPLSession: Sendable {
 
   private static func besideThis(_ name: String) throws -> String {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let path = URL(filePath: own).deletingLastPathComponent().appending(path: name).path(percentEncoded: false)
+    let path = URL(filePath: own).deletingLastPathComponent().appending(path: name).path(
+      percentEncoded: false)
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw RPCError(
         code: 0, message: "cannot find the program \(name)",
-        data: ErrorData(kind: .notFound, retriable: false, causes: [], hint: "install it beside this one, or name it in CORACLE"))
+        data: ErrorData(
+          kind: .notFound, retriable: false, causes: [],
+          hint: "install it beside this one, or name it in CORACLE"))
     }
     return path
   }
 
   /// Sends a request and waits for its answer. Ctrl-C cancels it; the answer, which then says so, is awaited all the same.
-  func request<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws -> Request.Result {
+  func request<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
+    -> Request.Result
+  {
     let task = Task { try await connection.send(type, params) }
     return try await interrupts.handle {
       task.cancel()

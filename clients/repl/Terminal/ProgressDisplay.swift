@@ -28,7 +28,8 @@ final class ProgressDisplay: Sendable {
       if let parent { state.rows[parent].hasChildren = true }
       state.rows.append(
         Row(
-          task: task.task, depth: parent.map { state.rows[$0].depth + 1 } ?? 0, title: task.title, total: task.total,
+          task: task.task, depth: parent.map { state.rows[$0].depth + 1 } ?? 0, title: task.title,
+          total: task.total,
           isInBytes: task.unit == .bytes))
     }
   }
@@ -81,7 +82,9 @@ final class ProgressDisplay: Sendable {
     let size = terminal.size
     // What does not fit on the screen could not be drawn over: finished rows go first.
     var shown = rows
-    while shown.count > size.rows - 2, let index = shown.firstIndex(where: { $0.end != nil && !$0.hasChildren }) ?? shown.indices.last {
+    while shown.count > size.rows - 2,
+      let index = shown.firstIndex(where: { $0.end != nil && !$0.hasChildren }) ?? shown.indices.last
+    {
       shown.remove(at: index)
     }
     let width = shown.map { $0.title.count + 2 * $0.depth }.max() ?? 0

@@ -33,7 +33,9 @@ struct CommandLine: Sendable {
     guard CommandTable.command(name) != nil else { return unknown(name, terminal) }
     let command: any REPLCommand
     do {
-      guard let parsed = try CommandTable.parseAsRoot(words) as? any REPLCommand else { return unknown(name, terminal) }
+      guard let parsed = try CommandTable.parseAsRoot(words) as? any REPLCommand else {
+        return unknown(name, terminal)
+      }
       command = parsed
     } catch {
       let text = CommandTable.message(for: error)

@@ -15,13 +15,16 @@ struct Script: Sendable {
         do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
           throw RPCError(
             code: 0, message: "cannot read the script \(path)",
-            data: ErrorData(kind: .notFound, retriable: false, subject: path, causes: [error.localizedDescription]))
+            data: ErrorData(
+              kind: .notFound, retriable: false, subject: path, causes: [error.localizedDescription]))
         }
       }
       return Script(text: texts.joined(separator: "\n"), leavesInput: true)
     }
     if isTerminal { return nil }
-    return Script(text: String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self), leavesInput: false)
+    return Script(
+      text: String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self),
+      leavesInput: false)
   }
 
   /// Runs the commands up to the first that fails.

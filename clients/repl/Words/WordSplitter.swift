@@ -52,6 +52,8 @@ struct WordSplitter {
   }
 
   private static func unfinished(_ what: String) -> RPCError {
-    RPCError(code: 0, message: "\(what) has no end", data: ErrorData(kind: .invalidArgument, retriable: false, causes: []))
+    RPCError(
+      code: 0, message: "\(what) has no end",
+      data: ErrorData(kind: .invalidArgument, retriable: false, causes: []))
   }
 }

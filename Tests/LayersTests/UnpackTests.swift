@@ -1,0 +1,265 @@
+import EngineErrors
+import Glibc
+import LinuxSystem
+import OCIModel
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import Layers
+
+/// Runs `body` with an empty directory to unpack into, and one beside it that nothing may touch.
+private func withTarget(_ body: @Sendable (FilePath, FilePath) async throws -> Void) async throws {
+  try await withTemporaryDirectory { directory in
+    let (target, outside) = (directory.appending("target"), directory.appending("outside"))
+    try makeDirectories(target, mode: 0o755)
+    try makeDirectories(outside, mode: 0o755)
+    try outside.appending("sentinel").write("untouched".utf8)
+    try await body(target, outside)
+    #expect(try String(decoding: outside.appending("sentinel").readAll(), as: UTF8.self) == "untouched")
+    let names = try FlatDirectory(outside).names()
+    #expect(names == ["sentinel"])
+  }
+}
+
+/// - Parameter pieces: how many bytes are handed over at once.
+@discardableResult
+private func unpack(
+  _ bytes: [UInt8], into target: FilePath, pieces: Int = 1000,
+  options: UnpackOptions = .init(overlayXattrs: .trusted)
+) async throws -> UnpackedLayer {
+  try await onBlockingThread("test-unpack") {
+    let unpacker = try LayerUnpacker(into: target, options: options)
+    try bytes.withUnsafeBytes { buffer in
+      var rest = buffer[...]
+      while !rest.isEmpty {
+        try unpacker.write(UnsafeRawBufferPointer(rebasing: rest.prefix(pieces)))
+        rest = rest.dropFirst(pieces)
+      }
+    }
+    return try unpacker.finish()
+  }
+}
+
+private func status(_ path: FilePath) throws -> stat {
+  var result = stat()
+  try call("lstat", on: path.string) { lstat(path.string, &result) }
+  return result
+}
+
+@Suite("Unpacking", .requires(.root))
+struct UnpackTests {
+  @Test("files, links, modes, owners and times arrive as they are in the archive")
+  func faithful() async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("./", .directory, mode: 0o755)
+      tar.add("bin/", .directory, mode: 0o711, uid: 3, gid: 4, mtime: 77)
+      tar.add("bin/tool", content: "#!", mode: 0o4755, uid: 1, gid: 2)
+      tar.add("bin/same", .hardLink, link: "bin/tool")
+      tar.add("bin/link", .symlink, link: "/etc/passwd")
+      tar.add("pipe", .fifo)
+      let layer = try await unpack(tar.whole, into: target)
+      #expect(layer.diffID == Digest(of: tar.whole))
+      #expect(layer.dependencies == nil)
+      let tool = try status(target.appending("bin/tool"))
+      #expect(tool.st_mode & 0o7777 == 0o4755 && tool.st_uid == 1 && tool.st_gid == 2 && tool.st_nlink == 2)
+      #expect(tool.st_mtim.tv_sec == 1_000_000)
+      let directory = try status(target.appending("bin"))
+      #expect(directory.st_mode & 0o7777 == 0o711 && directory.st_uid == 3 && directory.st_mtim.tv_sec == 77)
+      #expect(try status(target.appending("bin/link")).st_mode & S_IFMT == S_IFLNK)
+      #expect(try status(target.appending("pipe")).st_mode & S_IFMT == S_IFIFO)
+    }
+  }
+
+  @Test("whiteouts become overlayfs's: a device 0:0, and an opaque directory")
+  func whiteouts() async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("etc/", .directory, mode: 0o755)
+      tar.add("etc/.wh.gone")
+      tar.add("var/", .directory, mode: 0o755)
+      tar.add("var/.wh..wh..opq")
+      try await unpack(tar.whole, into: target)
+      let gone = try status(target.appending("etc/gone"))
+      #expect(gone.st_mode & S_IFMT == S_IFCHR && gone.st_rdev == 0)
+      let directory = try FileDescriptor.open(target.appending("var"), .readOnly, options: .directory)
+      defer { try? directory.close() }
+      #expect(try directory.extendedAttribute("trusted.overlay.opaque") == Array("y".utf8))
+    }
+  }
+
+  @Test(
+    "gzip, several members of it, and zstd give the same tree and the same diffID",
+    arguments: ["gzip -c", "zstd -q -c"])
+  func compressed(program: String) async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("a", content: String(repeating: "text ", count: 20_000))
+      let half = tar.whole.count / 2
+      let parts = [Array(tar.whole[..<half]), Array(tar.whole[half...])]
+      var bytes: [UInt8] = []
+      for part in parts {
+        bytes += try await ChildProcess.run(["sh", "-c", program], input: .bytes(part)).stdout
+      }
+      let layer = try await unpack(bytes, into: target, pieces: 77)
+      #expect(layer.diffID == Digest(of: tar.whole))
+      #expect(try target.appending("a").readAll().count == 100_000)
+    }
+  }
+
+  @Test(
+    "invariant 8: what an archive says stays below its directory",
+    arguments: [
+      ("../outside/new", TarArchive.Kind.file, ""), ("/../../outside/new", .file, ""),
+      ("a/../../outside/new", .file, ""),
+      ("hard", .hardLink, "../outside/sentinel"), ("hard", .hardLink, "/../outside/sentinel"),
+    ])
+  func names(path: String, kind: TarArchive.Kind, link: String) async throws {
+    try await withTarget { target, outside in
+      var tar = TarArchive()
+      tar.add(path, kind, link: link, content: kind == .file ? "evil" : "")
+      // Taken as below the root, or refused: both are fine as long as nothing outside changes.
+      _ = try? await unpack(tar.whole, into: target)
+      #expect(try status(outside.appending("sentinel")).st_nlink == 1)
+    }
+  }
+
+  @Test(
+    "invariant 8: no symbolic link is followed, whatever comes after it", arguments: ["../outside", "/", "."])
+  func symlinks(link: String) async throws {
+    try await withTarget { target, outside in
+      let entries: [(String, TarArchive.Kind, String)] = [
+        ("x/sentinel", .file, ""), ("x/new", .file, ""), ("x/new", .directory, ""),
+        ("copy", .hardLink, "x/sentinel"), ("x/.wh.sentinel", .file, ""),
+      ]
+      for (path, kind, to) in entries {
+        var tar = TarArchive()
+        tar.add("x", .symlink, link: link == "../outside" ? outside.string : link)
+        tar.add(path, kind, link: to, content: kind == .file ? "evil" : "")
+        _ = try? await unpack(tar.whole, into: target)
+        #expect(try status(outside.appending("sentinel")).st_nlink == 1)
+        try removeTree(target)
+        try makeDirectories(target, mode: 0o755)
+      }
+    }
+  }
+
+  @Test("the layer's own root cannot become something else", arguments: [".", "./", "/"])
+  func root(path: String) async throws {
+    try await withTarget { target, outside in
+      var tar = TarArchive()
+      tar.add(path, .symlink, link: outside.string)
+      tar.add("new", content: "evil")
+      _ = try? await unpack(tar.whole, into: target)
+      #expect(try status(target).st_mode & S_IFMT == S_IFDIR)
+    }
+  }
+
+  @Test("an archive that ends early is corrupt", arguments: [100, 512, 700, 1100])
+  func truncated(count: Int) async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("a", content: String(repeating: "x", count: 600))
+      let error = await #expect(throws: EngineError.self) {
+        try await unpack(Array(tar.whole.prefix(count)), into: target)
+      }
+      #expect(error?.kind == .corrupt)
+    }
+  }
+
+  @Test("a file that grows beyond all measure is refused before it fills the disk")
+  func bomb() async throws {
+    try await withTarget { target, _ in
+      let zeros = try await ChildProcess.run(["sh", "-c", "head -c 20000000 /dev/zero | gzip -9"]).stdout
+      var options = UnpackOptions(overlayXattrs: .trusted)
+      options.limits.ratioFrom = 1 << 20
+      let error = await #expect(throws: EngineError.self) {
+        try await unpack(zeros, into: target, options: options)
+      }
+      #expect(error?.kind == .corrupt)
+    }
+  }
+
+  @Test("a full disk is noSpace", .requires(.mount))
+  func fullDisk() async throws {
+    try await withSmallFileSystem(bytes: 256 << 10) { directory in
+      var tar = TarArchive()
+      tar.add("big", content: String(repeating: "x", count: 1 << 20))
+      let error = await #expect(throws: EngineError.self) { try await unpack(tar.whole, into: directory) }
+      #expect(error?.kind == .noSpace)
+    }
+  }
+
+  @Test("invariant 3: a layer that leans on those below says so")
+  func dependencies() async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("usr/lib/new", content: "x")
+      tar.add("alias", .hardLink, link: "usr/lib/old")
+      let layer = try await unpack(tar.whole, into: target)
+      let dependencies = try #require(layer.dependencies)
+      #expect(dependencies.impliedDirectories.sorted() == ["usr", "usr/lib"])
+      #expect(dependencies.links.map(\.path) == ["alias"])
+      let lower = target.removingLastComponent().appending("lower")
+      try makeDirectories(lower.appending("usr/lib"), mode: 0o700)
+      try lower.appending("usr/lib/old").write("old".utf8)
+      let options = UnpackOptions(overlayXattrs: .trusted)
+      try await onBlockingThread("resolve") {
+        try resolveDependencies(dependencies, in: target, [lower], options)
+      }
+      #expect(try String(decoding: target.appending("alias").readAll(), as: UTF8.self) == "old")
+      #expect(try status(target.appending("usr/lib")).st_mode & 0o7777 == 0o700)
+    }
+  }
+}
+
+@Suite("The difference of a container", .requires(.root))
+struct DiffTests {
+  @Test(
+    "what is written as a layer unpacks to the same tree, whiteouts included, and twice to the same bytes")
+  func roundTrip() async throws {
+    try await withTarget { target, _ in
+      var lower = TarArchive()
+      lower.add("etc/", .directory, mode: 0o755)
+      lower.add("etc/gone", content: "1")
+      lower.add("etc/kept", content: "2")
+      let base = target.removingLastComponent().appending("base")
+      try makeDirectories(base, mode: 0o755)
+      try await unpack(lower.whole, into: base)
+
+      var upper = TarArchive()
+      upper.add("etc/", .directory, mode: 0o755)
+      upper.add("etc/.wh.gone")
+      upper.add("etc/new", content: "3", mode: 0o600, uid: 5)
+      upper.add("etc/again", .hardLink, link: "etc/new")
+      upper.add("opt/", .directory, mode: 0o700)
+      upper.add("opt/.wh..wh..opq")
+      try await unpack(upper.whole, into: target)
+
+      let changes = try LayerDiff.changes(upper: target, lowers: [base])
+      #expect(changes.map(\.path) == ["/etc", "/etc/again", "/etc/gone", "/etc/new", "/opt"])
+      #expect(changes.first { $0.path == "/etc/gone" }?.kind == .deleted)
+      #expect(changes.first { $0.path == "/etc/new" }?.kind == .added)
+
+      let first = try await archive(target, base)
+      #expect(try await archive(target, base) == first)
+      let copy = target.removingLastComponent().appending("copy")
+      try makeDirectories(copy, mode: 0o755)
+      try await unpack(first, into: copy)
+      let gone = try status(copy.appending("etc/gone"))
+      #expect(gone.st_mode & S_IFMT == S_IFCHR && gone.st_rdev == 0)
+      let new = try status(copy.appending("etc/new"))
+      #expect(new.st_mode & 0o7777 == 0o600 && new.st_uid == 5 && new.st_nlink == 2)
+      #expect(try status(copy.appending("opt")).st_mode & 0o7777 == 0o700)
+    }
+  }
+
+  private func archive(_ upper: FilePath, _ lower: FilePath) async throws -> [UInt8] {
+    try await onBlockingThread("diff") {
+      var bytes: [UInt8] = []
+      try LayerDiff.write(upper: upper, lowers: [lower], overlayXattrs: .trusted) { bytes += $0 }
+      return bytes
+    }
+  }
+}

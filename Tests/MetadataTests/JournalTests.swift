@@ -1,0 +1,74 @@
+import Testing
+
+@testable import Metadata
+
+@Suite("The journal")
+struct JournalTests {
+  private func event(_ number: Int) -> JournalEvent {
+    JournalEvent(kind: "test.happened", subject: "\(number)", attributes: ["number": .integer(Int64(number))])
+  }
+
+  @Test("invariant 5: what comes after a cursor comes once, in order, in every service")
+  func reading() async throws {
+    try await withDatabasePath { path in
+      let (one, two) = (try MetadataStore(path: path), try MetadataStore(path: path))
+      let start = try await one.end()
+      for number in 0..<10 { try await (number % 2 == 0 ? one : two).append(event(number)) }
+      let records = try await two.events(after: start, limit: 100)
+      #expect(records.map(\.event.subject) == (0..<10).map { "\($0)" })
+      #expect(records.map(\.cursor) == records.map(\.cursor).sorted())
+      let rest = try await one.events(after: records[6].cursor, limit: 2)
+      #expect(rest.map(\.event.subject) == ["7", "8"])
+      #expect(try await one.events(after: try await one.end(), limit: 1).isEmpty)
+      #expect(
+        try await one.events(after: .start, limit: 100).map(\.event.kind).allSatisfy { $0 == "test.happened" }
+      )
+    }
+  }
+
+  @Test("a change and its event are there together or not at all")
+  func oneTransaction() async throws {
+    try await withStore { store in
+      let one = image("one")
+      try await store.recordImage(one, reference: "r/a:1", at: 1, events: [event(1)])
+      let end = try await store.end()
+      #expect(
+        await kind { try await store.setTag("r/a:1", to: digest("none"), at: 5, events: [event(2)]) }
+          == .notFound)
+      #expect(try await store.end() == end)
+    }
+  }
+
+  @Test("who follows gets history and then what another service adds, without a hole")
+  func following() async throws {
+    try await withDatabasePath { path in
+      let (one, two) = (try MetadataStore(path: path), try MetadataStore(path: path))
+      try await one.append(event(0))
+      let (seen, continuation) = AsyncStream.makeStream(of: String.self)
+      let follower = Task {
+        for try await record in one.follow(after: .start) { continuation.yield(record.event.subject) }
+      }
+      var iterator = seen.makeAsyncIterator()
+      #expect(await iterator.next() == "0")
+      for number in 1..<50 { try await two.append(event(number)) }
+      for number in 1..<50 { #expect(await iterator.next() == "\(number)") }
+      follower.cancel()
+      _ = try? await follower.value
+    }
+  }
+
+  @Test("a cursor from after the end, as of a store that was put back, is told of the gap")
+  func gap() async throws {
+    try await withStore { store in
+      try await store.append(event(1))
+      let end = try await store.end()
+      let records = try await store.events(after: Cursor(epoch: end.epoch, number: end.number + 5), limit: 10)
+      #expect(records.map(\.event.kind) == [JournalRecord.gapKind])
+    }
+  }
+
+  @Test("text that is no cursor is refused", arguments: ["", "5", "a-b", "1-2-3", "-1-2", "1--2", "+1-2"])
+  func notACursor(text: String) async {
+    #expect(await kind { try Cursor(text) } == .invalidArgument)
+  }
+}

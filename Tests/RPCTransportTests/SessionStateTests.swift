@@ -1,0 +1,69 @@
+import RPCModel
+import Testing
+
+@testable import RPCTransport
+
+@Suite("A session's life")
+struct SessionStateTests {
+  @Test("before initialize every request is refused with -32002, and a second initialize is refused")
+  func order() {
+    var state = SessionState()
+    #expect(state.admit(.systemPing)?.code == -32002)
+    #expect(state.admit(.shutdown)?.code == -32002)
+    #expect(state.exitStatus == 1)
+    #expect(state.admit(.initialize) == nil)
+    #expect(state.admit(.initialize)?.code == ErrorCode.invalidRequest)
+    #expect(state.admit(.systemPing) == nil)
+    #expect(state.exitStatus == 1)
+    #expect(state.admit(.shutdown) == nil)
+    #expect(state.admit(.systemPing)?.code == ErrorCode.invalidRequest)
+    #expect(state.exitStatus == 0)
+  }
+}
+
+@Suite("What waits to be written")
+struct OutboundQueueTests {
+  private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  @Test("control goes before bulk; what is to come after bulk does")
+  func lanes() async {
+    let queue = OutboundQueue()
+    #expect(await queue.sendBulk(bytes("bulk"), stream: "s"))
+    queue.sendAfterBulk(bytes("after"))
+    queue.send(bytes("control"))
+    #expect([queue.next(), queue.next(), queue.next()] == [bytes("control"), bytes("bulk"), bytes("after")])
+    queue.close()
+    #expect(queue.next() == nil)
+  }
+
+  @Test("a message takes the place of an older one with its key")
+  func coalescing() {
+    let queue = OutboundQueue()
+    queue.send(bytes("1"), coalescingKey: "task")
+    queue.send(bytes("between"))
+    queue.send(bytes("2"), coalescingKey: "task")
+    #expect([queue.next(), queue.next()] == [bytes("2"), bytes("between")])
+    queue.send(bytes("3"), coalescingKey: "task")
+    #expect(queue.next() == bytes("3"))
+  }
+
+  @Test("the data of an abandoned stream is dropped")
+  func discarded() async {
+    let queue = OutboundQueue()
+    #expect(await queue.sendBulk(bytes("a"), stream: "a"))
+    #expect(await queue.sendBulk(bytes("b"), stream: "b"))
+    queue.discardBulk(of: ["a"])
+    #expect(queue.next() == bytes("b"))
+  }
+
+  @Test("invariant 7: a client that reads nothing ends its session, and memory stays bounded")
+  func overflow() {
+    var limits = OutboundQueue.Limits()
+    limits.control = 100
+    let queue = OutboundQueue(limits: limits)
+    #expect(queue.send([UInt8](repeating: 1, count: 90)))
+    #expect(!queue.send([UInt8](repeating: 1, count: 20)))
+    #expect(queue.hasOverflowed)
+    #expect(!queue.send([1]))
+  }
+}

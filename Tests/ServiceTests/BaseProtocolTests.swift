@@ -1,0 +1,147 @@
+import Foundation
+import Glibc
+import RPCModel
+import TestSupport
+import Testing
+
+/// Raw messages to a real service, and what it answers.
+@Suite("The base protocol")
+struct BaseProtocolTests {
+  /// Sends lines to a service and gives its answers, decoded, and its exit status when its input has ended.
+  private func talk(_ lines: [String], framing: String = "lines") async throws -> (
+    answers: [[String: Any]], status: ChildProcess.ExitStatus
+  ) {
+    let account = try #require(Account.available.first)
+    nonisolated(unsafe) var answers: [[String: Any]] = []  // Written before the closure returns, read after.
+    let status = try await withTestStore(account) { store in
+      let result = try await store.runProgram(
+        "coracle", ["serve", "--framing", framing],
+        input: .bytes(Array((lines.joined(separator: "\n") + "\n").utf8)))
+      answers = try result.text.split(separator: "\n").map { line in
+        try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      }
+      return result.status
+    }
+    return (answers, status)
+  }
+
+  private func code(_ answer: [String: Any]?) -> Int? {
+    (answer?["error"] as? [String: Any])?["code"] as? Int
+  }
+
+  private static let initialize = #"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#
+
+  @Test("each malformed message gets its error, and the session goes on")
+  func errors() async throws {
+    let (answers, status) = try await talk([
+      #"{"jsonrpc":"2.0","id":1,"method":"system/ping"}"#,
+      Self.initialize,
+      "{not json",
+      "[]",
+      #"{"jsonrpc":"2.0","id":2,"method":"no/such"}"#,
+      #"{"jsonrpc":"2.0","id":3,"method":"image/inspect","params":{"image":3}}"#,
+      #"{"jsonrpc":"2.0","id":4,"method":"system/ping"}"#,
+      #"{"jsonrpc":"2.0","method":"no/such"}"#,
+      #"{"jsonrpc":"2.0","id":5,"method":"initialize","params":{}}"#,
+      #"{"jsonrpc":"2.0","id":6,"method":"shutdown"}"#,
+      #"{"jsonrpc":"2.0","id":7,"method":"system/ping"}"#,
+      #"{"jsonrpc":"2.0","method":"exit"}"#,
+    ])
+    func answer(_ id: Int) -> [String: Any]? { answers.first { $0["id"] as? Int == id } }
+    #expect(code(answer(1)) == -32002)
+    #expect(answer(0)?["result"] != nil)
+    #expect(answers.filter { $0["id"] is NSNull }.compactMap { code($0) } == [-32700, -32600])
+    #expect(code(answer(2)) == -32601)
+    #expect(code(answer(3)) == -32602)
+    #expect(answer(4)?["result"] != nil)
+    #expect(code(answer(5)) == -32600)
+    #expect(answer(6)?["result"] != nil)
+    #expect(code(answer(7)) == -32600)
+    #expect(answers.count == 10)
+    #expect(status == .exited(0))
+  }
+
+  @Test("bytes that are no UTF-8 and a message over the limit are refused, and the session goes on")
+  func bytes() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      var input = Array((Self.initialize + "\n").utf8)
+      input += Array(#"{"jsonrpc":"2.0","id":1,"method":"x"#.utf8) + [0xff, 0xfe] + Array("\"}\n".utf8)
+      input += [UInt8](repeating: UInt8(ascii: " "), count: (16 << 20) + 1) + Array("{}\n".utf8)
+      input += Array((#"{"jsonrpc":"2.0","id":2,"method":"system/ping"}"# + "\n").utf8)
+      let result = try await store.runProgram(
+        "coracle", ["serve", "--framing", "lines"], input: .bytes(input))
+      let lines = result.text.split(separator: "\n")
+      #expect(lines.count == 4)
+      #expect(lines.contains { $0.contains("-32700") })
+      #expect(lines.contains { $0.contains("-32600") })
+      #expect(lines.contains { $0.contains(#""id":2"#) && $0.contains("result") })
+      // The input ended without shutdown.
+      #expect(result.status == .exited(1))
+    }
+  }
+
+  @Test("with LSP's frames: an answer in one, and the end after a header that cannot be read")
+  func frames() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let message = Self.initialize
+      let input = "Content-Length: \(message.utf8.count)\r\n\r\n\(message)Content-Length: none\r\n\r\n{}"
+      let result = try await store.runProgram("coracle", ["serve"], input: .bytes(Array(input.utf8)))
+      #expect(result.text.hasPrefix("Content-Length: "))
+      #expect(result.text.contains(#""serverInfo""#) && result.text.contains("-32600"))
+      #expect(result.status == .exited(1))
+    }
+  }
+
+  @Test("the service ends with its client's process")
+  func clientDies() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let client = try await ChildProcess.spawn(["sleep", "1000"], diesWithTests: true)
+      let service = try await store.uninitializedService()
+      _ = try await service.send(Initialize.self, .init(processId: Int(client.pid)))
+      client.signal(SIGKILL)
+      #expect(await service.process.waitForExit() == 1)
+    }
+  }
+
+  @Test("a store that cannot be opened is told to the program that asks, and to the person")
+  func cannotStart() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      try store.directory.appending("file").write([])
+      let result = try await store.runProgram(
+        "coracle",
+        ["serve", "--framing", "lines", "--store", store.directory.appending("file/store").string],
+        input: .bytes(Array((Self.initialize + "\n").utf8)))
+      #expect(result.text.contains("cannot open the store"))
+      #expect(result.errorText.contains("cannot open the store"))
+      #expect(result.status == .exited(1))
+    }
+  }
+
+  @Test("invariant 7: a stream without credit delays no other answer, and a cancel ends it")
+  func stalledStream() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      _ = try await service.importBusybox(store)
+      let stalled = service.process.connection.receiver(credit: 10)
+      let running = Task {
+        try await service.send(
+          ContainerRun.self,
+          .init(
+            image: "busybox:1", command: ["sh", "-c", "while :; do echo 0123456789; done"], stopTimeoutMs: 0,
+            streams: OutputStreams(stdout: stalled.id, initialCredit: 10)))
+      }
+      var chunks = stalled.chunks.makeAsyncIterator()
+      #expect(await chunks.next()?.count == 10)
+      for _ in 0..<20 { _ = try await service.send(SystemPing.self, .init()) }
+      running.cancel()
+      let error = await #expect(throws: RPCError.self) { try await running.value }
+      #expect(error?.code == ErrorCode.requestCancelled)
+      #expect(await service.stop() == 0)
+    }
+  }
+}

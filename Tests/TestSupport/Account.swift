@@ -1,0 +1,64 @@
+import Foundation
+import Glibc
+import LinuxSystem
+package import SystemPackage
+package import Testing
+
+/// Who a test's services run as: the same tests prove the engine for root and for an ordinary user.
+package enum Account: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case root
+  /// With subordinate ids: `coracle-test` where root runs the tests, and otherwise whoever runs them.
+  case ordinary
+
+  package static let ordinaryName = "coracle-test"
+
+  package var testDescription: String { rawValue }
+
+  /// The accounts that this process can prove. With CORACLE_TEST_ALL=1 it claims both.
+  package static var available: [Account] {
+    if ProcessInfo.processInfo.environment["CORACLE_TEST_ALL"] == "1" { return allCases }
+    let hasOrdinary = geteuid() != 0 || getpwnam(ordinaryName) != nil
+    return (geteuid() == 0 ? [.root] : []) + (hasOrdinary ? [.ordinary] : [])
+  }
+
+  /// In front of a command that is to run as this account.
+  var launcher: [String] {
+    self == .ordinary && geteuid() == 0
+      ? [
+        "/usr/bin/setpriv", "--reuid", Self.ordinaryName, "--regid", Self.ordinaryName, "--clear-groups",
+        "--",
+      ] : []
+  }
+
+  /// Gives a directory to the account.
+  func own(_ directory: FilePath) throws {
+    guard self == .ordinary, geteuid() == 0 else { return }
+    guard let entry = getpwnam(Self.ordinaryName) else {
+      throw SystemError("getpwnam", .noSuchFileOrDirectory)
+    }
+    try call("chown", on: directory.string) {
+      chown(directory.string, entry.pointee.pw_uid, entry.pointee.pw_gid)
+    }
+  }
+}
+
+/// The programs under test, in a place where any user may execute them.
+package enum Programs {
+  package static let directory: Result<FilePath, any Error> = Result {
+    let built =
+      ProcessInfo.processInfo.environment["CORACLE_BIN_DIR"]
+      ?? URL(filePath: Swift.CommandLine.arguments[0]).deletingLastPathComponent().path(percentEncoded: false)
+    let copy = FilePath("/tmp/coracle-test-programs-\(getpid())")
+    try FileManager.default.createDirectory(
+      atPath: copy.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+    for name in ["coracle", "coracle-shim", "coracle-repl"] {
+      try FileManager.default.copyItem(atPath: "\(built)/\(name)", toPath: copy.appending(name).string)
+    }
+    atexit {
+      if case .success(let path) = Programs.directory {
+        try? FileManager.default.removeItem(atPath: path.string)
+      }
+    }
+    return copy
+  }
+}

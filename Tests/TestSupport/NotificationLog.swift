@@ -1,0 +1,68 @@
+package import RPCModel
+import Synchronization
+
+/// What a service has sent besides responses, and a way to wait for more of it.
+package final class NotificationLog: Sendable {
+  private struct Waiter {
+    var accepts: @Sendable ([ServerNotification]) -> Bool
+    var continuation: CheckedContinuation<Void, Never>
+  }
+  private struct State {
+    var all: [ServerNotification] = []
+    var waiters: [Waiter] = []
+  }
+  private let state = Mutex(State())
+
+  func add(_ notification: ServerNotification) {
+    let ready = state.withLock { state in
+      state.all.append(notification)
+      let ready = state.waiters.filter { $0.accepts(state.all) }
+      state.waiters.removeAll { $0.accepts(state.all) }
+      return ready
+    }
+    for waiter in ready { waiter.continuation.resume() }
+  }
+
+  package var all: [ServerNotification] { state.withLock { $0.all } }
+
+  package var events: [EventOccurredNotification] {
+    all.compactMap { if case .eventOccurred(let event) = $0 { event } else { nil } }
+  }
+
+  package var tasks: [TaskStartedNotification] {
+    all.compactMap { if case .taskStarted(let task) = $0 { task } else { nil } }
+  }
+
+  /// Waits until what has come satisfies the condition.
+  package func wait(until accepts: @escaping @Sendable ([ServerNotification]) -> Bool) async {
+    await withCheckedContinuation { continuation in
+      let isReady = state.withLock { state in
+        if accepts(state.all) { return true }
+        state.waiters.append(Waiter(accepts: accepts, continuation: continuation))
+        return false
+      }
+      if isReady { continuation.resume() }
+    }
+  }
+
+  /// Waits for an event of a kind.
+  package func event(_ kind: String, subject: String? = nil) async -> EventOccurredNotification? {
+    func find(_ all: [ServerNotification]) -> EventOccurredNotification? {
+      for case .eventOccurred(let event) in all
+      where event.kind == kind && (subject == nil || event.subject == subject) {
+        return event
+      }
+      return nil
+    }
+    await wait { all in
+      all.contains {
+        if case .eventOccurred(let event) = $0 {
+          event.kind == kind && (subject == nil || event.subject == subject)
+        } else {
+          false
+        }
+      }
+    }
+    return find(all)
+  }
+}

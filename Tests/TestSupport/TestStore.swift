@@ -1,0 +1,217 @@
+import Foundation
+import Glibc
+package import RPCModel
+package import RPCTransport
+package import SystemPackage
+
+/// A store of one test, and the services that use it.
+package struct TestStore: Sendable {
+  package let account: Account
+  /// The test's own, owned by the account.
+  package let directory: FilePath
+
+  package init(account: Account, directory: FilePath) {
+    self.account = account
+    self.directory = directory
+  }
+
+  package var store: FilePath { directory.appending("store") }
+  package var run: FilePath { directory.appending("run") }
+
+  /// Starts a service and opens its session.
+  package func service(_ client: String = "tests") async throws -> TestService {
+    let service = try await uninitializedService()
+    _ = try await service.process.initialize(ProgramInfo(name: client))
+    return service
+  }
+
+  /// Starts a service that has been told nothing.
+  package func uninitializedService() async throws -> TestService {
+    let notifications = NotificationLog()
+    let process = try ServiceProcess(
+      command: account.launcher + [Programs.directory.get().appending("coracle").string],
+      arguments: ["--store", store.string, "--run", run.string], environment: environment
+    ) { notifications.add($0) }
+    return TestService(process: process, notifications: notifications)
+  }
+
+  package var environment: [String] {
+    ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(directory)", "LANG=C.UTF-8"]
+  }
+
+  /// Runs a program of the package as the account, with this store.
+  package func runProgram(_ name: String, _ arguments: [String], input: ChildProcess.Input = .empty)
+    async throws
+    -> ChildProcess.Result
+  {
+    let program = try Programs.directory.get().appending(name).string
+    let variables = environment + ["CORACLE_STORE=\(store)", "CORACLE_RUN=\(run)", "NO_COLOR=1"]
+    return try await ChildProcess.run(
+      account.launcher + ["/usr/bin/env", "-i"] + variables + [program] + arguments,
+      workingDirectory: directory, input: input)
+  }
+
+  /// A root file system with busybox in it, as a tar archive that the account can read.
+  package func busyboxArchive() async throws -> FilePath {
+    let archive = directory.appending("busybox.tar")
+    let script = """
+      set -e
+      root=$(mktemp -d)
+      chmod 755 "$root"
+      mkdir -p "$root"/bin "$root"/etc "$root"/tmp "$root"/home
+      cp /bin/busybox "$root"/bin/
+      for name in sh cat echo true false ls id sleep mkdir rm touch ln env hostname pwd kill ps head wc sync dd; do
+        ln -s busybox "$root/bin/$name"
+      done
+      echo root:x:0:0:root:/root:/bin/sh > "$root"/etc/passwd
+      echo user:x:1000:1000:user:/home:/bin/sh >> "$root"/etc/passwd
+      printf 'root:x:0:\\nuser:x:1000:\\nstaff:x:50:user\\n' > "$root"/etc/group
+      tar --owner 0 --group 0 --numeric-owner -C "$root" -cf "$1" .
+      chmod 644 "$1"
+      rm -rf "$root"
+      """
+    let result = try await ChildProcess.run(["sh", "-c", script, "sh", archive.string])
+    guard result.succeeded else { throw TestFailure("cannot make an archive: \(result.errorText)") }
+    return archive
+  }
+}
+
+package struct TestFailure: Error, CustomStringConvertible {
+  package var description: String
+  package init(_ description: String) { self.description = description }
+}
+
+/// Runs `body` with an empty store of an account.
+package func withTestStore<Result: Sendable>(
+  _ account: Account, _ body: @Sendable (TestStore) async throws -> Result
+) async throws -> Result {
+  try await withTemporaryDirectory { directory in
+    try account.own(directory)
+    let store = TestStore(account: account, directory: directory)
+    let outcome: Swift.Result<Result, any Error>
+    do { outcome = .success(try await body(store)) } catch { outcome = .failure(error) }
+    if account == .ordinary, geteuid() != 0 {
+      // Files of subordinate ids can only be removed by whoever may give them.
+      _ = try await ChildProcess.run([
+        "unshare", "--map-root-user", "--map-auto", "rm", "-rf", store.store.string, store.run.string,
+      ])
+    }
+    return try outcome.get()
+  }
+}
+
+/// One service and all that it has said.
+package struct TestService: Sendable {
+  package let process: ServiceProcess
+  package let notifications: NotificationLog
+
+  package func send<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
+    -> Request.Result
+  {
+    try await process.connection.send(type, params)
+  }
+
+  /// Imports busybox as `busybox:1`.
+  package func importBusybox(_ store: TestStore) async throws -> ImageSummary {
+    try await send(
+      ImageImport.self, .init(path: try await store.busyboxArchive().string, reference: "busybox:1")
+    ).image
+  }
+
+  package struct Output: Sendable {
+    package var stdout = ""
+    package var stderr = ""
+    package var container: ContainerSummary
+    package var exit: ExitStatus
+  }
+
+  /// Runs a container to its end.
+  package func run(
+    _ image: String, _ command: [String], input: [UInt8]? = nil,
+    _ change: (inout ContainerRun.Params) -> Void = { _ in }
+  ) async throws -> Output {
+    let connection = process.connection
+    let (out, error) = (connection.receiver(credit: 1000), connection.receiver(credit: 1000))
+    var params = ContainerRun.Params(
+      image: image, command: command,
+      streams: OutputStreams(stdout: out.id, stderr: error.id, initialCredit: 1000))
+    change(&params)
+    let sender = input.map { _ in connection.sender() }
+    params.stdin = sender?.id
+    let feeding = Task {
+      if let sender, let input {
+        _ = try await sender.send(input)
+        await sender.close()
+      }
+    }
+    defer { feeding.cancel() }
+    async let outText = out.text()
+    async let errorText = error.text()
+    do {
+      let result = try await send(ContainerRun.self, params)
+      guard let exit = result.exit else { throw TestFailure("an attached run without an exit") }
+      return Output(stdout: await outText, stderr: await errorText, container: result.container, exit: exit)
+    } catch {
+      out.end(nil)
+      throw error
+    }
+  }
+
+  /// Runs a container of `busybox:1` to its end.
+  package func run(
+    _ command: [String], input: [UInt8]? = nil, _ change: (inout ContainerRun.Params) -> Void = { _ in }
+  ) async throws -> Output {
+    try await run("busybox:1", command, input: input, change)
+  }
+
+  /// Runs one more process in a container to its end.
+  package func exec(_ container: String, _ command: [String], user: String? = nil, input: [UInt8]? = nil)
+    async throws
+    -> (stdout: String, exit: ExitStatus)
+  {
+    let out = process.connection.receiver(credit: 1000)
+    let sender = input.map { _ in process.connection.sender() }
+    async let text = out.text()
+    let feeding = Task {
+      if let sender, let input {
+        _ = try await sender.send(input)
+        await sender.close()
+      }
+    }
+    defer { feeding.cancel() }
+    do {
+      let result = try await send(
+        ContainerExec.self,
+        .init(
+          container: container, command: command, user: user,
+          streams: OutputStreams(stdout: out.id, initialCredit: 1000), stdin: sender?.id))
+      return (await text, result.exit)
+    } catch {
+      out.end(nil)
+      throw error
+    }
+  }
+
+  package func logs(_ container: String, follow: Bool = false, tail: Int? = nil) async throws -> String {
+    let out = process.connection.receiver(credit: 1 << 20)
+    async let text = out.text()
+    _ = try await send(
+      ContainerLogs.self,
+      .init(container: container, follow: follow, tail: tail, streams: OutputStreams(stdout: out.id)))
+    return await text
+  }
+
+  package func stop() async -> Int32 { await process.stop() }
+}
+
+extension StreamReceiver {
+  /// All that comes, as text; each chunk is granted again.
+  package func text() async -> String {
+    var bytes: [UInt8] = []
+    for await chunk in chunks {
+      bytes += chunk
+      grant(chunk.count)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
