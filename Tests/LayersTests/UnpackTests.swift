@@ -121,7 +121,8 @@ struct UnpackTests {
       tar.add(path, kind, link: link, content: kind == .file ? "evil" : "")
       // Taken as below the root, or refused: both are fine as long as nothing outside changes.
       _ = try? await unpack(tar.whole, into: target)
-      #expect(try status(outside.appending("sentinel")).st_nlink == 1)
+      let sentinel = try status(outside.appending("sentinel"))
+      #expect(sentinel.st_nlink == 1)
     }
   }
 
@@ -152,7 +153,8 @@ struct UnpackTests {
       tar.add(path, .symlink, link: outside.string)
       tar.add("new", content: "evil")
       _ = try? await unpack(tar.whole, into: target)
-      #expect(try status(target).st_mode & S_IFMT == S_IFDIR)
+      let root = try status(target)
+      #expect(root.st_mode & S_IFMT == S_IFDIR)
     }
   }
 
