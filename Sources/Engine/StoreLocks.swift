@@ -21,8 +21,12 @@ struct StoreLocks: Sendable {
 
   /// Held while a container's state is changed.
   func holdContainer(_ id: String) async throws -> FileLock {
-    try await FileLock.acquire(
-      directory.appending("containers").appending(id).appending("state.lock"), .exclusive)
+    do {
+      return try await FileLock.acquire(
+        directory.appending("containers").appending(id).appending("state.lock"), .exclusive)
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+      throw EngineError(.notFound, "container \(id.prefix(12)) has been removed", subject: id)
+    }
   }
 
   private var collection: FilePath { directory.appending("collection.lock") }

@@ -36,19 +36,20 @@ final class LogCursor {
     }
   }
 
-  /// Reads on to the present end, which for a long log takes its time, and keeps the last lines.
   private static func place(
-    of start: LogReader.Start, in path: FilePath
+    of start: LogReader.Place, in path: FilePath
   ) async throws -> (offset: Int64, records: [LogRecord]) {
-    let count: Int
     switch start {
-    case .beginning: return (0, [])
-    case .now: count = 0
-    case .lastLines(let lines): count = lines
+    case .offset(let offset): (offset, [])
+    case .lastLines(let count): try await end(of: path, lines: count)
     }
-    return try await onBlockingThread("log") {
+  }
+
+  /// Reads on to the present end, which for a long log takes its time, and keeps the last lines.
+  static func end(of path: FilePath, lines: Int) async throws -> (offset: Int64, records: [LogRecord]) {
+    try await onBlockingThread("log") {
       var file = try LogFile(path: path)
-      var tail = LineTail(count: count)
+      var tail = LineTail(count: lines)
       while let record = try file.next() { tail.add(record) }
       return (file.offset, tail.records())
     }

@@ -10,14 +10,20 @@ package struct LogReader: AsyncSequence, Sendable {
 
   package enum Start: Hashable, Sendable {
     case beginning
-    /// What is written after the first call of `next`.
+    /// What is written from now on.
     case now
     /// So many lines of output, counted over both streams as they came.
     case lastLines(Int)
   }
 
+  /// Where to begin, as a reader needs it.
+  enum Place: Sendable {
+    case offset(Int64)
+    case lastLines(Int)
+  }
+
   let path: FilePath
-  let start: Start
+  let start: Place
   /// The life that is followed; nil for the log as it is.
   let shim: ProcessDescriptor?
 

@@ -9,9 +9,16 @@ extension Runner {
   ///   ended.
   package func log(
     _ id: String, at path: FilePath, from start: LogReader.Start, follow: Bool
-  ) throws(EngineError) -> LogReader {
+  ) async throws(EngineError) -> LogReader {
     do {
-      return LogReader(path: path, start: start, shim: follow ? try runningShim(id) : nil)
+      let shim = follow ? try runningShim(id) : nil
+      let place: LogReader.Place =
+        switch start {
+        case .beginning: .offset(0)
+        case .now: .offset(try await LogCursor.end(of: path, lines: 0).offset)
+        case .lastLines(let count): .lastLines(count)
+        }
+      return LogReader(path: path, start: place, shim: shim)
     } catch {
       throw EngineError("follow the log of container \(id)", wrapping: error, subject: id)
     }

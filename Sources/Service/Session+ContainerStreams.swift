@@ -70,6 +70,8 @@ extension Session {
   private func stream(
     _ container: String, from start: LogReader.Start, _ senders: OutputSenders, _ receiver: StreamReceiver?
   ) async throws {
+    // Before any input: what the container answers to it is behind `now`.
+    let log = try await engine.log(container, from: start, follow: true)
     try await withThrowingTaskGroup(of: Void.self) { group in
       if let receiver {
         let input = try await engine.input(container)
@@ -83,7 +85,6 @@ extension Session {
         }
       }
       defer { group.cancelAll() }
-      let log = try await engine.log(container, from: start, follow: true)
       try await forward(log, to: senders)
       if senders.isEmpty { _ = try await engine.wait(container) }
     }

@@ -200,7 +200,7 @@ import Testing
     try await withFaultyServer { server in
       server.on("GET", path, .blob(bytes, fault: .hangs(afterBytes: 70_000)), .blob(bytes))
       let sink = Sink()
-      try await TestClient { $0.stallTimeout = .milliseconds(200) }.client.fetchBlob(
+      try await TestClient { $0.stallTimeout = .seconds(1) }.client.fetchBlob(
         server.reference("a"), blob, receive: sink.receive)
       #expect(sink.bytes == bytes)
       #expect(server.requests.count >= 2)

@@ -41,7 +41,7 @@ struct FullDiskTests {
 
     var kept: [UInt8] = []
     var lost: UInt64 = 0
-    for try await record in try containers.runner.log("c", at: log, from: .beginning, follow: false) {
+    for try await record in try await containers.runner.log("c", at: log, from: .beginning, follow: false) {
       if case .lost(let bytes) = record.content { lost += bytes }
       kept += record.content.bytes
     }

@@ -47,7 +47,8 @@ struct InputTests {
     let writing = Task { try await input.write(megabyte) }
     // Output goes on while the writer is held.
     var ticks = 0
-    for try await record in try containers.runner.log("c", at: containers.log("c"), from: .now, follow: true)
+    for try await record in try await containers.runner.log(
+      "c", at: containers.log("c"), from: .now, follow: true)
     {
       ticks += record.content.bytes.count { $0 == UInt8(ascii: "\n") }
       if ticks >= 20 { break }

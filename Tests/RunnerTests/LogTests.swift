@@ -12,7 +12,7 @@ struct LogTests {
 
   private func text(_ start: LogReader.Start, follow: Bool = false) async throws -> String {
     var bytes: [UInt8] = []
-    for try await record in try containers.runner.log(
+    for try await record in try await containers.runner.log(
       "c", at: containers.log("c"), from: start, follow: follow)
     {
       bytes += record.content.bytes

@@ -286,7 +286,8 @@ struct ContainerLifeTests {
         await kind { _ = try await service.send(ContainerWait.self, .init(container: "one")) } == .conflict)
       #expect(
         await kind {
-          _ = try await service.send(ContainerCreate.self, .init(image: "busybox:1", name: "one"))
+          _ = try await service.send(
+            ContainerCreate.self, .init(image: "busybox:1", name: "one", command: ["true"]))
         } == .alreadyExists)
       #expect(
         await kind { _ = try await service.send(ContainerStart.self, .init(container: "none")) } == .notFound)

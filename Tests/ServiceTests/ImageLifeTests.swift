@@ -88,16 +88,16 @@ struct ImageLifeTests {
         let name = "\(registry.host)/demo/app:1"
         let (one, two) = (try await store.service("one"), try await store.service("two"))
         _ = try await one.importBusybox(store)
+        let made = ["busybox:1", "a:1", "b:1", name]
         for number in 1...3 {
-          let source = number == 1 ? "busybox:1" : name
-          let made = try await one.run(
-            source, ["sh", "-c", "dd if=/dev/zero of=/file\(number) bs=1M count=20"])
-          _ = try await one.send(ContainerCommit.self, .init(container: made.container.id, reference: name))
-          _ = try await one.send(ContainerRemove.self, .init(container: made.container.id))
+          let source = made[number - 1]
+          let script = "dd if=/dev/zero of=/file\(number) bs=1M count=20"
+          let container = try await one.run(source, ["sh", "-c", script]).container.id
+          _ = try await one.send(ContainerCommit.self, .init(container: container, reference: made[number]))
+          _ = try await one.send(ContainerRemove.self, .init(container: container))
         }
         _ = try await one.send(ImagePush.self, .init(image: name))
-        _ = try await one.send(ImageRemove.self, .init(image: name))
-        _ = try await one.send(ImageRemove.self, .init(image: "busybox:1"))
+        for image in made { _ = try await one.send(ImageRemove.self, .init(image: image)) }
         _ = try await one.send(EventSubscribe.self, .init())
 
         async let first = one.send(ImagePull.self, .init(reference: name))

@@ -36,7 +36,10 @@ struct SnapshotsTests {
   @Test("a stage that is dropped leaves nothing")
   func dropped() async throws {
     try await withSnapshots { snapshots, root in
-      do { try write("x", snapshots.stage().directory.appending("file")) }
+      do {
+        let stage = try snapshots.stage()
+        try withExtendedLifetime(stage) { try write("x", stage.directory.appending("file")) }
+      }
       #expect(try directoryEntries(root.appending("staging")) == [])
     }
   }

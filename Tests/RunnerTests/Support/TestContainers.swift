@@ -71,7 +71,7 @@ final class TestContainers: Sendable {
   func output(_ id: String, follow: Bool = false) async throws -> (stdout: [UInt8], stderr: [UInt8]) {
     var stdout: [UInt8] = []
     var stderr: [UInt8] = []
-    for try await record in try runner.log(id, at: log(id), from: .beginning, follow: follow) {
+    for try await record in try await runner.log(id, at: log(id), from: .beginning, follow: follow) {
       switch record.content {
       case .stdout(let bytes): stdout += bytes
       case .stderr(let bytes): stderr += bytes
@@ -88,7 +88,7 @@ extension Runner {
   /// Waits, by following the log, until the container has written this text.
   func waitForOutput(_ id: String, at log: FilePath, containing text: String) async throws {
     var seen = ""
-    for try await record in try self.log(id, at: log, from: .beginning, follow: true) {
+    for try await record in try await self.log(id, at: log, from: .beginning, follow: true) {
       seen += String(decoding: record.content.bytes, as: UTF8.self)
       if seen.contains(text) { return }
     }
