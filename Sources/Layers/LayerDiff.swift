@@ -75,7 +75,7 @@ struct UpperWalk {
       guard let status = try directory.status(of: entry.cName) else { continue }
       let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
       let found = UpperEntry(path: entryPath, name: entry.cName, parent: directory, status: status)
-      if try isMountPoint(found) { continue }
+      if try isMountPoint(found) || isUntouched(found) { continue }
       try body(found)
       if status.kind == .directory {
         let child = try directory.openDirectoryBeneath(entry.cName)
@@ -88,13 +88,25 @@ struct UpperWalk {
     guard mountPoints.contains(entry.text), !below.contains(entry.path) else { return false }
     switch entry.status.kind {
     case .regular: return entry.status.size == 0
-    case .directory:
-      // One in which there are mount points only is none of the image's either.
-      let directory = try entry.parent.openDirectoryBeneath(entry.name)
-      return try directory.descriptor.sortedEntries().allSatisfy {
-        mountPoints.contains(entry.text + "/" + String(decoding: $0.name, as: UTF8.self))
-      }
+    case .directory: return try holdsOnlyMountPoints(entry)
     default: return false
+    }
+  }
+
+  /// Whether a directory of the image is here only because a mount point was made in it, which copies it up.
+  private func isUntouched(_ entry: UpperEntry) throws -> Bool {
+    guard entry.status.kind == .directory, mountPoints.contains(entry.text),
+      let lower = below.status(of: entry.path), lower.kind == .directory,
+      lower.permissions == entry.status.permissions, lower.owner == entry.status.owner,
+      lower.group == entry.status.group
+    else { return false }
+    return try holdsOnlyMountPoints(entry)
+  }
+
+  private func holdsOnlyMountPoints(_ entry: UpperEntry) throws -> Bool {
+    let directory = try entry.parent.openDirectoryBeneath(entry.name)
+    return try directory.descriptor.sortedEntries().allSatisfy {
+      mountPoints.contains(entry.text + "/" + String(decoding: $0.name, as: UTF8.self))
     }
   }
 }
@@ -111,18 +123,25 @@ final class LowerLayers {
   deinit { for layer in layers { try? layer.close() } }
 
   /// Whether there is something of that name that no layer above hides.
-  func contains(_ path: [UInt8]) -> Bool {
+  func contains(_ path: [UInt8]) -> Bool { status(of: path) != nil }
+
+  /// What is known of it; nil where there is nothing.
+  func status(of path: [UInt8]) -> FileStatus? {
     for layer in layers {
       switch lookUp(path, in: layer) {
-      case .present: return true
-      case .hidden: return false
+      case .present(let status): return status
+      case .hidden: return nil
       case .absent: continue
       }
     }
-    return false
+    return nil
   }
 
-  private enum Answer { case present, hidden, absent }
+  private enum Answer {
+    case present(FileStatus)
+    case hidden
+    case absent
+  }
 
   private func lookUp(_ path: [UInt8], in layer: FileDescriptor) -> Answer {
     var stack = DirectoryStack(root: layer, readable: true)
@@ -132,7 +151,7 @@ final class LowerLayers {
         return isOpaque(&stack) ? .hidden : .absent
       }
       if status.isWhiteout { return .hidden }
-      if index == components.count - 1 { return .present }
+      if index == components.count - 1 { return .present(status) }
       guard (try? stack.enter(component.cString)) != nil else { return .hidden }
     }
     return .absent

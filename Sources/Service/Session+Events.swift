@@ -70,12 +70,14 @@ extension EventOccurredNotification {
     self.init(
       subscription: subscription, cursor: record.cursor.description, time: WireTime.text(record.time),
       kind: record.event.kind, subject: record.event.subject,
-      attributes: record.event.attributes.mapValues { value in
-        switch value {
-        case .string(let text): .string(text)
-        case .integer(let number): .integer(Int(number))
-        case .boolean(let flag): .boolean(flag)
-        }
-      })
+      attributes: Dictionary(
+        uniqueKeysWithValues: record.event.attributes.map { name, value in
+          switch value {
+          case .string(let text): (name, .string(text))
+          case .integer(let time) where name == "exitedAt": (name, .string(WireTime.text(time)))
+          case .integer(let number): (name, .integer(Int(number)))
+          case .boolean(let flag): (name, .boolean(flag))
+          }
+        }))
   }
 }

@@ -17,6 +17,8 @@ final class TaskForwarder: TaskObserver {
     var number: Int
     var isOutermost: Bool
     var lastReport: ContinuousClock.Instant
+    /// What came too soon after the last report.
+    var held: (done: Int64, total: Int64?)?
   }
   private let known = Mutex<[Int: Known]>([:])
 
@@ -45,19 +47,28 @@ final class TaskForwarder: TaskObserver {
 
   func progressed(task: Int, done: Int64, total: Int64?) {
     let now = clock.now
-    let due: Known? = known.withLock { known in
-      guard let task = known[task], now - task.lastReport >= Self.interval else { return nil }
-      return task
+    let number: Int? = known.withLock { known in
+      guard let last = known[task]?.lastReport else { return nil }
+      guard now - last >= Self.interval else {
+        known[task]?.held = (done, total)
+        return nil
+      }
+      known[task]?.lastReport = now
+      known[task]?.held = nil
+      return known[task]?.number
     }
-    guard let due else { return }
-    known.withLock { $0[task]?.lastReport = now }
+    if let number { report(number, done, total) }
+  }
+
+  private func report(_ number: Int, _ done: Int64, _ total: Int64?) {
     session.notify(
-      TaskProgressedNotification(task: due.number, done: Int(done), total: total.map(Int.init)),
-      coalescingKey: "task \(due.number)")
+      TaskProgressedNotification(task: number, done: Int(done), total: total.map(Int.init)),
+      coalescingKey: "task \(number)")
   }
 
   func finished(task: Int, outcome: Engine.TaskOutcome, duration: Duration) {
     guard let known = known.withLock({ $0.removeValue(forKey: task) }) else { return }
+    if let held = known.held { report(known.number, held.done, held.total) }
     let outcome: RPCModel.TaskOutcome =
       switch outcome {
       case .succeeded: .succeeded
