@@ -36,11 +36,17 @@ static unsigned char complete(EditLine *line, int key) {
 static int woken(cedit_editor *editor) {
   char bytes[64];
   while (read(editor->wake, bytes, sizeof bytes) == (ssize_t)sizeof bytes) {}
+  if (editor->callbacks.gives_up(editor->callbacks.context)) {
+    // The line stays to be seen; the line break that is made up for libedit comes after this.
+    fputs("^C", stdout);
+    fflush(stdout);
+    return 1;
+  }
   fputs("\r\033[J", stdout);
   fflush(stdout);
-  int give_up = editor->callbacks.woken(editor->callbacks.context);
-  if (!give_up) el_set(editor->line, EL_REFRESH);
-  return give_up;
+  editor->callbacks.woken(editor->callbacks.context);
+  el_set(editor->line, EL_REFRESH);
+  return 0;
 }
 
 static int next_character(EditLine *line, wchar_t *character) {

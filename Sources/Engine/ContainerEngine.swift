@@ -25,7 +25,7 @@ package final class ContainerEngine: Sendable {
   let locks: StoreLocks
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
-  let attended = Mutex<Set<String>>([])
+  let attended = Mutex<[String: FileLock]>([:])
   /// Containers that were attended and are not any more.
   let watchedIDs: AsyncStream<String>
   let watchRequests: AsyncStream<String>.Continuation

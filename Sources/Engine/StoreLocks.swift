@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The locks that keep engines in different processes out of each other's way.
 ///
-/// Order, to which all keep: collection, then container, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
+/// Order, to which all keep: collection, then container (attended, then state), then a layer's (`Snapshots`), then a blob's (`ContentStore`).
 struct StoreLocks: Sendable {
   let directory: FilePath
 
@@ -20,10 +20,16 @@ struct StoreLocks: Sendable {
   }
 
   /// Held while a container's state is changed.
-  func holdContainer(_ id: String) async throws -> FileLock {
+  func holdContainer(_ id: String) async throws -> FileLock { try await hold("state.lock", of: id) }
+
+  /// Held by the engine that sees a container through its run, and will remove it where it is to go: no other one removes
+  /// it under its hands. Taken before the container's state lock.
+  func attendContainer(_ id: String) async throws -> FileLock { try await hold("attended.lock", of: id) }
+
+  private func hold(_ name: String, of id: String) async throws -> FileLock {
     do {
       return try await FileLock.acquire(
-        directory.appending("containers").appending(id).appending("state.lock"), .exclusive)
+        directory.appending("containers").appending(id).appending(name), .exclusive)
     } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
       throw EngineError(.notFound, "container \(id.prefix(12)) has been removed", subject: id)
     }

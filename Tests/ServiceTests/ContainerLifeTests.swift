@@ -314,3 +314,28 @@ struct ContainerLifeTests {
     }
   }
 }
+
+@Suite("Containers that go when they exit")
+struct AutoRemoveTests {
+  @Test(
+    "another service's watch does not remove them before their run is answered", arguments: Account.available)
+  func twoServices(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let (runner, other) = (try await store.service("runner"), try await store.service("other"))
+      _ = try await runner.importBusybox(store)
+      for round in 0..<10 {
+        let output = try await runner.run(["sh", "-c", "echo \(round); exit 3"]) { $0.autoRemove = true }
+        #expect(output.stdout == "\(round)\n" && output.exit.code == 3)
+      }
+      let detached = try await runner.send(
+        ContainerRun.self,
+        .init(image: "busybox:1", command: ["sleep", "0.1"], autoRemove: true, detach: true)
+      ).container
+      _ = try await other.send(EventSubscribe.self, .init(after: "0-0"))
+      runner.process.kill(SIGKILL)
+      _ = await other.notifications.event("container.removed", subject: detached.id)
+      #expect(try await other.send(ContainerList.self, .init(all: true)).containers.isEmpty)
+      #expect(await other.stop() == 0)
+    }
+  }
+}

@@ -8,9 +8,11 @@ typedef struct {
   void *_Nullable context;
   /// The Tab key: may change the line with cedit_insert; answers whether there was anything to complete.
   int (*_Nonnull complete)(void *_Nullable context, cedit_editor *_Nonnull editor);
-  /// A byte came on the wake descriptor while the editor waited for a key, and was taken. The terminal's cursor is at
-  /// the begin of an empty line; the line being edited is drawn again afterwards. Answers 1 to give the line up.
-  int (*_Nonnull woken)(void *_Nullable context);
+  /// A byte came on the wake descriptor while the editor waited for a key, and was taken. Answers 1 to give up the line.
+  int (*_Nonnull gives_up)(void *_Nullable context);
+  /// If not: the terminal's cursor is at the begin of an empty line, to print on; the line being edited is drawn again
+  /// afterwards.
+  void (*_Nonnull woken)(void *_Nullable context);
 } cedit_callbacks;
 
 /// An editor on the standard streams; null where the terminal cannot be used. `prompt` must outlive it.

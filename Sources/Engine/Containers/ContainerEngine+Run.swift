@@ -6,7 +6,8 @@ extension ContainerEngine {
   /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
   package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
     let record = try await make(options)
-    attended.withLock { _ = $0.insert(record.id) }
+    let attention = try await locks.attendContainer(record.id)
+    attended.withLock { $0[record.id] = attention }
     do {
       return try summary(try await start(record))
     } catch {
@@ -29,9 +30,10 @@ extension ContainerEngine {
     return (summary, exit)
   }
 
-  /// Lets the engine's watch see to a container that `run` saw to.
+  /// Lets the engines' watches see to a container that `run` saw to.
   package func leave(_ id: String) {
-    guard attended.withLock({ $0.remove(id) }) != nil else { return }
+    guard let attention = attended.withLock({ $0.removeValue(forKey: id) }) else { return }
+    attention.release()
     watchRequests.yield(id)
   }
 }

@@ -60,16 +60,21 @@ extension ContainerEngine {
   }
 
   func exit(of record: ContainerRecord) async throws -> ExitStatus {
+    var ended: ExitRecord?
     while true {
       guard let stored = try await metadata.container(id: record.id),
         let current = try await settled(stored)
-      else { throw removedMeanwhile(record) }
+      else {
+        // One that was to go has gone, but not before its end was seen.
+        guard let ended else { throw removedMeanwhile(record) }
+        return ExitStatus(ended)
+      }
       if let exit = ExitStatus(current) { return exit }
       guard current.state == .running else {
         throw EngineError(
           .conflict, "container \(record.name) was not started", subject: record.id, retriable: false)
       }
-      _ = try await runner.waitForExit(record.id)
+      ended = try await runner.waitForExit(record.id)
     }
   }
 }

@@ -18,7 +18,7 @@ extension ContainerEngine {
           for try await event in metadata.follow(after: cursor) where event.event.kind == "container.started"
           {
             let id = event.event.subject
-            if !attended.withLock({ $0.contains(id) }) { group.addTask { await self.seeTo(id) } }
+            if attended.withLock({ $0[id] }) == nil { group.addTask { await self.seeTo(id) } }
           }
         } catch {
           log.error("cannot watch containers: \(error)")
@@ -37,7 +37,10 @@ extension ContainerEngine {
       }
       if record.state == .running { _ = try await exit(of: record) }
       guard let ended = try await metadata.container(id: id), ended.state == .exited else { return }
-      if try options(ended).autoRemove, !attended.withLock({ $0.contains(id) }) { try await remove(ended) }
+      guard try options(ended).autoRemove, attended.withLock({ $0[id] }) == nil else { return }
+      let attention = try await locks.attendContainer(id)
+      defer { attention.release() }
+      if let still = try await metadata.container(id: id), still.state == .exited { try await remove(still) }
     } catch let error as EngineError where [.cancelled, .notFound].contains(error.kind) {
       return
     } catch is CancellationError {

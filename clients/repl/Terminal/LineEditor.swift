@@ -60,9 +60,12 @@ final class LineEditor {
     let callbacks = cedit_callbacks(context: Unmanaged.passUnretained(self).toOpaque()) { context, editor in
       guard let context else { return 0 }
       return Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().complete(editor) ? 1 : 0
-    } woken: { context in
+    } gives_up: { context in
       guard let context else { return 0 }
-      return Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().takeMail() ? 1 : 0
+      return Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().isInterrupted() ? 1 : 0
+    } woken: { context in
+      guard let context else { return }
+      Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().printMail()
     }
     editor = cedit_open("coracle", prompt, wake.read, callbacks)
     if let editor { cedit_history_begin(editor, 1000) }
@@ -88,13 +91,19 @@ final class LineEditor {
   /// - Returns: false where the file cannot be written.
   func saveHistory(_ path: String) -> Bool { editor.map { cedit_history_save($0, path) == 0 } ?? true }
 
-  private func takeMail() -> Bool {
-    let mail = mailbox.content.withLock { content in
-      defer { content = .init() }
-      return content
+  private func isInterrupted() -> Bool {
+    mailbox.content.withLock { content in
+      defer { content.isInterrupted = false }
+      return content.isInterrupted
     }
-    for line in mail.lines + (mail.isInterrupted ? ["^C"] : []) { terminal.print(line) }
-    return mail.isInterrupted
+  }
+
+  private func printMail() {
+    let lines = mailbox.content.withLock { content in
+      defer { content.lines = [] }
+      return content.lines
+    }
+    lines.forEach(terminal.print)
   }
 
   /// Inserts what all candidates have in common, and lists them where that is nothing.
