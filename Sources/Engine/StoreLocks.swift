@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The locks that keep engines in different processes out of each other's way.
 ///
-/// Order, to which all keep: collection, then container (attended, then state), then a layer's (`Snapshots`), then a blob's (`ContentStore`).
+/// Order, to which all keep: collection, then container (its attention is taken by who has just made it, or holds no other lock), then a layer's (`Snapshots`), then a blob's (`ContentStore`).
 struct StoreLocks: Sendable {
   let directory: FilePath
 
@@ -23,7 +23,7 @@ struct StoreLocks: Sendable {
   func holdContainer(_ id: String) async throws -> FileLock { try await hold("state.lock", of: id) }
 
   /// Held by the engine that sees a container through its run, and will remove it where it is to go: no other one removes
-  /// it under its hands. Taken before the container's state lock.
+  /// it under its hands.
   func attendContainer(_ id: String) async throws -> FileLock { try await hold("attended.lock", of: id) }
 
   private func hold(_ name: String, of id: String) async throws -> FileLock {

@@ -29,3 +29,13 @@ package func readSmallFile(_ path: FilePath, limit: Int) throws -> String {
   guard count <= limit else { throw SystemError("read", .fileTooLarge, on: path.string) }
   return String(decoding: bytes.prefix(count), as: UTF8.self)
 }
+
+/// Writes a file of mode 0644 that is not there yet (open(2) with O_EXCL). Not durable, and not whole for whoever reads
+/// it meanwhile.
+package func writeNewFile(_ path: FilePath, _ bytes: [UInt8]) throws {
+  let descriptor = try call("open", on: path.string) {
+    open(path.string, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+  }
+  let file = FileDescriptor(rawValue: descriptor)
+  try file.closeAfter { _ = try file.writeAll(bytes) }
+}

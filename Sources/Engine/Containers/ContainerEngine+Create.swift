@@ -13,10 +13,21 @@ extension ContainerEngine {
   /// - Throws: `notFound` for the image, `alreadyExists` for the name, `invalidArgument` for an option that
   ///   does not fit. What was begun is undone.
   package func create(_ options: ContainerOptions) async throws -> ContainerSummary {
-    try await summary(make(options))
+    let made = try await make(options)
+    made.lock.release()
+    return try summary(made.record)
   }
 
-  func make(_ options: ContainerOptions) async throws -> ContainerRecord {
+  /// A container that nobody else can have touched yet.
+  struct NewContainer {
+    var record: ContainerRecord
+    var spec: RuntimeSpec
+    var root: OverlayRoot
+    /// Its state lock, the caller's to release.
+    var lock: FileLock
+  }
+
+  func make(_ options: ContainerOptions) async throws -> NewContainer {
     if let name = options.name { try ContainerName.validate(name) }
     // So that no service collects what this container is about to use.
     let held = try await locks.holdContent()
@@ -26,8 +37,10 @@ extension ContainerEngine {
     let id = ContainerName.newIdentifier()
     let directory = try snapshots.prepareContainer(id)
     do {
+      let lock = try await locks.holdContainer(id)
+      let root = root(id, of: image)
       let spec = try RuntimeSpec.container(
-        id: id, image: config(of: image), options: options, directory: directory, lowers: lowers(of: image),
+        id: id, image: config(of: image), options: options, directory: directory, lowers: root.lowers,
         isRootless: configuration.isRootless)
       try writeFiles(of: spec, options, into: directory)
       var options = options
@@ -38,7 +51,7 @@ extension ContainerEngine {
         options: String(decoding: try encode(options), as: UTF8.self))
       try await metadata.insertContainer(
         record, events: [.containerCreated(id, name: record.name, image: options.image)])
-      return record
+      return NewContainer(record: record, spec: spec, root: root, lock: lock)
     } catch {
       try? snapshots.removeContainer(id)
       throw EngineError("create a container of \(options.image)", wrapping: error)
@@ -47,12 +60,12 @@ extension ContainerEngine {
 
   private func writeFiles(of spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath) throws
   {
-    try Data(encode(spec)).write(to: URL(filePath: directory.appending("config.json").string))
+    try writeNewFile(directory.appending("config.json"), encode(spec))
     for file in BoundFile.allCases {
       let content = file.content(spec, network: options.network) {
         try? String(contentsOfFile: $0, encoding: .utf8)
       }
-      try Data(content.utf8).write(to: URL(filePath: directory.appending(file.rawValue).string))
+      try writeNewFile(directory.appending(file.rawValue), Array(content.utf8))
     }
   }
 
@@ -69,7 +82,11 @@ extension ContainerEngine {
         .corrupt, "the image of container \(record.name) is gone", subject: "\(record.imageDigest)",
         hint: "pull \(record.imageName) again")
     }
-    let directory = snapshots.containerDirectory(record.id)
+    return root(record.id, of: image)
+  }
+
+  private func root(_ id: String, of image: ImageRecord) -> OverlayRoot {
+    let directory = snapshots.containerDirectory(id)
     return OverlayRoot(
       lowers: lowers(of: image), upper: directory.appending("upper"), work: directory.appending("work"))
   }

@@ -1,15 +1,19 @@
 import EngineErrors
 import Metadata
+import Runner
 
 /// A container on its way through `run`: made, and then started.
 extension ContainerEngine {
   /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
   package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
-    let record = try await make(options)
-    let attention = try await locks.attendContainer(record.id)
-    attended.withLock { $0[record.id] = attention }
+    let new = try await make(options)
+    let record = new.record
     do {
-      return try summary(try await start(record))
+      defer { new.lock.release() }
+      let attention = try await locks.attendContainer(record.id)
+      attended.withLock { $0[record.id] = attention }
+      let plan = try LaunchPlan.compile(spec: new.spec, root: new.root, isRootless: configuration.isRootless)
+      return try summary(try await launch(record, plan, opensStdin: options.opensStdin))
     } catch {
       leave(record.id)
       if options.autoRemove { try? await remove(record) }

@@ -26,9 +26,14 @@ extension ContainerEngine {
       spec: spec(record.id), root: root(of: record), isRootless: configuration.isRootless)
     // An exit record of an earlier run must not be taken for this one's.
     try await runner.cleanUp(record.id)
+    return try await launch(record, plan, opensStdin: options(record).opensStdin)
+  }
+
+  /// Starts a container whose state lock the caller holds.
+  func launch(_ record: ContainerRecord, _ plan: LaunchPlan, opensStdin: Bool) async throws -> ContainerRecord
+  {
     do {
-      let started = try await runner.start(
-        record.id, plan, log: logPath(record.id), openStdin: options(record).opensStdin)
+      let started = try await runner.start(record.id, plan, log: logPath(record.id), openStdin: opensStdin)
       return try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
     } catch {
       // A command that is not there leaves an exit record with the shell's code: an end without a start.
