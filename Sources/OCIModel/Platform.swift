@@ -54,14 +54,18 @@ package struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
       default: 100
       }
     }
-    guard let match = variant.wholeMatch(of: #/v?([0-9]{1,4})(?:\.([0-9]{1,2}))?/#), let major = Int(match.1)
+    guard let match = variant.wholeMatch(of: Self.variantForm), let major = Int(match.1)
     else { return nil }
     return major * 100 + (match.2.flatMap { Int($0) } ?? 0)
   }
 
   private static func isWord(_ text: String) -> Bool {
-    text.wholeMatch(of: #/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/#) != nil
+    text.wholeMatch(of: wordForm) != nil
   }
+
+  // Compiled once, as in `Reference`.
+  nonisolated(unsafe) private static let wordForm = #/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/#
+  nonisolated(unsafe) private static let variantForm = #/v?([0-9]{1,4})(?:\.([0-9]{1,2}))?/#
 
   package var description: String {
     [os, architecture, variant].compactMap(\.self).joined(separator: "/")

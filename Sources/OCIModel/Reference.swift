@@ -84,18 +84,18 @@ package struct Reference: Hashable, Sendable, CustomStringConvertible {
   }
 
   private static func isRegistry(_ text: String) -> Bool {
-    guard
-      let host = text.wholeMatch(
-        of: #/(?<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(?<port>[0-9]{1,5}))?/#)
-    else { return false }
+    guard let host = text.wholeMatch(of: registryForm) else { return false }
     return host.port.map { UInt16($0) != nil } ?? true
   }
 
-  private static func isComponent(_ text: Substring) -> Bool {
-    text.wholeMatch(of: #/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/#) != nil
-  }
+  private static func isComponent(_ text: Substring) -> Bool { text.wholeMatch(of: componentForm) != nil }
 
-  private static func isTag(_ text: Substring) -> Bool {
-    text.wholeMatch(of: #/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}/#) != nil
-  }
+  private static func isTag(_ text: Substring) -> Bool { text.wholeMatch(of: tagForm) != nil }
+
+  // Compiled once: that takes far longer than a match. A regular expression never changes, and compiles itself
+  // atomically; it is no Sendable only because others may hold closures.
+  nonisolated(unsafe) private static let registryForm =
+    #/(?<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(?<port>[0-9]{1,5}))?/#
+  nonisolated(unsafe) private static let componentForm = #/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/#
+  nonisolated(unsafe) private static let tagForm = #/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}/#
 }
