@@ -1,4 +1,5 @@
 import Foundation
+import RPCModel
 import TestSupport
 import Testing
 
@@ -45,10 +46,19 @@ struct ReadmeTests {
       }
       let messages = console.filter { $0.hasPrefix("{") }
       #expect(messages.count >= 2)
-      let served = try await store.runProgram(
-        "coracle", ["serve", "--framing", "lines"],
-        input: .bytes(Array((messages.joined(separator: "\n") + "\n").utf8)))
-      #expect(!served.text.contains(#""error""#), "\(served.text)")
+      // In the session that the first message opens, and then each in its turn.
+      let service = try await store.service()
+      for message in messages.dropFirst() {
+        guard
+          case .request(_, .containerRun(let params))? = try? JSONDecoder().decode(
+            MessageToService.self, from: Data(message.utf8))
+        else {
+          Issue.record("not the request that this test knows: \(message)")
+          continue
+        }
+        #expect(try await service.send(ContainerRun.self, params).exit?.code == 0)
+      }
+      #expect(await service.stop() == 0)
       for command in try lines("sh") where command.hasPrefix("coracle repl ") {
         let words = try await ChildProcess.run(
           ["sh", "-c", "for word in \(command.dropFirst("coracle repl ".count)); do echo \"$word\"; done"])
