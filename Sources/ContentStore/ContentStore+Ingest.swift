@@ -16,4 +16,10 @@ extension ContentStore {
       if let size = try? fileSize(partial) { progress(size) }
     }
   }
+
+  /// Removes what services that were killed have left of blobs that never became whole. For whoever knows that nobody
+  /// takes in content meanwhile.
+  package func sweep() throws {
+    for name in try directoryEntries(partials) { try removeFile(partials.appending(name)) }
+  }
 }

@@ -14,9 +14,14 @@ struct StoreLocks: Sendable {
     try await FileLock.acquire(collection, .shared)
   }
 
-  /// Nil while anyone adds content: collection is then left to a later time.
-  func tryCollect() throws -> FileLock? {
-    try FileLock.tryAcquire(collection, .exclusive)
+  /// Nil where somebody adds content for longer than a moment: collection is then left to a later time. The moment is for
+  /// another service that collects, or makes a container.
+  func tryCollect() async throws -> FileLock? {
+    for _ in 0..<10 {
+      if let lock = try FileLock.tryAcquire(collection, .exclusive) { return lock }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    return nil
   }
 
   /// Held while a container's state is changed.

@@ -37,11 +37,6 @@ extension FileDescriptor {
     try openBeneath(name, flags: O_RDONLY | O_DIRECTORY)
   }
 
-  /// A directory that only serves as the start of other calls; cheaper to open (O_PATH).
-  package func openDirectoryPathBeneath(_ name: UnsafePointer<CChar>) throws(SystemError) -> OwnedDescriptor {
-    try openBeneath(name, flags: O_DIRECTORY | CInt(CLINUX_O_PATH))
-  }
-
   /// Creates a regular file where nothing is yet, for writing (O_CREAT with O_EXCL: a link in its place is
   /// not followed but refused).
   package func createFile(

@@ -31,7 +31,6 @@ extension JournalRecord {
   /// The kind of the record that stands where history is missing; it is never stored.
   package static let gapKind = "event.gap"
 
-  package var isGap: Bool { event.kind == Self.gapKind }
 }
 
 extension JournalValue: Codable {

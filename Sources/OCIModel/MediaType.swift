@@ -9,9 +9,6 @@ package enum MediaType {
 
   package static let dockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
   package static let dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-  package static let dockerConfig = "application/vnd.docker.container.image.v1+json"
-  package static let dockerLayer = "application/vnd.docker.image.rootfs.diff.tar"
-  package static let dockerLayerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
   package static let indexes: Set<String> = [ociIndex, dockerManifestList]
   package static let manifests: Set<String> = [ociManifest, dockerManifest]

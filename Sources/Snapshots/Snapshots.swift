@@ -94,11 +94,11 @@ package struct Snapshots: Sendable {
     if try renameIfPresent(path, to: grave) { try removeTree(grave) }
   }
 
-  /// Removes what services that were killed have left in the staging directory. For whoever knows that
-  /// nobody else adds content.
-  package func sweep() throws {
-    for name in try directoryEntries(staging) where !name.hasSuffix(".lock") {
-      try removeTree(staging.appending(name))
-    }
+  /// Removes what services that were killed have left: layers that never became whole, and containers' directories that
+  /// no `container` has. For whoever knows that nobody adds content meanwhile.
+  package func sweep(keeping isKnown: (String) -> Bool) throws {
+    // Another service may be removing the same tree just now.
+    for name in try directoryEntries(staging) { try? removeTree(staging.appending(name)) }
+    for id in try directoryEntries(containers) where !isKnown(id) { try removeContainer(id) }
   }
 }

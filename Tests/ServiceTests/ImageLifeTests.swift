@@ -36,6 +36,30 @@ struct ImageLifeTests {
     }
   }
 
+  @Test("what a service that was killed has left goes with the next collection")
+  func leftovers() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let first = try await store.service()
+      _ = try await first.importBusybox(store)
+      first.process.kill(9)
+      _ = await first.process.waitForExit()
+      let partial = "ingest/\(String(repeating: "a", count: 64)).partial"
+      for path in [partial, "staging/layer-1/diff/file", "containers/dead/upper/file"] {
+        let file = store.store.appending(path)
+        _ = try await ChildProcess.run(["mkdir", "-p", file.removingLastComponent().string])
+        try file.write("x".utf8)
+      }
+      let second = try await store.service()
+      _ = try await second.send(ImageRemove.self, .init(image: "busybox:1"))
+      for directory in ["ingest", "staging", "containers", "layers"] {
+        let listed = try await ChildProcess.run(["ls", "-A", store.store.appending(directory).string])
+        #expect(listed.text.isEmpty, "\(directory) still has \(listed.text)")
+      }
+      #expect(await second.stop() == 0)
+    }
+  }
+
   @Test(
     "push to a real registry, remove, and pull back; the layers that are here are not fetched",
     arguments: Account.available)

@@ -3,8 +3,10 @@ import Metadata
 
 extension ContainerEngine {
   /// Sees to it that each end of a container is journalled soon after it, whichever service started it, and that
-  /// containers with `autoRemove` go. Begins with those that ended while no service ran. Returns when cancelled.
+  /// containers with `autoRemove` go. Begins with what a crash has left in the store, and with those that ended
+  /// while no service ran. Returns when cancelled.
   package func watch() async {
+    do { try await collect() } catch { log.warning("cannot tidy up the store: \(error)") }
     do {
       let cursor = try await metadata.end()
       await withDiscardingTaskGroup { group in

@@ -37,17 +37,21 @@ extension ContainerEngine {
     return ImageRemoval(untagged: untagged, deleted: isLast ? [digest] : [])
   }
 
-  /// Removes blobs and layers that no image names. Left for another time while anyone adds content.
+  /// Removes blobs and layers that no image names, and what a crash has left. Left for another time while anyone adds
+  /// content.
   func collect() async throws {
-    guard let lock = try locks.tryCollect() else { return }
+    guard let lock = try await locks.tryCollect() else { return }
     defer { lock.release() }
     let images = try await metadata.images()
     let blobs = Set(
       images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
-    let layers = Set(images.flatMap { $0.layers.map(\.key) })
+    let layers = try await metadata.layerKeysInUse()
+    let containers = Set(try await metadata.containers().map(\.id))
     try await onBlockingThread("collect") { [self] in
       for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
       for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
+      try content.sweep()
+      try snapshots.sweep { containers.contains($0) }
     }
   }
 }
