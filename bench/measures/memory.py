@@ -1,5 +1,7 @@
 """What an engine keeps in memory for each container that runs."""
 
+import time
+
 from parts import processes
 from parts.report import Section, at_most
 from parts.rounds import tell
@@ -7,6 +9,7 @@ from parts.workspace import Unavailable
 
 COMMAND = ("sleep", "1000")
 COUNTS = (1, 10)
+SETTLED_AFTER = 2
 LIMIT = int(0.4 * (1 << 20))
 
 
@@ -32,7 +35,7 @@ def measure(bench):
     tell("memory: measuring ")
     sections = []
     for count in COUNTS:
-        section = Section(f"held for each of {count} running container{'s' * (count > 1)}: PSS of its monitor", "MiB")
+        section = Section(f"held for each of {count} running container{'s' * (count > 1)}, after {SETTLED_AFTER} s: PSS of its monitor", "MiB")
         for engine in (Coracle(bench), *bench.peers):
             try:
                 samples, monitor = monitors(engine, count)
@@ -60,6 +63,8 @@ def monitors(engine, count):
             parents.append(processes.parent_of(pid))
         if len(set(parents)) != count:
             raise Unavailable("its containers share a parent")
+        # What it takes to start is given back, by those that do, when nothing has happened for a while.
+        time.sleep(SETTLED_AFTER)
         return [processes.proportional_bytes(parent) for parent in parents], processes.name_of(parents[0])
     finally:
         if names:

@@ -21,7 +21,7 @@ extension ContainerEngine {
       let unpackLock = try await snapshots.withUnpackLock(layer.diffID)
       defer { unpackLock.release() }
       let ingestLock = try await content.withIngestLock(blob.digest) { progress.report($0) }
-      defer { ingestLock.release() }
+      defer { ingestLock.releaseAndRemove() }
       if isPresent(layer) { return FetchedLayer(outcome: .waited) }
 
       if content.contains(blob.digest) {

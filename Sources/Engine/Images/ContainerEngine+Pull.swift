@@ -45,6 +45,8 @@ extension ContainerEngine {
     try await reporter.task("pull \(reference.familiar)") { _, reporter in
       let held = try await locks.holdContent()
       defer { held.release() }
+      // The next pull may be days away.
+      defer { registry.closeIdleConnections() }
 
       let fetched = try await fetchManifest(reference, platform: platform ?? .host)
       let manifest = try decode(Manifest.self, fetched.bytes, fetched.digest)
@@ -106,7 +108,7 @@ extension ContainerEngine {
     }
     if !content.contains(descriptor.digest) {
       let lease = try await content.withIngestLock(descriptor.digest)
-      defer { lease.release() }
+      defer { lease.releaseAndRemove() }
       if !content.contains(descriptor.digest) {
         let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
         do {
