@@ -20,6 +20,7 @@ package struct JournalFollow: AsyncSequence, Sendable {
     private var cursor: Cursor
     private var records: ArraySlice<JournalRecord> = []
     private var changes: AsyncStream<Void>.Iterator?
+    private var isAtEnd = false
 
     init(store: MetadataStore, cursor: Cursor) {
       self.store = store
@@ -35,10 +36,10 @@ package struct JournalFollow: AsyncSequence, Sendable {
         if Task.isCancelled { return nil }
         // Subscribed before the first read: what is committed after a read that finds nothing wakes it.
         if changes == nil { changes = try store.bell.listen().makeAsyncIterator() }
+        // A page that was not full ended with the journal: there is nothing to read before the bell rings again.
+        if isAtEnd { guard await changes?.next() != nil else { return nil } }
         records = try await store.events(after: cursor, limit: Self.page)[...]
-        if records.isEmpty {
-          guard await changes?.next() != nil else { return nil }
-        }
+        isAtEnd = records.count < Self.page
       }
     }
   }
