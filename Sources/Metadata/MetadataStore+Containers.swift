@@ -30,15 +30,22 @@ extension MetadataStore {
     }
   }
 
-  package func container(id: String) async throws(EngineError) -> ContainerRecord? {
-    try await read("look up the container \(id)", subject: id) { try Self.container("id = ?", id, in: $0) }
+  package func container(id: String) throws(EngineError) -> ContainerRecord? {
+    try read("look up the container \(id)", subject: id) { try Self.container("id = ?", id, in: $0) }
+  }
+
+  package func isContainer(named name: String) throws(EngineError) -> Bool {
+    try read("look up the container \(name)", subject: name) { database in
+      let statement = try database.cachedStatement(sql: "SELECT count(*) FROM containers WHERE name = ?")
+      return try Int.fetchOne(statement, arguments: [name]) != 0
+    }
   }
 
   /// The container that `text` means: an id, a name, or the beginning of one id only, in this order.
   ///
   /// - Throws: `notFound`, or `invalidArgument` when ids of several containers begin so.
-  package func container(matching text: String) async throws(EngineError) -> ContainerRecord {
-    try await read("look up the container \(text)", subject: text) { database in
+  package func container(matching text: String) throws(EngineError) -> ContainerRecord {
+    try read("look up the container \(text)", subject: text) { database in
       for column in ["id", "name"] {
         if let container = try Self.container("\(column) = ?", text, in: database) { return container }
       }
@@ -64,8 +71,8 @@ extension MetadataStore {
   /// All containers, or those in some states, the newest first.
   package func containers(
     in states: Set<ContainerState> = Set(ContainerState.allCases)
-  ) async throws(EngineError) -> [ContainerRecord] {
-    try await read("list the containers") { database in
+  ) throws(EngineError) -> [ContainerRecord] {
+    try read("list the containers") { database in
       try Row.fetchAll(
         database,
         sql: """

@@ -38,7 +38,7 @@ package struct JournalFollow: AsyncSequence, Sendable {
         if changes == nil { changes = try store.bell.listen().makeAsyncIterator() }
         // A page that was not full ended with the journal: there is nothing to read before the bell rings again.
         if isAtEnd { guard await changes?.next() != nil else { return nil } }
-        records = try await store.events(after: cursor, limit: Self.page)[...]
+        records = try store.events(after: cursor, limit: Self.page)[...]
         isAtEnd = records.count < Self.page
       }
     }

@@ -51,8 +51,8 @@ extension MetadataStore {
   }
 
   /// The image that a name, in full form, points to.
-  package func image(tagged reference: String) async throws(EngineError) -> ImageRecord? {
-    try await read("look up the image \(reference)", subject: reference) { database in
+  package func image(tagged reference: String) throws(EngineError) -> ImageRecord? {
+    try read("look up the image \(reference)", subject: reference) { database in
       try Row.fetchOne(
         database,
         sql: """
@@ -63,20 +63,20 @@ extension MetadataStore {
     }
   }
 
-  package func image(_ manifest: Digest) async throws(EngineError) -> ImageRecord? {
-    try await read("look up the image \(manifest)", subject: manifest.description) { database in
+  package func image(_ manifest: Digest) throws(EngineError) -> ImageRecord? {
+    try read("look up the image \(manifest)", subject: manifest.description) { database in
       try Self.image(manifest, in: database)
     }
   }
 
   /// All images whose manifest's digest begins so, in hexadecimal without `sha256:`; ten at the most.
-  package func images(digestPrefix prefix: String) async throws(EngineError) -> [ImageRecord] {
+  package func images(digestPrefix prefix: String) throws(EngineError) -> [ImageRecord] {
     // Nothing else can begin a digest, and LIKE and GLOB have characters of their own.
     guard !prefix.isEmpty, prefix.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
     else {
       return []
     }
-    return try await read("look up the image \(prefix)", subject: prefix) { database in
+    return try read("look up the image \(prefix)", subject: prefix) { database in
       try Row.fetchAll(
         database,
         sql:
@@ -87,8 +87,8 @@ extension MetadataStore {
   }
 
   /// All images, the newest first.
-  package func images() async throws(EngineError) -> [ImageRecord] {
-    try await read("list the images") { database in
+  package func images() throws(EngineError) -> [ImageRecord] {
+    try read("list the images") { database in
       try Row.fetchAll(
         database, sql: "SELECT \(ImageRecord.columns) FROM images ORDER BY createdAt DESC, manifestDigest"
       ).map { try ImageRecord($0) }
@@ -96,8 +96,8 @@ extension MetadataStore {
   }
 
   /// All names, or those of one image, in order.
-  package func tags(of manifest: Digest? = nil) async throws(EngineError) -> [TagRecord] {
-    try await read("list the images' names") { database in
+  package func tags(of manifest: Digest? = nil) throws(EngineError) -> [TagRecord] {
+    try read("list the images' names") { database in
       try Row.fetchAll(
         database,
         sql:
@@ -145,8 +145,8 @@ extension MetadataStore {
   }
 
   /// Under which keys the unpacked layers of all images are kept.
-  package func layerKeysInUse() async throws(EngineError) -> Set<Digest> {
-    try await read("list the layers in use") { database in
+  package func layerKeysInUse() throws(EngineError) -> Set<Digest> {
+    try read("list the layers in use") { database in
       let rows = try Row.fetchAll(
         database, sql: "SELECT DISTINCT value ->> 'key' FROM images, json_each(layers)")
       return try Set(rows.map { try $0.digest(0) })

@@ -16,28 +16,39 @@ extension MetadataStore {
   }
 
   /// Where the journal ends now.
-  package func end() async throws(EngineError) -> Cursor {
-    try await read("read the journal") { try Self.end(in: $0) }
+  package func end() throws(EngineError) -> Cursor {
+    let number = try read("read the journal") { try Self.end(in: $0) }
+    return Cursor(epoch: Epoch.of(number, epochs), number: number)
   }
 
   /// The events after a cursor, the oldest first.
   ///
   /// - Parameter limit: at most so many.
   /// - Returns: records; the first is a gap where events after the cursor are not known any more. Empty at the end.
-  package func events(after cursor: Cursor, limit: Int) async throws(EngineError) -> [JournalRecord] {
-    try await read("read the journal") { database in
-      let epochs = try Epoch.all(in: database)
-      let start = try Self.resume(cursor, epochs, in: database)
+  package func events(after cursor: Cursor, limit: Int) throws(EngineError) -> [JournalRecord] {
+    try read("read the journal") { database in
+      var (after, hasGap) = resume(cursor)
       let statement = try database.cachedStatement(
         sql:
           "SELECT number, time, kind, subject, attributes FROM events WHERE number > ? ORDER BY number LIMIT ?"
       )
-      let rows = try Row.fetchAll(statement, arguments: [start.after, limit])
-      let records = try rows.map { try Self.record($0, epochs) }
-      guard start.hasGap else { return records }
-      let place = Cursor(epoch: Epoch.of(start.after, epochs), number: start.after)
+      var records = try Row.fetchAll(statement, arguments: [after, limit]).map(record)
+      // Numbers have no holes: the one that follows says that nothing is missing.
+      if records.first?.cursor.number != after + 1 {
+        let end = try Self.end(in: database)
+        if after > end {
+          // Of another store, or of a copy of this one.
+          (after, hasGap) = (end, true)
+          records = try Row.fetchAll(statement, arguments: [after, limit]).map(record)
+        } else if let oldest = records.first?.cursor.number {
+          // Numbers that were dropped for their age.
+          (after, hasGap) = (oldest - 1, true)
+        }
+      }
+      guard hasGap else { return records }
       let gap = JournalRecord(
-        cursor: place, time: records.first?.time ?? Timestamp.now,
+        cursor: Cursor(epoch: Epoch.of(after, epochs), number: after),
+        time: records.first?.time ?? Timestamp.now,
         event: JournalEvent(kind: JournalRecord.gapKind, subject: ""))
       return [gap] + records
     }
@@ -56,37 +67,21 @@ extension MetadataStore {
     }
   }
 
-  private static func end(in database: Database) throws -> Cursor {
-    // The table's own sequence: also right when the newest rows were dropped.
-    let number =
-      try Int64.fetchOne(database, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'events'") ?? 0
-    return Cursor(epoch: Epoch.of(number, try Epoch.all(in: database)), number: number)
+  /// The number of the newest event. The table's own sequence: also right when the newest rows were dropped.
+  private static func end(in database: Database) throws -> Int64 {
+    let statement = try database.cachedStatement(sql: "SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+    return try Int64.fetchOne(statement) ?? 0
   }
 
-  /// Where to read on after a cursor, and whether something between is missing.
-  private static func resume(_ cursor: Cursor, _ epochs: [Epoch], in database: Database) throws
-    -> (after: Int64, hasGap: Bool)
-  {
-    var after = cursor.number
-    var hasGap = false
-    // Numbers of the cursor's epoch that a power cut took.
-    if let next = epochs.first(where: { $0.epoch > cursor.epoch }), cursor.number >= next.first {
-      after = next.first - 1
-      hasGap = cursor != .start
+  /// Where to read on after a cursor, and whether a power cut took events that it had seen.
+  private func resume(_ cursor: Cursor) -> (after: Int64, hasGap: Bool) {
+    guard let next = epochs.first(where: { $0.epoch > cursor.epoch }), cursor.number >= next.first else {
+      return (cursor.number, false)
     }
-    let end = try Int64.fetchOne(database, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'events'") ?? 0
-    if after > end {
-      (after, hasGap) = (end, true)
-    }
-    // Numbers that were dropped for their age.
-    if let oldest = try Int64.fetchOne(database, sql: "SELECT min(number) FROM events"), after < oldest - 1 {
-      after = oldest - 1
-      hasGap = true
-    }
-    return (after, hasGap)
+    return (next.first - 1, cursor != .start)
   }
 
-  private static func record(_ row: Row, _ epochs: [Epoch]) throws -> JournalRecord {
+  private func record(_ row: Row) throws -> JournalRecord {
     let number: Int64 = try row.value(0)
     let attributes = try row.checked {
       try JSONDecoder().decode([String: JournalValue].self, from: Data((row.value(4) as String).utf8))

@@ -6,10 +6,13 @@ package import SystemPackage
 /// The database of one store: which images, names and containers there are, and the journal of what changed. Any number of processes use it
 /// at once.
 ///
-/// Each method is one transaction. Writers take turns (`BEGIN IMMEDIATE`) and wait for each other up to
-/// `busyTimeout`; state changes are compare-and-set, so of two services that race one learns that it lost.
-/// Blocking work runs on the database's own dispatch queue, never on the cooperative pool. A cancelled task
-/// gets `cancelled`; its transaction then has been rolled back or was never begun.
+/// Each method that changes something is one transaction. Writers take turns (`BEGIN IMMEDIATE`) and wait for each other
+/// up to `busyTimeout`, on the database's own dispatch queue; state changes are compare-and-set, so of two services that
+/// race one learns that it lost. A cancelled task gets `cancelled`; its transaction then has been rolled back or was
+/// never begun.
+///
+/// Reads have a connection of their own and run where they are called: with a write-ahead log no writer holds them up, and
+/// what they take, some ten microseconds, is less than going to another thread and back.
 ///
 /// A change and the events that tell of it are one transaction: no event is lost, none comes twice (invariant 5).
 ///
@@ -23,9 +26,11 @@ package final class MetadataStore: Sendable {
   /// In seconds.
   static let busyTimeout = 10.0
 
-  // One connection: a pool opens as fast, but each of its readers has a page cache of its own, and no
-  // transaction here takes long enough to be worth reading around.
-  private let queue: DatabaseQueue
+  // In the order of their closing: the last one copies the write-ahead log into the database, so it must be able to write.
+  private let reader: DatabaseQueue
+  private let writer: DatabaseQueue
+  /// All there are; a later one begins with the machine's next start.
+  let epochs: [Epoch]
   let bell: Bell
   private let path: FilePath
 
@@ -49,12 +54,15 @@ package final class MetadataStore: Sendable {
       configuration.prepareDatabase { database in
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512")
       }
-      queue = try DatabaseQueue(path: path.string, configuration: configuration)
+      writer = try DatabaseQueue(path: path.string, configuration: configuration)
       let bootID = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
-      try queue.inDatabase { database in
+      epochs = try writer.inDatabase { database in
         try Schema.prepare(database)
         try Epoch.begin(bootID: bootID, in: database)
+        return try Epoch.all(in: database)
       }
+      configuration.readonly = true
+      reader = try DatabaseQueue(path: path.string, configuration: configuration)
       bell = try Bell(path.removingLastComponent().appending("journal"))
     } catch {
       throw EngineError("open the store's metadata", database: error, subject: path.string)
@@ -64,11 +72,11 @@ package final class MetadataStore: Sendable {
   /// Runs `body`, which reads with one statement, or needs no more than each of them to be true on its own.
   ///
   /// Without a transaction, which would double the time.
-  func read<T: Sendable>(
-    _ operation: String, subject: String? = nil, _ body: @escaping @Sendable (Database) throws -> T
-  ) async throws(EngineError) -> T {
+  func read<T>(
+    _ operation: String, subject: String? = nil, _ body: (Database) throws -> T
+  ) throws(EngineError) -> T {
     do {
-      return try await queue.writeWithoutTransaction(body)
+      return try reader.unsafeRead(body)
     } catch {
       throw EngineError(operation, database: error, subject: subject)
     }
@@ -98,7 +106,7 @@ package final class MetadataStore: Sendable {
     eventsFor: @escaping @Sendable (T) -> [JournalEvent]
   ) async throws(EngineError) -> T {
     do {
-      return try await queue.writeWithoutTransaction { [bell] database in
+      return try await writer.writeWithoutTransaction { [bell] database in
         // SQLite takes this between transactions only; it is the connection's alone.
         if durability == .disk { try database.execute(sql: "PRAGMA synchronous = FULL") }
         defer {

@@ -12,7 +12,7 @@ extension Session {
     if let after = params.after {
       start = try Metadata.Cursor(after)
     } else {
-      start = try await engine.metadata.end()
+      start = try engine.metadata.end()
     }
     let filter = EventFilter(kinds: params.kinds, subjects: params.subjects.map(Set.init))
     let name = state.withLock { state in

@@ -46,13 +46,13 @@ extension Session {
   }
 
   func imageList(_ params: ImageList.Params, _ context: RequestContext) async throws -> ImageList.Result {
-    ImageList.Result(images: try await engine.listImages().map { .init($0) })
+    ImageList.Result(images: try engine.listImages().map { .init($0) })
   }
 
   func imageInspect(_ params: ImageInspect.Params, _ context: RequestContext) async throws
     -> ImageInspect.Result
   {
-    let details = try await engine.inspectImage(params.image)
+    let details = try engine.inspectImage(params.image)
     return ImageInspect.Result(
       image: .init(details.summary), configDigest: details.configDigest.description,
       mediaType: details.mediaType,
@@ -63,7 +63,7 @@ extension Session {
     -> ImageHistory.Result
   {
     ImageHistory.Result(
-      entries: try await engine.history(params.image).map { entry in
+      entries: try engine.history(params.image).map { entry in
         HistoryEntry(
           createdBy: entry.entry.createdBy, createdAt: entry.entry.created, comment: entry.entry.comment,
           layer: entry.layer.map { .init($0) })

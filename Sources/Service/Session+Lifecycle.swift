@@ -43,8 +43,8 @@ extension Session: RequestHandler {
       version: version, protocolVersion: Self.protocolVersion,
       storeDirectory: configuration.storeDirectory.string, runDirectory: configuration.runDirectory.string,
       isRootless: configuration.isRootless, platform: Platform.host.description, kernel: kernelRelease(),
-      images: try await engine.listImages().count, containers: containers.count,
+      images: try engine.listImages().count, containers: containers.count,
       runningContainers: containers.filter { $0.state == .running }.count,
-      cursor: try await engine.metadata.end().description)
+      cursor: try engine.metadata.end().description)
   }
 }

@@ -17,30 +17,30 @@ import Testing
     try await withImage { store, one in
       var expected = container("aa11", name: "web", of: one)
       try await store.insertContainer(expected)
-      #expect(try await store.container(id: "aa11") == expected)
+      #expect(try store.container(id: "aa11") == expected)
 
       #expect(try await store.markRunning("aa11", pid: 42, at: 6))
       (expected.state, expected.pid, expected.startedAt) = (.running, 42, 6)
-      #expect(try await store.container(id: "aa11") == expected)
+      #expect(try store.container(id: "aa11") == expected)
       #expect(try await store.markRunning("aa11", pid: 43, at: 7) == false)
       #expect(try await store.removeContainer("aa11") == false)
 
       #expect(try await store.markExited("aa11", exit: .signalled(signal: 9), at: 8))
       (expected.state, expected.pid, expected.finishedAt) = (.exited, nil, 8)
       expected.exit = .signalled(signal: 9)
-      #expect(try await store.container(id: "aa11") == expected)
+      #expect(try store.container(id: "aa11") == expected)
       #expect(try await store.markExited("aa11", exit: .exited(code: 0), at: 9) == false)
 
       #expect(try await store.markRunning("aa11", pid: 44, at: 10))
       (expected.state, expected.pid, expected.startedAt) = (.running, 44, 10)
       (expected.finishedAt, expected.exit) = (nil, nil)
-      #expect(try await store.container(id: "aa11") == expected)
+      #expect(try store.container(id: "aa11") == expected)
       #expect(try await store.markExited("aa11", exit: .exited(code: 127), at: 11))
-      #expect(try await store.container(id: "aa11")?.exit == .exited(code: 127))
+      #expect(try store.container(id: "aa11")?.exit == .exited(code: 127))
 
       #expect(try await store.removeContainer("aa11"))
       #expect(try await store.removeContainer("aa11") == false)
-      #expect(try await store.container(id: "aa11") == nil)
+      #expect(try store.container(id: "aa11") == nil)
       #expect(try await store.markRunning("aa11", pid: 45, at: 12) == false)
     }
   }
@@ -50,7 +50,7 @@ import Testing
       try await store.insertContainer(container("aa11", of: one))
       #expect(try await store.markRunning("aa11", pid: 1, at: 1))
       #expect(try await store.markExited("aa11", exit: .signalled(signal: 9), at: 2, isLost: true))
-      let found = try await store.container(id: "aa11")
+      let found = try store.container(id: "aa11")
       #expect(found?.state == .exited)
       #expect(found?.isLost == true)
     }
@@ -66,7 +66,7 @@ import Testing
         #expect(refusal?.kind == .alreadyExists)
         #expect(refusal?.subject == subject)
       }
-      #expect(try await store.containers().count == 1)
+      #expect(try store.containers().count == 1)
       #expect(try await store.removeContainer("aa11"))
       try await store.insertContainer(container("bb22", name: "web", of: one))
     }
@@ -76,7 +76,7 @@ import Testing
     try await withStore { store async throws in
       #expect(
         await kind { try await store.insertContainer(container("aa11", of: image("one"))) } == .notFound)
-      #expect(try await store.containers().isEmpty)
+      #expect(try store.containers().isEmpty)
     }
   }
 
@@ -89,10 +89,10 @@ import Testing
       let found = [
         ("aa11", "aa11"), ("web", "aa11"), ("aa2", "aa22"), ("aa1", "aa22"), ("bb", "bb33"), ("b", "bb33"),
       ]
-      for (text, id) in found { #expect(try await store.container(matching: text).id == id) }
-      #expect(await kind { try await store.container(matching: "aa") } == .invalidArgument)
+      for (text, id) in found { #expect(try store.container(matching: text).id == id) }
+      #expect(await kind { try store.container(matching: "aa") } == .invalidArgument)
       for text in ["", "cc", "*", "a?11", "WEB", "we"] {
-        #expect(await kind { try await store.container(matching: text) } == .notFound)
+        #expect(await kind { try store.container(matching: text) } == .notFound)
       }
     }
   }
@@ -101,9 +101,9 @@ import Testing
     try await withImage { store, one in
       for id in ["aa", "bb", "cc"] { try await store.insertContainer(container(id, of: one)) }
       #expect(try await store.markRunning("bb", pid: 1, at: 1))
-      #expect(try await store.containers(in: [.running]).map(\.id) == ["bb"])
-      #expect(try await store.containers(in: [.created, .exited]).map(\.id) == ["aa", "cc"])
-      #expect(try await store.containers(in: []).isEmpty)
+      #expect(try store.containers(in: [.running]).map(\.id) == ["bb"])
+      #expect(try store.containers(in: [.created, .exited]).map(\.id) == ["aa", "cc"])
+      #expect(try store.containers(in: []).isEmpty)
     }
   }
 
@@ -113,7 +113,7 @@ import Testing
       var record = container("aa11", name: name, of: one)
       record.options = "'\"; ☕"
       try await store.insertContainer(record)
-      #expect(try await store.container(matching: name) == record)
+      #expect(try store.container(matching: name) == record)
     }
   }
 }

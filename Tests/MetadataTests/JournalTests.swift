@@ -12,16 +12,16 @@ struct JournalTests {
   func reading() async throws {
     try await withDatabasePath { path in
       let (one, two) = (try MetadataStore(path: path), try MetadataStore(path: path))
-      let start = try await one.end()
+      let start = try one.end()
       for number in 0..<10 { try await (number % 2 == 0 ? one : two).append(event(number)) }
-      let records = try await two.events(after: start, limit: 100)
+      let records = try two.events(after: start, limit: 100)
       #expect(records.map(\.event.subject) == (0..<10).map { "\($0)" })
       #expect(records.map(\.cursor) == records.map(\.cursor).sorted())
-      let rest = try await one.events(after: records[6].cursor, limit: 2)
+      let rest = try one.events(after: records[6].cursor, limit: 2)
       #expect(rest.map(\.event.subject) == ["7", "8"])
-      #expect(try await one.events(after: try await one.end(), limit: 1).isEmpty)
+      #expect(try one.events(after: try one.end(), limit: 1).isEmpty)
       #expect(
-        try await one.events(after: .start, limit: 100).map(\.event.kind).allSatisfy { $0 == "test.happened" }
+        try one.events(after: .start, limit: 100).map(\.event.kind).allSatisfy { $0 == "test.happened" }
       )
     }
   }
@@ -31,11 +31,11 @@ struct JournalTests {
     try await withStore { store in
       let one = image("one")
       try await store.recordImage(one, reference: "r/a:1", at: 1, events: [event(1)])
-      let end = try await store.end()
+      let end = try store.end()
       #expect(
         await kind { try await store.setTag("r/a:1", to: digest("none"), at: 5, events: [event(2)]) }
           == .notFound)
-      #expect(try await store.end() == end)
+      #expect(try store.end() == end)
     }
   }
 
@@ -61,8 +61,8 @@ struct JournalTests {
   func gap() async throws {
     try await withStore { store in
       try await store.append(event(1))
-      let end = try await store.end()
-      let records = try await store.events(after: Cursor(epoch: end.epoch, number: end.number + 5), limit: 10)
+      let end = try store.end()
+      let records = try store.events(after: Cursor(epoch: end.epoch, number: end.number + 5), limit: 10)
       #expect(records.map(\.event.kind) == [JournalRecord.gapKind])
     }
   }

@@ -28,7 +28,7 @@ import Testing
           return try await group.reduce(into: [Int]()) { if let code = $1 { $0.append(code) } }
         }
         #expect(winners.count == 1)
-        let recorded = try await stores[0].container(id: id)?.exit
+        let recorded = try stores[0].container(id: id)?.exit
         #expect(recorded == winners.first.map { .exited(code: Int32($0)) })
       }
     }
@@ -59,7 +59,7 @@ import Testing
       try await withDatabasePath { path in
         try await withThrowingTaskGroup { group in
           for _ in 0..<8 {
-            group.addTask { try await MetadataStore(path: path).images() }
+            group.addTask { try MetadataStore(path: path).images() }
           }
           for try await images in group { #expect(images.isEmpty) }
         }
@@ -85,11 +85,11 @@ import Testing
       #expect(refusal?.isRetriable == true)
       #expect(refusal?.hint != nil)
       // Readers see the last committed state meanwhile.
-      #expect(try await waiter.images().isEmpty)
+      #expect(try waiter.images().isEmpty)
       release.signal()
       try await holding.value
       try await waiter.recordImage(image("one"), at: 1)
-      #expect(try await holder.images().count == 1)
+      #expect(try holder.images().count == 1)
     }
   }
 
@@ -100,7 +100,7 @@ import Testing
         return await kind { try await store.recordImage(image("one"), at: 1) }
       }
       #expect(await task.value == .cancelled)
-      #expect(try await store.images().isEmpty)
+      #expect(try store.images().isEmpty)
     }
   }
 
@@ -114,14 +114,14 @@ import Testing
         kill(getpid(), SIGKILL)
       }
       let store = try MetadataStore(path: path)
-      #expect(try await store.image(tagged: "r/one:1") == image("one"))
-      #expect(try await store.containers().map(\.id) == ["aa11"])
+      #expect(try store.image(tagged: "r/one:1") == image("one"))
+      #expect(try store.containers().map(\.id) == ["aa11"])
     }
   }
 
   @Test func refusesALaterSchema() async throws {
     try await withDatabasePath { path in
-      _ = try await MetadataStore(path: path).images()
+      _ = try MetadataStore(path: path).images()
       // The user version of SQLite's file header (sqlite.org/fileformat.html, 1.3).
       try patch(path, at: 60, with: [0, 0, 0, 99])
       let error = #expect(throws: EngineError.self) { try MetadataStore(path: path) }
@@ -142,7 +142,7 @@ import Testing
       try await MetadataStore(path: path).recordImage(image("one"), at: 1)
       let size = try Data(contentsOf: URL(fileURLWithPath: path.string)).count
       try patch(path, at: 4096, with: [UInt8](repeating: 0xFF, count: size - 4096))
-      #expect(await kind { try await MetadataStore(path: path).images() } == .corrupt)
+      #expect(await kind { try MetadataStore(path: path).images() } == .corrupt)
     }
   }
 
@@ -159,7 +159,7 @@ import Testing
       }
       #expect(patched > 0)
       try Data(bytes).write(to: URL(fileURLWithPath: path.string))
-      #expect(await kind { try await MetadataStore(path: path).images() } == .corrupt)
+      #expect(await kind { try MetadataStore(path: path).images() } == .corrupt)
     }
   }
 
@@ -197,10 +197,10 @@ import Testing
       #expect(refusal?.kind == .noSpace)
       #expect(refusal?.hint != nil)
       #expect(count > 0)
-      #expect(try await store.images().count == count)
+      #expect(try store.images().count == count)
       try #require(mount("tmpfs", parent, "tmpfs", UInt(MS_REMOUNT), "size=4m") == 0)
       try await store.recordImage(image("last"), at: 1)
-      #expect(try await MetadataStore(path: path).images().count == count + 1)
+      #expect(try MetadataStore(path: path).images().count == count + 1)
     }
   }
 }

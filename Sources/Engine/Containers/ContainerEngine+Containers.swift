@@ -10,7 +10,7 @@ extension ContainerEngine {
   /// - Parameter all: also those that do not run.
   package func listContainers(all: Bool) async throws -> [ContainerSummary] {
     var summaries: [ContainerSummary] = []
-    for record in try await metadata.containers() {
+    for record in try metadata.containers() {
       // One that another service removes meanwhile is left out.
       guard let record = try await settled(record), all || record.state == .running else { continue }
       summaries.append(try summary(record))
@@ -33,7 +33,7 @@ extension ContainerEngine {
   ///
   /// - Throws: `notFound`; `invalidArgument` for the beginning of several ids.
   func current(_ name: String) async throws -> ContainerRecord {
-    let record = try await metadata.container(matching: name)
+    let record = try metadata.container(matching: name)
     guard let settled = try await settled(record) else { throw removedMeanwhile(record) }
     return settled
   }

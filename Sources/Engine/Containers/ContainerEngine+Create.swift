@@ -33,7 +33,7 @@ extension ContainerEngine {
     let held = try await locks.holdContent()
     defer { held.release() }
 
-    let image = try await image(named: options.image)
+    let image = try image(named: options.image)
     let id = ContainerName.newIdentifier()
     let directory = try snapshots.prepareContainer(id)
     do {
@@ -46,7 +46,7 @@ extension ContainerEngine {
       var options = options
       options.resolvedCommand = spec.process?.args ?? []
       let record = ContainerRecord(
-        id: id, name: try await freeName(options.name), imageDigest: image.manifestDigest,
+        id: id, name: try freeName(options.name), imageDigest: image.manifestDigest,
         imageName: options.image, createdAt: Timestamp.now,
         options: String(decoding: try encode(options), as: UTF8.self))
       try await metadata.insertContainer(
@@ -69,15 +69,14 @@ extension ContainerEngine {
     }
   }
 
-  private func freeName(_ wanted: String?) async throws -> String {
+  private func freeName(_ wanted: String?) throws -> String {
     if let wanted { return wanted }
-    let taken = Set(try await metadata.containers().map(\.name))
-    return ContainerName.generate { taken.contains($0) }
+    return try ContainerName.generate { try metadata.isContainer(named: $0) }
   }
 
   /// The root file system of a container: its image's layers, and its own writable one on top.
-  func root(of record: ContainerRecord) async throws -> OverlayRoot {
-    guard let image = try await metadata.image(record.imageDigest) else {
+  func root(of record: ContainerRecord) throws -> OverlayRoot {
+    guard let image = try metadata.image(record.imageDigest) else {
       throw EngineError(
         .corrupt, "the image of container \(record.name) is gone", subject: "\(record.imageDigest)",
         hint: "pull \(record.imageName) again")

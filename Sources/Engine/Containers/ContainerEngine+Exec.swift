@@ -27,7 +27,7 @@ extension ContainerEngine {
     process.env = (process.env ?? []).settingVariables(environment)
     if let workingDirectory { process.cwd = workingDirectory }
     if let user {
-      let root = try await root(of: record)
+      let root = try root(of: record)
       let identity = try UserDatabase(layers: [root.upper] + root.lowers).resolve(user)
       process.user = .init(uid: identity.uid, gid: identity.gid, additionalGids: identity.groups)
     }

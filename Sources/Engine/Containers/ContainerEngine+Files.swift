@@ -7,8 +7,8 @@ package import OCIModel
 extension ContainerEngine {
   /// What a container has changed against its image, by path.
   package func diff(_ name: String) async throws -> [LayerChange] {
-    let record = try await metadata.container(matching: name)
-    let root = try await root(of: record)
+    let record = try metadata.container(matching: name)
+    let root = try root(of: record)
     let mountPoints = RuntimeSpec.mountPoints(try spec(record.id))
     return try await onBlockingThread("diff") {
       try LayerDiff.changes(upper: root.upper, lowers: root.lowers, mountPoints: mountPoints)
@@ -24,12 +24,12 @@ extension ContainerEngine {
     changes: ImageChanges, reporter: TaskReporter = .silent
   ) async throws -> ImageSummary {
     try refuseDigest(reference)
-    let record = try await metadata.container(matching: name)
+    let record = try metadata.container(matching: name)
     let held = try await locks.holdContent()
     defer { held.release() }
-    let root = try await root(of: record)
+    let root = try root(of: record)
     let mountPoints = RuntimeSpec.mountPoints(try spec(record.id))
-    let base = try await image(named: record.imageDigest.description)
+    let base = try image(named: record.imageDigest.description)
     let layer = try await reporter.task("commit \(record.name)") { progress, _ in
       try await onBlockingThread("commit") { [self] in
         let builder = try LayerBuilder(.none, self)
@@ -64,6 +64,6 @@ extension ContainerEngine {
     let image = try await makeImage(
       config, layers: base.layers + [LayerRecord(layer)], as: reference
     ) { .imageCommitted($0, reference: reference.description, container: record.id) }
-    return try await summary(image)
+    return try summary(image)
   }
 }

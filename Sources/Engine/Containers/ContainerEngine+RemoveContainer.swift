@@ -27,7 +27,7 @@ extension ContainerEngine {
     let isRemoved = try await metadata.removeContainer(
       record.id, events: [.containerRemoved(record.id, name: record.name)])
     guard isRemoved else {
-      if try await metadata.container(id: record.id) == nil { return }
+      if try metadata.container(id: record.id) == nil { return }
       throw EngineError(.inUse, "container \(record.name) was started meanwhile", subject: record.id)
     }
     try await runner.cleanUp(record.id)

@@ -26,7 +26,7 @@ extension ContainerEngine {
   /// Cancellation leaves it as it is; the engine's watch then takes care of it.
   package func finish(_ container: ContainerSummary) async throws -> (ContainerSummary, ExitStatus) {
     defer { leave(container.id) }
-    let record = try await metadata.container(matching: container.id)
+    let record = try metadata.container(matching: container.id)
     let exit = try await exit(of: record)
     let ended = try await current(container.id)
     let summary = try summary(ended)

@@ -11,7 +11,7 @@ extension ContainerEngine {
     guard try isBehind(record) else { return record }
     let lock = try await locks.holdContainer(record.id)
     defer { lock.release() }
-    guard let record = try await metadata.container(id: record.id) else { return nil }
+    guard let record = try metadata.container(id: record.id) else { return nil }
     return try await settle(record)
   }
 

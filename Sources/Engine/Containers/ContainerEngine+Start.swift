@@ -16,13 +16,13 @@ extension ContainerEngine {
   func start(_ record: ContainerRecord) async throws -> ContainerRecord {
     let lock = try await locks.holdContainer(record.id)
     defer { lock.release() }
-    guard let stored = try await metadata.container(id: record.id) else { throw removedMeanwhile(record) }
+    guard let stored = try metadata.container(id: record.id) else { throw removedMeanwhile(record) }
     let record = try await settle(stored)
     guard record.state != .running else {
       throw EngineError(
         .conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
     }
-    let plan = try await LaunchPlan.compile(
+    let plan = try LaunchPlan.compile(
       spec: spec(record.id), root: root(of: record), isRootless: configuration.isRootless)
     // An exit record of an earlier run must not be taken for this one's.
     try await runner.cleanUp(record.id)
@@ -57,7 +57,7 @@ extension ContainerEngine {
   /// - Throws: `timedOut`, with the container running on; `conflict` for one that was never started;
   ///   `notFound` when it is removed meanwhile. Cancellation leaves the container as it is.
   package func wait(_ name: String, timeout: Duration? = nil) async throws -> ExitStatus {
-    let record = try await metadata.container(matching: name)
+    let record = try metadata.container(matching: name)
     guard let timeout else { return try await exit(of: record) }
     let late = EngineError(
       .timedOut, "container \(record.name) runs still after \(timeout)", subject: record.id, retriable: true)
@@ -67,7 +67,7 @@ extension ContainerEngine {
   func exit(of record: ContainerRecord) async throws -> ExitStatus {
     var ended: ExitRecord?
     while true {
-      guard let stored = try await metadata.container(id: record.id),
+      guard let stored = try metadata.container(id: record.id),
         let current = try await settled(stored)
       else {
         // One that was to go has gone, but not before its end was seen.

@@ -10,6 +10,6 @@ extension ContainerEngine {
 
   /// The standard input of a running container that was made with an open one.
   package func input(_ name: String) async throws -> ContainerInput {
-    try runner.attachInput(try await metadata.container(matching: name).id)
+    try runner.attachInput(try metadata.container(matching: name).id)
   }
 }

@@ -8,9 +8,9 @@ extension ContainerEngine {
   package func watch() async {
     do { try await collect() } catch { log.warning("cannot tidy up the store: \(error)") }
     do {
-      let cursor = try await metadata.end()
+      let cursor = try metadata.end()
       await withDiscardingTaskGroup { group in
-        for record in (try? await metadata.containers()) ?? [] {
+        for record in (try? metadata.containers()) ?? [] {
           group.addTask { await self.seeTo(record.id) }
         }
         group.addTask {
@@ -34,15 +34,15 @@ extension ContainerEngine {
 
   private func seeTo(_ id: String) async {
     do {
-      guard let stored = try await metadata.container(id: id), let record = try await settled(stored) else {
+      guard let stored = try metadata.container(id: id), let record = try await settled(stored) else {
         return
       }
       if record.state == .running { _ = try await exit(of: record) }
-      guard let ended = try await metadata.container(id: id), ended.state == .exited else { return }
+      guard let ended = try metadata.container(id: id), ended.state == .exited else { return }
       guard try options(ended).autoRemove, attended.withLock({ $0[id] }) == nil else { return }
       let attention = try await locks.attendContainer(id)
       defer { attention.release() }
-      if let still = try await metadata.container(id: id), still.state == .exited { try await remove(still) }
+      if let still = try metadata.container(id: id), still.state == .exited { try await remove(still) }
     } catch let error as EngineError where [.cancelled, .notFound].contains(error.kind) {
       return
     } catch is CancellationError {

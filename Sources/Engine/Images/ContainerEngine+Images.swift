@@ -5,23 +5,23 @@ package import OCIModel
 
 extension ContainerEngine {
   /// All images, the newest first.
-  package func listImages() async throws -> [ImageSummary] {
-    let tags = Dictionary(grouping: try await metadata.tags(), by: \.manifestDigest)
-    return try await metadata.images().map { summary($0, tags[$0.manifestDigest] ?? []) }
+  package func listImages() throws -> [ImageSummary] {
+    let tags = Dictionary(grouping: try metadata.tags(), by: \.manifestDigest)
+    return try metadata.images().map { summary($0, tags[$0.manifestDigest] ?? []) }
   }
 
   /// - Throws: `notFound`; `corrupt` when a document of the image is damaged.
-  package func inspectImage(_ name: String) async throws -> ImageDetails {
-    let image = try await image(named: name)
+  package func inspectImage(_ name: String) throws -> ImageDetails {
+    let image = try image(named: name)
     return ImageDetails(
-      summary: try await summary(image), configDigest: image.configDigest, mediaType: image.mediaType,
+      summary: try summary(image), configDigest: image.configDigest, mediaType: image.mediaType,
       layers: image.layers.map { ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID) },
       config: try config(of: image))
   }
 
   /// The image's history, the newest first. Layers that no history names come as entries of their own.
-  package func history(_ name: String) async throws -> [ImageHistoryEntry] {
-    let details = try await inspectImage(name)
+  package func history(_ name: String) throws -> [ImageHistoryEntry] {
+    let details = try inspectImage(name)
     var layers = details.layers[...]
     var entries: [ImageHistoryEntry] = []
     for entry in details.config.history ?? [] {
@@ -34,7 +34,7 @@ extension ContainerEngine {
 
   /// Gives an image one more name; a name that another image had moves over.
   package func tag(_ name: String, as newName: String) async throws -> ImageSummary {
-    let image = try await image(named: name)
+    let image = try image(named: name)
     let reference = try Reference(parsing: newName)
     guard reference.digest == nil else {
       throw EngineError(.invalidArgument, "cannot tag with a digest: \(newName)", subject: newName)
@@ -42,6 +42,6 @@ extension ContainerEngine {
     try await metadata.setTag(
       reference.description, to: image.manifestDigest, at: Timestamp.now,
       events: [.imageTagged(image.manifestDigest, reference: reference.description)])
-    return try await summary(image)
+    return try summary(image)
   }
 }

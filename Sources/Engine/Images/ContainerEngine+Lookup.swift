@@ -10,12 +10,12 @@ extension ContainerEngine {
   /// Finds an image by name, by digest, or by the first digits of its digest.
   ///
   /// - Throws: `notFound`, `invalidArgument` for a prefix that fits several images or a name that is none.
-  func image(named text: String) async throws -> ImageRecord {
-    if let digest = try? Digest(text), let image = try await metadata.image(digest) { return image }
+  func image(named text: String) throws -> ImageRecord {
+    if let digest = try? Digest(text), let image = try metadata.image(digest) { return image }
     let reference = try? Reference(parsing: text)
-    if let reference, let image = try await imageTagged(reference) { return image }
+    if let reference, let image = try imageTagged(reference) { return image }
     if text.count >= 4 {
-      let matches = try await metadata.images(digestPrefix: text)
+      let matches = try metadata.images(digestPrefix: text)
       if matches.count > 1 {
         throw EngineError(
           .invalidArgument, "\(matches.count) images begin with \(text)", subject: text,
@@ -29,13 +29,13 @@ extension ContainerEngine {
       .notFound, "no image is named \(text)", subject: text, hint: "pull it, or list the images there are")
   }
 
-  private func imageTagged(_ reference: Reference) async throws -> ImageRecord? {
-    if let digest = reference.digest { return try await metadata.image(digest) }
-    return try await metadata.image(tagged: reference.description)
+  private func imageTagged(_ reference: Reference) throws -> ImageRecord? {
+    if let digest = reference.digest { return try metadata.image(digest) }
+    return try metadata.image(tagged: reference.description)
   }
 
-  func summary(_ image: ImageRecord) async throws -> ImageSummary {
-    summary(image, try await metadata.tags(of: image.manifestDigest))
+  func summary(_ image: ImageRecord) throws -> ImageSummary {
+    summary(image, try metadata.tags(of: image.manifestDigest))
   }
 
   func summary(_ image: ImageRecord, _ tags: [TagRecord]) -> ImageSummary {

@@ -42,7 +42,7 @@ extension ContainerEngine {
     let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference) {
       .imageImported($0, reference: reference.description)
     }
-    return try await summary(image)
+    return try summary(image)
   }
 
   /// Writes the configuration and the manifest of a new image, and names it.

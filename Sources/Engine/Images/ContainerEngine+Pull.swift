@@ -74,7 +74,7 @@ extension ContainerEngine {
         image, taggedAs: reference,
         event: .imagePulled(image.manifestDigest, reference: reference.description))
       return PullResult(
-        image: try await summary(image), reference: reference,
+        image: try summary(image), reference: reference,
         layers: zip(layers, pulled).map {
           PulledLayer(
             layer: ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID), outcome: $1.outcome)

@@ -26,7 +26,7 @@ extension ContainerEngine {
   package func push(
     _ name: String, to destination: String? = nil, reporter: TaskReporter = .silent
   ) async throws -> PushResult {
-    let image = try await image(named: name)
+    let image = try image(named: name)
     let target = try Reference(parsing: destination ?? name)
     return try await reporter.task("push \(target.familiar)") { _, reporter in
       let held = try await locks.holdContent()

@@ -17,8 +17,8 @@ extension ContainerEngine {
   /// A digest, or its first digits, takes away all names; with more than one name only by `force`.
   /// - Throws: `inUse` naming the containers that use the image; `conflict` for several names without `force`.
   package func removeImage(_ name: String, force: Bool) async throws -> ImageRemoval {
-    let image = try await image(named: name)
-    let names = try await metadata.tags(of: image.manifestDigest).map(\.reference)
+    let image = try image(named: name)
+    let names = try metadata.tags(of: image.manifestDigest).map(\.reference)
     let given = (try? Reference(parsing: name)).map(\.description)
     let byName = given.flatMap { names.contains($0) ? [$0] : nil }
     if byName == nil, names.count > 1, !force {
@@ -42,11 +42,11 @@ extension ContainerEngine {
   func collect() async throws {
     guard let lock = try await locks.tryCollect() else { return }
     defer { lock.release() }
-    let images = try await metadata.images()
+    let images = try metadata.images()
     let blobs = Set(
       images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
-    let layers = try await metadata.layerKeysInUse()
-    let containers = Set(try await metadata.containers().map(\.id))
+    let layers = try metadata.layerKeysInUse()
+    let containers = Set(try metadata.containers().map(\.id))
     try await onBlockingThread("collect") { [self] in
       for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
       for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
