@@ -47,6 +47,7 @@ const char *clinux_step_name(uint32_t step) {
   case CLINUX_STEP_RENAME: return "rename";
   case CLINUX_STEP_DUP: return "dup3";
   case CLINUX_STEP_SIGNAL: return "signalfd";
+  case CLINUX_STEP_AWAIT_START: return "the start was called off";
   case CLINUX_STEP_EXECVE: return "execve";
   }
   return "unknown step";

@@ -33,21 +33,26 @@ package final class QueueThread: Sendable {
   /// Runs `body` on the thread, after what was given before, and waits for its result.
   package func run<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<T, any Error>) in
-      let failure = core.state.withLock { state -> SystemError? in
-        if !state.isRunning {
-          do throws(SystemError) {
-            try startThread(name) { [core] in Self.loop(core) }
-            state.isRunning = true
-          } catch {
-            return error
-          }
-        }
-        state.queue.append { continuation.resume(with: Result { try body() }) }
-        return nil
+      do {
+        try post { continuation.resume(with: Result { try body() }) }
+      } catch {
+        continuation.resume(throwing: error)
       }
-      if let failure { return continuation.resume(throwing: failure) }
-      clinux_eventfd_wake(core.wake)
     }
+  }
+
+  /// Runs `body` on the thread, after what was given before, and does not wait.
+  ///
+  /// - Throws: when the thread cannot be started; `body` is then not run.
+  package func post(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    try core.state.withLock { state throws(SystemError) in
+      if !state.isRunning {
+        try startThread(name) { [core] in Self.loop(core) }
+        state.isRunning = true
+      }
+      state.queue.append(body)
+    }
+    clinux_eventfd_wake(core.wake)
   }
 
   /// Runs `body` once, when no other work came for 20 ms. Replaces an earlier one that has not run.

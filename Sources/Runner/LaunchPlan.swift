@@ -67,6 +67,8 @@ package struct LaunchPlan: Hashable, Sendable {
     case newSession
     case setGroups([UInt32])
     case setUser(uid: UInt32, gid: UInt32)
+    /// Waits until the service says that what is prepared so far is to run; fails when the service is gone, or calls it off.
+    case awaitStart
     /// Each a bit mask of capability numbers. The bounding set is dropped before the user changes; the rest is set after it.
     case dropBoundingCapabilities(keep: UInt64)
     case setCapabilities(effective: UInt64, permitted: UInt64, inheritable: UInt64, ambient: UInt64)

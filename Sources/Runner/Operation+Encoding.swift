@@ -5,7 +5,7 @@ extension LaunchPlan.Operation {
   func encode(to encoder: inout PlanEncoder) throws(EngineError) {
     switch self {
     case .makeMountsPrivate, .setLoopbackUp, .pivotRoot, .remountRootReadOnly, .newSession,
-      .setNoNewPrivileges:
+      .setNoNewPrivileges, .awaitStart:
       encoder.operation(plainCode)
     case .mountOverlayRoot, .bindRoot, .mount, .bind:
       try encodeMount(to: &encoder)
@@ -32,6 +32,7 @@ extension LaunchPlan.Operation {
     case .pivotRoot: CLINUX_OP_PIVOT_ROOT
     case .remountRootReadOnly: CLINUX_OP_REMOUNT_ROOT_READ_ONLY
     case .newSession: CLINUX_OP_NEW_SESSION
+    case .awaitStart: CLINUX_OP_AWAIT_START
     default: CLINUX_OP_SET_NO_NEW_PRIVILEGES
     }
   }

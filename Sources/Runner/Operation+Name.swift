@@ -26,6 +26,7 @@ extension LaunchPlan.Operation {
     case .newSession: "start a session"
     case .setGroups: "set the supplementary groups"
     case .setUser(let uid, let gid): "become user \(uid):\(gid)"
+    case .awaitStart: "wait for the start"
     case .dropBoundingCapabilities: "drop bounding capabilities"
     case .setCapabilities: "set the capabilities"
     case .setNoNewPrivileges: "set no_new_privs"

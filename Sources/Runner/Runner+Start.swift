@@ -5,17 +5,16 @@ import LinuxSystem
 package import SystemPackage
 
 extension Runner {
-  /// Starts a container and returns when its command has been executed.
+  /// Begins to make what a container runs in, its namespaces and mounts, and returns at once.
   ///
   /// - Parameters:
   ///   - log: gets the container's output, appended; made if missing.
   ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
-  /// - Throws: `EngineError` that names the operation that failed; `notFound` for a missing command and
-  ///   `permissionDenied` or `invalidArgument` for one that cannot be executed, and then there is an exit record with
-  ///   127 or 126; `conflict` if it is running; `cancelled` when the task was cancelled, and nothing is left.
-  package func start(
+  /// - Returns: to be given to `start` or `callOff`.
+  /// - Throws: `cancelled` when the task was cancelled, and nothing is left.
+  package func prepare(
     _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool
-  ) async throws(EngineError) -> StartedContainer {
+  ) async throws(EngineError) -> PreparedContainer {
     let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
     let directory = directory(of: id)
     var request = ShimRequest(
@@ -26,7 +25,23 @@ extension Runner {
     do {
       try await settle(id)
       try RunFiles.makeDirectory(directory)
-      let shim = try await launcher.launch(bytes)
+      return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure)
+    } catch {
+      if Task.isCancelled { throw .cancelled("starting container \(id)") }
+      throw EngineError(failure.purpose, wrapping: error, subject: id)
+    }
+  }
+
+  /// Starts a prepared container and returns when its command has been executed.
+  ///
+  /// - Throws: `EngineError` that names the operation that failed; `notFound` for a missing command and
+  ///   `permissionDenied` or `invalidArgument` for one that cannot be executed, and then there is an exit record with
+  ///   127 or 126; `conflict` if it is running; `cancelled` when the task was cancelled, and nothing is left.
+  package func start(_ prepared: PreparedContainer) async throws(EngineError) -> StartedContainer {
+    let (id, shim, failure) = (prepared.id, prepared.shim, prepared.failure)
+    do {
+      // One that could not be prepared takes no word any more; it has said why.
+      _ = try? shim.status.go()
       do {
         try await DescriptorWatcher.shared.readable(shim.status.descriptor)
       } catch {
@@ -48,6 +63,11 @@ extension Runner {
       if Task.isCancelled { throw .cancelled("starting container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)
     }
+  }
+
+  /// Ends the shim of a container that is not to start, and leaves nothing of it.
+  package func callOff(_ prepared: PreparedContainer) async {
+    try? await onBlockingThread("start-called-off") { try abandon(prepared.id, prepared.shim) }
   }
 
   /// Ends a shim before it has reported, and what it may have started.

@@ -27,6 +27,17 @@ package struct Runner: Sendable {
     runDirectory.appending("containers").appending(id)
   }
 
+  /// The containers that have a run directory.
+  package func list() throws(EngineError) -> [String] {
+    do {
+      return try directoryEntries(runDirectory.appending("containers"))
+    } catch  where error.errno == .noSuchFileOrDirectory {
+      return []
+    } catch {
+      throw EngineError("list the run directories", error)
+    }
+  }
+
   /// Removes a container's run directory. It must not be running. Returns when its mounts are gone as well.
   ///
   /// - Throws: `EngineError.inUse` if it is.
@@ -42,6 +53,13 @@ package struct Runner: Sendable {
       throw EngineError("clean up container \(id)", wrapping: error, subject: id)
     }
   }
+}
+
+/// A container whose namespaces and mounts are being made, and whose command waits for `start`.
+package struct PreparedContainer: Sendable {
+  let id: String
+  let shim: LaunchedShim
+  let failure: LaunchFailure
 }
 
 /// A container whose command has been executed.

@@ -34,9 +34,9 @@ final class ShimLauncher: Sendable {
 
   /// Starts a shim with the request.
   func launch(_ request: [UInt8]) async throws -> LaunchedShim {
-    try await thread.run { [self] in
-      defer { thread.whenQuiet { [weak self] in self?.prepare() } }
-      if let shim = try useWaiting(request) { return shim }
+    defer { thread.whenQuiet { [weak self] in self?.prepare() } }
+    if let shim = try useWaiting(request) { return shim }
+    return try await thread.run { [self] in
       let memory = try ShimRequest.memory(request)
       defer { try? memory.close() }
       let shim = try spawn(memory)
@@ -59,7 +59,7 @@ final class ShimLauncher: Sendable {
     }
   }
 
-  /// Nil if none waits, or it has died meanwhile.
+  /// Nil if none waits, or it has died meanwhile. Does not block.
   private func useWaiting(_ request: [UInt8]) throws -> LaunchedShim? {
     let taken = waiting.withLock { waiting in
       defer { waiting = nil }
@@ -67,15 +67,15 @@ final class ShimLauncher: Sendable {
     }
     guard let taken else { return nil }
     defer { try? taken.request.close() }
-    try taken.request.writeAll(request)
-    do {
-      try taken.shim.status.go()
-      return taken.shim
-    } catch {
-      try? taken.shim.process.signal(SIGKILL)
+    if taken.shim.process.hasEnded {
       _ = try? taken.shim.process.reap()
       return nil
     }
+    try taken.request.writeAll(request)
+    // Who is woken through a socket runs on the waker's processor, as soon as that waits: this thread, which does so at
+    // once, and not the caller, which goes on.
+    try thread.post { try? taken.shim.status.go() }
+    return taken.shim
   }
 
   /// Without one the next start is slower, so a failure is of no consequence.

@@ -45,7 +45,7 @@ final class StatusChannel: Sendable {
     return count == size ? report : nil
   }
 
-  /// Tells a waiting shim that its request is complete.
+  /// Tells a waiting shim that its request is complete, and after that a prepared container that it is to start.
   func go() throws(SystemError) {
     let byte: UInt8 = 1
     try call("send") {

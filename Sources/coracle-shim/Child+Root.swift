@@ -73,7 +73,7 @@ extension Child {
     if try fields.takeNumber() != 0 { options.add(",userxattr") }
     if options.isTooLong { throw Failure(CLINUX_STEP_MOUNT, E2BIG) }
     try check(CLINUX_STEP_MOUNT, clinux_mount_overlay_here(options.cString))
-    _ = clinux_close_from(4, 0)
+    _ = clinux_close_from(firstFree, 0)
     // The working directory is still the one beneath: only a new walk to its name meets the mount.
     root = try check(
       CLINUX_STEP_OPEN, clinux_open(request.runDirectory, CLINUX_O_PATH | O_DIRECTORY | O_CLOEXEC, 0))

@@ -18,6 +18,8 @@ struct Child {
   var emptyDirectory: CInt = -1
   var umaskOfPayload: mode_t = 0o022
   var hasDirectory = false
+  /// The first descriptor that is none of those that stay.
+  var firstFree: CUnsignedInt { CUnsignedInt(CLINUX_SHIM_STATUS.rawValue) + 1 }
   var isSealed = false
   /// The kernel's own words about a failed mount.
   var explanation = Explanation()
@@ -50,7 +52,7 @@ struct Child {
   /// The shells' convention: 127 for a command that is not there, 126 for one that cannot be executed.
   static func exitCode(forExec error: CInt) -> CInt { error == ENOENT || error == ENOTDIR ? 127 : 126 }
 
-  /// Descriptors 0, 1 and 2 are the payload's, 3 the failure pipe; nothing else stays open.
+  /// Descriptors 0, 1 and 2 are the payload's, 3 the failure pipe, 4 the shim's status socket; nothing else stays open.
   private mutating func takeStreams(_ stdin: CInt, _ stdout: CInt, _ stderr: CInt) throws(Failure) {
     // The shim's own 0, 1 and 2 are taken, so that none of these is below 3: no one is overwritten before it is used,
     // but for the failure pipe, which moves last.
@@ -61,7 +63,7 @@ struct Child {
       try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(errors, 3))
       errors = 3
     }
-    _ = clinux_close_from(4, 0)
+    _ = clinux_close_from(firstFree, 0)
   }
 
   /// Asks the kernel to kill this process with the shim, and makes sure that the shim is still there to die.
@@ -72,6 +74,13 @@ struct Child {
     try check(CLINUX_STEP_PRCTL, clinux_die_with_parent())
     var entry = pollfd(fd: errors, events: 0, revents: 0)
     if poll(&entry, 1, 0) > 0 { throw Failure(CLINUX_STEP_PARENT_ALIVE, ESRCH) }
+  }
+
+  /// The word for the start comes on the shim's status socket after that for its request; its end, with the service.
+  func awaitStart() throws(Failure) {
+    var byte: UInt8 = 0
+    let count = clinux_receive(CInt(CLINUX_SHIM_STATUS.rawValue), &byte, 1, 1)
+    if count != 1 { throw Failure(CLINUX_STEP_AWAIT_START, ECANCELED) }
   }
 
   private func report(_ failure: Failure, _ operation: UInt32) {

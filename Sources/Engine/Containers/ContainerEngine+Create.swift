@@ -13,54 +13,84 @@ extension ContainerEngine {
   /// - Throws: `notFound` for the image, `alreadyExists` for the name, `invalidArgument` for an option that
   ///   does not fit. What was begun is undone.
   package func create(_ options: ContainerOptions) async throws -> ContainerSummary {
-    let made = try await make(options)
-    made.lock.release()
-    return try summary(made.record)
-  }
-
-  /// A container that nobody else can have touched yet.
-  struct NewContainer {
-    var record: ContainerRecord
-    var spec: RuntimeSpec
-    var root: OverlayRoot
-    /// Its state lock, the caller's to release.
-    var lock: FileLock
-  }
-
-  func make(_ options: ContainerOptions) async throws -> NewContainer {
-    if let name = options.name { try ContainerName.validate(name) }
-    // So that no service collects what this container is about to use.
-    let held = try await locks.holdContent()
-    defer { held.release() }
-
-    let image = try image(named: options.image)
-    let id = ContainerName.newIdentifier()
-    let directory = try snapshots.prepareContainer(id)
+    let draft = try await draft(options)
+    defer { draft.lock.release() }
     do {
-      let lock = try await locks.holdContainer(id)
-      let root = root(id, of: image)
-      let spec = try RuntimeSpec.container(
-        id: id, image: config(of: image), options: options, directory: directory, lowers: root.lowers,
-        isRootless: configuration.isRootless)
-      try writeFiles(of: spec, options, into: directory)
-      var options = options
-      options.resolvedCommand = spec.process?.args ?? []
-      let record = ContainerRecord(
-        id: id, name: try freeName(options.name), imageDigest: image.manifestDigest,
-        imageName: options.image, createdAt: Timestamp.now,
-        options: String(decoding: try encode(options), as: UTF8.self))
-      try await metadata.insertContainer(
-        record, events: [.containerCreated(id, name: record.name, image: options.image)])
-      return NewContainer(record: record, spec: spec, root: root, lock: lock)
+      try await record(draft)
+      return try summary(draft.record)
     } catch {
-      try? snapshots.removeContainer(id)
-      throw EngineError("create a container of \(options.image)", wrapping: error)
+      discard(draft)
+      throw error
     }
   }
 
-  private func writeFiles(of spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath) throws
-  {
-    try writeNewFile(directory.appending("config.json"), encode(spec))
+  /// A container with its directory and its configuration that the database does not know yet, and so nobody else.
+  ///
+  /// Whoever drafts one records or discards it, and releases its lock.
+  struct DraftContainer {
+    var record: ContainerRecord
+    var spec: RuntimeSpec
+    var root: OverlayRoot
+    /// So that no service collects what the container is about to use.
+    var content: FileLock
+    /// Its state lock.
+    var lock: FileLock
+  }
+
+  func draft(_ options: ContainerOptions) async throws -> DraftContainer {
+    if let name = options.name { try ContainerName.validate(name) }
+    let content = try await locks.holdContent()
+    do {
+      let image = try image(named: options.image)
+      let id = ContainerName.newIdentifier()
+      let directory = try snapshots.prepareContainer(id)
+      do {
+        let lock = try await locks.holdContainer(id)
+        let root = root(id, of: image)
+        let spec = try RuntimeSpec.container(
+          id: id, image: config(of: image), options: options, directory: directory, lowers: root.lowers,
+          isRootless: configuration.isRootless)
+        try writeBoundFiles(spec, options, into: directory)
+        var options = options
+        options.resolvedCommand = spec.process?.args ?? []
+        let record = ContainerRecord(
+          id: id, name: try options.name ?? freeName(), imageDigest: image.manifestDigest,
+          imageName: options.image, createdAt: Timestamp.now,
+          options: String(decoding: try encode(options), as: UTF8.self))
+        return DraftContainer(record: record, spec: spec, root: root, content: content, lock: lock)
+      } catch {
+        try? snapshots.removeContainer(id)
+        throw EngineError("create a container of \(options.image)", wrapping: error)
+      }
+    } catch {
+      content.release()
+      throw error
+    }
+  }
+
+  /// Makes a draft a container that all services see.
+  func record(_ draft: DraftContainer) async throws {
+    let record = draft.record
+    do {
+      try writeNewFile(
+        snapshots.containerDirectory(record.id).appending("config.json"), encode(draft.spec))
+      try await metadata.insertContainer(
+        record, events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
+      draft.content.release()
+    } catch {
+      throw EngineError("create a container of \(record.imageName)", wrapping: error)
+    }
+  }
+
+  /// Leaves nothing of a draft that was not recorded.
+  func discard(_ draft: DraftContainer) {
+    try? snapshots.removeContainer(draft.record.id)
+    draft.content.release()
+  }
+
+  private func writeBoundFiles(
+    _ spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath
+  ) throws {
     for file in BoundFile.allCases {
       let content = file.content(spec, network: options.network) {
         try? String(contentsOfFile: $0, encoding: .utf8)
@@ -69,9 +99,8 @@ extension ContainerEngine {
     }
   }
 
-  private func freeName(_ wanted: String?) throws -> String {
-    if let wanted { return wanted }
-    return try ContainerName.generate { try metadata.isContainer(named: $0) }
+  private func freeName() throws -> String {
+    try ContainerName.generate { try metadata.isContainer(named: $0) }
   }
 
   /// The root file system of a container: its image's layers, and its own writable one on top.

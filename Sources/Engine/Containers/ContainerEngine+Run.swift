@@ -6,17 +6,34 @@ import Runner
 extension ContainerEngine {
   /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
   package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
-    let new = try await make(options)
-    let record = new.record
+    let draft = try await draft(options)
+    let record = draft.record
     do {
-      defer { new.lock.release() }
-      let attention = try await locks.attendContainer(record.id)
-      attended.withLock { $0[record.id] = attention }
-      let plan = try LaunchPlan.compile(spec: new.spec, root: new.root, isRootless: configuration.isRootless)
-      return try summary(try await launch(record, plan, opensStdin: options.opensStdin))
+      defer { draft.lock.release() }
+      let prepared = try await prepareAndRecord(draft, opensStdin: options.opensStdin)
+      return try summary(try await launch(record, prepared))
     } catch {
       leave(record.id)
       if options.autoRemove { try? await remove(record) }
+      throw error
+    }
+  }
+
+  /// The shim makes the container's mounts while the database learns of it. Neither stays if the other fails.
+  private func prepareAndRecord(_ draft: DraftContainer, opensStdin: Bool) async throws -> PreparedContainer {
+    do {
+      let prepared = try await prepare(draft.record, draft.spec, draft.root, opensStdin: opensStdin)
+      do {
+        let attention = try await locks.attendContainer(draft.record.id)
+        attended.withLock { $0[draft.record.id] = attention }
+        try await record(draft)
+        return prepared
+      } catch {
+        await runner.callOff(prepared)
+        throw error
+      }
+    } catch {
+      discard(draft)
       throw error
     }
   }

@@ -22,18 +22,29 @@ extension ContainerEngine {
       throw EngineError(
         .conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
     }
-    let plan = try LaunchPlan.compile(
-      spec: spec(record.id), root: root(of: record), isRootless: configuration.isRootless)
     // An exit record of an earlier run must not be taken for this one's.
     try await runner.cleanUp(record.id)
-    return try await launch(record, plan, opensStdin: options(record).opensStdin)
+    let prepared = try await prepare(
+      record, spec(record.id), root(of: record), opensStdin: options(record).opensStdin)
+    return try await launch(record, prepared)
+  }
+
+  /// Lets a shim make what a container runs in. The caller holds the container's state lock.
+  func prepare(
+    _ record: ContainerRecord, _ spec: RuntimeSpec, _ root: OverlayRoot, opensStdin: Bool
+  ) async throws -> PreparedContainer {
+    let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
+    do {
+      return try await runner.prepare(record.id, plan, log: logPath(record.id), openStdin: opensStdin)
+    } catch {
+      throw named(error, record)
+    }
   }
 
   /// Starts a container whose state lock the caller holds.
-  func launch(_ record: ContainerRecord, _ plan: LaunchPlan, opensStdin: Bool) async throws -> ContainerRecord
-  {
+  func launch(_ record: ContainerRecord, _ prepared: PreparedContainer) async throws -> ContainerRecord {
     do {
-      let started = try await runner.start(record.id, plan, log: logPath(record.id), openStdin: opensStdin)
+      let started = try await runner.start(prepared)
       return try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
     } catch {
       // A command that is not there leaves an exit record with the shell's code: an end without a start.

@@ -53,5 +53,7 @@ extension ContainerEngine {
       try content.sweep()
       try snapshots.sweep { containers.contains($0) }
     }
+    // Of one that its service was making when it died; nothing of it runs.
+    for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
   }
 }

@@ -33,6 +33,8 @@ extension LaunchPlan {
     operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
     operations += (linux.maskedPaths ?? []).map(Operation.maskPath)
     if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
+    // All that takes long is done; what follows may take away the right to the call that waits.
+    operations.append(.awaitStart)
     operations += try processOperations(process, linux.seccomp)
     return LaunchPlan(namespaces: namespaces, operations: operations)
   }

@@ -95,3 +95,12 @@ extension Runner {
     Issue.record("container \(id) ended without writing \(text): \(seen)")
   }
 }
+
+extension Runner {
+  @discardableResult
+  func start(_ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool) async throws(EngineError)
+    -> StartedContainer
+  {
+    try await start(prepare(id, plan, log: log, openStdin: openStdin))
+  }
+}

@@ -64,7 +64,7 @@ struct TestPlan {
           type: "sysfs", source: "sysfs", target: "/sys",
           attributes: [.noSetUserID, .noDevices, .noExecute, .readOnly],
           options: [])
-      ] + mounts + [.setHostname("test"), .pivotRoot] + settings
+      ] + mounts + [.setHostname("test"), .pivotRoot, .awaitStart] + settings
       + [.execute(arguments: arguments, environment: environment)]
     return LaunchPlan(namespaces: namespaces, operations: operations)
   }
