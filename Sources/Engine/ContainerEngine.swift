@@ -19,6 +19,8 @@ package final class ContainerEngine: Sendable {
   package let configuration: EngineConfiguration
   let content: ContentStore
   let snapshots: Snapshots
+  /// The lowest layer of every container.
+  let mountPoints: FilePath
   package let metadata: MetadataStore
   let registry: RegistryClient
   let runner: Runner
@@ -42,6 +44,7 @@ package final class ContainerEngine: Sendable {
       try makeDirectories(configuration.runDirectory, mode: 0o700)
       content = try ContentStore(root: configuration.storeDirectory)
       snapshots = try Snapshots(root: configuration.storeDirectory)
+      mountPoints = try MountPoints.layer(in: configuration.storeDirectory)
       metadata = try MetadataStore(path: configuration.storeDirectory.appending("db.sqlite"))
       locks = StoreLocks(directory: configuration.storeDirectory)
       runner = Runner(shim: configuration.shim, runDirectory: configuration.runDirectory)

@@ -8,5 +8,9 @@ package func effectiveIDs() -> (user: UInt32, group: UInt32) { (geteuid(), geteg
 /// have one sets its modes afterwards all the same.
 package func usePrivateUmask() { _ = clinux_private_umask(0) }
 
+/// Makes this process's umask one that takes nothing from modes up to 0755 (umask(2)): who the user lets read their files
+/// is not for what a container finds.
+package func useOrdinaryUmask() { umask(0o022) }
+
 /// The calling process (getpid(2)).
 package func getProcessID() -> Int32 { getpid() }

@@ -48,19 +48,6 @@ enum RunFiles {
     }
   }
 
-  /// Makes a directory and its parents, mode 0700.
-  static func makeDirectory(_ path: FilePath) throws(SystemError) {
-    let result = path.withPlatformString { mkdir($0, 0o700) }
-    if result == 0 { return }
-    let error = Errno(rawValue: Glibc.errno)
-    if error == .fileExists { return }
-    guard error == .noSuchFileOrDirectory, path.components.count > 1 else {
-      throw SystemError("mkdir", error, on: path.string)
-    }
-    try makeDirectory(path.removingLastComponent())
-    try call("mkdir", on: path.string) { path.withPlatformString { mkdir($0, 0o700) } }
-  }
-
   /// Removes a run directory and its files; it has no directories in it. A missing one is fine.
   static func removeAll(_ directory: FilePath) throws(SystemError) {
     guard let stream = directory.withPlatformString({ opendir($0) }) else {

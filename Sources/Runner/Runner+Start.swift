@@ -24,7 +24,7 @@ extension Runner {
     let bytes = try request.encoded()
     do {
       try await settle(id)
-      try RunFiles.makeDirectory(directory)
+      try makeDirectories(directory, mode: 0o700)
       return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure)
     } catch {
       if Task.isCancelled { throw .cancelled("starting container \(id)") }

@@ -31,6 +31,7 @@ struct Serve: ParsableCommand {
   func run() throws {
     let (input, output) = try takeStandardStreams()
     ignoreBrokenPipes()
+    useOrdinaryUmask()
     raiseOpenFileLimit()
     let channel = MessageChannel(input: input, output: output, framing: framing)
     var log = Logger(label: "coracle") { StreamLogHandler.standardError(label: $0) }

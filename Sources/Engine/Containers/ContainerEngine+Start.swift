@@ -33,6 +33,8 @@ extension ContainerEngine {
   func prepare(
     _ record: ContainerRecord, _ spec: RuntimeSpec, _ root: OverlayRoot, opensStdin: Bool
   ) async throws -> PreparedContainer {
+    var root = root
+    root.lowers.append(mountPoints)
     let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
     do {
       return try await runner.prepare(record.id, plan, log: logPath(record.id), openStdin: opensStdin)
