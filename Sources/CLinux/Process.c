@@ -33,6 +33,12 @@ pid_t clinux_clone3(uint64_t namespaces, int *pidfd) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+pid_t clinux_fork_sibling(void) {
+  // It tells the parent of its end by the signal that this process would.
+  struct clone_args arguments = {.flags = CLONE_PARENT};
+  return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
 int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 int clinux_pidfd_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
@@ -164,6 +170,50 @@ ssize_t clinux_receive(int socket, void *bytes, size_t count, int wait) {
   do received = recv(socket, bytes, count, wait ? 0 : MSG_DONTWAIT);
   while (received < 0 && errno == EINTR);
   return received;
+}
+
+enum { descriptors_at_once = 8 };
+
+union descriptor_message {
+  struct cmsghdr header;
+  char bytes[CMSG_SPACE(descriptors_at_once * sizeof(int))];
+};
+
+int clinux_send_descriptors(int socket, const int *descriptors, size_t count) {
+  if (count > descriptors_at_once) return errno = EINVAL, -1;
+  char byte = 0;
+  struct iovec part = {.iov_base = &byte, .iov_len = 1};
+  union descriptor_message control = {0};
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(count * sizeof(int));
+  memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+  ssize_t sent;
+  do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -1 : 0;
+}
+
+int clinux_receive_descriptors(int socket, int *descriptors, size_t limit) {
+  char byte;
+  struct iovec part = {.iov_base = &byte, .iov_len = 1};
+  union descriptor_message control = {0};
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t received;
+  do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  while (received < 0 && errno == EINTR);
+  if (received <= 0) return (int)received;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return 0;
+  size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t index = limit; index < count; index++) close(((int *)CMSG_DATA(header))[index]);
+  if (count > limit) count = limit;
+  memcpy(descriptors, CMSG_DATA(header), count * sizeof(int));
+  return (int)count;
 }
 
 static int local_address(const char *path, struct sockaddr_un *address) {

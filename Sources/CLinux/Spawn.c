@@ -2,7 +2,6 @@
 #include "CLinuxSpawn.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/epoll.h>
@@ -74,19 +73,13 @@ int clinux_seal(int memfd) {
 
 int clinux_socket_pair(int *ends) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends); }
 
-int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }
 
 void clinux_eventfd_wake(int descriptor) { eventfd_write(descriptor, 1); }
 
-int clinux_eventfd_wait(int descriptor, int milliseconds) {
-  struct pollfd entry = {.fd = descriptor, .events = POLLIN};
+void clinux_eventfd_wait(int descriptor) {
   eventfd_t value;
-  int ready;
-  do ready = poll(&entry, 1, milliseconds);
-  while (ready < 0 && errno == EINTR);
-  if (ready <= 0) return 0;
-  eventfd_read(descriptor, &value);
-  return 1;
+  while (eventfd_read(descriptor, &value) < 0 && errno == EINTR) continue;
 }
 
 int clinux_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }

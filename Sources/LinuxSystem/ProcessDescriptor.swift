@@ -1,5 +1,4 @@
 internal import CLinux
-internal import Glibc
 package import SystemPackage
 
 /// A process by descriptor (pidfd), which never comes to mean another process as a number does.
@@ -21,12 +20,6 @@ package final class ProcessDescriptor: Sendable {
   /// Sends a signal (`pidfd_send_signal`).
   package func signal(_ signal: CInt) throws(SystemError) {
     try call("pidfd_send_signal") { clinux_pidfd_signal(descriptor.rawValue, signal) }
-  }
-
-  /// Whether it has ended, reaped or not (`poll`).
-  package var hasEnded: Bool {
-    var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
-    return poll(&entry, 1, 0) == 1
   }
 
   /// Waits for the end of a child of this process and reaps it (`waitid`); blocks.

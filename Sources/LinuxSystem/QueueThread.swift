@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A thread of our own that runs blocking work in turn, and other work when nothing came for a while.
+/// A thread of our own that runs blocking work in turn.
 ///
 /// For what is done often and is short: `onBlockingThread` starts a thread each time, which costs a fraction of a
 /// millisecond. The thread starts with the first work and ends with this value, after the work that was given.
@@ -10,7 +10,6 @@ package final class QueueThread: Sendable {
   private typealias Work = @Sendable () -> Void
   private struct State {
     var queue: [Work] = []
-    var quietWork: Work?
     var isOver = false
     var isRunning = false
   }
@@ -33,50 +32,33 @@ package final class QueueThread: Sendable {
   /// Runs `body` on the thread, after what was given before, and waits for its result.
   package func run<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<T, any Error>) in
-      do {
-        try post { continuation.resume(with: Result { try body() }) }
-      } catch {
-        continuation.resume(throwing: error)
+      let failure = core.state.withLock { state -> SystemError? in
+        if !state.isRunning {
+          do throws(SystemError) {
+            try startThread(name) { [core] in Self.loop(core) }
+            state.isRunning = true
+          } catch {
+            return error
+          }
+        }
+        state.queue.append { continuation.resume(with: Result { try body() }) }
+        return nil
       }
+      if let failure { return continuation.resume(throwing: failure) }
+      clinux_eventfd_wake(core.wake)
     }
-  }
-
-  /// Runs `body` on the thread, after what was given before, and does not wait.
-  ///
-  /// - Throws: when the thread cannot be started; `body` is then not run.
-  package func post(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
-    try core.state.withLock { state throws(SystemError) in
-      if !state.isRunning {
-        try startThread(name) { [core] in Self.loop(core) }
-        state.isRunning = true
-      }
-      state.queue.append(body)
-    }
-    clinux_eventfd_wake(core.wake)
-  }
-
-  /// Runs `body` once, when no other work came for 20 ms. Replaces an earlier one that has not run.
-  package func whenQuiet(_ body: @escaping @Sendable () -> Void) {
-    core.state.withLock { $0.quietWork = body }
-    clinux_eventfd_wake(core.wake)
   }
 
   private static func loop(_ core: Core) {
     while true {
-      let (work, waitsForQuiet, isOver) = core.state.withLock { state in
+      let (work, isOver) = core.state.withLock { state in
         defer { state.queue = [] }
-        return (state.queue, state.quietWork != nil, state.isOver)
+        return (state.queue, state.isOver)
       }
       for body in work { body() }
       if !work.isEmpty { continue }
       if isOver { return }
-      if clinux_eventfd_wait(core.wake, waitsForQuiet ? 20 : -1) == 0 {
-        let quiet = core.state.withLock { state in
-          defer { state.quietWork = nil }
-          return state.quietWork
-        }
-        quiet?()
-      }
+      clinux_eventfd_wait(core.wake)
     }
   }
 }

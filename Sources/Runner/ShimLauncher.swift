@@ -11,38 +11,20 @@ struct LaunchedShim: Sendable {
   let status: StatusChannel
 }
 
-/// Spawns shims on a thread of its own, and keeps one waiting for its request once one was needed.
-///
-/// To execute even a small program takes longer than all the shim does up to `clone3`; done beforehand, in a quiet
-/// moment, it does not delay the next start. The waiting shim ends with this service.
+/// Makes shims, as copies of a template that is started when the first one is needed, on a thread of its own.
 final class ShimLauncher: Sendable {
   private let program: ShimProgram
   private let thread: QueueThread
-  private let waiting: Mutex<WaitingShim?> = Mutex(nil)
-
-  private struct WaitingShim: Sendable {
-    let shim: LaunchedShim
-    let request: FileDescriptor
-  }
+  private let template: Mutex<ShimTemplate?> = Mutex(nil)
 
   init(program: ShimProgram) {
     self.program = program
     thread = QueueThread("shim-launcher")
   }
 
-  deinit { dismiss() }
-
-  /// Starts a shim with the request.
+  /// Starts a shim for a container.
   func launch(_ request: [UInt8]) async throws -> LaunchedShim {
-    defer { thread.whenQuiet { [weak self] in self?.prepare() } }
-    if let shim = try useWaiting(request) { return shim }
-    return try await thread.run { [self] in
-      let memory = try ShimRequest.memory(request)
-      defer { try? memory.close() }
-      let shim = try spawn(memory)
-      try shim.status.go()
-      return shim
-    }
+    try await thread.run { [self] in try launch(request, []) }
   }
 
   /// Starts a shim for an exec session, with the session's streams and the container's first process.
@@ -51,64 +33,27 @@ final class ShimLauncher: Sendable {
   ) async throws -> LaunchedShim {
     try await thread.run { [self] in
       defer { streams.closeTheirs() }
-      let memory = try ShimRequest.memory(request)
-      defer { try? memory.close() }
-      let shim = try spawn(memory, streams: streams.theirs, target: target.descriptor)
-      try shim.status.go()
-      return shim
+      return try launch(request, [target.descriptor] + streams.theirs)
     }
   }
 
-  /// Nil if none waits, or it has died meanwhile. Does not block.
-  private func useWaiting(_ request: [UInt8]) throws -> LaunchedShim? {
-    let taken = waiting.withLock { waiting in
-      defer { waiting = nil }
-      return waiting
-    }
-    guard let taken else { return nil }
-    defer { try? taken.request.close() }
-    if taken.shim.process.hasEnded {
-      _ = try? taken.shim.process.reap()
-      return nil
-    }
-    try taken.request.writeAll(request)
-    // Who is woken through a socket runs on the waker's processor, as soon as that waits: this thread, which does so at
-    // once, and not the caller, which goes on.
-    try thread.post { try? taken.shim.status.go() }
-    return taken.shim
-  }
-
-  /// Without one the next start is slower, so a failure is of no consequence.
-  private func prepare() {
-    guard waiting.withLock({ $0 == nil }), let memory = try? ShimRequest.memory([]) else { return }
-    guard let shim = try? spawn(memory) else {
-      try? memory.close()
-      return
-    }
-    waiting.withLock { $0 = WaitingShim(shim: shim, request: memory) }
-  }
-
-  private func dismiss() {
-    guard let last = waiting.withLock({ $0 }) else { return }
-    try? last.request.close()
-    last.shim.status.interrupt()
-    _ = try? last.shim.process.reap()
-  }
-
-  private func spawn(
-    _ request: FileDescriptor, streams: [FileDescriptor] = [], target: FileDescriptor? = nil
-  ) throws -> LaunchedShim {
-    let path = try program.executable()
-    let null = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
-    defer { try? null.close() }
-    let standard = streams.isEmpty ? [null, null, null] : streams
+  /// Runs on the thread.
+  private func launch(_ request: [UInt8], _ more: [FileDescriptor]) throws -> LaunchedShim {
+    let memory = try ShimRequest.memory(request)
+    defer { try? memory.close() }
     let status = try StatusChannel()
-    let pid = try status.givingShimEnd { end in
-      try LinuxSystem.spawn(
-        path, arguments: ["coracle-shim"], environment: [],
-        descriptors: standard + [request, end] + (target.map { [$0] } ?? []))
-    }
+    let pid = try status.givingShimEnd { end in try fork([memory, end] + more) }
     // Not reaped by anyone yet, so the number is still this child's.
     return LaunchedShim(process: try ProcessDescriptor(pid: pid), status: status)
+  }
+
+  private func fork(_ descriptors: [FileDescriptor]) throws -> CInt {
+    if let pid = try template.withLock({ $0 })?.fork(descriptors) { return pid }
+    let fresh = try ShimTemplate(program: program.executable())
+    template.withLock { $0 = fresh }
+    guard let pid = try fresh.fork(descriptors) else {
+      throw EngineError(.internal, "the template of the shims ended unexpectedly")
+    }
+    return pid
   }
 }

@@ -37,7 +37,7 @@ final class StatusChannel: Sendable {
     try? end?.close()
   }
 
-  /// The next report; nil when the shim has closed its end, or `interrupt` was called. Blocks.
+  /// The next report; nil when the shim has closed its end. Blocks.
   func receive() throws(SystemError) -> clinux_report? {
     var report = clinux_report()
     let size = MemoryLayout<clinux_report>.size
@@ -45,14 +45,11 @@ final class StatusChannel: Sendable {
     return count == size ? report : nil
   }
 
-  /// Tells a waiting shim that its request is complete, and after that a prepared container that it is to start.
+  /// Tells a prepared container that it is to start.
   func go() throws(SystemError) {
     let byte: UInt8 = 1
     try call("send") {
       withUnsafeBytes(of: byte) { clinux_send(descriptor.rawValue, $0.baseAddress.unsafelyUnwrapped, 1, 0) }
     }
   }
-
-  /// Ends a `receive` on another thread, and tells the shim that nobody listens.
-  func interrupt() { shutdown(descriptor.rawValue, CInt(SHUT_RDWR)) }
 }

@@ -18,7 +18,6 @@ struct Container {
   init(_ request: Request, _ status: StatusSocket) throws(Failure) {
     self.request = request
     self.status = status
-    _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     let endedWell = try RunFiles.lock()
     log = try OutputLog(path: request.log, isWhole: endedWell)

@@ -31,7 +31,7 @@ struct IsolationTests {
     #expect(chmod(script, 0o755) == 0)
     let before = try Data(contentsOf: URL(fileURLWithPath: TestContainers.shim.string))
     let (record, _, _) = try await containers.run("c", ["/bin/trick"])
-    // The shim finds no request of the service's and ends.
+    // What runs is the template, which finds no socket of a service and ends.
     #expect(record.status == .exited(code: 2))
     #expect(try Data(contentsOf: URL(fileURLWithPath: TestContainers.shim.string)) == before)
     // What a container could reach cannot be written by root with all capabilities.

@@ -6,7 +6,12 @@
 
 #define CLINUX_REQUEST_MAGIC 0x01434F52u
 
-/// The descriptors that a shim is started with, besides 0, 1 and 2.
+/// The descriptor, besides 0, 1 and 2, that the template of a service's shims is started with: a SOCK_SEQPACKET socket. Each
+/// message on it has the descriptors of one shim (SCM_RIGHTS, in the order of `clinux_shim_descriptor` and then the
+/// streams of an exec session); the answer, an `int32_t`, is the pid of the shim, or an error number below 0.
+#define CLINUX_TEMPLATE_CONTROL 3
+
+/// The descriptors that a shim has, besides 0, 1 and 2.
 enum clinux_shim_descriptor {
   /// The request (memfd): `struct clinux_request`, two byte strings (run directory, log), the operations.
   CLINUX_SHIM_REQUEST = 3,
@@ -14,6 +19,12 @@ enum clinux_shim_descriptor {
   CLINUX_SHIM_STATUS = 4,
   /// Exec sessions only: the pidfd of the container's first process.
   CLINUX_SHIM_TARGET = 5,
+};
+
+/// How many descriptors come with the message for a shim.
+enum clinux_shim_descriptor_count {
+  CLINUX_SHIM_OF_CONTAINER = 2,
+  CLINUX_SHIM_OF_EXEC = 6,
 };
 
 enum clinux_mode { CLINUX_MODE_CONTAINER = 1, CLINUX_MODE_EXEC = 2 };

@@ -8,6 +8,9 @@
 
 /// clone3(2) as fork(2) with namespaces and a pidfd: 0 in the child. Only for a single-threaded process.
 pid_t clinux_clone3(uint64_t namespaces, int *_Nonnull pidfd);
+/// clone3(2) as fork(2), but the new process is a child of this one's parent (CLONE_PARENT): 0 in the new process. Only for a
+/// single-threaded process.
+pid_t clinux_fork_sibling(void);
 int clinux_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2).
 int clinux_pidfd_signal(int pidfd, int signal);
@@ -70,6 +73,10 @@ uint64_t clinux_now(void);
 /// Sends or receives one packet with MSG_NOSIGNAL.
 ssize_t clinux_send(int socket, const void *_Nonnull bytes, size_t count, int wait);
 ssize_t clinux_receive(int socket, void *_Nonnull bytes, size_t count, int wait);
+/// Passes up to eight descriptors on a local socket (SCM_RIGHTS), which takes them all or none.
+int clinux_send_descriptors(int socket, const int *_Nonnull descriptors, size_t count);
+/// Waits for such a message: how many descriptors it had, close-on-exec and the caller's; 0 at the end.
+int clinux_receive_descriptors(int socket, int *_Nonnull descriptors, size_t limit);
 /// A listening SOCK_SEQPACKET socket bound in the working directory with mode 0600, non-blocking.
 int clinux_listen_here(const char *_Nonnull name);
 int clinux_accept(int socket);

@@ -24,8 +24,8 @@ int clinux_socket_pair(int *_Nonnull ends);
 /// An eventfd, close-on-exec; -1 on failure.
 int clinux_eventfd(void);
 void clinux_eventfd_wake(int descriptor);
-/// Waits until it was woken since the last wait: 1, or 0 after so many milliseconds.
-int clinux_eventfd_wait(int descriptor, int milliseconds);
+/// Waits until it was woken since the last wait.
+void clinux_eventfd_wait(int descriptor);
 
 /// epoll, for one thread that waits on behalf of many.
 int clinux_epoll(void);
