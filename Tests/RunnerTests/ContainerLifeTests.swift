@@ -123,6 +123,27 @@ struct ContainerLifeTests {
     #expect(error?.description.contains("bogus") == true)
   }
 
+  @Test func aPreparedContainerRunsNothingUntilItIsStarted() async throws {
+    let (runner, log) = (containers.runner, containers.log("c"))
+    let prepared = try await runner.prepare(
+      "c", try containers.plan("c", ["sh", "-c", "echo ran"]), log: log, openStdin: false)
+    _ = try await containers.run("d", ["true"])
+    #expect(try Data(contentsOf: URL(fileURLWithPath: log.string)).isEmpty)
+    _ = try await runner.start(prepared)
+    #expect(try await runner.waitForExit("c").exitCode == 0)
+    #expect(try await containers.output("c").stdout == Array("ran\n".utf8))
+  }
+
+  @Test func aStartThatIsCalledOffLeavesNothing() async throws {
+    let prepared = try await containers.runner.prepare(
+      "c", try containers.plan("c", ["sh", "-c", "echo ran"]), log: containers.log("c"), openStdin: false)
+    await containers.runner.callOff(prepared)
+    #expect(try containers.runner.state("c") == .absent)
+    #expect(try containers.runner.list() == [])
+    let (record, output, _) = try await containers.run("c", ["echo", "ran"])
+    #expect(record.exitCode == 0 && output == "ran\n")
+  }
+
   @Test func secondStartOfARunningContainerIsAConflict() async throws {
     try await containers.start("c", ["sleep", "1000"])
     let plan = try containers.plan("c2", ["true"])

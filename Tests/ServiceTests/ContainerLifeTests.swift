@@ -167,6 +167,27 @@ struct ContainerLifeTests {
     }
   }
 
+  @Test(
+    "the template of the shims is made anew when it was killed; containers and their shims do not notice",
+    .requires(.root))
+  func killedTemplate() async throws {
+    try await withBusybox(.root) { _, service in
+      let long = try await service.send(
+        ContainerRun.self, .init(image: "busybox:1", command: ["sleep", "1000"], detach: true)
+      ).container
+      let children = try await ChildProcess.run([
+        "ps", "-o", "pid=,comm=", "--ppid", "\(service.process.pid)",
+      ])
+      let template = try #require(
+        children.text.split(separator: "\n").first { $0.hasSuffix("coracle-shims") })
+      let pid = try #require(template.split(separator: " ").first.flatMap { Int32($0) })
+      #expect(kill(pid, SIGKILL) == 0)
+      #expect(try await service.run(["echo", "again"]).stdout == "again\n")
+      _ = try await service.send(ContainerKill.self, .init(container: long.id))
+      #expect(try await service.send(ContainerWait.self, .init(container: long.id)).exit.code == 137)
+    }
+  }
+
   @Test("a shim that is killed takes its container along, and that is what is recorded", .requires(.root))
   func shimLost() async throws {
     try await withBusybox(.root) { store, service in

@@ -21,13 +21,14 @@ package enum Account: String, CaseIterable, Sendable, CustomTestStringConvertibl
     return (geteuid() == 0 ? [.root] : []) + (hasOrdinary ? [.ordinary] : [])
   }
 
-  /// In front of a command that is to run as this account.
+  /// In front of a command that is to run as this account. The ordinary user's files are for nobody else to read, which no
+  /// container must notice.
   var launcher: [String] {
-    self == .ordinary && geteuid() == 0
-      ? [
-        "/usr/bin/setpriv", "--reuid", Self.ordinaryName, "--regid", Self.ordinaryName, "--clear-groups",
-        "--",
-      ] : []
+    guard self == .ordinary else { return [] }
+    let change = [
+      "/usr/bin/setpriv", "--reuid", Self.ordinaryName, "--regid", Self.ordinaryName, "--clear-groups", "--",
+    ]
+    return ["/bin/sh", "-c", "umask 077; exec \"$@\"", "sh"] + (geteuid() == 0 ? change : [])
   }
 
   /// Gives a directory to the account.
