@@ -1,0 +1,132 @@
+import Foundation
+import OCIModel
+import RPCModel
+import RPCTransport
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Where in a pull something goes wrong.
+enum PullPoint: String, CaseIterable, Sendable {
+  case manifest, config, layer
+}
+
+/// What goes wrong there.
+enum PullFault: String, CaseIterable, Sendable {
+  case closesAtOnce, closesMidway, notFound, unauthorized, serverError, truncated, wrongByte, notJSON
+
+  /// What the client must be told.
+  func kinds(at point: PullPoint) -> Set<ErrorKind> {
+    switch self {
+    case .closesAtOnce, .closesMidway, .serverError: [.unreachable]
+    case .notFound: [.notFound]
+    case .unauthorized: [.unauthorized]
+    case .truncated: point == .manifest ? [.digestMismatch] : [.corrupt]
+    // A layer is inflated while it comes: what the damage does to that may show before the digest can.
+    case .wrongByte: point == .layer ? [.digestMismatch, .corrupt] : [.digestMismatch]
+    // Under its own digest it is what the registry means to serve, and no document.
+    case .notJSON: [.corrupt]
+    }
+  }
+
+  func spoil(_ good: FaultyResponse) -> FaultyResponse {
+    var bad = good
+    switch self {
+    case .closesAtOnce: bad.fault = .closesAtOnce
+    case .closesMidway: bad.fault = .closes(afterBytes: good.body.count / 2)
+    case .notFound: bad = .failure(404, code: "MANIFEST_UNKNOWN", message: "nothing here")
+    case .unauthorized: bad = .failure(401, code: "UNAUTHORIZED", message: "who are you")
+    case .serverError: bad = .failure(500, code: "UNKNOWN", message: "out of order")
+    case .truncated: bad.body = Array(good.body.dropLast(good.body.count / 3))
+    case .wrongByte: bad.body[good.body.count / 2] ^= 1
+    case .notJSON: break
+    }
+    // Else it would be taken up again where it ended.
+    bad.doesRanges = false
+    return bad
+  }
+}
+
+@Suite("A pull in which something goes wrong")
+struct FaultyPullTests {
+  @Test(
+    "each fault at each point has its kind, leaves nothing to be seen, and a repeat works",
+    arguments: PullPoint.allCases, PullFault.allCases)
+  func fault(point: PullPoint, fault: PullFault) async throws {
+    if fault == .notJSON, point == .layer { return }
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      try await withFaultyServer { server in
+        let image = try await ServedImage(store)
+        let bad = fault == .notJSON ? image.withoutJSON(at: point) : image
+        bad.serve(on: server) { $0 == point ? fault.spoil($1) : $1 }
+        let service = try await store.service()
+        let name = "\(server.host)/app:1"
+        let error = await #expect(throws: RPCError.self) {
+          try await service.send(ImagePull.self, .init(reference: name))
+        }
+        let kind = try #require(error?.data?.kind)
+        #expect(fault.kinds(at: point).contains(kind), "\(kind): \(error?.message ?? "")")
+        #expect(try await service.send(ImageList.self, .init()).images.isEmpty)
+        for directory in ["layers", "ingest", "staging"] {
+          let left = try await ChildProcess.run([
+            "find", store.store.appending(directory).string, "-type", "f", "-not", "-name", "*.lock",
+          ])
+          #expect(left.text.isEmpty)
+        }
+
+        image.serve(on: server) { $1 }
+        #expect(try await service.send(ImagePull.self, .init(reference: name)).image.layerCount == 1)
+        #expect(try await service.run(name, ["echo", "whole"]).stdout == "whole\n")
+        #expect(await service.stop() == 0)
+      }
+    }
+  }
+}
+
+/// An image of one layer, as a registry serves it.
+private struct ServedImage: Sendable {
+  var manifest: [UInt8]
+  var config: [UInt8]
+  var layer: [UInt8]
+
+  init(_ store: TestStore) async throws {
+    let tar = try await store.busyboxArchive()
+    let diffID = Digest(of: try tar.readAll())
+    let gzip = try await ChildProcess.run(["gzip", "-c", "-n", tar.string])
+    layer = gzip.stdout
+    config = Array(
+      #"{"architecture":"\#(Platform.host.architecture)","os":"linux","rootfs":{"type":"layers","diff_ids":["\#(diffID)"]}}"#
+        .utf8)
+    manifest = []
+    manifest = manifestBytes
+  }
+
+  private var manifestBytes: [UInt8] {
+    Array(
+      """
+      {"schemaVersion":2,"mediaType":"\(MediaType.ociManifest)",
+       "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"\(Digest(of: config))","size":\(config.count)},
+       "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"\(Digest(of: layer))","size":\(layer.count)}]}
+      """.utf8)
+  }
+
+  /// One whose digests are right, and whose document is none.
+  func withoutJSON(at point: PullPoint) -> ServedImage {
+    var bad = self
+    let text = Array("<html>this is not what you are looking for</html>".utf8)
+    if point == .manifest {
+      bad.manifest = text
+    } else {
+      bad.config = text
+      bad.manifest = bad.manifestBytes
+    }
+    return bad
+  }
+
+  func serve(on server: FaultyServer, _ change: (PullPoint, FaultyResponse) -> FaultyResponse) {
+    server.on("GET", "/v2/app/manifests/1", change(.manifest, .manifest(manifest)))
+    server.on("GET", "/v2/app/blobs/\(Digest(of: config))", change(.config, .blob(config)))
+    server.on("GET", "/v2/app/blobs/\(Digest(of: layer))", change(.layer, .blob(layer)))
+  }
+}
