@@ -69,13 +69,12 @@ package final class BlobWriter: Sendable {
     }
   }
 
-  /// Verifies the blob and gives it its name. Always closes the writer, also when it throws.
+  /// Verifies the blob and gives it its name. Always closes the writer, also when it throws. Does not wait for the disk:
+  /// the caller syncs the store before anything else names the blob.
   ///
-  /// - Parameter sync: whether to wait for the disk; without it the caller syncs the store before it names the blob
-  ///   anywhere.
   /// - Throws: `digestMismatch`, `corrupt` for a wrong size; nothing is left then.
   @discardableResult
-  package func commit(sync: Bool = true) throws(EngineError) -> Digest {
+  package func commit() throws(EngineError) -> Digest {
     guard
       let state = open.withLock({ open in
         defer { open = nil }
@@ -91,9 +90,7 @@ package final class BlobWriter: Sendable {
           .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",
           hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry")
       }
-      if sync { try state.file.syncData() }
       try LinuxSystem.rename(path, to: store.path(of: digest))
-      if sync { try synchronizeDirectory(store.path(of: digest).removingLastComponent()) }
       return digest
     } catch {
       try? removeFile(path)

@@ -85,7 +85,7 @@ package struct ContentStore: Sendable {
     do { try removeFile(path(of: digest)) } catch { throw EngineError("remove blob \(digest.short)", error) }
   }
 
-  /// Keeps bytes that are all in memory.
+  /// Keeps bytes that are all in memory; as durable as `BlobWriter.commit`.
   ///
   /// - Returns: their digest.
   @discardableResult

@@ -53,6 +53,12 @@ package final class ContainerEngine: Sendable {
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)
     }
     registry = RegistryClient(configuration: RegistryConfiguration())
+    do {
+      try recoverFromRestart()
+    } catch {
+      throw EngineError(
+        "tidy up the store after a restart", wrapping: error, subject: configuration.storeDirectory.string)
+    }
   }
 
   var unpackOptions: UnpackOptions {

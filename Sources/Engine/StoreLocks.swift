@@ -24,6 +24,9 @@ struct StoreLocks: Sendable {
     return nil
   }
 
+  /// The same, and blocks until nobody adds content.
+  func holdCollection() throws -> FileLock { try FileLock.acquireBlocking(collection, .exclusive) }
+
   /// Held while a container's state is changed.
   func holdContainer(_ id: String) async throws -> FileLock { try await hold("state.lock", of: id) }
 

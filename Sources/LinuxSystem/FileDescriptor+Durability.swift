@@ -4,16 +4,6 @@ package import SystemPackage
 
 /// What makes written data survive a power cut. All throw `SystemError`.
 extension FileDescriptor {
-  /// Waits until the file's data and what is needed to find it again are on the disk (fdatasync(2)).
-  package func syncData() throws(SystemError) {
-    try call("fdatasync") { fdatasync(rawValue) }
-  }
-
-  /// Waits until the file, or a directory's entries, are on the disk (fsync(2)).
-  package func sync() throws(SystemError) {
-    try call("fsync") { fsync(rawValue) }
-  }
-
   /// Waits until all that was written to the file system of this file before is on the disk (syncfs(2)).
   /// An error in writing back since the descriptor was opened is reported here.
   package func syncFileSystem() throws(SystemError) {

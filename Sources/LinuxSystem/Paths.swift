@@ -1,13 +1,6 @@
 internal import Glibc
 package import SystemPackage
 
-/// Waits until a directory's entries are on the disk: a rename into it lasts only then.
-package func synchronizeDirectory(_ path: FilePath) throws {
-  let directory = try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
-  defer { try? directory.close() }
-  try call("fsync", on: path.string) { fsync(directory.rawValue) }
-}
-
 /// A file's size in bytes (stat(2)); symbolic links are followed.
 package func fileSize(_ path: FilePath) throws(SystemError) -> Int64 {
   var status = stat()

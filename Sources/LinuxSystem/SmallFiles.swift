@@ -30,6 +30,16 @@ package func readSmallFile(_ path: FilePath, limit: Int) throws -> String {
   return String(decoding: bytes.prefix(count), as: UTF8.self)
 }
 
+/// Writes a file of mode 0644 whole or not at all, in the place of what is there (rename(2)). Not durable.
+package func replaceFile(_ path: FilePath, _ bytes: [UInt8]) throws {
+  let fresh = FilePath("\(path).\(UInt64.random(in: .min ... .max))")
+  try writeNewFile(fresh, bytes)
+  do { try rename(fresh, to: path) } catch {
+    try? removeFile(fresh)
+    throw error
+  }
+}
+
 /// Writes a file of mode 0644 that is not there yet (open(2) with O_EXCL). Not durable, and not whole for whoever reads
 /// it meanwhile.
 package func writeNewFile(_ path: FilePath, _ bytes: [UInt8]) throws {

@@ -84,6 +84,35 @@ struct FaultyPullTests {
   }
 }
 
+@Suite("A store after a loss of power")
+struct PowerLossTests {
+  @Test("a blob whose name was on the disk, and whose content was not, is not taken for whole")
+  func cutOff() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      try await withFaultyServer { server in
+        let image = try await ServedImage(store)
+        image.serve(on: server) { $1 }
+        let name = "\(server.host)/app:1"
+        let first = try await store.service()
+        _ = try await first.send(ImagePull.self, .init(reference: name))
+        let layer = try Digest(
+          #require(await first.send(ImageInspect.self, .init(image: name)).layers.first).digest)
+        _ = try await first.send(ImageRemove.self, .init(image: name))
+        #expect(await first.stop() == 0)
+
+        try store.store.appending("blobs/sha256/\(layer.hex)").write([])
+        try store.store.appending("boot-id").write(Array("another start of the machine".utf8))
+        let second = try await store.service()
+        _ = try await second.send(ImagePull.self, .init(reference: name))
+        let pulled = try store.store.appending("blobs/sha256/\(layer.hex)").readAll()
+        #expect(Digest(of: pulled) == layer)
+        #expect(await second.stop() == 0)
+      }
+    }
+  }
+}
+
 /// An image of one layer, as a registry serves it.
 private struct ServedImage: Sendable {
   var manifest: [UInt8]

@@ -58,7 +58,7 @@ extension ContainerEngine {
       let unpacked = try await onBlockingThread("unpack") {
         // The tree first: a blob whose tree is not what the image says must not stay.
         let unpacked = try unpacking?.finish()
-        _ = try writer.commit(sync: false)
+        _ = try writer.commit()
         return unpacked
       }
       try await metadata.append(

@@ -36,24 +36,4 @@ extension ContainerEngine {
     if isLast { try await collect() }
     return ImageRemoval(untagged: untagged, deleted: isLast ? [digest] : [])
   }
-
-  /// Removes blobs and layers that no image names, and what a crash has left. Left for another time while anyone adds
-  /// content.
-  func collect() async throws {
-    guard let lock = try await locks.tryCollect() else { return }
-    defer { lock.release() }
-    let images = try metadata.images()
-    let blobs = Set(
-      images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
-    let layers = try metadata.layerKeysInUse()
-    let containers = Set(try metadata.containers().map(\.id))
-    try await onBlockingThread("collect") { [self] in
-      for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
-      for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
-      try content.sweep()
-      try snapshots.sweep { containers.contains($0) }
-    }
-    // Of one that its service was making when it died; nothing of it runs.
-    for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
-  }
 }

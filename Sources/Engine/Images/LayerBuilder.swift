@@ -40,7 +40,7 @@ struct LayerBuilder: Sendable {
     }
     try compressor?.finish()
     let size = writer.bytesWritten
-    let digest = try writer.commit(sync: false)
+    let digest = try writer.commit()
     try unpacking.commit(as: unpacked.diffID)
     return ImageLayer(
       descriptor: Descriptor(mediaType: mediaType, digest: digest, size: size), diffID: unpacked.diffID)

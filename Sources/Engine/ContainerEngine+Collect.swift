@@ -1,0 +1,53 @@
+import ContentStore
+import EngineErrors
+import LinuxSystem
+import Metadata
+import OCIModel
+import Runner
+import Snapshots
+import SystemPackage
+
+/// What nothing names goes.
+extension ContainerEngine {
+  /// Removes blobs and layers that no image names, and what a crash has left. Left for another time while anyone adds
+  /// content.
+  func collect() async throws {
+    guard let lock = try await locks.tryCollect() else { return }
+    defer { lock.release() }
+    try await onBlockingThread("collect") { [self] in try removeUnnamed() }
+    // Of one that its service was making when it died; nothing of it runs.
+    let containers = Set(try metadata.containers().map(\.id))
+    for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
+  }
+
+  /// The first thing that a store sees after each start of the machine.
+  ///
+  /// What a row names was on the disk before the row. All else may have been cut off by a loss of power, its name there
+  /// and its content not, and must not be taken for whole; so it goes before anyone can look for it. Blocks.
+  func recoverFromRestart() throws {
+    let bootID = Array(try readSmallFile("/proc/sys/kernel/random/boot_id", limit: 64).utf8)
+    let seen = configuration.storeDirectory.appending("boot-id")
+    func isDone() -> Bool { (try? readSmallFile(seen, limit: 64)).map { Array($0.utf8) } == bootID }
+    if isDone() { return }
+    // Whoever uses the store has seen this done, or waits here.
+    let lock = try locks.holdCollection()
+    defer { lock.release() }
+    if isDone() { return }
+    try removeUnnamed()
+    // On a full disk it is done again the next time.
+    try? replaceFile(seen, bootID)
+  }
+
+  /// For whoever holds the collection lock alone.
+  private func removeUnnamed() throws {
+    let images = try metadata.images()
+    let blobs = Set(
+      images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
+    let layers = try metadata.layerKeysInUse()
+    let containers = Set(try metadata.containers().map(\.id))
+    for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
+    for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
+    try content.sweep()
+    try snapshots.sweep { containers.contains($0) }
+  }
+}
