@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DirectoryStackTests {
   @Test func `it goes down, up and sideways`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let root = try openDirectory(scratch)
       for path in ["a", "a/b", "a/c"] { mkdir(scratch.appending(path).string, 0o755) }
       var stack = DirectoryStack(root: root.descriptor, readable: false)
@@ -30,7 +30,7 @@ import Testing
 
   @Test(arguments: [".", "..", "link", "up", "/", "a/../.."])
   func `what leads elsewhere is refused`(name: String) throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let inside = scratch.appending("inside")
       mkdir(inside.string, 0o755)
       mkdir(inside.appending("a").string, 0o755)
@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test func `levels far below keep the ones above reachable`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let root = try openDirectory(scratch)
       var stack = DirectoryStack(root: root.descriptor, readable: true)
       var identities: [FileIdentity] = []
@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test func `a path beyond the kernel's limit is refused and leaves the position`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let root = try openDirectory(scratch)
       var stack = DirectoryStack(root: root.descriptor, readable: false)
       let name = Array(String(repeating: "n", count: 250).utf8CString)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct FileCallTests {
   @Test func `a file is made once, and never through a link`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let directory = try openDirectory(scratch)
       symlink("target", scratch.appending("link").string)
       #expect { _ = try directory.descriptor.createFile("link", permissions: 0o644) } throws: {
@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test func `times keep their nanoseconds, before the epoch too`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let directory = try openDirectory(scratch)
       for time in [
         FileTime(seconds: 1_700_000_000, nanoseconds: 123_456_789), FileTime(seconds: -2, nanoseconds: 1),
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func `a link's target and what is no link`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let directory = try openDirectory(scratch)
       let target = String(repeating: "t/", count: 2000)
       try directory.descriptor.makeSymbolicLink("l", to: target)
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func `a rename does not replace unless told to`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let directory = try openDirectory(scratch).release()
       defer { try? directory.close() }
       for name in ["a", "b"] { try _ = directory.createFile(name, permissions: 0o600) }
@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func `entries come sorted by bytes, with their kinds`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let directory = try openDirectory(scratch)
       for name in ["b", "a", "é", "B", "a.b"] {
         _ = try directory.descriptor.createFile(name, permissions: 0o600)
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func `attributes are set, listed, read and removed`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let directory = try openDirectory(scratch)
       let file = try directory.descriptor.createFile("f", permissions: 0o600)
       let long = [UInt8](repeating: 7, count: 2000)

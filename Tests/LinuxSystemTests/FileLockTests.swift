@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct FileLockTests {
   @Test func `a held lock excludes, a released one does not`() throws {
-    try withScratchDirectory { directory in
+    try withTemporaryDirectory { directory in
       let path = directory.appending("lock")
       let lock = try #require(try FileLock.tryAcquire(path))
       #expect(try FileLock.tryAcquire(path) == nil)
@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func `shared locks go together`() throws {
-    try withScratchDirectory { directory in
+    try withTemporaryDirectory { directory in
       let path = directory.appending("lock")
       let first = try #require(try FileLock.tryAcquire(path, .shared))
       let second = try #require(try FileLock.tryAcquire(path, .shared))
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test func `a waiter gets the lock when it is released`() async throws {
-    try await withScratchDirectory { directory in
+    try await withTemporaryDirectory { directory in
       let path = directory.appending("lock")
       let held = try #require(try FileLock.tryAcquire(path))
       // The holder lets go from within the wait: no clock is involved.
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test func `a cancelled waiter gives up and takes nothing`() async throws {
-    try await withScratchDirectory { directory in
+    try await withTemporaryDirectory { directory in
       let path = directory.appending("lock")
       let held = try #require(try FileLock.tryAcquire(path))
       let (waiting, signal) = AsyncStream<Void>.makeStream()
@@ -54,7 +54,7 @@ import Testing
   }
 
   @Test func `a lock file that its holder removed is not mistaken for the new one`() async throws {
-    try await withScratchDirectory { directory in
+    try await withTemporaryDirectory { directory in
       let path = directory.appending("lock")
       let held = try #require(try FileLock.tryAcquire(path))
       async let waiter = onBlockingThread("test-flock") { try FileLock.acquireBlocking(path) }
@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test func `two hundred holders never meet`() async throws {
-    try await withScratchDirectory { directory in
+    try await withTemporaryDirectory { directory in
       let path = directory.appending("lock")
       let inside = Condition((now: 0, most: 0))
       try await withThrowingTaskGroup { group in

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct RemoveTreeTests {
   @Test func `all kinds of entries go, and what links point to stays`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let outside = scratch.appending("outside")
       mkdir(outside.string, 0o755)
       #expect(creat(outside.appending("sentinel").string, 0o644) >= 0)
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func `a symbolic link is removed itself`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       mkdir(scratch.appending("real").string, 0o755)
       symlink("real", scratch.appending("link").string)
       try removeTree(scratch.appending("link"))
@@ -37,14 +37,14 @@ import Testing
   }
 
   @Test func `what is not there is no error`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       try removeTree(scratch.appending("nothing"))
       try removeTree(scratch.appending("nothing/below"))
     }
   }
 
   @Test func `a tree deeper than any path goes with few descriptors`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       // 6,000 levels make a path of 12,000 bytes: no call takes it whole.
       var directory = try openDirectory(scratch)
       for _ in 0..<6000 {
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test func `directories with thousands of entries go`() throws {
-    try withScratchDirectory { scratch in
+    try withTemporaryDirectory { scratch in
       let tree = scratch.appending("tree")
       mkdir(tree.string, 0o755)
       let directory = try openDirectory(tree)

@@ -8,7 +8,7 @@ package import SystemPackage
 package func withSmallFileSystem<Result>(
   bytes: Int, inodes: Int = 10_000, _ body: (FilePath) async throws -> Result
 ) async throws -> Result {
-  try await withScratchDirectory { directory in
+  try await withTemporaryDirectory { directory in
     let made = mount(
       "coracle-test", directory.string, "tmpfs", 0, "size=\(bytes),nr_inodes=\(inodes),mode=0700")
     guard made == 0 else { throw SystemError("mount", Errno(rawValue: errno), on: directory.string) }

@@ -2,17 +2,26 @@ import Glibc
 import LinuxSystem
 package import SystemPackage
 
-/// Runs `body` with a new empty directory, and removes it and all that is in it afterwards.
-package func withTemporaryDirectory<Result: Sendable>(
-  _ body: @Sendable (FilePath) async throws -> Result
+/// Runs `body` with a new, empty directory of mode 0700, and removes it and all that is in it afterwards.
+package func withTemporaryDirectory<Result>(
+  _ body: (FilePath) async throws -> Result
 ) async throws -> Result {
+  let directory = try makeTemporaryDirectory()
+  defer { try? removeTree(directory) }
+  return try await body(directory)
+}
+
+/// As above, for bodies that wait for nothing.
+package func withTemporaryDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result {
+  let directory = try makeTemporaryDirectory()
+  defer { try? removeTree(directory) }
+  return try body(directory)
+}
+
+private func makeTemporaryDirectory() throws -> FilePath {
   var template = Array("/tmp/coracle-test-XXXXXX".utf8CString)
   guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", Errno(rawValue: errno)) }
-  let directory = FilePath(String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self))
-  let outcome: Swift.Result<Result, any Error>
-  do { outcome = .success(try await body(directory)) } catch { outcome = .failure(error) }
-  _ = try await ChildProcess.run(["rm", "-rf", "--", directory.string])
-  return try outcome.get()
+  return FilePath(String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self))
 }
 
 extension FilePath {
