@@ -52,7 +52,12 @@ package final class ContainerEngine: Sendable {
       throw EngineError(
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)
     }
-    registry = RegistryClient(configuration: RegistryConfiguration())
+    var registryConfiguration = RegistryConfiguration()
+    if let directory = configuration.dockerConfigDirectory {
+      let credentials = RegistryCredentials(directory: directory, environment: configuration.environment)
+      registryConfiguration.credential = { try await credentials.credential(for: $0) }
+    }
+    registry = RegistryClient(configuration: registryConfiguration)
     do {
       try recoverFromRestart()
     } catch {

@@ -14,10 +14,15 @@ package struct EngineConfiguration: Sendable {
   package var highestID: UInt32
   /// How many layers of one pull or push are under way at once.
   package var concurrentLayers: Int
+  /// Docker's, with the user's credentials for registries; nil for none.
+  package var dockerConfigDirectory: FilePath?
+  /// What credential helpers are started with.
+  package var environment: [String: String]
 
   package init(
     storeDirectory: FilePath, runDirectory: FilePath, shim: FilePath, isRootless: Bool,
-    highestID: UInt32 = .max - 1, concurrentLayers: Int = 4
+    highestID: UInt32 = .max - 1, concurrentLayers: Int = 4, dockerConfigDirectory: FilePath? = nil,
+    environment: [String: String] = [:]
   ) {
     self.storeDirectory = storeDirectory
     self.runDirectory = runDirectory
@@ -25,5 +30,7 @@ package struct EngineConfiguration: Sendable {
     self.isRootless = isRootless
     self.highestID = highestID
     self.concurrentLayers = concurrentLayers
+    self.dockerConfigDirectory = dockerConfigDirectory
+    self.environment = environment
   }
 }

@@ -4,11 +4,14 @@ import FoundationEssentials
 enum Authorization: Hashable, Sendable {
   case anonymous
   case bearer(token: String)
+  /// RFC 7617.
+  case basic(user: String, secret: String)
 
   var fieldValue: String? {
     switch self {
     case .anonymous: nil
     case .bearer(let token): "Bearer \(token)"
+    case .basic(let user, let secret): "Basic \(Data("\(user):\(secret)".utf8).base64EncodedString())"
     }
   }
 }

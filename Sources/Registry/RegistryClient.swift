@@ -53,38 +53,36 @@ extension RegistryClient {
     let isHome = request.address.origin == home.origin
     let known = isHome ? tokens.authorization(for: key) : .anonymous
     var response = try await http.send(request, authorization: known, plan: plan)
-    if response.head.status == 401, response.address.origin == home.origin,
-      let challenge = bearerChallenge(response.head)
-    {
-      let token = try await fetchToken(challenge, key, answering: response)
-      response = try await http.send(request, authorization: token, plan: plan)
+    if response.head.status == 401, response.address.origin == home.origin {
+      let challenges = response.head.all("www-authenticate").flatMap(Challenge.parse)
+      if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
+        let token = try await fetchToken(
+          challenge, key, await configuration.credential(reference.registry), answering: response)
+        response = try await http.send(request, authorization: token, plan: plan)
+      } else if challenges.contains(where: { $0.scheme == "basic" }),
+        case .password(let user, let secret) = try await configuration.credential(reference.registry)
+      {
+        let basic = Authorization.basic(user: user, secret: secret)
+        response = try await http.send(request, authorization: basic, plan: plan)
+        if response.head.isSuccess { tokens.keep(basic, for: key, seconds: 300) }
+      }
     }
     guard response.head.isSuccess else { throw TransferFailure.status(response) }
     return response
   }
 
-  private func bearerChallenge(_ head: ResponseHead) -> Challenge? {
-    head.all("www-authenticate").flatMap(Challenge.parse).first {
-      $0.scheme == "bearer" && $0.parameters["realm"] != nil
-    }
-  }
-
-  /// Asks the challenge's realm for a token that nobody in particular may have.
+  /// Asks the challenge's realm for a token: for who has the credential, or for nobody in particular.
   private func fetchToken(
-    _ challenge: Challenge, _ key: TokenCache.Key, answering response: HTTPResponse
+    _ challenge: Challenge, _ key: TokenCache.Key, _ credential: Credential?, answering response: HTTPResponse
   ) async throws -> Authorization {
-    guard let realm = challenge.parameters["realm"], var address = WebAddress(realm),
+    guard let realm = challenge.parameters["realm"], let address = WebAddress(realm),
       address.isSecure || address.isLoopback
     else { throw TransferFailure.insecure("the registry wants tokens from an address that is not HTTPS") }
     // Without a scope in the challenge the token would be good for nothing.
-    let scope = challenge.parameters["scope"] ?? key.scope
-    for (name, value) in [("service", challenge.parameters["service"]), ("scope", scope)] {
-      guard let value else { continue }
-      guard let longer = address.adding(name, value) else { throw TransferFailure.badAddress(realm) }
-      address = longer
-    }
-    let request = HTTPRequest(.get, address, stallTimeout: configuration.stallTimeout)
-    let answer = try await http.send(request)
+    var wanted = [("scope", challenge.parameters["scope"] ?? key.scope)]
+    if let service = challenge.parameters["service"] { wanted.insert(("service", service), at: 0) }
+    let answer = try await http.send(
+      tokenRequest(address, wanted, credential), authorization: credential?.authorization ?? .anonymous)
     guard answer.head.isSuccess else {
       // A refused token means a refused request: what the registry itself said is the nearer cause.
       throw TransferFailure.status((401...403).contains(answer.head.status) ? response : answer)
@@ -92,8 +90,33 @@ extension RegistryClient {
     guard let body = TokenAnswer(parsing: answer.body), let token = body.token ?? body.accessToken,
       !token.isEmpty
     else { throw TransferFailure.malformed("the token server's answer has no token") }
-    tokens.keep(token, for: key, seconds: body.expiresIn)
-    return .bearer(token: token)
+    let authorization = Authorization.bearer(token: token)
+    tokens.keep(authorization, for: key, seconds: body.expiresIn)
+    return authorization
+  }
+
+  /// With a password or none, a GET (distribution specification, "Token Authentication"); with an identity token a form
+  /// (the same, "OAuth 2").
+  private func tokenRequest(
+    _ realm: WebAddress, _ wanted: [(name: String, value: String)], _ credential: Credential?
+  ) throws -> HTTPRequest {
+    guard case .identityToken(let token) = credential else {
+      var address = realm
+      for (name, value) in wanted {
+        guard let longer = address.adding(name, value) else { throw TransferFailure.badAddress(realm.text) }
+        address = longer
+      }
+      return HTTPRequest(.get, address, stallTimeout: configuration.stallTimeout)
+    }
+    let form =
+      wanted + [
+        ("grant_type", "refresh_token"), ("client_id", configuration.userAgent), ("refresh_token", token),
+      ]
+    var request = HTTPRequest(.post, realm, stallTimeout: configuration.stallTimeout)
+    request.fields = [("Content-Type", "application/x-www-form-urlencoded")]
+    request.body = .bytes(
+      Array(form.map { "\($0.name)=\(WebAddress.escaping($0.value))" }.joined(separator: "&").utf8))
+    return request
   }
 
   /// Runs `attempt` until it succeeds, fails for good, or the tries are used up.
@@ -119,6 +142,16 @@ extension RegistryClient {
         else { throw .registry(operation, error, subject: subject, tries: failures) }
         do { try await configuration.pause(delay) } catch { throw .cancelled(operation) }
       }
+    }
+  }
+}
+
+extension Credential {
+  /// What a token server is told in a header; an identity token goes in the body.
+  fileprivate var authorization: Authorization {
+    switch self {
+    case .password(let user, let secret): .basic(user: user, secret: secret)
+    case .identityToken: .anonymous
     }
   }
 }

@@ -13,6 +13,8 @@ package struct RegistryConfiguration: Sendable {
   /// How long a registry may take to answer after it has been sent a whole blob, which it may hash or copy.
   package var commitTimeout: Duration = .seconds(300)
   package var retry = RetryPolicy()
+  /// Whom to be for a registry, by its name in references; nil is nobody in particular. Asked when a registry asks.
+  package var credential: @Sendable (String) async throws -> Credential? = { _ in nil }
   /// A PEM file of certificate authorities to trust instead of the system's.
   package var certificateAuthority: FilePath?
   /// Waits between tries; a test puts in one that does not wait. It ends early when the task is cancelled.

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Bearer tokens that are still good.
+/// What registries have accepted and will accept again: tokens that are still good, and passwords.
 final class TokenCache: Sendable {
   struct Key: Hashable {
     var origin: String
@@ -8,7 +8,7 @@ final class TokenCache: Sendable {
   }
 
   private struct Entry {
-    var token: String
+    var authorization: Authorization
     var until: ContinuousClock.Instant
   }
 
@@ -20,17 +20,17 @@ final class TokenCache: Sendable {
   func authorization(for key: Key) -> Authorization {
     entries.withLock { entries in
       guard let entry = entries[key], entry.until > .now else { return .anonymous }
-      return .bearer(token: entry.token)
+      return entry.authorization
     }
   }
 
   /// - Parameter seconds: the life the token server states; a minute where it states none, as the specification says.
-  func keep(_ token: String, for key: Key, seconds: Int?) {
+  func keep(_ authorization: Authorization, for key: Key, seconds: Int?) {
     // A tenth less, since the server counts from before the answer arrived.
     let life = Duration.seconds(min(max(seconds ?? 60, 10), 3600)) * 0.9
     entries.withLock { entries in
       if entries.count >= Self.capacity { entries = [:] }
-      entries[key] = Entry(token: token, until: .now + life)
+      entries[key] = Entry(authorization: authorization, until: .now + life)
     }
   }
 }

@@ -40,6 +40,18 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     return WebAddress(parts)
   }
 
+  /// A value as it stands in a query or a form (RFC 3986, section 2).
+  static func escaping(_ value: String) -> String {
+    value.utf8.map { byte in
+      let scalar = Unicode.Scalar(byte)
+      let isPlain =
+        scalar.properties.isAlphabetic && scalar.isASCII || (48...57).contains(byte)
+        || "-._~".utf8.contains(byte)
+      return isPlain
+        ? String(Character(scalar)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+    }.joined()
+  }
+
   /// Scheme, host and port: what credentials belong to.
   var origin: String { "\(scheme)://\(host):\(port)" }
 

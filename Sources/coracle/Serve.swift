@@ -55,16 +55,18 @@ struct Serve: ParsableCommand {
 
   private func openEngine(_ log: Logger) throws -> ContainerEngine {
     let userID = effectiveIDs().user
+    let environment = ProcessInfo.processInfo.environment
     let location = try StoreLocation(
-      store: location.store, run: location.run, environment: ProcessInfo.processInfo.environment,
-      userID: userID)
+      store: location.store, run: location.run, environment: environment, userID: userID)
     try location.prepareRunDirectory(userID: userID)
     if userID != 0 { try RootlessNamespace.enter(runDirectory: location.run) }
     return try ContainerEngine(
       EngineConfiguration(
         storeDirectory: location.store, runDirectory: location.run,
         shim: SiblingProgram.find("coracle-shim", environmentVariable: "CORACLE_SHIM"),
-        isRootless: !UserNamespace.isInitial, highestID: UserNamespace.highestID), log: log)
+        isRootless: !UserNamespace.isInitial, highestID: UserNamespace.highestID,
+        dockerConfigDirectory: StoreLocation.dockerConfigDirectory(environment), environment: environment),
+      log: log)
   }
 
   private static func text(_ error: any Error) -> String {

@@ -36,6 +36,12 @@ struct StoreLocation {
     }
   }
 
+  /// Where the user's credentials for registries are.
+  static func dockerConfigDirectory(_ environment: [String: String]) -> FilePath? {
+    if let directory = environment["DOCKER_CONFIG"], !directory.isEmpty { return absolute(directory) }
+    return environment["HOME"].map { absolute($0).appending(".docker") }
+  }
+
   private static func absolute(_ path: String) -> FilePath {
     path.hasPrefix("/")
       ? FilePath(path) : FilePath(FileManager.default.currentDirectoryPath).appending(path)

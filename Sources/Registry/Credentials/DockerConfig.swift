@@ -1,0 +1,114 @@
+internal import EngineErrors
+internal import FoundationEssentials
+internal import LinuxSystem
+internal import SystemPackage
+
+/// Docker's `config.json`, as far as it tells about registries; the rest is kept as it is.
+struct DockerConfig {
+  private var document: JSONTree
+
+  private static let limit = 1 << 20
+
+  /// A file that is not there is an empty one.
+  init(_ path: FilePath) throws(EngineError) {
+    do {
+      let text = try readSmallFile(path, limit: Self.limit)
+      document = try JSONDecoder().decode(JSONTree.self, from: Data(text.utf8))
+      guard case .object = document else { throw SystemError("read", .invalidArgument, on: path.string) }
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+      document = .object([:])
+    } catch {
+      throw EngineError(
+        .invalidArgument, "cannot read Docker's configuration \(path)", subject: path.string,
+        causes: ["\(error)"], hint: "mend the file, or name another directory in DOCKER_CONFIG")
+    }
+  }
+
+  /// The helper that keeps a registry's credential; nil where this file does.
+  func helper(for registry: String) -> String? {
+    for (server, name) in document["credHelpers"]?.members ?? [:] where Self.names(server, registry) {
+      return name.string
+    }
+    return document["credsStore"]?.string.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// The credential that the file itself holds.
+  func credential(for registry: String) -> Credential? {
+    for (server, entry) in document["auths"]?.members ?? [:] where Self.names(server, registry) {
+      if let token = entry["identitytoken"]?.string, !token.isEmpty { return .identityToken(token) }
+      if let text = entry["auth"]?.string, let bytes = Data(base64Encoded: text),
+        let colon = bytes.firstIndex(of: UInt8(ascii: ":"))
+      {
+        return .password(
+          user: String(decoding: bytes[..<colon], as: UTF8.self),
+          // Docker's own files may end with NULs.
+          secret: String(decoding: bytes[(colon + 1)...].prefix { $0 != 0 }, as: UTF8.self))
+      }
+      if let user = entry["username"]?.string, let secret = entry["password"]?.string {
+        return .password(user: user, secret: secret)
+      }
+    }
+    return nil
+  }
+
+  /// As Docker names a registry in this file and to helpers.
+  static func server(of registry: String) -> String {
+    registry == "docker.io" ? "https://index.docker.io/v1/" : registry
+  }
+
+  /// Whether a server's name, which may have a scheme and a path, is a registry's.
+  private static func names(_ server: String, _ registry: String) -> Bool {
+    var host = Substring(server)
+    for scheme in ["https://", "http://"] where host.hasPrefix(scheme) { host = host.dropFirst(scheme.count) }
+    host = host.prefix { $0 != "/" }
+    return host == registry
+      || (registry == "docker.io" && ["index.docker.io", "registry-1.docker.io"].contains(host))
+  }
+}
+
+/// A JSON document as it is, so that what this program does not know stays.
+enum JSONTree: Codable, Hashable, Sendable {
+  case null
+  case boolean(Bool)
+  case integer(Int64)
+  case number(Double)
+  case string(String)
+  case array([JSONTree])
+  case object([String: JSONTree])
+
+  var string: String? { if case .string(let text) = self { text } else { nil } }
+  var members: [String: JSONTree]? { if case .object(let members) = self { members } else { nil } }
+  subscript(name: String) -> JSONTree? { members?[name] }
+
+  init(from decoder: any Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    if value.decodeNil() {
+      self = .null
+    } else if let flag = try? value.decode(Bool.self) {
+      self = .boolean(flag)
+    } else if let number = try? value.decode(Int64.self) {
+      self = .integer(number)
+    } else if let number = try? value.decode(Double.self) {
+      self = .number(number)
+    } else if let text = try? value.decode(String.self) {
+      self = .string(text)
+    } else if let items = try? value.decode([JSONTree].self) {
+      self = .array(items)
+    } else {
+      self = .object(try value.decode([String: JSONTree].self))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var value = encoder.singleValueContainer()
+    switch self {
+    case .null: try value.encodeNil()
+    case .boolean(let flag): try value.encode(flag)
+    case .integer(let number): try value.encode(number)
+    case .number(let number): try value.encode(number)
+    case .string(let text): try value.encode(text)
+    case .array(let items): try value.encode(items)
+    case .object(let members): try value.encode(members)
+    }
+  }
+}
