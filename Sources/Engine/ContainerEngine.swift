@@ -23,6 +23,8 @@ package final class ContainerEngine: Sendable {
   let mountPoints: FilePath
   package let metadata: MetadataStore
   let registry: RegistryClient
+  /// Nil where nobody said whose.
+  let credentials: RegistryCredentials?
   let runner: Runner
   let locks: StoreLocks
   let log: Logger
@@ -53,10 +55,11 @@ package final class ContainerEngine: Sendable {
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)
     }
     var registryConfiguration = RegistryConfiguration()
-    if let directory = configuration.dockerConfigDirectory {
-      let credentials = RegistryCredentials(directory: directory, environment: configuration.environment)
-      registryConfiguration.credential = { try await credentials.credential(for: $0) }
+    let credentials = configuration.dockerConfigDirectory.map {
+      RegistryCredentials(directory: $0, environment: configuration.environment)
     }
+    self.credentials = credentials
+    if let credentials { registryConfiguration.credential = { try await credentials.credential(for: $0) } }
     registry = RegistryClient(configuration: registryConfiguration)
     do {
       try recoverFromRestart()

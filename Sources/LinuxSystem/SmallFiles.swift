@@ -30,21 +30,27 @@ package func readSmallFile(_ path: FilePath, limit: Int) throws -> String {
   return String(decoding: bytes.prefix(count), as: UTF8.self)
 }
 
-/// Writes a file of mode 0644 whole or not at all, in the place of what is there (rename(2)). Not durable.
-package func replaceFile(_ path: FilePath, _ bytes: [UInt8]) throws {
+/// Writes a file whole or not at all, in the place of what is there (rename(2)). Not durable.
+package func replaceFile(_ path: FilePath, _ bytes: [UInt8], mode: UInt32 = 0o644) throws {
   let fresh = FilePath("\(path).\(UInt64.random(in: .min ... .max))")
-  try writeNewFile(fresh, bytes)
+  try writeNewFile(fresh, bytes, mode: mode)
   do { try rename(fresh, to: path) } catch {
     try? removeFile(fresh)
     throw error
   }
 }
 
-/// Writes a file of mode 0644 that is not there yet (open(2) with O_EXCL). Not durable, and not whole for whoever reads
-/// it meanwhile.
-package func writeNewFile(_ path: FilePath, _ bytes: [UInt8]) throws {
+/// The file that a path leads to, over symbolic links (realpath(3)); the path itself where there is none.
+package func resolvingLinks(_ path: FilePath) -> FilePath {
+  guard let resolved = realpath(path.string, nil) else { return path }
+  defer { free(resolved) }
+  return FilePath(String(cString: resolved))
+}
+
+/// Writes a file that is not there yet (open(2) with O_EXCL). Not durable, and not whole for whoever reads it meanwhile.
+package func writeNewFile(_ path: FilePath, _ bytes: [UInt8], mode: UInt32 = 0o644) throws {
   let descriptor = try call("open", on: path.string) {
-    open(path.string, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    open(path.string, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
   }
   let file = FileDescriptor(rawValue: descriptor)
   try file.closeAfter { _ = try file.writeAll(bytes) }

@@ -60,6 +60,21 @@ package struct Reference: Hashable, Sendable, CustomStringConvertible {
     repository = (registry == "docker.io" && components.count == 1 ? "library/" : "") + String(rest)
   }
 
+  /// A registry's name alone, as references have it; Docker Hub's where none is given.
+  ///
+  /// - Throws: `invalidArgument` for what is no host and port.
+  package static func registry(parsing text: String?) throws(EngineError) -> String {
+    guard let text, !["index.docker.io", "https://index.docker.io/v1/"].contains(text) else {
+      return "docker.io"
+    }
+    guard isRegistry(text) else {
+      throw EngineError(
+        .invalidArgument, "not a registry's name: '\(text.prefix(200))'", subject: text,
+        hint: "give its host, and its port where it has one, as in localhost:5000")
+    }
+    return text
+  }
+
   package var description: String {
     var text = "\(registry)/\(repository)"
     if let tag { text += ":\(tag)" }

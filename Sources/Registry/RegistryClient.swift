@@ -56,9 +56,12 @@ extension RegistryClient {
     if response.head.status == 401, response.address.origin == home.origin {
       let challenges = response.head.all("www-authenticate").flatMap(Challenge.parse)
       if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
-        let token = try await fetchToken(
-          challenge, key, await configuration.credential(reference.registry), answering: response)
-        response = try await http.send(request, authorization: token, plan: plan)
+        // Without a scope in the challenge the token would be good for nothing.
+        let token = try await token(
+          challenge, scope: challenge.parameters["scope"] ?? key.scope,
+          configuration.credential(reference.registry), answering: response)
+        tokens.keep(token.authorization, for: key, seconds: token.seconds)
+        response = try await http.send(request, authorization: token.authorization, plan: plan)
       } else if challenges.contains(where: { $0.scheme == "basic" }),
         case .password(let user, let secret) = try await configuration.credential(reference.registry)
       {
@@ -72,15 +75,17 @@ extension RegistryClient {
   }
 
   /// Asks the challenge's realm for a token: for who has the credential, or for nobody in particular.
-  private func fetchToken(
-    _ challenge: Challenge, _ key: TokenCache.Key, _ credential: Credential?, answering response: HTTPResponse
-  ) async throws -> Authorization {
+  ///
+  /// - Returns: the token and its life as the server states it.
+  func token(
+    _ challenge: Challenge, scope: String?, _ credential: Credential?, answering response: HTTPResponse
+  ) async throws -> (authorization: Authorization, seconds: Int?) {
     guard let realm = challenge.parameters["realm"], let address = WebAddress(realm),
       address.isSecure || address.isLoopback
     else { throw TransferFailure.insecure("the registry wants tokens from an address that is not HTTPS") }
-    // Without a scope in the challenge the token would be good for nothing.
-    var wanted = [("scope", challenge.parameters["scope"] ?? key.scope)]
-    if let service = challenge.parameters["service"] { wanted.insert(("service", service), at: 0) }
+    let wanted = [("service", challenge.parameters["service"]), ("scope", scope)].compactMap { name, value in
+      value.map { (name: name, value: $0) }
+    }
     let answer = try await http.send(
       tokenRequest(address, wanted, credential), authorization: credential?.authorization ?? .anonymous)
     guard answer.head.isSuccess else {
@@ -90,9 +95,7 @@ extension RegistryClient {
     guard let body = TokenAnswer(parsing: answer.body), let token = body.token ?? body.accessToken,
       !token.isEmpty
     else { throw TransferFailure.malformed("the token server's answer has no token") }
-    let authorization = Authorization.bearer(token: token)
-    tokens.keep(authorization, for: key, seconds: body.expiresIn)
-    return authorization
+    return (.bearer(token: token), body.expiresIn)
   }
 
   /// With a password or none, a GET (distribution specification, "Token Authentication"); with an identity token a form

@@ -6,13 +6,16 @@ extension RequestOrder.Effects {
   init(_ request: ClientRequest) {
     self.init()
     switch request {
-    case .imagePull(let params): changes = [.image(params.reference)]
+    case .imagePull(let params):
+      observes = [.credentials]
+      changes = [.image(params.reference)]
     case .imageImport(let params): changes = [.image(params.reference)]
     case .imageTag(let params):
       observes = [.image(params.image)]
       changes = [.image(params.reference)]
     case .imageRemove(let params): changes = [.image(params.image)]
-    case .imagePush(let params): observes = [.image(params.image)]
+    case .imagePush(let params): observes = [.image(params.image), .credentials]
+    case .registryLogin, .registryLogout: changes = [.credentials]
     case .imageInspect(let params): observes = [.image(params.image)]
     case .imageHistory(let params): observes = [.image(params.image)]
     case .imageList: observes = [.allImages]

@@ -11,6 +11,8 @@ struct RequestOrder {
     case container(String)
     case allImages
     case allContainers
+    /// For registries.
+    case credentials
   }
 
   /// What a request does to its subjects.

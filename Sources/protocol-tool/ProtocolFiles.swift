@@ -2,7 +2,7 @@ import Foundation
 
 /// All files of the protocol, in the order of the reference.
 struct ProtocolFiles {
-  static let nouns = ["base", "system", "image", "container", "event", "task", "stream", "error"]
+  static let nouns = ["base", "system", "image", "container", "registry", "event", "task", "stream", "error"]
 
   var files: [ProtocolFile]
   /// The same as plain JSON, for the schema.

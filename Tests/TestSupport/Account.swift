@@ -52,8 +52,15 @@ package enum Programs {
     let copy = FilePath("/tmp/coracle-test-programs-\(getpid())")
     try FileManager.default.createDirectory(
       atPath: copy.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    for name in ["coracle", "coracle-shim", "coracle-repl"] {
-      try FileManager.default.copyItem(atPath: "\(built)/\(name)", toPath: copy.appending(name).string)
+    // By another process: a descriptor of this one that is open for writing could be in a child that a test starts just
+    // now, and then the copy could not be executed.
+    let names = ["coracle", "coracle-shim", "coracle-repl"]
+    let copied = try runProgram(
+      "/bin/cp", arguments: ["cp"] + names.map { "\(built)/\($0)" } + [copy.string], environment: [],
+      input: [],
+      patience: .seconds(60))
+    guard copied.status == .exited(code: 0) else {
+      throw TestFailure("cannot copy the programs: \(String(decoding: copied.errors, as: UTF8.self))")
     }
     atexit {
       if case .success(let path) = Programs.directory {

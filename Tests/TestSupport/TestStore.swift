@@ -19,24 +19,25 @@ package struct TestStore: Sendable {
   package var run: FilePath { directory.appending("run") }
 
   /// Starts a service and opens its session.
-  package func service(_ client: String = "tests") async throws -> TestService {
-    let service = try await uninitializedService()
+  package func service(_ client: String = "tests", path: String? = nil) async throws -> TestService {
+    let service = try await uninitializedService(path: path)
     _ = try await service.process.initialize(ProgramInfo(name: client))
     return service
   }
 
   /// Starts a service that has been told nothing.
-  package func uninitializedService() async throws -> TestService {
+  package func uninitializedService(path: String? = nil) async throws -> TestService {
     let notifications = NotificationLog()
     let process = try ServiceProcess(
       command: account.launcher + [Programs.directory.get().appending("coracle").string],
-      arguments: ["--store", store.string, "--run", run.string], environment: environment
+      arguments: ["--store", store.string, "--run", run.string],
+      environment: environment(path: path)
     ) { notifications.add($0) }
     return TestService(process: process, notifications: notifications)
   }
 
-  package var environment: [String] {
-    ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(directory)", "LANG=C.UTF-8"]
+  private func environment(path: String? = nil) -> [String] {
+    ["PATH=\(path ?? "/usr/sbin:/usr/bin:/sbin:/bin")", "HOME=\(directory)", "LANG=C.UTF-8"]
   }
 
   /// Runs a program of the package as the account, with this store.
@@ -45,7 +46,7 @@ package struct TestStore: Sendable {
     -> ChildProcess.Result
   {
     let program = try Programs.directory.get().appending(name).string
-    let variables = environment + ["CORACLE_STORE=\(store)", "CORACLE_RUN=\(run)", "NO_COLOR=1"]
+    let variables = environment() + ["CORACLE_STORE=\(store)", "CORACLE_RUN=\(run)", "NO_COLOR=1"]
     return try await ChildProcess.run(
       account.launcher + ["/usr/bin/env", "-i"] + variables + [program] + arguments,
       workingDirectory: directory, input: input)

@@ -29,6 +29,8 @@ public enum ClientRequest: Hashable, Sendable {
   case containerExec(ContainerExec.Params)
   case containerDiff(ContainerDiff.Params)
   case containerCommit(ContainerCommit.Params)
+  case registryLogin(RegistryLogin.Params)
+  case registryLogout(RegistryLogout.Params)
   case eventSubscribe(EventSubscribe.Params)
   case eventUnsubscribe(EventUnsubscribe.Params)
 
@@ -61,6 +63,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerExec: self = .containerExec(try params.decode(ContainerExec.Params.self))
     case .containerDiff: self = .containerDiff(try params.decode(ContainerDiff.Params.self))
     case .containerCommit: self = .containerCommit(try params.decode(ContainerCommit.Params.self))
+    case .registryLogin: self = .registryLogin(try params.decode(RegistryLogin.Params.self))
+    case .registryLogout: self = .registryLogout(try params.decode(RegistryLogout.Params.self))
     case .eventSubscribe: self = .eventSubscribe(try params.decode(EventSubscribe.Params.self))
     case .eventUnsubscribe: self = .eventUnsubscribe(try params.decode(EventUnsubscribe.Params.self))
     }
@@ -94,6 +98,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerExec: .containerExec
     case .containerDiff: .containerDiff
     case .containerCommit: .containerCommit
+    case .registryLogin: .registryLogin
+    case .registryLogout: .registryLogout
     case .eventSubscribe: .eventSubscribe
     case .eventUnsubscribe: .eventUnsubscribe
     }
@@ -130,6 +136,8 @@ public protocol RequestHandler: Sendable {
   func containerExec(_ params: ContainerExec.Params, _ context: Context) async throws -> ContainerExec.Result
   func containerDiff(_ params: ContainerDiff.Params, _ context: Context) async throws -> ContainerDiff.Result
   func containerCommit(_ params: ContainerCommit.Params, _ context: Context) async throws -> ContainerCommit.Result
+  func registryLogin(_ params: RegistryLogin.Params, _ context: Context) async throws -> RegistryLogin.Result
+  func registryLogout(_ params: RegistryLogout.Params, _ context: Context) async throws -> RegistryLogout.Result
   func eventSubscribe(_ params: EventSubscribe.Params, _ context: Context) async throws -> EventSubscribe.Result
   func eventUnsubscribe(_ params: EventUnsubscribe.Params, _ context: Context) async throws -> EventUnsubscribe.Result
 }
@@ -164,6 +172,8 @@ extension RequestHandler {
     case .containerExec(let params): try await containerExec(params, context)
     case .containerDiff(let params): try await containerDiff(params, context)
     case .containerCommit(let params): try await containerCommit(params, context)
+    case .registryLogin(let params): try await registryLogin(params, context)
+    case .registryLogout(let params): try await registryLogout(params, context)
     case .eventSubscribe(let params): try await eventSubscribe(params, context)
     case .eventUnsubscribe(let params): try await eventUnsubscribe(params, context)
     }

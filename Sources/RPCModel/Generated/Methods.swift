@@ -29,13 +29,15 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerExec = "container/exec"
   case containerDiff = "container/diff"
   case containerCommit = "container/commit"
+  case registryLogin = "registry/login"
+  case registryLogout = "registry/logout"
   case eventSubscribe = "event/subscribe"
   case eventUnsubscribe = "event/unsubscribe"
 
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .imagePull, .imagePush, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit: true
+    case .imagePull, .imagePush, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -69,6 +71,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .containerExec: [.invalidArgument, .notFound, .conflict, .permissionDenied, .cancelled]
     case .containerDiff: [.invalidArgument, .notFound, .corrupt]
     case .containerCommit: [.invalidArgument, .notFound, .corrupt, .noSpace, .cancelled]
+    case .registryLogin: [.invalidArgument, .unauthorized, .unreachable, .timedOut, .notFound, .permissionDenied, .noSpace, .cancelled]
+    case .registryLogout: [.invalidArgument, .unauthorized, .notFound, .permissionDenied, .noSpace]
     case .eventSubscribe: [.invalidArgument]
     case .eventUnsubscribe: [.notFound]
     }

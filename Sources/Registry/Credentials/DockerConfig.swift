@@ -12,7 +12,7 @@ struct DockerConfig {
   /// A file that is not there is an empty one.
   init(_ path: FilePath) throws(EngineError) {
     do {
-      let text = try readSmallFile(path, limit: Self.limit)
+      let text = try readSmallFile(resolvingLinks(path), limit: Self.limit)
       document = try JSONDecoder().decode(JSONTree.self, from: Data(text.utf8))
       guard case .object = document else { throw SystemError("read", .invalidArgument, on: path.string) }
     } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
@@ -49,6 +49,49 @@ struct DockerConfig {
       }
     }
     return nil
+  }
+
+  /// Keeps a credential here; nil leaves the registry's name alone, as Docker does where a helper has the credential.
+  mutating func keep(_ credential: Credential?, for registry: String) {
+    forget(registry)
+    let entry: [String: JSONTree] =
+      switch credential {
+      case nil: [:]
+      case .password(let user, let secret):
+        ["auth": .string(Data("\(user):\(secret)".utf8).base64EncodedString())]
+      case .identityToken(let token): ["identitytoken": .string(token)]
+      }
+    setAuths((document["auths"]?.members ?? [:]).merging([Self.server(of: registry): .object(entry)]) { $1 })
+  }
+
+  /// - Returns: whether there was one.
+  @discardableResult
+  mutating func forget(_ registry: String) -> Bool {
+    let auths = document["auths"]?.members ?? [:]
+    let others = auths.filter { !Self.names($0.key, registry) }
+    if others.count < auths.count { setAuths(others) }
+    return others.count < auths.count
+  }
+
+  private mutating func setAuths(_ auths: [String: JSONTree]) {
+    var members = document.members ?? [:]
+    members["auths"] = .object(auths)
+    document = .object(members)
+  }
+
+  /// Writes the file whole or not at all, for its owner alone to read; its directory is made where it is missing.
+  ///
+  /// Where the file is a link, what it leads to is written.
+  func write(to path: FilePath) throws(EngineError) {
+    do {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      let bytes = Array(try encoder.encode(document)) + [UInt8(ascii: "\n")]
+      try makeDirectories(path.removingLastComponent(), mode: 0o700)
+      try replaceFile(resolvingLinks(path), bytes, mode: 0o600)
+    } catch {
+      throw EngineError("write Docker's configuration", wrapping: error, subject: path.string)
+    }
   }
 
   /// As Docker names a registry in this file and to helpers.

@@ -31,4 +31,58 @@ package struct RegistryCredentials: Sendable {
       throw EngineError("look for a credential for \(registry)", wrapping: error, subject: registry)
     }
   }
+
+  /// Where a credential is kept.
+  package struct Keeper: Hashable, Sendable {
+    /// Nil where the file itself does.
+    package var helper: String?
+    package var file: FilePath
+  }
+
+  /// Keeps a credential in the place of what was kept for the registry.
+  ///
+  /// - Throws: as `credential`; `permissionDenied` and `noSpace` for the file.
+  package func keep(_ credential: Credential, for registry: String) async throws(EngineError) -> Keeper {
+    do {
+      return try await onBlockingThread("credentials") {
+        var config = try DockerConfig(file)
+        let helper = config.helper(for: registry)
+        if let helper {
+          try CredentialHelper(name: helper, environment: environment).store(
+            credential, for: DockerConfig.server(of: registry))
+        }
+        config.keep(helper == nil ? credential : nil, for: registry)
+        try config.write(to: file)
+        return Keeper(helper: helper, file: file)
+      }
+    } catch {
+      throw EngineError("keep the credential for \(registry)", wrapping: error, subject: registry)
+    }
+  }
+
+  /// Forgets the credential for a registry.
+  ///
+  /// - Returns: whether there was one.
+  package func forget(_ registry: String) async throws(EngineError) -> Bool {
+    do {
+      return try await onBlockingThread("credentials") {
+        var config = try DockerConfig(file)
+        var wasKnown = false
+        if let helper = config.helper(for: registry).map({
+          CredentialHelper(name: $0, environment: environment)
+        }) {
+          let server = DockerConfig.server(of: registry)
+          wasKnown = try helper.get(server) != nil
+          if wasKnown { try helper.erase(server) }
+        }
+        if config.forget(registry) {
+          wasKnown = true
+          try config.write(to: file)
+        }
+        return wasKnown
+      }
+    } catch {
+      throw EngineError("forget the credential for \(registry)", wrapping: error, subject: registry)
+    }
+  }
 }

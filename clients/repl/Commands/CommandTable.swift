@@ -20,6 +20,7 @@ struct CommandTable: ParsableCommand {
         Attach.self, Exec.self, Diff.self, Commit.self, Remove.self,
       ]
     ),
+    ("Registries", [Login.self, Logout.self]),
     ("The engine", [Events.self, Info.self, Ping.self]),
   ]
 

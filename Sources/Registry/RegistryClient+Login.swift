@@ -1,0 +1,40 @@
+package import EngineErrors
+internal import OCIModel
+
+extension RegistryClient {
+  /// Asks a registry whether it takes a credential (distribution specification, "Determining Support"). One that asks
+  /// nobody for any takes all.
+  ///
+  /// - Parameter registry: as references name it.
+  /// - Throws: `unauthorized` when it does not; `unreachable`, `timedOut`.
+  package func check(_ credential: Credential, for registry: String) async throws(EngineError) {
+    try await retrying("log in to \(registry)", subject: registry) {
+      guard let base = configuration.address(ofRegistry: registry),
+        let home = WebAddress("/v2/", relativeTo: base)
+      else { throw TransferFailure.badAddress(registry) }
+      let request = HTTPRequest(.get, home, stallTimeout: configuration.stallTimeout)
+      var response = try await http.send(request)
+      if response.head.status == 401,
+        let authorization = try await self.authorization(answering: response, credential)
+      {
+        response = try await http.send(request, authorization: authorization)
+      }
+      guard response.head.isSuccess else { throw TransferFailure.status(response) }
+    }
+  }
+
+  /// Nil where the registry asks in a way that nobody here knows.
+  private func authorization(answering response: HTTPResponse, _ credential: Credential) async throws
+    -> Authorization?
+  {
+    let challenges = response.head.all("www-authenticate").flatMap(Challenge.parse)
+    if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
+      return try await token(challenge, scope: challenge.parameters["scope"], credential, answering: response)
+        .authorization
+    }
+    guard challenges.contains(where: { $0.scheme == "basic" }),
+      case .password(let user, let secret) = credential
+    else { return nil }
+    return .basic(user: user, secret: secret)
+  }
+}
