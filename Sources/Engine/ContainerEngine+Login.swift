@@ -15,13 +15,17 @@ extension ContainerEngine {
     }
     let credential = Credential.password(user: user, secret: password)
     try await self.registry.check(credential, for: registry)
-    return (registry, try await credentialKeeper().keep(credential, for: registry))
+    let keeper = try await credentialKeeper().keep(credential, for: registry)
+    self.registry.forgetAuthorizations()
+    return (registry, keeper)
   }
 
   /// - Returns: whether there was a credential.
   package func logout(_ registry: String?) async throws -> (registry: String, wasKnown: Bool) {
     let registry = try Reference.registry(parsing: registry)
-    return (registry, try await credentialKeeper().forget(registry))
+    let wasKnown = try await credentialKeeper().forget(registry)
+    self.registry.forgetAuthorizations()
+    return (registry, wasKnown)
   }
 
   private func credentialKeeper() throws -> RegistryCredentials {

@@ -17,6 +17,9 @@ package struct RegistryClient: Sendable {
     http = HTTPClient(configuration: configuration)
   }
 
+  /// Forgets what registries have accepted: the next request asks for a credential anew.
+  package func forgetAuthorizations() { tokens.clear() }
+
   /// Closes the connections that no transfer uses, for when no more are expected soon.
   package func closeIdleConnections() { http.pool.closeAll() }
 }

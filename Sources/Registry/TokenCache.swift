@@ -24,6 +24,9 @@ final class TokenCache: Sendable {
     }
   }
 
+  /// Forgets all, for when somebody has become somebody else.
+  func clear() { entries.withLock { $0 = [:] } }
+
   /// - Parameter seconds: the life the token server states; a minute where it states none, as the specification says.
   func keep(_ authorization: Authorization, for key: Key, seconds: Int?) {
     // A tenth less, since the server counts from before the answer arrived.

@@ -41,7 +41,6 @@ struct LoginTests {
         let mode = try await ChildProcess.run(["stat", "-c", "%a", config.string])
         #expect(mode.text == "600\n")
         try await push()
-        _ = try await service.send(ImageRemove.self, .init(image: "busybox:1"))
         #expect(try await service.send(ImagePull.self, .init(reference: name)).image.layerCount == 1)
 
         // A login by Docker's own tools is the same.
@@ -52,15 +51,9 @@ struct LoginTests {
 
         let logout = try await service.send(RegistryLogout.self, .init(registry: registry.host))
         #expect(logout.wasKnown)
+        #expect(await refused { try await push() } == .unauthorized)
         #expect(try await !service.send(RegistryLogout.self, .init(registry: registry.host)).wasKnown)
         #expect(await service.stop() == 0)
-        // Another service, which has no tokens of before.
-        let second = try await store.service()
-        let error = await #expect(throws: RPCError.self) {
-          try await second.send(ImagePull.self, .init(reference: name))
-        }
-        #expect(error?.data?.kind == .unauthorized)
-        #expect(await second.stop() == 0)
       }
     }
   }
