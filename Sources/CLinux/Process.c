@@ -172,6 +172,11 @@ ssize_t clinux_receive(int socket, void *bytes, size_t count, int wait) {
   return received;
 }
 
+void clinux_give_pipe(int descriptor, uint32_t user, uint32_t group) {
+  struct stat status;
+  if (fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode)) (void)!fchown(descriptor, user, group);
+}
+
 enum { descriptors_at_once = 8 };
 
 union descriptor_message {

@@ -15,14 +15,15 @@ package struct EngineConfiguration: Sendable {
   /// How many layers of one pull or push are under way at once.
   package var concurrentLayers: Int
   /// Docker's, with the user's credentials for registries; nil for none.
-  package var dockerConfigDirectory: FilePath?
+  package var dockerConfigDirectory: FilePath? = nil
   /// What credential helpers are started with.
-  package var environment: [String: String]
+  package var environment: [String: String] = [:]
+  /// How many files a container's processes may have open; nil for as many as the service.
+  package var openFiles: (soft: UInt64, hard: UInt64)? = nil
 
   package init(
     storeDirectory: FilePath, runDirectory: FilePath, shim: FilePath, isRootless: Bool,
-    highestID: UInt32 = .max - 1, concurrentLayers: Int = 4, dockerConfigDirectory: FilePath? = nil,
-    environment: [String: String] = [:]
+    highestID: UInt32 = .max - 1, concurrentLayers: Int = 4
   ) {
     self.storeDirectory = storeDirectory
     self.runDirectory = runDirectory
@@ -30,7 +31,5 @@ package struct EngineConfiguration: Sendable {
     self.isRootless = isRootless
     self.highestID = highestID
     self.concurrentLayers = concurrentLayers
-    self.dockerConfigDirectory = dockerConfigDirectory
-    self.environment = environment
   }
 }

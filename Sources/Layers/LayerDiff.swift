@@ -148,7 +148,7 @@ final class LowerLayers {
     let components = path.split(separator: UInt8(ascii: "/"))
     for (index, component) in components.enumerated() {
       guard let here = try? stack.descriptor(), let status = try? here.status(of: component.cString) else {
-        return isOpaque(&stack) ? .hidden : .absent
+        return hasOpaque(components[..<index], in: layer) ? .hidden : .absent
       }
       if status.isWhiteout { return .hidden }
       if index == components.count - 1 { return .present(status) }
@@ -157,10 +157,18 @@ final class LowerLayers {
     return .absent
   }
 
-  private func isOpaque(_ stack: inout DirectoryStack) -> Bool {
-    guard stack.depth > 0, let here = try? stack.descriptor() else { return false }
-    return [OverlayXattrs.trusted, .user].contains {
-      (try? here.extendedAttribute($0.opaque)) == [UInt8(ascii: "y")]
+  /// Whether a directory on the way hides what the layers below have in it.
+  private func hasOpaque(_ components: ArraySlice<ArraySlice<UInt8>>, in layer: FileDescriptor) -> Bool {
+    var stack = DirectoryStack(root: layer, readable: true)
+    for component in components {
+      guard (try? stack.enter(component.cString)) != nil, let here = try? stack.descriptor() else {
+        return false
+      }
+      let isOpaque = [OverlayXattrs.trusted, .user].contains {
+        (try? here.extendedAttribute($0.opaque)) == [UInt8(ascii: "y")]
+      }
+      if isOpaque { return true }
     }
+    return false
   }
 }

@@ -204,8 +204,8 @@ final class TreeWriter {
     }
     // Marks of another union file system.
     if hidden.starts(with: Whiteout.prefix) { return }
-    guard !hidden.isEmpty else {
-      throw EngineError(.corrupt, "the archive has a whiteout without a name: \(EntryPath.text(name))")
+    guard !hidden.isEmpty, !hidden.elementsEqual(".".utf8), !hidden.elementsEqual("..".utf8) else {
+      throw EngineError(.corrupt, "the archive has a whiteout of no file: \(EntryPath.text(name))")
     }
     guard let present = try parent.status(of: hidden.cString) else {
       return try parent.makeNode(hidden.cString, .characterDevice, permissions: 0)

@@ -19,11 +19,20 @@ package func takeStandardStreams() throws(SystemError) -> (input: FileDescriptor
 /// A write to a pipe that nobody reads fails, instead of ending the process (SIGPIPE).
 package func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
+/// Makes the ends of children be told: who starts this process may have it ignore them (SIGCHLD), and then the kernel
+/// would reap them before anyone could ask how they ended.
+package func noticeChildren() { signal(SIGCHLD, SIG_DFL) }
+
 /// Raises the number of files that this process may have open to what it may raise it to (setrlimit(2)). Where that
 /// is refused it stays.
-package func raiseOpenFileLimit() {
+///
+/// - Returns: what it was, soft and hard, for programs that are not this one.
+@discardableResult
+package func raiseOpenFileLimit() -> (soft: UInt64, hard: UInt64)? {
   var limit = rlimit()
-  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
+  let before = (soft: UInt64(limit.rlim_cur), hard: UInt64(limit.rlim_max))
   limit.rlim_cur = limit.rlim_max
   setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  return before
 }

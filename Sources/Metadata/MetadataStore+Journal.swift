@@ -54,6 +54,18 @@ extension MetadataStore {
     }
   }
 
+  /// The newest event of a kind about a subject. Looks through the journal from its end: for what has just happened.
+  package func newestEvent(_ kind: String, about subject: String) throws(EngineError) -> JournalRecord? {
+    try read("read the journal", subject: subject) { database in
+      let statement = try database.cachedStatement(
+        sql: """
+          SELECT number, time, kind, subject, attributes FROM events WHERE subject = ? AND kind = ?
+          ORDER BY number DESC LIMIT 1
+          """)
+      return try Row.fetchOne(statement, arguments: [subject, kind]).map(record)
+    }
+  }
+
   /// Inserts events in the transaction of what they tell of.
   static func insert(_ events: [JournalEvent], in database: Database) throws {
     guard !events.isEmpty else { return }

@@ -85,6 +85,12 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
     package var type: String
     package var hard: UInt64
     package var soft: UInt64
+
+    package init(type: String, soft: UInt64, hard: UInt64) {
+      self.type = type
+      self.soft = soft
+      self.hard = hard
+    }
   }
 
   package struct Linux: Hashable, Sendable, Codable {

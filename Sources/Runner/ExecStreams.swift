@@ -14,21 +14,26 @@ final class ExecStreams: Sendable {
   private let stdinIsOpen: Mutex<Bool>
 
   init(openStdin: Bool) throws {
-    let output = try makePipe()
-    let errors = try makePipe()
-    if openStdin {
-      let input = try makePipe()
-      theirs = [input.read, output.write, errors.write]
-      stdin = input.write
-    } else {
+    var made: [FileDescriptor] = []
+    func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {
+      let pipe = try makePipe()
+      made += [pipe.read, pipe.write]
+      return pipe
+    }
+    do {
+      let (output, errors) = (try pipe(), try pipe())
+      let input = openStdin ? try pipe() : nil
       theirs = [
-        try FileDescriptor.open("/dev/null", .readOnly, options: .closeOnExec), output.write, errors.write,
+        try input?.read ?? FileDescriptor.open("/dev/null", .readOnly, options: .closeOnExec), output.write,
+        errors.write,
       ]
-      stdin = nil
+      stdin = input?.write
+      (stdout, stderr) = (output.read, errors.read)
+    } catch {
+      for end in made { try? end.close() }
+      throw error
     }
     stdinIsOpen = Mutex(openStdin)
-    stdout = output.read
-    stderr = errors.read
   }
 
   deinit {

@@ -75,7 +75,7 @@ package struct LaunchPlan: Hashable, Sendable {
     case setNoNewPrivileges
     /// A classic BPF program as libseccomp exports it.
     case loadSeccomp(program: [UInt8])
-    /// A missing directory is made first, as Docker does; one that leads out through a descriptor is refused.
+    /// One that leads out through a descriptor is refused.
     case changeDirectory(String)
     /// Searched in PATH of `environment` inside the container when `arguments[0]` has no slash.
     case execute(arguments: [String], environment: [String])

@@ -48,22 +48,9 @@ enum RunFiles {
     }
   }
 
-  /// Removes a run directory and its files; it has no directories in it. A missing one is fine.
-  static func removeAll(_ directory: FilePath) throws(SystemError) {
-    guard let stream = directory.withPlatformString({ opendir($0) }) else {
-      let error = Errno(rawValue: Glibc.errno)
-      if error == .noSuchFileOrDirectory { return }
-      throw SystemError("opendir", error, on: directory.string)
-    }
-    defer { closedir(stream) }
-    let descriptor = dirfd(stream)
-    while let entry = readdir(stream) {
-      withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { name in
-          if strcmp(name, ".") != 0, strcmp(name, "..") != 0 { unlinkat(descriptor, name, 0) }
-        }
-      }
-    }
-    try call("rmdir", on: directory.string) { directory.withPlatformString { rmdir($0) } }
+  /// Removes a run directory: first its name, at once, so that nobody sees a part of it. A missing one is fine.
+  static func removeAll(_ directory: FilePath) throws {
+    let grave = directory.removingLastComponent().appending(".removed-\(UInt64.random(in: .min ... .max))")
+    if try renameIfPresent(directory, to: grave) { try removeTree(grave) }
   }
 }

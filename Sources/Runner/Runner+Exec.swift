@@ -24,8 +24,14 @@ extension Runner {
       let streams = try ExecStreams(openStdin: openStdin)
       let shim = try await launcher.launch(bytes, streams: streams, target: target.process)
       try reapLater(shim.process)
-      // Cancelled here, the socket closes with `shim`, and the shim kills what it started.
-      try await DescriptorWatcher.shared.readable(shim.status.descriptor)
+      do {
+        try await DescriptorWatcher.shared.readable(shim.status.descriptor)
+      } catch {
+        // The kernel kills the command with its shim. Nothing runs any more when this is answered.
+        try? shim.process.signal(SIGKILL)
+        try? await Task { try await DescriptorWatcher.shared.readable(shim.process.descriptor) }.value
+        throw error
+      }
       guard let report = try shim.status.receive() else { throw failure.lost() }
       guard report.kind == CLINUX_REPORT_STARTED.rawValue else { throw failure.error(report) }
       return ExecSession(id: id, pid: report.pid, streams: streams, status: shim.status)

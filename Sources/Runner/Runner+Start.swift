@@ -25,7 +25,12 @@ extension Runner {
     do {
       try await settle(id)
       try makeDirectories(directory, mode: 0o700)
-      return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure)
+      do {
+        return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure)
+      } catch {
+        try? RunFiles.removeAll(directory)
+        throw error
+      }
     } catch {
       if Task.isCancelled { throw .cancelled("starting container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)

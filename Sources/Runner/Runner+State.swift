@@ -31,7 +31,8 @@ extension Runner {
           if try exitRecord(id) != nil { continue }
           // Named processes only: a shim that failed to start has taken its pid file back.
           guard let named = try namedProcess(id) else { return .absent }
-          try recordLoss(id, of: named)
+          // Where it is removed meanwhile, its end was known.
+          do { try recordLoss(id, of: named) } catch Errno.noSuchFileOrDirectory { continue }
         }
       }
       throw EngineError(.conflict, "cannot tell the state of container \(id): it keeps changing", subject: id)

@@ -44,7 +44,13 @@ final class ShimLauncher: Sendable {
     let status = try StatusChannel()
     let pid = try status.givingShimEnd { end in try fork([memory, end] + more) }
     // Not reaped by anyone yet, so the number is still this child's.
-    return LaunchedShim(process: try ProcessDescriptor(pid: pid), status: status)
+    do {
+      return LaunchedShim(process: try ProcessDescriptor(pid: pid), status: status)
+    } catch {
+      kill(pid, SIGKILL)
+      waitpid(pid, nil, 0)
+      throw error
+    }
   }
 
   private func fork(_ descriptors: [FileDescriptor]) throws -> CInt {

@@ -124,12 +124,13 @@ extension Session {
 
   /// Reads a pipe to its end and sends what comes; what nobody wants is read all the same.
   private static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
+    var wanted = sender
     while true {
       try await DescriptorWatcher.shared.readable(pipe)
       var buffer = [UInt8](repeating: 0, count: 64 << 10)
       let count = try buffer.withUnsafeMutableBytes { try pipe.read(into: $0) }
       if count == 0 { break }
-      if let sender, try await !sender.send(Array(buffer.prefix(count))) { break }
+      if let sender = wanted, try await !sender.send(Array(buffer.prefix(count))) { wanted = nil }
     }
     await sender?.close()
   }

@@ -1,14 +1,10 @@
 import CLinux
 
 extension Child {
-  /// A missing directory is made, as Docker does. One that is not beneath the root is refused: with a host descriptor
-  /// open in this process, `/proc/self/fd/N` would lead there (CVE-2024-21626). None is; this is the second lock.
+  /// A directory that is not beneath the root is refused: with a host descriptor open in this process, `/proc/self/fd/N`
+  /// would lead there (CVE-2024-21626). None is; this is the second lock.
   mutating func changeDirectory(to path: CString) throws(Failure) {
-    if chdir(path) != 0 {
-      guard clinux_errno() == ENOENT else { throw Failure(CLINUX_STEP_CHDIR) }
-      try makeDirectories(path, mode: 0o755)
-      try check(CLINUX_STEP_CHDIR, chdir(path))
-    }
+    try check(CLINUX_STEP_CHDIR, chdir(path))
     let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: 4096)
     try check(CLINUX_STEP_GETCWD, clinux_getcwd(buffer, 4096))
     if buffer[0] != slash { throw Failure(CLINUX_STEP_OUTSIDE_ROOT, EXDEV) }

@@ -17,6 +17,7 @@ extension Child {
         throw error
       }
     }
+    explanation = Explanation()
     try mountOverlayByOptions(&fields)
   }
 

@@ -10,30 +10,51 @@ extension Child {
       clinux_open_in_root(try rootDescriptor(), target, CLINUX_O_PATH, 0, refuseSymlinks ? 1 : 0))
   }
 
-  /// As `open`, and makes the missing directories, or the directories and an empty file at the end.
+  /// As `open`, and makes the missing directories, or the directories and an empty file at the end. Where a link of the
+  /// image's leads to nothing, what it leads to is made, in the root.
   mutating func openOrMake(
     _ target: CString, file: Bool = false, refuseSymlinks: Bool = false
   ) throws(Failure) -> CInt {
     do throws(Failure) {
       return try open(target, refuseSymlinks: refuseSymlinks)
     } catch  where error.error == ENOENT {
-      if file {
-        let (directory, name) = try openParent(of: target)
-        let made = try check(
-          CLINUX_STEP_OPENAT2,
-          clinux_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644))
-        _ = close(made)
-      } else {
-        try makeDirectories(target, mode: 0o755)
-      }
+      if file { try makeFile(target) } else { try makeDirectories(target, mode: 0o755) }
       return try open(target, refuseSymlinks: refuseSymlinks)
     } catch {
       throw error
     }
   }
 
+  private mutating func makeFile(_ target: CString, links: Int = 0) throws(Failure) {
+    let (directory, name) = try openParent(of: target)
+    let made = clinux_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    if made >= 0 {
+      _ = close(made)
+      return
+    }
+    guard clinux_errno() == EEXIST else { throw Failure(CLINUX_STEP_OPENAT2) }
+    let there = try followed(name, in: directory, of: target, strlen(target) - strlen(name), links)
+    try makeFile(there.cString, links: links + 1)
+  }
+
+  /// Where a link leads: the path up to it, which `length` bytes of `path` are, and what it says.
+  private func followed(
+    _ name: CString, in directory: CInt, of path: CString, _ length: Int, _ links: Int
+  ) throws(Failure) -> PathText {
+    if links >= 8 { throw Failure(CLINUX_STEP_OPENAT2, ELOOP) }
+    let content = UnsafeMutablePointer<CChar>.allocate(capacity: 4096)
+    let count = readlinkat(directory, name, content, 4095)
+    // Something else has that name: what was to be made cannot be.
+    if count <= 0 { throw Failure(CLINUX_STEP_OPENAT2, EEXIST) }
+    var there = PathText()
+    if content[0] != slash { there.add(string: path, count: length) }
+    there.add(string: content, count: count)
+    if there.isTooLong { throw Failure(CLINUX_STEP_OPENAT2, ENAMETOOLONG) }
+    return there
+  }
+
   /// Makes what is missing of a directory's path, the last one with `mode`, those on the way with 0755.
-  mutating func makeDirectories(_ target: CString, mode: UInt32) throws(Failure) {
+  mutating func makeDirectories(_ target: CString, mode: UInt32, links: Int = 0) throws(Failure) {
     let length = lengthWithoutSlashes(target, strlen(target))
     var prefix = PathText()
     var index = 0
@@ -59,7 +80,13 @@ extension Child {
       guard clinux_errno() == ENOENT else { throw Failure(CLINUX_STEP_OPENAT2) }
       let (directory, _) = try openParent(of: prefix.cString, keep: false)
       defer { _ = close(directory) }
-      try check(CLINUX_STEP_MKDIR, mkdirat(directory, name.cString, mode_t(index == length ? mode : 0o755)))
+      if mkdirat(directory, name.cString, mode_t(index == length ? mode : 0o755)) == 0 { continue }
+      guard clinux_errno() == EEXIST else { throw Failure(CLINUX_STEP_MKDIR) }
+      var led = try followed(name.cString, in: directory, of: prefix.cString, start, links)
+      led.add(string: target + index, count: length - index)
+      if led.isTooLong { throw Failure(CLINUX_STEP_MKDIR, ENAMETOOLONG) }
+      try makeDirectories(led.cString, mode: mode, links: links + 1)
+      return
     }
   }
 

@@ -51,20 +51,21 @@ struct Container {
     } catch { prepared = error }
     _ = output.becomeNonBlocking()
 
+    if let prepared {
+      // A container that no other service could find must not run: its child still waits for the start.
+      _ = clinux_pidfd_signal(pidfd, SIGKILL)
+      var waitStatus: CInt = 0
+      _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+      input.removeSocket()
+      RunFiles.removePid()
+      status.fail(prepared)
+      return
+    }
     var report = clinux_report()
     let count = readFully(failures, &report, MemoryLayout<clinux_report>.size)
     _ = close(failures)
     if count > 0 {
       failed(report)
-      return
-    }
-    if let prepared {
-      // A container that no other service could find must not run.
-      _ = clinux_pidfd_signal(pidfd, SIGKILL)
-      var waitStatus: CInt = 0
-      _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
-      RunFiles.removePid()
-      status.fail(prepared)
       return
     }
     status.started(pid: first)

@@ -31,14 +31,15 @@ struct Serve: ParsableCommand {
   func run() throws {
     let (input, output) = try takeStandardStreams()
     ignoreBrokenPipes()
+    noticeChildren()
     useOrdinaryUmask()
-    raiseOpenFileLimit()
+    let openFiles = raiseOpenFileLimit()
     let channel = MessageChannel(input: input, output: output, framing: framing)
     var log = Logger(label: "coracle") { StreamLogHandler.standardError(label: $0) }
     log.logLevel = logLevel
     let engine: ContainerEngine
     do {
-      engine = try openEngine(log)
+      engine = try openEngine(log, openFiles)
     } catch {
       // Told to the person at a terminal, and to the program that waits for an answer.
       FileHandle.standardError.write(Data("coracle: \(Self.text(error))\n".utf8))
@@ -53,20 +54,22 @@ struct Serve: ParsableCommand {
     Foundation.exit(awaitResult { await session.serve() })
   }
 
-  private func openEngine(_ log: Logger) throws -> ContainerEngine {
+  private func openEngine(_ log: Logger, _ openFiles: (soft: UInt64, hard: UInt64)?) throws -> ContainerEngine
+  {
     let userID = effectiveIDs().user
     let environment = ProcessInfo.processInfo.environment
     let location = try StoreLocation(
       store: location.store, run: location.run, environment: environment, userID: userID)
     try location.prepareRunDirectory(userID: userID)
     if userID != 0 { try RootlessNamespace.enter(runDirectory: location.run) }
-    return try ContainerEngine(
-      EngineConfiguration(
-        storeDirectory: location.store, runDirectory: location.run,
-        shim: SiblingProgram.find("coracle-shim", environmentVariable: "CORACLE_SHIM"),
-        isRootless: !UserNamespace.isInitial, highestID: UserNamespace.highestID,
-        dockerConfigDirectory: StoreLocation.dockerConfigDirectory(environment), environment: environment),
-      log: log)
+    var configuration = try EngineConfiguration(
+      storeDirectory: location.store, runDirectory: location.run,
+      shim: SiblingProgram.find("coracle-shim", environmentVariable: "CORACLE_SHIM"),
+      isRootless: !UserNamespace.isInitial, highestID: UserNamespace.highestID)
+    configuration.dockerConfigDirectory = StoreLocation.dockerConfigDirectory(environment)
+    configuration.environment = environment
+    configuration.openFiles = openFiles
+    return try ContainerEngine(configuration, log: log)
   }
 
   private static func text(_ error: any Error) -> String {

@@ -28,8 +28,13 @@ struct StoreLocation {
     } catch {
       throw EngineError("make the run directory", error, subject: run.string)
     }
+    // Who can write to the directory above could put another one in its place.
+    let above = try ownership(of: run.removingLastComponent())
+    let isSafe = above.map {
+      [0, userID].contains($0.owner) && ($0.permissions & 0o022 == 0 || $0.permissions & 0o1000 != 0)
+    }
     let isOwn = try ownership(of: run).map { $0.owner == userID && $0.permissions & 0o022 == 0 }
-    guard isOwn == true else {
+    guard isOwn == true, isSafe == true else {
       throw EngineError(
         .permissionDenied, "the run directory belongs to somebody else, or others may write to it",
         subject: run.string, hint: "name another one with --run or CORACLE_RUN")

@@ -91,7 +91,8 @@ struct ExecTests {
         plan(
           ["sh", "-c", "id -u; id -g; id -G; pwd; grep -E 'Cap(Inh|Eff|Bnd)|NoNew' /proc/self/status"],
           [
-            .changeDirectory("/work/here"), .setGroups([1000, 27]), .dropBoundingCapabilities(keep: 0x1),
+            .makeDirectory(target: "/work/here", mode: 0o755), .changeDirectory("/work/here"),
+            .setGroups([1000, 27]), .dropBoundingCapabilities(keep: 0x1),
             .setUser(uid: 1000, gid: 1000),
             .setCapabilities(effective: 0, permitted: 0, inheritable: 0, ambient: 0), .setNoNewPrivileges,
           ]), openStdin: false)

@@ -31,6 +31,8 @@ int clinux_ambient_raise(unsigned capability);
 int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 /// seccomp(2) with a classic BPF program of `count` 8-byte instructions.
 int clinux_seccomp(const void *_Nonnull program, unsigned count);
+/// fchown(2) of a pipe; of anything else nothing.
+void clinux_give_pipe(int descriptor, uint32_t user, uint32_t group);
 /// The system calls themselves: in a single-threaded process, without the C library's thread bookkeeping.
 int clinux_setgroups(const uint32_t *_Nullable groups, unsigned count);
 int clinux_setresgid(uint32_t group);

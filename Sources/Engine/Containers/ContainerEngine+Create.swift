@@ -16,8 +16,7 @@ extension ContainerEngine {
     let draft = try await draft(options)
     defer { draft.lock.release() }
     do {
-      try await record(draft)
-      return try summary(draft.record)
+      return try summary(try await record(draft))
     } catch {
       discard(draft)
       throw error
@@ -29,6 +28,8 @@ extension ContainerEngine {
   /// Whoever drafts one records or discards it, and releases its lock.
   struct DraftContainer {
     var record: ContainerRecord
+    /// Whether the caller gave its name.
+    var isNamed: Bool
     var spec: RuntimeSpec
     var root: OverlayRoot
     /// So that no service collects what the container is about to use.
@@ -49,7 +50,7 @@ extension ContainerEngine {
         let root = root(id, of: image)
         let spec = try RuntimeSpec.container(
           id: id, image: config(of: image), options: options, directory: directory, lowers: root.lowers,
-          isRootless: configuration.isRootless)
+          configuration: configuration)
         try writeBoundFiles(spec, options, into: directory)
         var options = options
         options.resolvedCommand = spec.process?.args ?? []
@@ -57,7 +58,8 @@ extension ContainerEngine {
           id: id, name: try options.name ?? freeName(), imageDigest: image.manifestDigest,
           imageName: options.image, createdAt: Timestamp.now,
           options: String(decoding: try encode(options), as: UTF8.self))
-        return DraftContainer(record: record, spec: spec, root: root, content: content, lock: lock)
+        return DraftContainer(
+          record: record, isNamed: options.name != nil, spec: spec, root: root, content: content, lock: lock)
       } catch {
         try? snapshots.removeContainer(id)
         throw EngineError("create a container of \(options.image)", wrapping: error)
@@ -69,16 +71,31 @@ extension ContainerEngine {
   }
 
   /// Makes a draft a container that all services see.
-  func record(_ draft: DraftContainer) async throws {
-    let record = draft.record
+  ///
+  /// - Returns: its record, with the name that it got.
+  func record(_ draft: DraftContainer) async throws -> ContainerRecord {
+    var record = draft.record
     do {
       try writeNewFile(
         snapshots.containerDirectory(record.id).appending("config.json"), encode(draft.spec))
-      try await metadata.insertContainer(
-        record, events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
+      // Another container may take a free name first.
+      while try await !insert(record, isNamed: draft.isNamed) { record.name = try freeName() }
       draft.content.release()
+      return record
     } catch {
       throw EngineError("create a container of \(record.imageName)", wrapping: error)
+    }
+  }
+
+  /// - Returns: false where its name is taken and nobody asked for that one.
+  private func insert(_ record: ContainerRecord, isNamed: Bool) async throws -> Bool {
+    do {
+      try await metadata.insertContainer(
+        record, events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
+      return true
+    } catch {
+      if error.kind == .alreadyExists, !isNamed { return false }
+      throw error
     }
   }
 

@@ -24,13 +24,14 @@ extension ContainerEngine {
       throw EngineError(.corrupt, "container \(record.name) has no process", subject: record.id)
     }
     process.args = command
-    process.env = (process.env ?? []).settingVariables(environment)
     if let workingDirectory { process.cwd = workingDirectory }
     if let user {
       let root = try root(of: record)
       let identity = try UserDatabase(layers: [root.upper] + root.lowers).resolve(user)
       process.user = .init(uid: identity.uid, gid: identity.gid, additionalGids: identity.groups)
+      process.env = (process.env ?? []).settingVariables(["HOME": identity.home])
     }
+    process.env = (process.env ?? []).settingVariables(environment)
     let plan = try LaunchPlan.compileExec(process, seccomp: spec.linux?.seccomp)
     return try await runner.exec(record.id, plan, openStdin: opensStdin)
   }

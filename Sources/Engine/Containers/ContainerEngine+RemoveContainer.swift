@@ -21,16 +21,24 @@ extension ContainerEngine {
   }
 
   /// Removes one that does not run. First its row, so that what the database names is always whole.
+  ///
+  /// Not stopped by cancellation: half a container would be left.
   func remove(_ record: ContainerRecord) async throws {
-    let lock = try await locks.holdContainer(record.id)
-    defer { lock.release() }
-    let isRemoved = try await metadata.removeContainer(
-      record.id, events: [.containerRemoved(record.id, name: record.name)])
-    guard isRemoved else {
-      if try metadata.container(id: record.id) == nil { return }
-      throw EngineError(.inUse, "container \(record.name) was started meanwhile", subject: record.id)
-    }
-    try await runner.cleanUp(record.id)
-    try snapshots.removeContainer(record.id)
+    try await Task {
+      let lock = try await locks.holdContainer(record.id)
+      defer { lock.release() }
+      guard let stored = try metadata.container(id: record.id) else { return }
+      // The service that started it may have died before it could say so.
+      let settled = try await settle(stored)
+      let isRemoved = try await metadata.removeContainer(
+        record.id, events: [.containerRemoved(record.id, name: record.name)])
+      guard isRemoved else {
+        throw EngineError(
+          .inUse, "container \(record.name) was started meanwhile", subject: settled.id,
+          hint: "stop it first, or remove it with force")
+      }
+      try await runner.cleanUp(record.id)
+      try snapshots.removeContainer(record.id)
+    }.value
   }
 }

@@ -7,27 +7,27 @@ extension ContainerEngine {
   /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
   package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
     let draft = try await draft(options)
-    let record = draft.record
     do {
       defer { draft.lock.release() }
-      let prepared = try await prepareAndRecord(draft, opensStdin: options.opensStdin)
+      let (record, prepared) = try await prepareAndRecord(draft, opensStdin: options.opensStdin)
       return try summary(try await launch(record, prepared))
     } catch {
-      leave(record.id)
-      if options.autoRemove { try? await remove(record) }
+      leave(draft.record.id)
+      if options.autoRemove { try? await remove(draft.record) }
       throw error
     }
   }
 
   /// The shim makes the container's mounts while the database learns of it. Neither stays if the other fails.
-  private func prepareAndRecord(_ draft: DraftContainer, opensStdin: Bool) async throws -> PreparedContainer {
+  private func prepareAndRecord(_ draft: DraftContainer, opensStdin: Bool) async throws -> (
+    ContainerRecord, PreparedContainer
+  ) {
     do {
       let prepared = try await prepare(draft.record, draft.spec, draft.root, opensStdin: opensStdin)
       do {
         let attention = try await locks.attendContainer(draft.record.id)
         attended.withLock { $0[draft.record.id] = attention }
-        try await record(draft)
-        return prepared
+        return (try await record(draft), prepared)
       } catch {
         await runner.callOff(prepared)
         throw error

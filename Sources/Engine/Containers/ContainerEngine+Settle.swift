@@ -9,7 +9,12 @@ extension ContainerEngine {
   /// Brings the row of a container up to what its shim did; nil when another service removed it meanwhile.
   func settled(_ record: ContainerRecord) async throws -> ContainerRecord? {
     guard try isBehind(record) else { return record }
-    let lock = try await locks.holdContainer(record.id)
+    let lock: FileLock
+    do {
+      lock = try await locks.holdContainer(record.id)
+    } catch let error as EngineError where error.kind == .notFound {
+      return nil
+    }
     defer { lock.release() }
     guard let record = try metadata.container(id: record.id) else { return nil }
     return try await settle(record)

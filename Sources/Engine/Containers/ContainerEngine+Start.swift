@@ -45,15 +45,30 @@ extension ContainerEngine {
 
   /// Starts a container whose state lock the caller holds.
   func launch(_ record: ContainerRecord, _ prepared: PreparedContainer) async throws -> ContainerRecord {
+    let started: StartedContainer
     do {
-      let started = try await runner.start(prepared)
-      return try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
+      started = try await runner.start(prepared)
     } catch {
       // A command that is not there leaves an exit record with the shell's code: an end without a start.
       if case .exited(let exit) = try runner.state(record.id) {
         _ = try await markExited(record, ExitStatus(exit))
       }
       throw named(error, record)
+    }
+    do {
+      // Also in a task that is cancelled now: it runs, and who is told of it can stop it.
+      return try await Task {
+        try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
+      }.value
+    } catch {
+      // A container that nobody could be told of must not run on.
+      await Task {
+        try? runner.signal(record.id, Signal.kill.rawValue)
+        if let exit = try? await runner.waitForExit(record.id) {
+          _ = try? await markExited(record, ExitStatus(exit))
+        }
+      }.value
+      throw error
     }
   }
 
@@ -70,7 +85,10 @@ extension ContainerEngine {
   /// - Throws: `timedOut`, with the container running on; `conflict` for one that was never started;
   ///   `notFound` when it is removed meanwhile. Cancellation leaves the container as it is.
   package func wait(_ name: String, timeout: Duration? = nil) async throws -> ExitStatus {
-    let record = try metadata.container(matching: name)
+    try await exit(of: metadata.container(matching: name), within: timeout)
+  }
+
+  func exit(of record: ContainerRecord, within timeout: Duration?) async throws -> ExitStatus {
     guard let timeout else { return try await exit(of: record) }
     let late = EngineError(
       .timedOut, "container \(record.name) runs still after \(timeout)", subject: record.id, retriable: true)
@@ -78,21 +96,25 @@ extension ContainerEngine {
   }
 
   func exit(of record: ContainerRecord) async throws -> ExitStatus {
-    var ended: ExitRecord?
     while true {
-      guard let stored = try metadata.container(id: record.id),
-        let current = try await settled(stored)
-      else {
-        // One that was to go has gone, but not before its end was seen.
-        guard let ended else { throw removedMeanwhile(record) }
-        return ExitStatus(ended)
+      guard let stored = try metadata.container(id: record.id), let current = try await settled(stored) else {
+        // One that was to go has gone, but not before its end was journalled.
+        let event = try metadata.newestEvent("container.exited", about: record.id)?.event
+        guard let exit = event.flatMap(ExitStatus.init) else { throw removedMeanwhile(record) }
+        return exit
       }
       if let exit = ExitStatus(current) { return exit }
       guard current.state == .running else {
         throw EngineError(
           .conflict, "container \(record.name) was not started", subject: record.id, retriable: false)
       }
-      ended = try await runner.waitForExit(record.id)
+      do {
+        _ = try await runner.waitForExit(record.id)
+      } catch {
+        guard error.kind == .notFound else { throw error }
+        // Another service has removed it since, and the row is gone.
+        try await Task.sleep(for: .milliseconds(1))
+      }
     }
   }
 }

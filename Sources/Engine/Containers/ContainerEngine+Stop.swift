@@ -17,7 +17,8 @@ extension ContainerEngine {
     let gentle = signal ?? options.stopSignal.flatMap(Signal.init) ?? .terminate
     try send(gentle, to: record)
     do {
-      return try await wait(record.id, timeout: timeout ?? .milliseconds(options.stopTimeoutMilliseconds))
+      return try await exit(
+        of: record, within: timeout ?? .milliseconds(options.stopTimeoutMilliseconds))
     } catch let error as EngineError where error.kind == .timedOut {
       try send(.kill, to: record)
       return try await exit(of: record)

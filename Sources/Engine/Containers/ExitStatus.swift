@@ -46,6 +46,16 @@ extension ExitStatus {
     }
   }
 
+  /// What the event of an end tells of it; nil for another event.
+  init?(_ event: JournalEvent) {
+    guard case .integer(let code) = event.attributes["exitCode"], let code = Int32(exactly: code),
+      case .integer(let at) = event.attributes["exitedAt"]
+    else { return nil }
+    var signal: Signal?
+    if case .string(let name) = event.attributes["signal"] { signal = Signal(name) }
+    self.init(code: code, signal: signal, at: at, isLost: event.attributes["lost"] == .boolean(true))
+  }
+
   var recorded: ContainerExit {
     signal.map { .signalled(signal: $0.rawValue) } ?? .exited(code: code)
   }

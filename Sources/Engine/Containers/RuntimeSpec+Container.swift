@@ -12,7 +12,7 @@ extension RuntimeSpec {
   /// - Throws: `invalidArgument` where there is no command, `notFound` for a user that the image does not have.
   static func container(
     id: String, image: ImageConfig, options: ContainerOptions, directory: FilePath, lowers: [FilePath],
-    isRootless: Bool
+    configuration: EngineConfiguration
   ) throws -> RuntimeSpec {
     let config = image.config ?? .init()
     let entrypoint = options.entrypoint ?? config.entrypoint ?? []
@@ -30,12 +30,15 @@ extension RuntimeSpec {
       cwd: options.workingDirectory ?? config.workingDir.flatMap { $0.isEmpty ? nil : $0 } ?? "/")
     process.capabilities = defaultCapabilities
     process.noNewPrivileges = options.noNewPrivileges
+    process.rlimits = configuration.openFiles.map {
+      [ResourceLimit(type: "RLIMIT_NOFILE", soft: $0.soft, hard: $0.hard)]
+    }
     var spec = RuntimeSpec(process: process, root: Root(path: "rootfs", readonly: options.hasReadOnlyRoot))
     spec.hostname = hostname(id, options)
     let network: DefaultNetwork = options.network == .host ? .host : .none
     spec.linux = defaultLinux(network: network)
     spec.mounts =
-      defaultMounts(network: network, isRootless: isRootless)
+      defaultMounts(network: network, isRootless: configuration.isRootless)
       + BoundFile.allCases.map {
         Mount($0.target, type: "bind", source: directory.appending($0.rawValue).string, options: ["bind"])
       }

@@ -33,6 +33,8 @@ extension LaunchPlan {
     operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
     operations += (linux.maskedPaths ?? []).map(Operation.maskPath)
     if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
+    // By root: the process's user could not.
+    if process.cwd != "/" { operations.append(.makeDirectory(target: process.cwd, mode: 0o755)) }
     // All that takes long is done; what follows may take away the right to the call that waits.
     operations.append(.awaitStart)
     operations += try processOperations(process, linux.seccomp)
@@ -71,6 +73,8 @@ extension LaunchPlan {
       }
       operations.append(.setResourceLimit(resource: number, soft: limit.soft, hard: limit.hard))
     }
+    // Before a filter is loaded, which seals the process.
+    if let umask = process.user.umask { operations.append(.setUmask(umask)) }
     if let adjust = process.oomScoreAdj { operations.append(.setOOMScoreAdjust(adjust)) }
     var filter: [UInt8]?
     if let seccomp {
@@ -83,7 +87,6 @@ extension LaunchPlan {
     if let filter, !hasNoNewPrivileges { operations.append(.loadSeccomp(program: filter)) }
     operations.append(.setGroups(process.user.additionalGids ?? []))
     operations.append(.setUser(uid: process.user.uid, gid: process.user.gid))
-    if let umask = process.user.umask { operations.append(.setUmask(umask)) }
     // A user other than root keeps none, as after an execve of an ordinary program.
     let isRoot = process.user.uid == 0
     operations.append(

@@ -108,12 +108,23 @@ package struct UserDatabase: Sendable {
     }
   }
 
+  private static func isOpaque(_ directory: FilePath) -> Bool {
+    guard
+      let open = try? FileDescriptor.open(
+        directory, .readOnly, options: [.directory, .closeOnExec, .noFollow])
+    else { return false }
+    defer { try? open.close() }
+    return ["trusted.overlay.opaque", "user.overlay.opaque"].contains { (name: String) in
+      (try? open.extendedAttribute(name)) == [UInt8(ascii: "y")]
+    }
+  }
+
   private static func read(_ name: String, _ layers: [FilePath]) -> String {
     for layer in layers {
       let etc = layer.appending("etc")
       guard let status = fileKind(etc.appending(name)) else {
         // Not in this layer; hidden from those below where it is opaque or /etc is no directory.
-        if let kind = fileKind(etc), kind != .directory { return "" }
+        if let kind = fileKind(etc), kind != .directory || isOpaque(etc) { return "" }
         continue
       }
       guard status == .regular, fileKind(etc) == .directory else { return "" }
