@@ -53,5 +53,11 @@ package func writeNewFile(_ path: FilePath, _ bytes: [UInt8], mode: UInt32 = 0o6
     open(path.string, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
   }
   let file = FileDescriptor(rawValue: descriptor)
-  try file.closeAfter { _ = try file.writeAll(bytes) }
+  do {
+    try file.closeAfter { _ = try file.writeAll(bytes) }
+  } catch {
+    // A part of it is of use to nobody.
+    _ = unlink(path.string)
+    throw error
+  }
 }

@@ -4,7 +4,7 @@ internal import GRDB
 internal import LinuxSystem
 
 extension MetadataStore {
-  /// Events that are kept; older ones are dropped when a store is opened.
+  /// Events that are kept; older ones are dropped by the first service after a start of the machine.
   static let keptEvents = 1_000_000
 
   /// Journals an event that goes with no other change.
@@ -34,7 +34,7 @@ extension MetadataStore {
       )
       var records = try Row.fetchAll(statement, arguments: [after, limit]).map(record)
       // Numbers have no holes: the one that follows says that nothing is missing.
-      if records.first?.cursor.number != after + 1 {
+      if records.first.map({ $0.cursor.number - 1 }) != after {
         let end = try Self.end(in: database)
         if after > end {
           // Of another store, or of a copy of this one.

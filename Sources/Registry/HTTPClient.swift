@@ -25,6 +25,9 @@ struct HTTPClient: Sendable {
       }
       let response = try await exchange(sent, plan: plan)
       guard let next = try Redirect.next(after: response, to: hop.method) else { return response }
+      if request.isSecret, next.origin != request.address.origin {
+        throw TransferFailure.redirect("the server redirects a secret to another one, \(next.host)")
+      }
       hop.address = next
     }
     throw TransferFailure.redirect("more than \(Redirect.limit) redirects")

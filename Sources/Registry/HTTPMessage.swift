@@ -22,6 +22,8 @@ struct HTTPRequest: Sendable {
   var body: Body = .none
   /// Whether much data is expected back, which a large receive buffer is worth.
   var isBulk = false
+  /// Whether its body is for the server that it names alone.
+  var isSecret = false
   var stallTimeout: Duration
 
   init(_ method: Method, _ address: WebAddress, stallTimeout: Duration) {

@@ -14,7 +14,8 @@ extension RegistryClient {
       else { throw TransferFailure.badAddress(registry) }
       let request = HTTPRequest(.get, home, stallTimeout: configuration.stallTimeout)
       var response = try await http.send(request)
-      if response.head.status == 401,
+      // Who is redirected to is not whom the password is for.
+      if response.head.status == 401, response.address.origin == home.origin,
         let authorization = try await self.authorization(answering: response, credential)
       {
         response = try await http.send(request, authorization: authorization)

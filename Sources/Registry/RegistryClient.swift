@@ -56,7 +56,7 @@ extension RegistryClient {
     let isHome = request.address.origin == home.origin
     let known = isHome ? tokens.authorization(for: key) : .anonymous
     var response = try await http.send(request, authorization: known, plan: plan)
-    if response.head.status == 401, response.address.origin == home.origin {
+    if isHome, response.head.status == 401, response.address.origin == home.origin {
       let challenges = response.head.all("www-authenticate").flatMap(Challenge.parse)
       if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
         // Without a scope in the challenge the token would be good for nothing.
@@ -119,6 +119,7 @@ extension RegistryClient {
         ("grant_type", "refresh_token"), ("client_id", configuration.userAgent), ("refresh_token", token),
       ]
     var request = HTTPRequest(.post, realm, stallTimeout: configuration.stallTimeout)
+    request.isSecret = true
     request.fields = [("Content-Type", "application/x-www-form-urlencoded")]
     request.body = .bytes(
       Array(form.map { "\($0.name)=\(WebAddress.escaping($0.value))" }.joined(separator: "&").utf8))

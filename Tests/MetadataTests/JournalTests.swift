@@ -8,6 +8,15 @@ struct JournalTests {
     JournalEvent(kind: "test.happened", subject: "\(number)", attributes: ["number": .integer(Int64(number))])
   }
 
+  @Test("a cursor beyond all numbers is a gap, and no trap")
+  func cursorBeyondAll() async throws {
+    try await withStore { store async throws in
+      try await store.append(JournalEvent(kind: "test.happened", subject: "s"))
+      let records = try store.events(after: Cursor(epoch: 9, number: .max), limit: 10)
+      #expect(records.map(\.event.kind) == [JournalRecord.gapKind])
+    }
+  }
+
   @Test("invariant 5: what comes after a cursor comes once, in order, in every service")
   func reading() async throws {
     try await withDatabasePath { path in

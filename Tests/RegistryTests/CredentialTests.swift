@@ -93,12 +93,62 @@ struct CredentialTests {
   @Test("a helper that is not there, or is no name, is an error that says so")
   func missingHelpers() async throws {
     try await withTemporaryDirectory { directory in
-      for name in ["nobody", "../bin/sh", ""] {
+      for name in ["nobody", "../bin/sh"] {
         let home = try DockerHome(directory, config: #"{"credHelpers":{"r":"\#(name)"}}"#)
         let error = await #expect(throws: EngineError.self) {
           try await home.credentials.credential(for: "r")
         }
         #expect([.notFound, .invalidArgument].contains(error?.kind))
+      }
+    }
+  }
+
+  @Test("a helper that leaves a process behind, or says too much, does not hold anyone up")
+  func helperThatLingers() async throws {
+    try await withTemporaryDirectory { directory in
+      let home = try DockerHome(directory, config: #"{"credsStore":"slow"}"#)
+      try home.helper("slow", #"sleep 100 & echo '{"Username":"u","Secret":"s"}'"#)
+      #expect(try await home.credentials.credential(for: "r") == .password(user: "u", secret: "s"))
+      try home.helper("slow", "head -c 3000000 /dev/zero; exit 1")
+      let error = await #expect(throws: EngineError.self) { try await home.credentials.credential(for: "r") }
+      #expect(error?.kind == .unauthorized)
+    }
+  }
+
+  @Test("where an upload or a login is sent elsewhere, no credential goes there")
+  func elsewhere() async throws {
+    try await withTemporaryDirectory { directory in
+      try await withFaultyServer { server in
+        try await withFaultyServer { storage in
+          let home = try DockerHome(
+            directory, config: #"{"auths":{"\#(server.host)":{"auth":"\#(base64("me:it"))"}}}"#)
+          let bytes = noise(100)
+          let (file, blob) = (directory.appending("blob"), layer(bytes))
+          try file.write(bytes)
+          // The upload goes to storage, which sends it back to the registry, which asks who that is.
+          server.on("HEAD", "/v2/a/b/blobs/\(blob.digest)", FaultyResponse(status: 404))
+          server.on(
+            "POST", "/v2/a/b/blobs/uploads/",
+            FaultyResponse(status: 202, fields: ["Location": "http://\(storage.host)/upload"]))
+          storage.on("PUT", "/upload", .redirect(to: "http://\(server.host)/v2/trap"))
+          server.on(
+            "PUT", "/v2/trap", FaultyResponse(status: 401, fields: ["WWW-Authenticate": "Basic realm=x"]))
+          let error = await #expect(throws: EngineError.self) {
+            try await home.client().pushBlob(server.reference("a/b"), blob, from: file)
+          }
+          #expect(error?.kind == .unauthorized)
+          #expect(!storage.requests.isEmpty)
+          #expect(storage.requests.allSatisfy { $0.fields["authorization"] == nil })
+
+          server.on("GET", "/v2/", .redirect(to: "http://\(storage.host)/v2/"))
+          storage.on(
+            "GET", "/v2/", FaultyResponse(status: 401, fields: ["WWW-Authenticate": "Basic realm=x"]))
+          let login = await #expect(throws: EngineError.self) {
+            try await home.client().check(.password(user: "me", secret: "it"), for: server.host)
+          }
+          #expect(login?.kind == .unauthorized)
+          #expect(storage.requests.allSatisfy { $0.fields["authorization"] == nil })
+        }
       }
     }
   }

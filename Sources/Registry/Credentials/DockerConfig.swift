@@ -13,7 +13,8 @@ struct DockerConfig {
   init(_ path: FilePath) throws(EngineError) {
     do {
       let text = try readSmallFile(resolvingLinks(path), limit: Self.limit)
-      document = try JSONDecoder().decode(JSONTree.self, from: Data(text.utf8))
+      let isEmpty = text.allSatisfy(\.isWhitespace)
+      document = isEmpty ? .object([:]) : try JSONDecoder().decode(JSONTree.self, from: Data(text.utf8))
       guard case .object = document else { throw SystemError("read", .invalidArgument, on: path.string) }
     } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
       document = .object([:])
@@ -26,29 +27,39 @@ struct DockerConfig {
 
   /// The helper that keeps a registry's credential; nil where this file does.
   func helper(for registry: String) -> String? {
-    for (server, name) in document["credHelpers"]?.members ?? [:] where Self.names(server, registry) {
-      return name.string
+    if let name = Self.entry(of: registry, in: document["credHelpers"])?.string {
+      return name.isEmpty ? nil : name
     }
     return document["credsStore"]?.string.flatMap { $0.isEmpty ? nil : $0 }
   }
 
   /// The credential that the file itself holds.
   func credential(for registry: String) -> Credential? {
-    for (server, entry) in document["auths"]?.members ?? [:] where Self.names(server, registry) {
-      if let token = entry["identitytoken"]?.string, !token.isEmpty { return .identityToken(token) }
-      if let text = entry["auth"]?.string, let bytes = Data(base64Encoded: text),
-        let colon = bytes.firstIndex(of: UInt8(ascii: ":"))
-      {
-        return .password(
-          user: String(decoding: bytes[..<colon], as: UTF8.self),
-          // Docker's own files may end with NULs.
-          secret: String(decoding: bytes[(colon + 1)...].prefix { $0 != 0 }, as: UTF8.self))
-      }
-      if let user = entry["username"]?.string, let secret = entry["password"]?.string {
-        return .password(user: user, secret: secret)
-      }
+    guard let entry = Self.entry(of: registry, in: document["auths"]) else { return nil }
+    if let token = entry["identitytoken"]?.string, !token.isEmpty { return .identityToken(token) }
+    if let text = entry["auth"]?.string, let bytes = Data(base64Encoded: text),
+      let colon = bytes.firstIndex(of: UInt8(ascii: ":"))
+    {
+      return .password(
+        user: String(decoding: bytes[..<colon], as: UTF8.self),
+        // Docker's own files may end with NULs.
+        secret: String(decoding: bytes[(colon + 1)...].prefix { $0 != 0 }, as: UTF8.self))
+    }
+    if let user = entry["username"]?.string, let secret = entry["password"]?.string {
+      return .password(user: user, secret: secret)
     }
     return nil
+  }
+
+  /// A registry's entry: under the name that Docker writes, or the first of those that mean the same. Docker keeps the
+  /// tokens of its own web login beside them.
+  private static func entry(of registry: String, in list: JSONTree?) -> JSONTree? {
+    guard let list = list?.members else { return nil }
+    if let exact = list[server(of: registry)] ?? list[registry] { return exact }
+    let others = list.filter {
+      names($0.key, registry) && !$0.key.hasSuffix("/access-token") && !$0.key.hasSuffix("/refresh-token")
+    }
+    return others.min { $0.key < $1.key }?.value
   }
 
   /// Keeps a credential here; nil leaves the registry's name alone, as Docker does where a helper has the credential.

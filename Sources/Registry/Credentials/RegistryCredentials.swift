@@ -32,6 +32,12 @@ package struct RegistryCredentials: Sendable {
     }
   }
 
+  /// Between reading the file and writing it no other service does so. Blocks.
+  private func changing() throws -> FileLock {
+    try makeDirectories(file.removingLastComponent(), mode: 0o700)
+    return try FileLock.acquireBlocking(FilePath("\(file).coracle-lock"))
+  }
+
   /// Where a credential is kept.
   package struct Keeper: Hashable, Sendable {
     /// Nil where the file itself does.
@@ -45,6 +51,8 @@ package struct RegistryCredentials: Sendable {
   package func keep(_ credential: Credential, for registry: String) async throws(EngineError) -> Keeper {
     do {
       return try await onBlockingThread("credentials") {
+        let lock = try changing()
+        defer { lock.releaseAndRemove() }
         var config = try DockerConfig(file)
         let helper = config.helper(for: registry)
         if let helper {
@@ -66,6 +74,8 @@ package struct RegistryCredentials: Sendable {
   package func forget(_ registry: String) async throws(EngineError) -> Bool {
     do {
       return try await onBlockingThread("credentials") {
+        let lock = try changing()
+        defer { lock.releaseAndRemove() }
         var config = try DockerConfig(file)
         var wasKnown = false
         if let helper = config.helper(for: registry).map({
