@@ -14,7 +14,13 @@ if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then bold=$'\e[1m' d
 clean_up() {
   local status=$?
   trap - EXIT INT TERM
-  if ((status != 0)); then echo "the demo failed; what happened is above" >&2; fi
+  if ((status != 0)); then
+    echo "the demo failed; what happened is above" >&2
+    if [[ -s $place/registry.log ]]; then
+      echo "the registry's last words:" >&2
+      tail -n 5 "$place/registry.log" >&2
+    fi
+  fi
   if [[ -e $CORACLE_STORE ]]; then
     # Files of other users, as an ordinary user's containers may have, can only be removed by the engine.
     for container in web maker; do "$programs/coracle-repl" -c "rm -f $container" > /dev/null 2>&1 || true; done
@@ -70,7 +76,7 @@ http: {addr: "$registry"}
 END
   OTEL_TRACES_EXPORTER=none docker-registry serve "$place/registry.yml" > "$place/registry.log" 2>&1 &
   registry_pid=$!
-  eventually busybox wget -q -O /dev/null "http://$registry/v2/"
+  eventually busybox wget -Y off -q -O /dev/null "http://$registry/v2/"
 }
 
 make_root() {
@@ -108,7 +114,7 @@ done
 
 say "A container serves a page. It has no daemon: the service that started it is gone already."
 coracle "run -d --name web --network host $image"
-eventually busybox wget -q -O "$place/page" "http://127.0.0.1:$port/"
+eventually busybox wget -Y off -q -O "$place/page" "http://127.0.0.1:$port/"
 printf '%s$%s wget -q -O - http://127.0.0.1:%s/\n' "$dim" "$plain" "$port"
 cat "$place/page"
 coracle "ps"

@@ -1,8 +1,10 @@
+internal import EngineErrors
+
 extension MetadataStore {
   /// All events after `cursor`, then all that come, from any service, with no hole between.
   ///
   /// It is pulled: a follower that does not ask for more holds its position and one page of records. The sequence
-  /// ends when its task is cancelled, and throws when reading fails.
+  /// ends when its task is cancelled, and throws when reading or watching fails.
   package func follow(after cursor: Cursor) -> JournalFollow { JournalFollow(store: self, cursor: cursor) }
 }
 
@@ -37,7 +39,14 @@ package struct JournalFollow: AsyncSequence, Sendable {
         // Subscribed before the first read: what is committed after a read that finds nothing wakes it.
         if changes == nil { changes = try store.bell.listen().makeAsyncIterator() }
         // A page that was not full ended with the journal: there is nothing to read before the bell rings again.
-        if isAtEnd { guard await changes?.next() != nil else { return nil } }
+        if isAtEnd {
+          guard await changes?.next() != nil else {
+            if Task.isCancelled { return nil }
+            throw EngineError(
+              .internal, "cannot follow the journal: its directory can no longer be watched",
+              hint: "subscribe again with the last event's cursor", retriable: true)
+          }
+        }
         records = try store.events(after: cursor, limit: Self.page)[...]
         isAtEnd = records.count < Self.page
       }

@@ -25,13 +25,13 @@ extension MetadataStore {
           ON CONFLICT (manifestDigest) DO NOTHING
           """, arguments: arguments)
       guard let reference else { return nil }
-      return try Self.point(reference, to: image.manifestDigest, at: time, in: database)
+      return try Self.point(reference, to: image.manifestDigest, at: time, in: database).previous
     } events: {
       events
     }
   }
 
-  /// Points a name to an image that is there.
+  /// Points a name to an image that is there. Where it does so already, there is no event.
   ///
   /// - Returns: where the name pointed before, if it is another image now.
   /// - Throws: `notFound` when there is no such image.
@@ -45,9 +45,9 @@ extension MetadataStore {
         throw EngineError(.notFound, "no such image: \(manifest)", subject: manifest.description)
       }
       return try Self.point(reference, to: manifest, at: time, in: database)
-    } events: {
-      events
-    }
+    } eventsFor: {
+      $0.isNew ? events : []
+    }.previous
   }
 
   /// The image that a name, in full form, points to.
@@ -112,18 +112,23 @@ extension MetadataStore {
   /// - Parameters:
   ///   - references: in full form; those that do not point to the image are left.
   ///   - withImage: whether the image goes too.
+  ///   - events: what tells of this, given the names that were there to remove, and whether the image was.
+  /// - Returns: the names that this took away, and whether it took the image away.
   /// - Throws: `inUse` when a container was made from an image that is to go; `conflict` when it has got another
   ///   name meanwhile.
+  @discardableResult
   package func removeNames(
-    _ references: [String], of manifest: Digest, withImage: Bool, events: [JournalEvent] = []
-  ) async throws(EngineError) {
+    _ references: [String], of manifest: Digest, withImage: Bool,
+    events: @escaping @Sendable (_ names: [String], _ image: Bool) -> [JournalEvent] = { _, _ in [] }
+  ) async throws(EngineError) -> (names: [String], image: Bool) {
     let subject = manifest.description
-    try await write("remove the image \(manifest.short)", subject: subject, .disk) { database in
-      for reference in references {
+    return try await write("remove the image \(manifest.short)", subject: subject, .disk) { database in
+      let removed = try references.filter { reference in
         try database.execute(
           sql: "DELETE FROM tags WHERE reference = ? AND manifestDigest = ?", arguments: [reference, subject])
+        return database.changesCount > 0
       }
-      guard withImage else { return }
+      guard withImage else { return (names: removed, image: false) }
       let users = try String.fetchAll(
         database, sql: "SELECT name FROM containers WHERE imageDigest = ? ORDER BY name", arguments: [subject]
       )
@@ -139,8 +144,9 @@ extension MetadataStore {
           .conflict, "cannot remove the image \(manifest.short): it has got another name", subject: subject)
       }
       try database.execute(sql: "DELETE FROM images WHERE manifestDigest = ?", arguments: [subject])
-    } events: {
-      events
+      return (names: removed, image: database.changesCount > 0)
+    } eventsFor: {
+      events($0.names, $0.image)
     }
   }
 
@@ -162,14 +168,14 @@ extension MetadataStore {
 
   private static func point(
     _ reference: String, to manifest: Digest, at time: Int64, in database: Database
-  ) throws -> Digest? {
+  ) throws -> (isNew: Bool, previous: Digest?) {
     let previous = try Row.fetchOne(
       database, sql: "SELECT manifestDigest FROM tags WHERE reference = ?", arguments: [reference]
     )?.digest(0)
-    if previous == manifest { return nil }
+    if previous == manifest { return (false, nil) }
     try database.execute(
       sql: "INSERT OR REPLACE INTO tags (\(TagRecord.columns)) VALUES (?, ?, ?)",
       arguments: [reference, manifest.description, time])
-    return previous
+    return (true, previous)
   }
 }

@@ -34,7 +34,12 @@ struct ReadmeTests {
     let typed = console.filter { $0.hasPrefix(prompt) }.map { String($0.dropFirst(prompt.count)) }
     #expect(typed.count > 5)
     try await withTestStore(account) { store in
-      _ = try await store.busyboxArchive()
+      let archive = try lines("sh").filter { $0.contains("root") || $0.contains("tar ") }
+      #expect(archive.count > 3)
+      let made = try await ChildProcess.run(
+        store.account.launcher + ["sh", "-ec", archive.joined(separator: "\n")],
+        workingDirectory: store.directory)
+      #expect(made.succeeded, "\(made.errorText)")
       for command in typed {
         let result = try await store.runProgram("coracle-repl", ["-c", command])
         #expect(result.status == .exited(0), "\(command): \(result.errorText)")

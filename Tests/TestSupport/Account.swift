@@ -23,7 +23,7 @@ package enum Account: String, CaseIterable, Sendable, CustomTestStringConvertibl
 
   /// In front of a command that is to run as this account. The ordinary user's files are for nobody else to read, which no
   /// container must notice.
-  var launcher: [String] {
+  package var launcher: [String] {
     guard self == .ordinary else { return [] }
     let change = [
       "/usr/bin/setpriv", "--reuid", Self.ordinaryName, "--regid", Self.ordinaryName, "--clear-groups", "--",

@@ -29,11 +29,10 @@ extension ContainerEngine {
     let untagged = byName ?? names
     let isLast = untagged.count == names.count
     let digest = image.manifestDigest
-    try await metadata.removeNames(
-      untagged, of: digest, withImage: isLast,
-      events: untagged.map { .imageUntagged(digest, reference: $0) } + (isLast ? [.imageRemoved(digest)] : [])
-    )
+    let removed = try await metadata.removeNames(untagged, of: digest, withImage: isLast) { names, image in
+      names.map { .imageUntagged(digest, reference: $0) } + (image ? [.imageRemoved(digest)] : [])
+    }
     if isLast { try await collect() }
-    return ImageRemoval(untagged: untagged, deleted: isLast ? [digest] : [])
+    return ImageRemoval(untagged: removed.names, deleted: removed.image ? [digest] : [])
   }
 }

@@ -126,9 +126,8 @@ struct Remove: REPLCommand {
   @Flag(name: .shortAndLong, help: "Kill those that run.") var force = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    for container in containers {
+    await session.each(containers) { container in
       _ = try await session.request(ContainerRemove.self, .init(container: container, force: force))
     }
-    return 0
   }
 }

@@ -113,15 +113,11 @@ struct RemoveImage: REPLCommand {
   @Flag(name: .shortAndLong, help: "Take all names of a digest away.") var force = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    for image in images {
+    await session.each(images) { image in
       let answer = try await session.request(ImageRemove.self, .init(image: image, force: force))
-      if session.terminal.isJSON {
-        session.terminal.printJSON(answer)
-        continue
-      }
+      if session.terminal.isJSON { return session.terminal.printJSON(answer) }
       for name in answer.untagged { session.terminal.print("untagged \(FamiliarName(name).text)") }
       for digest in answer.deleted { session.terminal.print("deleted \(ShortID(digest).text)") }
     }
-    return 0
   }
 }

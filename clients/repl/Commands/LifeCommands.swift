@@ -7,11 +7,10 @@ struct Start: REPLCommand {
   @Argument(help: "The containers.") var containers: [String]
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    for container in containers {
+    await session.each(containers) { container in
       let answer = try await session.request(ContainerStart.self, .init(container: container))
       if session.terminal.isJSON { session.terminal.printJSON(answer) }
     }
-    return 0
   }
 }
 
@@ -25,12 +24,11 @@ struct Stop: REPLCommand {
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let timeout = time.flatMap { Int(exactly: ($0 * 1000).rounded()) }
-    for container in containers {
+    return await session.each(containers) { container in
       let answer = try await session.request(
         ContainerStop.self, .init(container: container, signal: signal, timeoutMs: timeout))
       if session.terminal.isJSON { session.terminal.printJSON(answer) }
     }
-    return 0
   }
 }
 
@@ -41,10 +39,9 @@ struct Kill: REPLCommand {
   @Option(name: .shortAndLong, help: "SIGKILL when absent.") var signal: String?
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    for container in containers {
+    await session.each(containers) { container in
       _ = try await session.request(ContainerKill.self, .init(container: container, signal: signal))
     }
-    return 0
   }
 }
 

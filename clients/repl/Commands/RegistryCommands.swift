@@ -13,11 +13,9 @@ struct Login: REPLCommand {
   @Flag(help: "Take the password from standard input.") var passwordStdin = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let secret = passwordStdin ? readLine() : SecretPrompt.read("Password for \(user): ")
-    guard let secret, !secret.isEmpty else {
-      throw ValidationError(
-        passwordStdin
-          ? "there is no password on standard input" : "there is no terminal to ask for a password at")
+    guard let secret = try password() else {
+      session.terminal.note("no password, no login")
+      return 130
     }
     let answer = try await session.request(
       RegistryLogin.self, .init(registry: registry, user: user, password: secret))
@@ -33,6 +31,23 @@ struct Login: REPLCommand {
         "\(answer.configPath) holds the password, not encrypted. A credential helper would keep it safer.")
     }
     return 0
+  }
+
+  /// - Returns: nil where the person thought better of it.
+  private func password() throws -> String? {
+    if passwordStdin {
+      guard let line = readLine(), !line.isEmpty else {
+        throw ValidationError("there is no password on standard input")
+      }
+      return line
+    }
+    switch SecretPrompt.read("Password for \(user): ") {
+    case .text(let text): return text
+    case .givenUp: return nil
+    case .noTerminal:
+      throw ValidationError(
+        "there is no terminal to ask for a password at; --password-stdin takes one from a pipe")
+    }
   }
 }
 

@@ -58,7 +58,8 @@ struct Run: REPLCommand {
     abstract: "Start a container from an image and show its output.",
     discussion: """
       Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
-      timeout. The status is that of its process.
+      timeout. The status is that of its process. Not there yet: terminals (-t), published ports (-p), volumes (-v), \
+      limits (-m).
       """)
   static var completes: [NameKind] { [.images] }
   @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false
