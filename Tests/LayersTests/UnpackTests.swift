@@ -89,6 +89,17 @@ struct UnpackTests {
     }
   }
 
+  @Test("a whiteout of no name, of the directory itself or of its parent is refused", arguments: ["", ".", ".."])
+  func whiteoutsOfNothing(name: String) async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("d/", .directory, mode: 0o755)
+      tar.add("d/.wh.\(name)")
+      let error = await #expect(throws: EngineError.self) { try await unpack(tar.whole, into: target) }
+      #expect(error?.kind == .corrupt)
+    }
+  }
+
   @Test(
     "gzip, several members of it, and zstd give the same tree and the same diffID",
     arguments: ["gzip -c", "zstd -q -c"])

@@ -359,4 +359,65 @@ struct AutoRemoveTests {
       #expect(await other.stop() == 0)
     }
   }
+
+  @Test(
+    "another service that waits for such a container, or lists meanwhile, sees true states only",
+    arguments: Account.available)
+  func watchedToTheEnd(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let (runner, other) = (try await store.service("runner"), try await store.service("other"))
+      _ = try await runner.importBusybox(store)
+      for round in 1...10 {
+        let container = try await runner.send(
+          ContainerRun.self,
+          .init(
+            image: "busybox:1", command: ["sh", "-c", "read line; exit \(round)"], opensStdin: true,
+            autoRemove: true, detach: true)
+        ).container
+        async let waited = other.send(ContainerWait.self, .init(container: container.id))
+        async let stopped = runner.send(ContainerWait.self, .init(container: container.id))
+        let listing = Task {
+          while !Task.isCancelled {
+            for listed in try await other.send(ContainerList.self, .init(all: true)).containers {
+              #expect(listed.exit == nil || listed.exit?.code == round && listed.exit?.lost == false)
+            }
+          }
+        }
+        let sender = other.process.connection.sender()
+        async let attached = other.send(
+          ContainerAttach.self, .init(container: container.id, stdin: sender.id))
+        _ = try await sender.send(Array("go\n".utf8))
+        await sender.close()
+        #expect(try await waited.exit.code == round)
+        #expect(try await stopped.exit.code == round)
+        #expect(try await attached.exit.code == round)
+        listing.cancel()
+        try await listing.value
+      }
+      for service in [runner, other] { #expect(await service.stop() == 0) }
+    }
+  }
+}
+
+@Suite("Names of containers")
+struct ContainerNameTests {
+  @Test("many that are made at once, by several services, all get one", .requires(.root))
+  func manyAtOnce() async throws {
+    try await withTestStore(.root) { store in
+      let services = [try await store.service("one"), try await store.service("two")]
+      _ = try await services[0].importBusybox(store)
+      let names = try await withThrowingTaskGroup(of: String.self) { group in
+        for index in 0..<120 {
+          group.addTask {
+            try await services[index % 2].send(
+              ContainerCreate.self, .init(image: "busybox:1", command: ["true"])
+            ).container.name
+          }
+        }
+        return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+      }
+      #expect(names.count == 120)
+      for service in services { #expect(await service.stop() == 0) }
+    }
+  }
 }
