@@ -7,8 +7,8 @@ import SystemPackage
 /// A blob on its way into the store: hashed over the bytes that are written, and renamed to its digest when it
 /// is whole (invariant 2).
 ///
-/// Written by one thread at a time; `bytesWritten` and `abandon` may be called from any. One that is dropped without
-/// a commit leaves nothing.
+/// Written by one thread at a time; `bytesWritten`, `abandon` and `suspend` may be called from any. One that is dropped
+/// without a commit leaves nothing.
 package final class BlobWriter: Sendable {
   /// Bytes after which the kernel is asked to begin writing, so that the sync at the end is short.
   private static let writebackStep: Int64 = 8 << 20
@@ -18,6 +18,8 @@ package final class BlobWriter: Sendable {
   private let size: Int64?
   private let path: FilePath
   private let written = Atomic<Int64>(0)
+  /// What an earlier writer of the same blob has left, in bytes, for `resume` to take over.
+  package let leftover: Int64
 
   private struct Open {
     var file: FileDescriptor
@@ -35,8 +37,16 @@ package final class BlobWriter: Sendable {
     path = store.partials.appending("\(name).partial")
     do {
       let file = try FileDescriptor.open(
-        path, .writeOnly, options: [.create, .truncate, .closeOnExec, .noFollow],
-        permissions: [.ownerReadWrite])
+        path, .readWrite, options: [.create, .closeOnExec, .noFollow], permissions: [.ownerReadWrite])
+      do {
+        let found = try file.seek(offset: 0, from: .end)
+        leftover = found <= size ?? 0 ? found : 0
+        if leftover < found { try file.setLength(0) }
+        try file.seek(offset: 0, from: .start)
+      } catch {
+        try? file.close()
+        throw error
+      }
       open = Mutex(Open(file: file))
     } catch {
       throw EngineError("begin blob \(expected?.short ?? "")", wrapping: error, subject: path.string)
@@ -46,6 +56,28 @@ package final class BlobWriter: Sendable {
   deinit { abandon() }
 
   package var bytesWritten: Int64 { written.load(ordering: .relaxed) }
+
+  /// Takes over what there is of the blob already: hashes it, and passes it on to who follows the bytes. Before the first
+  /// `write`, whose bytes come after it; without this call they come in its place.
+  ///
+  /// - Throws: what `body` throws.
+  package func resume(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { buffer.deallocate() }
+    while bytesWritten < leftover {
+      let count = try open.withLock { open -> Int in
+        guard let file = open?.file else { throw EngineError.cancelled("taking in a blob") }
+        let most = Int(min(Int64(buffer.count), leftover - bytesWritten))
+        let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<most]))
+        guard count > 0 else { throw SystemError("read", .ioError, on: path.string) }
+        open?.hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        open?.writebackFrom += Int64(count)
+        written.add(Int64(count), ordering: .relaxed)
+        return count
+      }
+      try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    }
+  }
 
   /// - Throws: `noSpace`; `corrupt` as soon as there are more bytes than the blob should have; `cancelled` after
   ///   `abandon`.
@@ -84,6 +116,8 @@ package final class BlobWriter: Sendable {
     do {
       defer { try? state.file.close() }
       if let size, bytesWritten != size { throw wrongSize("less than") }
+      // Where less was written over it than an earlier writer had left.
+      if leftover > bytesWritten { try state.file.setLength(bytesWritten) }
       let digest = state.hasher.finish()
       if let expected, digest != expected {
         throw EngineError(
@@ -96,6 +130,15 @@ package final class BlobWriter: Sendable {
       try? removeFile(path)
       throw EngineError("keep blob \(expected?.short ?? "")", wrapping: error, subject: expected?.description)
     }
+  }
+
+  /// Gives the blob up and leaves what there is of it, if anything, for a later writer. After `commit` it does nothing.
+  package func suspend() {
+    guard expected != nil, max(bytesWritten, leftover) > 0 else { return abandon() }
+    try? open.withLock { open in
+      defer { open = nil }
+      return open
+    }?.file.close()
   }
 
   /// Gives the blob up and removes what there is of it. After `commit` it does nothing.

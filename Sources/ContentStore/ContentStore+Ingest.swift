@@ -17,9 +17,25 @@ extension ContentStore {
     }
   }
 
-  /// Removes what services that were killed have left of blobs that never became whole. For whoever knows that nobody
+  /// How long what came of a blob waits for somebody to go on with it, in seconds.
+  package static let partialLife: Int64 = 24 * 3600
+
+  /// Removes what is left of blobs that never became whole and that nobody has gone on with for `partialLife`. A writer
+  /// that is under way writes more often.
+  package func removeStalePartials() throws {
+    for name in try directoryEntries(partials) where name.hasSuffix(".partial") {
+      let path = partials.appending(name)
+      // One that has just become whole has another name by now.
+      if let age = try? fileAge(path), age >= Self.partialLife { try removeFile(path) }
+    }
+  }
+
+  /// Removes besides stale partials all that is of no use without the process that made it. For whoever knows that nobody
   /// takes in content meanwhile.
   package func sweep() throws {
-    for name in try directoryEntries(partials) { try removeFile(partials.appending(name)) }
+    try removeStalePartials()
+    for name in try directoryEntries(partials) where !name.hasSuffix(".partial") || name.hasPrefix("new-") {
+      try removeFile(partials.appending(name))
+    }
   }
 }

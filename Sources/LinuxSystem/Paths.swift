@@ -8,6 +8,13 @@ package func fileSize(_ path: FilePath) throws(SystemError) -> Int64 {
   return Int64(status.st_size)
 }
 
+/// How long ago a file was written to last, in seconds (stat(2)).
+package func fileAge(_ path: FilePath) throws(SystemError) -> Int64 {
+  var status = stat()
+  try call("stat", on: path.string) { stat(path.string, &status) }
+  return Int64(time(nil)) - Int64(status.st_mtim.tv_sec)
+}
+
 /// Whether there is something of that name (faccessat(2)).
 package func fileExists(_ path: FilePath) -> Bool { access(path.string, F_OK) == 0 }
 

@@ -51,8 +51,9 @@ extension Session {
     let senders = try open(params.streams, context)
     let receiver = try params.stdin.map(openInput)
     defer { if let receiver { closeInput(receiver) } }
-    try await stream(params.container, from: .now, senders, receiver)
-    return ContainerAttach.Result(exit: .init(try await engine.wait(params.container)))
+    let id = try engine.containerID(params.container)
+    try await stream(id, from: .now, senders, receiver)
+    return ContainerAttach.Result(exit: .init(try await engine.wait(id)))
   }
 
   func containerLogs(_ params: ContainerLogs.Params, _ context: RequestContext) async throws

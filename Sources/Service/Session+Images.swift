@@ -15,7 +15,8 @@ extension Session {
       layers: pulled.layers.map { layer in
         PulledLayer(
           digest: layer.layer.descriptor.digest.description, diffId: layer.layer.diffID.description,
-          size: Int(layer.layer.descriptor.size), outcome: .init(layer.outcome))
+          size: Int(layer.layer.descriptor.size), outcome: .init(layer.outcome),
+          resumedBytes: layer.resumed > 0 ? Int(layer.resumed) : nil)
       })
   }
 

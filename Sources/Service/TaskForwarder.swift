@@ -50,6 +50,8 @@ final class TaskForwarder: TaskObserver {
     let number: Int? = known.withLock { known in
       guard let last = known[task]?.lastReport else { return nil }
       guard now - last >= Self.interval else {
+        // Sent when its time has come, also where nothing comes after it.
+        if known[task]?.held == nil { reportHeld(task, at: last + Self.interval) }
         known[task]?.held = (done, total)
         return nil
       }
@@ -58,6 +60,22 @@ final class TaskForwarder: TaskObserver {
       return known[task]?.number
     }
     if let number { report(number, done, total) }
+  }
+
+  private func reportHeld(_ task: Int, at instant: ContinuousClock.Instant) {
+    Task {
+      try await clock.sleep(until: instant)
+      let due = known.withLock { known -> (number: Int, done: Int64, total: Int64?)? in
+        guard let entry = known[task], let held = entry.held, clock.now - entry.lastReport >= Self.interval
+        else {
+          return nil
+        }
+        known[task]?.lastReport = clock.now
+        known[task]?.held = nil
+        return (entry.number, held.done, held.total)
+      }
+      if let due { report(due.number, due.done, due.total) }
+    }
   }
 
   private func report(_ number: Int, _ done: Int64, _ total: Int64?) {

@@ -26,6 +26,8 @@ extension Child {
   }
 
   private mutating func makeFile(_ target: CString, links: Int = 0) throws(Failure) {
+    // The path that a link made is gone after this call, and must not be what the next one is compared with.
+    defer { if links > 0 { forgetParent() } }
     let (directory, name) = try openParent(of: target)
     let made = clinux_openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
     if made >= 0 {

@@ -89,7 +89,8 @@ struct UnpackTests {
     }
   }
 
-  @Test("a whiteout of no name, of the directory itself or of its parent is refused", arguments: ["", ".", ".."])
+  @Test(
+    "a whiteout of no name, of the directory itself or of its parent is refused", arguments: ["", ".", ".."])
   func whiteoutsOfNothing(name: String) async throws {
     try await withTarget { target, _ in
       var tar = TarArchive()

@@ -68,11 +68,13 @@ struct FaultyPullTests {
         let kind = try #require(error?.data?.kind)
         #expect(fault.kinds(at: point).contains(kind), "\(kind): \(error?.message ?? "")")
         #expect(try await service.send(ImageList.self, .init()).images.isEmpty)
+        // What came of a layer whose transfer was cut off waits for the next pull.
+        let resumes = point == .layer && fault == .closesMidway
         for directory in ["layers", "ingest", "staging"] {
           let left = try await ChildProcess.run([
             "find", store.store.appending(directory).string, "-type", "f", "-not", "-name", "*.lock",
           ])
-          #expect(left.text.isEmpty)
+          #expect(left.text.isEmpty || resumes && directory == "ingest", "\(left.text)")
         }
 
         image.serve(on: server) { $1 }
@@ -110,52 +112,5 @@ struct PowerLossTests {
         #expect(await second.stop() == 0)
       }
     }
-  }
-}
-
-/// An image of one layer, as a registry serves it.
-private struct ServedImage: Sendable {
-  var manifest: [UInt8]
-  var config: [UInt8]
-  var layer: [UInt8]
-
-  init(_ store: TestStore) async throws {
-    let tar = try await store.busyboxArchive()
-    let diffID = Digest(of: try tar.readAll())
-    let gzip = try await ChildProcess.run(["gzip", "-c", "-n", tar.string])
-    layer = gzip.stdout
-    config = Array(
-      #"{"architecture":"\#(Platform.host.architecture)","os":"linux","rootfs":{"type":"layers","diff_ids":["\#(diffID)"]}}"#
-        .utf8)
-    manifest = []
-    manifest = manifestBytes
-  }
-
-  private var manifestBytes: [UInt8] {
-    Array(
-      """
-      {"schemaVersion":2,"mediaType":"\(MediaType.ociManifest)",
-       "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"\(Digest(of: config))","size":\(config.count)},
-       "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"\(Digest(of: layer))","size":\(layer.count)}]}
-      """.utf8)
-  }
-
-  /// One whose digests are right, and whose document is none.
-  func withoutJSON(at point: PullPoint) -> ServedImage {
-    var bad = self
-    let text = Array("<html>this is not what you are looking for</html>".utf8)
-    if point == .manifest {
-      bad.manifest = text
-    } else {
-      bad.config = text
-      bad.manifest = bad.manifestBytes
-    }
-    return bad
-  }
-
-  func serve(on server: FaultyServer, _ change: (PullPoint, FaultyResponse) -> FaultyResponse) {
-    server.on("GET", "/v2/app/manifests/1", change(.manifest, .manifest(manifest)))
-    server.on("GET", "/v2/app/blobs/\(Digest(of: config))", change(.config, .blob(config)))
-    server.on("GET", "/v2/app/blobs/\(Digest(of: layer))", change(.layer, .blob(layer)))
   }
 }

@@ -50,6 +50,9 @@ struct ImageLifeTests {
         _ = try await ChildProcess.run(["mkdir", "-p", file.removingLastComponent().string])
         try file.write("x".utf8)
       }
+      // A newer one would wait for a pull that goes on with it.
+      let age = ["touch", "-d", "25 hours ago", store.store.appending(partial).string]
+      #expect(try await ChildProcess.run(age).succeeded)
       let second = try await store.service()
       _ = try await second.send(ImageRemove.self, .init(image: "busybox:1"))
       for directory in ["ingest", "staging", "containers", "layers"] {

@@ -53,7 +53,9 @@ package struct TestStore: Sendable {
   }
 
   /// A root file system with busybox in it, as a tar archive that the account can read.
-  package func busyboxArchive() async throws -> FilePath {
+  ///
+  /// - Parameter change: commands that change it, in its directory.
+  package func busyboxArchive(_ change: String = "") async throws -> FilePath {
     let archive = directory.appending("busybox.tar")
     let script = """
       set -e
@@ -67,6 +69,7 @@ package struct TestStore: Sendable {
       echo root:x:0:0:root:/root:/bin/sh > "$root"/etc/passwd
       echo user:x:1000:1000:user:/home:/bin/sh >> "$root"/etc/passwd
       printf 'root:x:0:\\nuser:x:1000:\\nstaff:x:50:user\\n' > "$root"/etc/group
+      (cd "$root"; \(change.isEmpty ? ":" : change))
       tar --owner 0 --group 0 --numeric-owner -C "$root" -cf "$1" .
       chmod 644 "$1"
       rm -rf "$root"

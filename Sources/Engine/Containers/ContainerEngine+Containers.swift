@@ -70,6 +70,9 @@ extension ContainerEngine {
 
   func logPath(_ id: String) -> FilePath { snapshots.containerDirectory(id).appending("log") }
 
+  /// The id of a container that was named, or whose id was begun: what stays the same whatever others do.
+  package func containerID(_ name: String) throws -> String { try metadata.container(matching: name).id }
+
   func removedMeanwhile(_ record: ContainerRecord) -> EngineError {
     EngineError(.notFound, "container \(record.name) was removed meanwhile", subject: record.id)
   }

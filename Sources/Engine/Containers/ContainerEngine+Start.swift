@@ -83,9 +83,22 @@ extension ContainerEngine {
   ///
   /// - Parameter timeout: nil waits for ever.
   /// - Throws: `timedOut`, with the container running on; `conflict` for one that was never started;
-  ///   `notFound` when it is removed meanwhile. Cancellation leaves the container as it is.
+  ///   `notFound` when it is removed without having ended. Cancellation leaves the container as it is.
   package func wait(_ name: String, timeout: Duration? = nil) async throws -> ExitStatus {
-    try await exit(of: metadata.container(matching: name), within: timeout)
+    let record: ContainerRecord
+    do { record = try metadata.container(matching: name) } catch {
+      // A whole id is nobody else's: who has it may come when the container has ended and gone.
+      guard error.kind == .notFound, name.utf8.count == 64, let exit = try journalledExit(of: name) else {
+        throw error
+      }
+      return exit
+    }
+    return try await exit(of: record, within: timeout)
+  }
+
+  /// How a container ended last that has gone since; nil where the journal does not know it, or not any more.
+  private func journalledExit(of id: String) throws -> ExitStatus? {
+    try metadata.newestEvent("container.exited", about: id).map(\.event).flatMap(ExitStatus.init)
   }
 
   func exit(of record: ContainerRecord, within timeout: Duration?) async throws -> ExitStatus {
@@ -99,8 +112,7 @@ extension ContainerEngine {
     while true {
       guard let stored = try metadata.container(id: record.id), let current = try await settled(stored) else {
         // One that was to go has gone, but not before its end was journalled.
-        let event = try metadata.newestEvent("container.exited", about: record.id)?.event
-        guard let exit = event.flatMap(ExitStatus.init) else { throw removedMeanwhile(record) }
+        guard let exit = try journalledExit(of: record.id) else { throw removedMeanwhile(record) }
         return exit
       }
       if let exit = ExitStatus(current) { return exit }

@@ -28,8 +28,7 @@ extension ContainerEngine {
         return FetchedLayer(
           outcome: .present, pending: try await unpackBlob(of: layer, reference, progress: progress))
       }
-      return FetchedLayer(
-        outcome: .fetched, pending: try await download(layer, of: reference, progress: progress))
+      return try await download(layer, of: reference, progress: progress)
     }
   }
 
@@ -43,14 +42,42 @@ extension ContainerEngine {
   }
 
   /// Downloads, hashes, stores, inflates, hashes again and unpacks in one pass over the bytes.
+  ///
+  /// What an earlier pull has brought of the blob is taken over; where it turns out to be wrong, all is fetched anew.
   private func download(_ layer: StackedLayer, of reference: Reference, progress: TaskProgress) async throws
-    -> LayerUnpacking?
+    -> FetchedLayer
   {
+    let writer = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
+    do {
+      return FetchedLayer(
+        outcome: .fetched, resumed: writer.leftover,
+        pending: try await download(layer, of: reference, into: writer, progress: progress))
+    } catch {
+      let kind = (error as? EngineError)?.kind
+      guard writer.leftover > 0, kind == .corrupt || kind == .digestMismatch else { throw error }
+      log.notice("what was left of layer \(layer.descriptor.digest.short) is wrong; it is fetched anew")
+      let fresh = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
+      return FetchedLayer(
+        outcome: .fetched,
+        pending: try await download(layer, of: reference, into: fresh, progress: progress))
+    }
+  }
+
+  private func download(
+    _ layer: StackedLayer, of reference: Reference, into writer: BlobWriter, progress: TaskProgress
+  ) async throws -> LayerUnpacking? {
     let blob = layer.descriptor
-    let writer = try content.ingest(expected: blob.digest, size: blob.size)
     let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self) : nil
     do {
-      try await registry.fetchBlob(reference, blob) { bytes in
+      if writer.leftover > 0 {
+        try await withTaskCancellationHandler {
+          try await onBlockingThread("resume") { try writer.resume { try unpacking?.write($0) } }
+        } onCancel: {
+          unpacking?.cancel()
+        }
+        progress.report(writer.bytesWritten)
+      }
+      try await registry.fetchBlob(reference, blob, from: writer.bytesWritten) { bytes in
         try writer.write(bytes)
         try unpacking?.write(bytes)
         progress.report(writer.bytesWritten)
@@ -67,10 +94,16 @@ extension ContainerEngine {
       return try await keep(unpacking, unpacked, layer, reference)
     } catch {
       // The reason a transfer was aborted is the unpacker's where that failed first.
-      writer.abandon()
+      if Self.isCutOff(error) { writer.suspend() } else { writer.abandon() }
       unpacking?.cancel()
       throw error
     }
+  }
+
+  /// Whether a later pull can go on where this one ended.
+  private static func isCutOff(_ error: any Error) -> Bool {
+    if Task.isCancelled || error is CancellationError { return true }
+    return (error as? EngineError).map { [.cancelled, .unreachable, .timedOut].contains($0.kind) } ?? false
   }
 
   /// Commits an unpacked layer under its DiffID, or hands it back where it depends on the layers below.
@@ -132,6 +165,8 @@ struct StackedLayer: Sendable {
 
 struct FetchedLayer: Sendable {
   var outcome: LayerOutcome
+  /// What of it an earlier pull had brought, in bytes.
+  var resumed: Int64 = 0
   /// Unpacked, but not kept before the layers below it are there.
   var pending: LayerUnpacking?
 }

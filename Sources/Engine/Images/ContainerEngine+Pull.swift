@@ -13,13 +13,15 @@ package struct PullResult: Sendable {
   package var layers: [PulledLayer]
   /// What came over the network, in bytes.
   package var fetchedBytes: Int64 {
-    layers.reduce(0) { $0 + ($1.outcome == .fetched ? $1.layer.descriptor.size : 0) }
+    layers.reduce(0) { $0 + ($1.outcome == .fetched ? $1.layer.descriptor.size - $1.resumed : 0) }
   }
 }
 
 package struct PulledLayer: Sendable {
   package var layer: ImageLayer
   package var outcome: LayerOutcome
+  /// What of it an earlier pull had brought, in bytes.
+  package var resumed: Int64
 }
 
 package enum LayerOutcome: Sendable {
@@ -34,7 +36,7 @@ extension ContainerEngine {
   /// Fetches an image: its layers at the same time, each downloaded, verified and unpacked in one pass.
   ///
   /// The image appears whole or not at all, durable when this returns. Layers that are finished when a pull
-  /// fails stay for the next one.
+  /// fails stay for the next one, and so does what came of the others, for `ContentStore.partialLife`.
   /// - Parameter platform: an index is searched for the host's where nil, and an image without an index is taken as it is.
   /// - Throws: `notFound` for a missing image or platform, `unauthorized`, `unreachable`, `digestMismatch`,
   ///   `corrupt`, `noSpace`. Cancellation stops the transfers and leaves nothing half done.
@@ -47,6 +49,7 @@ extension ContainerEngine {
       defer { held.release() }
       // The next pull may be days away.
       defer { registry.closeIdleConnections() }
+      try await onBlockingThread("sweep") { [content] in try content.removeStalePartials() }
 
       let fetched = try await fetchManifest(reference, platform: platform ?? .host)
       let manifest = try decode(Manifest.self, fetched.bytes, fetched.digest)
@@ -77,7 +80,8 @@ extension ContainerEngine {
         image: try summary(image), reference: reference,
         layers: zip(layers, pulled).map {
           PulledLayer(
-            layer: ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID), outcome: $1.outcome)
+            layer: ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID), outcome: $1.outcome,
+            resumed: $1.resumed)
         })
     }
   }

@@ -332,7 +332,7 @@ public enum ContainerKill: RPCRequest {
   }
 }
 
-/// Answers when a container has exited.
+/// Answers when a container has exited. By its whole id also for one that has been removed since, as long as the journal has its end.
 public enum ContainerWait: RPCRequest {
   public static let method = Method.containerWait
   /// What `container/wait` takes.

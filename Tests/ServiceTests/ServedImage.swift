@@ -1,0 +1,62 @@
+import OCIModel
+import SystemPackage
+import TestSupport
+
+/// An image as a registry serves it: `app:1`, its layers compressed with gzip.
+struct ServedImage: Sendable {
+  var manifest: [UInt8]
+  var config: [UInt8]
+  var layers: [[UInt8]]
+
+  /// One of busybox alone.
+  init(_ store: TestStore) async throws {
+    try await self.init(tars: [store.busyboxArchive().readAll()])
+  }
+
+  /// - Parameter tars: the lowest first.
+  init(tars: [[UInt8]]) async throws {
+    layers = []
+    for tar in tars {
+      layers.append(try await ChildProcess.run(["gzip", "-c", "-n"], input: .bytes(tar)).stdout)
+    }
+    let diffIDs = tars.map { "\"\(Digest(of: $0))\"" }.joined(separator: ",")
+    config = Array(
+      #"{"architecture":"\#(Platform.host.architecture)","os":"linux","rootfs":{"type":"layers","diff_ids":[\#(diffIDs)]}}"#
+        .utf8)
+    manifest = []
+    manifest = manifestBytes
+  }
+
+  private var manifestBytes: [UInt8] {
+    let list = layers.map {
+      #"{"mediaType":"\#(MediaType.ociLayer)+gzip","digest":"\#(Digest(of: $0))","size":\#($0.count)}"#
+    }.joined(separator: ",")
+    return Array(
+      """
+      {"schemaVersion":2,"mediaType":"\(MediaType.ociManifest)",
+       "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"\(Digest(of: config))","size":\(config.count)},
+       "layers":[\(list)]}
+      """.utf8)
+  }
+
+  /// One whose digests are right, and whose document is none.
+  func withoutJSON(at point: PullPoint) -> ServedImage {
+    var bad = self
+    let text = Array("<html>this is not what you are looking for</html>".utf8)
+    if point == .manifest {
+      bad.manifest = text
+    } else {
+      bad.config = text
+      bad.manifest = bad.manifestBytes
+    }
+    return bad
+  }
+
+  func serve(on server: FaultyServer, _ change: (PullPoint, FaultyResponse) -> FaultyResponse = { $1 }) {
+    server.on("GET", "/v2/app/manifests/1", change(.manifest, .manifest(manifest)))
+    server.on("GET", "/v2/app/blobs/\(Digest(of: config))", change(.config, .blob(config)))
+    for layer in layers {
+      server.on("GET", "/v2/app/blobs/\(Digest(of: layer))", change(.layer, .blob(layer)))
+    }
+  }
+}
