@@ -60,6 +60,11 @@ package final class ContainerEngine: Sendable {
     }
     self.credentials = credentials
     if let credentials { registryConfiguration.credential = { try await credentials.credential(for: $0) } }
+    registryConfiguration.registries = configuration.registries
+    registryConfiguration.certificateDirectories = configuration.certificateDirectories
+    let environment = configuration.environment
+    // Unlike HTTPS_PROXY, libcurl does not take this one, which a web server could have been sent by a client.
+    registryConfiguration.plainProxy = environment["http_proxy"] == nil ? environment["HTTP_PROXY"] : nil
     registry = RegistryClient(configuration: registryConfiguration)
     do {
       try recoverFromRestart()

@@ -1,3 +1,4 @@
+package import Registry
 package import SystemPackage
 
 /// Where an engine keeps its things and how it does its work.
@@ -16,7 +17,11 @@ package struct EngineConfiguration: Sendable {
   package var concurrentLayers: Int
   /// Docker's, with the user's credentials for registries; nil for none.
   package var dockerConfigDirectory: FilePath? = nil
-  /// What credential helpers are started with.
+  /// What is set for registries, by their names in references.
+  package var registries: [String: RegistrySettings] = [:]
+  /// Where registries' certificates are, each server's in a directory named by host and port.
+  package var certificateDirectories: [FilePath] = []
+  /// What credential helpers are started with, and where proxies are named.
   package var environment: [String: String] = [:]
   /// How many files a container's processes may have open; nil for as many as the service.
   package var openFiles: (soft: UInt64, hard: UInt64)? = nil

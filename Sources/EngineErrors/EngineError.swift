@@ -10,6 +10,8 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
   /// What the person can do about it.
   package var hint: String?
   package var isRetriable: Bool
+  /// How long somebody else asks to wait before another try.
+  package var retryAfter: Duration?
 
   package init(
     _ kind: ErrorKind, _ message: String, subject: String? = nil, causes: [String] = [],

@@ -62,10 +62,10 @@ final class CurlSession: @unchecked Sendable {
     switch request.body {
     case .none: break
     case .bytes(let bytes): upload = Upload(source: .bytes(bytes))
-    case .file(let path, let size, let progress):
+    case .file(let path, let range, let progress):
       let opened = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
       file = opened
-      upload = Upload(source: .file(opened, size: size, progress: progress))
+      upload = Upload(source: .file(opened, range, progress: progress))
     }
     let transfer = Transfer(interrupt: interrupt, upload: upload, plan: plan)
     lastOrigin = request.address.origin
@@ -143,10 +143,12 @@ extension CurlSession {
     ccurl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
     ccurl_set_text(easy, CURLOPT_USERAGENT, settings.userAgent)
     // A proxy is for other machines, whatever the environment says.
-    if request.address.isLoopback { ccurl_set_text(easy, CURLOPT_PROXY, "") }
-    if let authority = settings.certificateAuthority {
-      ccurl_set_text(easy, CURLOPT_CAINFO, authority.string)
+    if request.address.isLoopback {
+      ccurl_set_text(easy, CURLOPT_PROXY, "")
+    } else if let proxy = settings.plainProxy, !request.address.isSecure {
+      ccurl_set_text(easy, CURLOPT_PROXY, proxy)
     }
+    try apply(settings.trust(of: request.address))
     if request.isBulk { ccurl_set_long(easy, CURLOPT_BUFFERSIZE, ccurl_largest_buffer) }
 
     let context = Unmanaged.passUnretained(transfer).toOpaque()
@@ -158,7 +160,7 @@ extension CurlSession {
     switch request.method {
     case .get: ccurl_set_long(easy, CURLOPT_HTTPGET, 1)
     case .head: ccurl_set_long(easy, CURLOPT_NOBODY, 1)
-    case .post, .put:
+    case .post, .put, .patch:
       ccurl_set_long(easy, CURLOPT_UPLOAD, 1)
       ccurl_set_text(easy, CURLOPT_CUSTOMREQUEST, request.method.rawValue)
       ccurl_set_offset(easy, CURLOPT_INFILESIZE_LARGE, uploadSize ?? 0)
@@ -180,6 +182,25 @@ extension CurlSession {
     }
     ccurl_set_list(easy, CURLOPT_HTTPHEADER, list)
     return list
+  }
+}
+
+extension CurlSession {
+  private func apply(_ trust: Trust) {
+    if !trust.verifies {
+      ccurl_set_long(easy, CURLOPT_SSL_VERIFYPEER, 0)
+      ccurl_set_long(easy, CURLOPT_SSL_VERIFYHOST, 0)
+    }
+    if !trust.authorities.isEmpty {
+      // In the place of the system's file; its directory with the same certificates, CURLOPT_CAPATH, stays.
+      _ = trust.authorities.withUnsafeBytes {
+        ccurl_set_copied_blob(easy, CURLOPT_CAINFO_BLOB, $0.baseAddress, $0.count)
+      }
+    }
+    if let certificate = trust.certificate {
+      ccurl_set_text(easy, CURLOPT_SSLCERT, certificate.path.string)
+      ccurl_set_text(easy, CURLOPT_SSLKEY, certificate.key.string)
+    }
   }
 }
 

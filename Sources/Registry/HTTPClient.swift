@@ -83,7 +83,7 @@ enum Redirect {
   }
 }
 
-extension String {
+extension StringProtocol {
   /// A server's text made fit for a message: short, on one line, without control characters.
   var printable: String {
     let line = String(

@@ -7,13 +7,14 @@ struct HTTPRequest: Sendable {
     case head = "HEAD"
     case post = "POST"
     case put = "PUT"
+    case patch = "PATCH"
   }
 
   enum Body: Sendable {
     case none
     case bytes([UInt8])
-    /// Exactly `size` bytes of the file; `progress` gets the bytes sent so far, on the transfer's thread.
-    case file(FilePath, size: Int64, progress: @Sendable (Int64) -> Void)
+    /// Exactly these bytes of the file; `progress` gets where in it the sending is, on the transfer's thread.
+    case file(FilePath, Range<Int64>, progress: @Sendable (Int64) -> Void)
   }
 
   var method: Method = .get
@@ -86,6 +87,15 @@ enum TransferFailure: Error, Sendable {
   case malformed(String)
   /// The server answered with a status that is no success.
   case status(HTTPResponse)
+
+  /// Whether the server was not reached, or not understood, so that there is no sense in asking it for anything else.
+  var isOfTransport: Bool {
+    switch self {
+    case .unresolved, .refused, .insecure, .broken, .stalled, .connectTimedOut: true
+    case .status(let response): response.head.status >= 500
+    case .badAddress, .redirect, .malformed: false
+    }
+  }
 
   /// Whether another try may help.
   ///

@@ -26,16 +26,17 @@ extension RegistryClient {
         causes: ["the offset \(offset) is outside its \(descriptor.size) bytes"])
     }
     let delivery = Delivery(from: offset, size: descriptor.size, receive: receive)
-    try await retrying(
-      operation, subject: descriptor.digest.description, received: { delivery.position - offset }
-    ) {
+    try await asking(
+      reference, .pull, to: operation, subject: descriptor.digest.description,
+      received: { delivery.position - offset }
+    ) { repository in
       let start = delivery.position
       guard start < descriptor.size else { return }
       var request = HTTPRequest(
-        .get, try address(reference, "blobs/\(descriptor.digest)"), stallTimeout: configuration.stallTimeout)
+        .get, try repository.address("blobs/\(descriptor.digest)"), stallTimeout: configuration.stallTimeout)
       request.isBulk = true
       if start > 0 { request.fields = [("Range", "bytes=\(start)-")] }
-      let response = try await send(request, reference, .pull) { head in
+      let response = try await send(request, repository, .pull) { head in
         try delivery.begin(head, wantedFrom: start)
         return .deliver { try delivery.deliver($0) }
       }
@@ -43,17 +44,15 @@ extension RegistryClient {
     }
   }
 
-  /// Whether the repository has a blob.
+  /// Whether the repository has a blob that would be pushed there.
   package func hasBlob(_ reference: Reference, _ digest: Digest) async throws(EngineError) -> Bool {
-    try await hasBlob(reference, digest, .pull)
-  }
-
-  func hasBlob(_ reference: Reference, _ digest: Digest, _ access: Access) async throws(EngineError) -> Bool {
-    try await retrying("look up blob \(digest) of \(reference)", subject: digest.description) {
+    try await asking(
+      reference, .push, to: "look up blob \(digest) of \(reference)", subject: digest.description
+    ) { repository in
       let request = HTTPRequest(
-        .head, try address(reference, "blobs/\(digest)"), stallTimeout: configuration.stallTimeout)
+        .head, try repository.address("blobs/\(digest)"), stallTimeout: configuration.stallTimeout)
       do {
-        _ = try await send(request, reference, access)
+        _ = try await send(request, repository, .push)
         return true
       } catch TransferFailure.status(let response) where response.head.status == 404 {
         return false

@@ -9,7 +9,7 @@ extension RegistryClient {
   /// - Throws: `unauthorized` when it does not; `unreachable`, `timedOut`.
   package func check(_ credential: Credential, for registry: String) async throws(EngineError) {
     try await retrying("log in to \(registry)", subject: registry) {
-      guard let base = configuration.address(ofRegistry: registry),
+      guard let base = try configuration.addresses(ofRegistry: registry).first,
         let home = WebAddress("/v2/", relativeTo: base)
       else { throw TransferFailure.badAddress(registry) }
       let request = HTTPRequest(.get, home, stallTimeout: configuration.stallTimeout)

@@ -26,12 +26,13 @@ extension RegistryClient {
   ///   than 4 MiB; `unsupported` for other kinds of manifest.
   package func manifest(_ reference: Reference) async throws(EngineError) -> FetchedManifest {
     let operation = "fetch the manifest of \(reference)"
-    let response = try await retrying(operation, subject: reference.description) {
+    let response = try await asking(reference, .pull, to: operation, subject: reference.description) {
+      repository in
       var request = HTTPRequest(
-        .get, try address(reference, "manifests/\(reference.manifestName)"),
+        .get, try repository.address("manifests/\(reference.manifestName)"),
         stallTimeout: configuration.stallTimeout)
       request.fields = [("Accept", MediaType.accepted.joined(separator: ", "))]
-      return try await send(request, reference, .pull) { head in
+      return try await send(request, repository, .pull) { head in
         if let length = head.contentLength, length > Int64(Self.manifestLimit) {
           throw TransferFailure.malformed("the manifest is \(length) bytes long; 4 MiB is the limit")
         }
@@ -77,13 +78,14 @@ extension RegistryClient {
         causes: ["its digest is \(digest), \(who) \(other)"])
     }
     if let wanted = reference.digest, wanted != digest { throw mismatch(wanted, "the reference says") }
-    let response = try await retrying(operation, subject: reference.description) {
+    let response = try await asking(reference, .push, to: operation, subject: reference.description) {
+      repository in
       let name = reference.tag ?? digest.description
       var request = HTTPRequest(
-        .put, try address(reference, "manifests/\(name)"), stallTimeout: configuration.commitTimeout)
+        .put, try repository.address("manifests/\(name)"), stallTimeout: configuration.commitTimeout)
       request.fields = [("Content-Type", mediaType)]
       request.body = .bytes(bytes)
-      return try await send(request, reference, .push)
+      return try await send(request, repository, .push)
     }
     if let stated = response.head["docker-content-digest"].flatMap({ try? Digest($0) }), stated != digest {
       throw mismatch(stated, "the registry stored")

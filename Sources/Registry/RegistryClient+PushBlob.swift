@@ -6,52 +6,45 @@ package import SystemPackage
 /// What a push had to do.
 package enum PushOutcome: Hashable, Sendable {
   case uploaded
-  /// The repository had the blob already.
-  case alreadyThere
+  /// The registry had it in another repository and gave it to this one.
+  case mounted
 }
 
 extension RegistryClient {
-  /// Stores a blob in a repository from a file, in one request, unless it is there.
+  /// Stores a blob in a repository from a file. Whether it is there already the caller asks before (`hasBlob`).
   ///
   /// - Parameters:
   ///   - path: a file with exactly the descriptor's bytes, which the registry verifies by their digest.
-  ///   - progress: gets the bytes sent so far, on the transfer's thread; after a broken connection it starts
-  ///     from zero again.
+  ///   - source: another repository of the registry that probably has it; nothing is sent where it does
+  ///     (distribution specification, "Mounting a blob from another repository").
+  ///   - progress: gets the bytes sent so far, on the transfer's thread; after a broken connection it goes back to what
+  ///     the registry has.
   /// - Throws: `corrupt` where the file has another size; `digestMismatch` where the registry says it is
   ///   another blob; `unauthorized`, `unreachable`, `timedOut`, `unsupported`, `invalidArgument`.
   @discardableResult
   package func pushBlob(
-    _ reference: Reference, _ descriptor: Descriptor, from path: FilePath,
+    _ reference: Reference, _ descriptor: Descriptor, from path: FilePath, mountingFrom source: String? = nil,
     progress: @escaping @Sendable (Int64) -> Void = { _ in }
   ) async throws(EngineError) -> PushOutcome {
     let operation = "push blob \(descriptor.digest) to \(reference)"
     let subject = descriptor.digest.description
-    if try await hasBlob(reference, descriptor.digest, .push) { return .alreadyThere }
     try await checkSize(of: path, descriptor, operation)
-    try await retrying(operation, subject: subject) {
-      // A broken upload starts anew: what the registry has of it is not known to be good.
-      let begin = HTTPRequest(
-        .post, try address(reference, "blobs/uploads/"), stallTimeout: configuration.stallTimeout)
-      let session = try await send(begin, reference, .push)
-      guard let location = session.head["location"] else {
-        throw TransferFailure.malformed("the registry does not say where to upload to")
+    let upload = BlobUpload(client: self, descriptor: descriptor, path: path, progress: progress)
+    return try await asking(
+      reference, .push, to: operation, subject: subject, received: { upload.confirmed }
+    ) { repository in
+      if upload.confirmed == 0, let source, try await upload.mount(from: source, in: repository) {
+        return .mounted
       }
-      let target = try Redirect.address(location, from: session.address)
-      guard let address = target.adding("digest", descriptor.digest.description) else {
-        throw TransferFailure.badAddress(location)
-      }
-      var upload = HTTPRequest(.put, address, stallTimeout: configuration.commitTimeout)
-      upload.fields = [("Content-Type", "application/octet-stream")]
-      upload.body = .file(path, size: descriptor.size, progress: progress)
-      let response = try await send(upload, reference, .push)
+      let response = try await upload.send(to: repository)
       if let stated = response.head["docker-content-digest"].flatMap({ try? Digest($0) }),
         stated != descriptor.digest
       {
         throw EngineError(
           .digestMismatch, "cannot \(operation)", subject: subject, causes: ["the registry stored \(stated)"])
       }
+      return .uploaded
     }
-    return .uploaded
   }
 
   private func checkSize(

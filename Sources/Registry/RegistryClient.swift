@@ -11,6 +11,7 @@ package struct RegistryClient: Sendable {
   let configuration: RegistryConfiguration
   let http: HTTPClient
   private let tokens = TokenCache()
+  let outages = Outages()
 
   package init(configuration: RegistryConfiguration = RegistryConfiguration()) {
     self.configuration = configuration
@@ -31,27 +32,18 @@ enum Access: String, Sendable {
 }
 
 extension RegistryClient {
-  /// The address of something in the API of a reference's repository.
-  func address(_ reference: Reference, _ path: String) throws -> WebAddress {
-    let text = "/v2/\(reference.repository)/\(path)"
-    guard let registry = configuration.address(ofRegistry: reference.registry),
-      let address = WebAddress(text, relativeTo: registry)
-    else { throw TransferFailure.badAddress(reference.registry + text) }
-    return address
-  }
-
   /// Sends a request once, and again with a fresh token where the registry asks for one.
   ///
   /// - Throws: `TransferFailure.status` for what is no success, besides what `HTTPClient.send` throws.
   func send(
-    _ request: HTTPRequest, _ reference: Reference, _ access: Access,
+    _ request: HTTPRequest, _ repository: Repository, _ access: Access,
     plan: @escaping @Sendable (ResponseHead) throws -> BodyPlan = { _ in
       .collect(limit: Transfer.errorBodyLimit)
     }
   ) async throws -> HTTPResponse {
-    let home = try address(reference, "")
+    let home = repository.root
     let key = TokenCache.Key(
-      origin: home.origin, scope: "repository:\(reference.repository):\(access.rawValue)")
+      origin: home.origin, scope: "repository:\(repository.name):\(access.rawValue)")
     // An upload may be sent to where the registry said; tokens stay at the registry.
     let isHome = request.address.origin == home.origin
     let known = isHome ? tokens.authorization(for: key) : .anonymous
@@ -62,17 +54,18 @@ extension RegistryClient {
         // Without a scope in the challenge the token would be good for nothing.
         let token = try await token(
           challenge, scope: challenge.parameters["scope"] ?? key.scope,
-          configuration.credential(reference.registry), answering: response)
+          configuration.credential(repository.registry), answering: response)
         tokens.keep(token.authorization, for: key, seconds: token.seconds)
         response = try await http.send(request, authorization: token.authorization, plan: plan)
       } else if challenges.contains(where: { $0.scheme == "basic" }),
-        case .password(let user, let secret) = try await configuration.credential(reference.registry)
+        case .password(let user, let secret) = try await configuration.credential(repository.registry)
       {
         let basic = Authorization.basic(user: user, secret: secret)
         response = try await http.send(request, authorization: basic, plan: plan)
         if response.head.isSuccess { tokens.keep(basic, for: key, seconds: 300) }
       }
     }
+    RegistryNotices.current?.take(response.head, from: repository.registry)
     guard response.head.isSuccess else { throw TransferFailure.status(response) }
     return response
   }
@@ -84,7 +77,7 @@ extension RegistryClient {
     _ challenge: Challenge, scope: String?, _ credential: Credential?, answering response: HTTPResponse
   ) async throws -> (authorization: Authorization, seconds: Int?) {
     guard let realm = challenge.parameters["realm"], let address = WebAddress(realm),
-      address.isSecure || address.isLoopback
+      address.isSecure || address.isLoopback || configuration.allowsInsecure(address)
     else { throw TransferFailure.insecure("the registry wants tokens from an address that is not HTTPS") }
     let wanted = [("service", challenge.parameters["service"]), ("scope", scope)].compactMap { name, value in
       value.map { (name: name, value: $0) }
@@ -126,6 +119,47 @@ extension RegistryClient {
     return request
   }
 
+  /// Runs `attempt` at each place of a repository until one succeeds: the mirrors in their order, each once, and then the
+  /// registry, as often as `RegistryConfiguration.retry` says.
+  ///
+  /// - Parameter received: as for `retrying`.
+  func asking<Result: Sendable>(
+    _ reference: Reference, _ access: Access, to operation: String, subject: String,
+    received: @Sendable () -> Int64 = { 0 }, _ attempt: @Sendable (Repository) async throws -> Result
+  ) async throws(EngineError) -> Result {
+    var places: [Repository]
+    do {
+      places = try outages.passOver(configuration.repositories(of: reference, for: access))
+    } catch {
+      throw .registry(operation, error, subject: subject)
+    }
+    guard let last = places.popLast() else {
+      throw EngineError(.internal, "cannot \(operation): there is no place to ask", subject: subject)
+    }
+    var refusals: [String] = []
+    for place in places {
+      do {
+        return try await attempt(place)
+      } catch {
+        if Task.isCancelled { throw .cancelled(operation) }
+        guard let failure = error as? TransferFailure, place.isMirror || failure.isOfTransport else {
+          throw .registry(operation, error, subject: subject)
+        }
+        if failure.isOfTransport { outages.begin(at: place.root) }
+        refusals.append(
+          "\(place.root.origin): \(EngineError(registry: operation, failure, subject: subject).causes.joined(separator: ", "))"
+        )
+      }
+    }
+    do {
+      return try await retrying(operation, subject: subject, received: received) { try await attempt(last) }
+    } catch {
+      var error = error
+      error.causes += refusals
+      throw error
+    }
+  }
+
   /// Runs `attempt` until it succeeds, fails for good, or the tries are used up.
   ///
   /// - Parameter received: how many bytes of the object have arrived; a try that brought a fair part of a large
@@ -164,7 +198,7 @@ extension Credential {
 }
 
 extension TransferFailure {
-  fileprivate var retryAfter: Duration? {
+  var retryAfter: Duration? {
     if case .status(let response) = self { response.head.retryAfter } else { nil }
   }
 }

@@ -12,6 +12,7 @@ extension EngineError {
     self.init(
       told.kind, "cannot \(operation)", subject: subject, causes: cause, hint: told.hint,
       retriable: told.retriable)
+    retryAfter = failure.retryAfter
   }
 
   /// Any error of an operation; errors of a receiver keep what they are.

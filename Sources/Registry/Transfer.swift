@@ -119,7 +119,7 @@ final class Transfer {
 struct Upload {
   enum Source {
     case bytes([UInt8])
-    case file(FileDescriptor, size: Int64, progress: @Sendable (Int64) -> Void)
+    case file(FileDescriptor, Range<Int64>, progress: @Sendable (Int64) -> Void)
   }
 
   let source: Source
@@ -128,7 +128,7 @@ struct Upload {
   var size: Int64 {
     switch source {
     case .bytes(let bytes): Int64(bytes.count)
-    case .file(_, let size, _): size
+    case .file(_, let range, _): range.upperBound - range.lowerBound
     }
   }
 
@@ -140,12 +140,13 @@ struct Upload {
       buffer.copyBytes(from: bytes[Int(offset)..<Int(offset) + wanted])
       offset += Int64(wanted)
       return wanted
-    case .file(let descriptor, _, let progress):
+    case .file(let descriptor, let range, let progress):
       let count = try descriptor.read(
-        fromAbsoluteOffset: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]))
+        fromAbsoluteOffset: range.lowerBound + offset,
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]))
       guard count > 0 else { throw Errno.ioError }
       offset += Int64(count)
-      progress(offset)
+      progress(range.lowerBound + offset)
       return count
     }
   }

@@ -8,6 +8,8 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
   /// In lower case; an IPv6 address keeps its brackets.
   let host: String
   let port: Int
+  /// With the slash that it begins with.
+  let path: String
 
   /// Nil for other schemes, for text that is no URL, and for URLs that carry a user name, which would
   /// make libcurl send credentials nobody asked for.
@@ -30,6 +32,7 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     self.scheme = scheme
     self.host = host
     self.port = port
+    path = parts.get(CURLUPART_PATH) ?? "/"
   }
 
   /// This address with `name=value`, encoded, added to its query.
@@ -54,6 +57,17 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
 
   /// Scheme, host and port: what credentials belong to.
   var origin: String { "\(scheme)://\(host):\(port)" }
+
+  /// Host and port as the address has them.
+  var authority: String {
+    port == (isSecure ? 443 : 80) ? host : "\(host):\(port)"
+  }
+
+  /// Host and port as references have them, where the port goes without saying for HTTPS alone.
+  var hostAndPort: String { port == 443 ? host : "\(host):\(port)" }
+
+  /// By which settings and certificates may be kept for the server.
+  var names: [String] { port == 443 ? ["\(host):\(port)", host] : ["\(host):\(port)"] }
 
   var isSecure: Bool { scheme == "https" }
 

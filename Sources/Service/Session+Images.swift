@@ -17,7 +17,7 @@ extension Session {
           digest: layer.layer.descriptor.digest.description, diffId: layer.layer.diffID.description,
           size: Int(layer.layer.descriptor.size), outcome: .init(layer.outcome),
           resumedBytes: layer.resumed > 0 ? Int(layer.resumed) : nil)
-      })
+      }, warnings: pulled.notices.wireWarnings, rateLimit: pulled.notices.rateLimit.map { .init($0) })
   }
 
   func imagePush(_ params: ImagePush.Params, _ context: RequestContext) async throws -> ImagePush.Result {
@@ -28,8 +28,8 @@ extension Session {
       layers: pushed.blobs.map {
         PushedLayer(
           digest: $0.descriptor.digest.description, size: Int($0.descriptor.size),
-          outcome: $0.wasPresent ? .present : .pushed)
-      })
+          outcome: .init($0.outcome))
+      }, warnings: pushed.notices.wireWarnings, rateLimit: pushed.notices.rateLimit.map { .init($0) })
   }
 
   func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result

@@ -93,11 +93,10 @@ final class TaskForwarder: TaskObserver {
       case .failed: .failed
       case .cancelled: .cancelled
       }
-    let (seconds, attoseconds) = duration.components
     session.notify(
       TaskFinishedNotification(
         task: known.number, outcome: outcome,
-        durationMs: Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)))
+        durationMs: duration.wireMilliseconds))
     if known.isOutermost, let token {
       session.notify(ProgressNotification(token: token, value: .init(kind: .end, message: outcome.rawValue)))
     }

@@ -20,6 +20,7 @@ extension ErrorData {
     self.init(
       kind: RPCModel.ErrorKind(rawValue: error.kind.rawValue), retriable: error.isRetriable,
       subject: error.subject,
-      causes: error.causes, hint: error.hint, message: message)
+      causes: error.causes, hint: error.hint, retryAfterMs: error.retryAfter.map(\.wireMilliseconds),
+      message: message)
   }
 }

@@ -34,3 +34,11 @@ extension Int64 {
     return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
   }
 }
+
+extension Duration {
+  /// As the wire has it; far beyond any wait it saturates.
+  var wireMilliseconds: Int {
+    let (seconds, attoseconds) = components
+    return Int(min(seconds, 1 << 40)) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
+  }
+}

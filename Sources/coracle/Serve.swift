@@ -69,6 +69,12 @@ struct Serve: ParsableCommand {
     configuration.dockerConfigDirectory = StoreLocation.dockerConfigDirectory(environment)
     configuration.environment = environment
     configuration.openFiles = openFiles
+    let directories = StoreLocation.configurationDirectories(environment)
+    let named = self.location.config ?? environment["CORACLE_CONFIG"]
+    try Settings.read(named.map(StoreLocation.absolute), in: directories).apply(to: &configuration)
+    // What was set up for Docker counts too.
+    configuration.certificateDirectories =
+      directories.reversed().map { $0.appending("certs.d") } + ["/etc/docker/certs.d"]
     return try ContainerEngine(configuration, log: log)
   }
 
@@ -89,6 +95,12 @@ struct LocationOptions: ParsableArguments {
       "The directory for what runs, on a tmpfs (default: CORACLE_RUN, or /run/coracle, or $XDG_RUNTIME_DIR/coracle)."
   )
   var run: String?
+
+  @Option(
+    help:
+      "The settings (default: CORACLE_CONFIG, or /etc/coracle/config.json with ~/.config/coracle/config.json over it)."
+  )
+  var config: String?
 }
 
 /// Runs asynchronous work from the main thread, which waits for it: it is none of the concurrency pool's.

@@ -12,13 +12,18 @@ struct StoreLocation {
   init(store: String?, run: String?, environment: [String: String], userID: UInt32) throws {
     let home = environment["HOME"] ?? "/"
     let isRoot = userID == 0
-    let data = environment["XDG_DATA_HOME"] ?? "\(home)/.local/share"
+    let data = Self.value("XDG_DATA_HOME", environment) ?? "\(home)/.local/share"
     // Without a session's run directory, as under cron or su, one beside the others' that is the user's alone.
-    let runtime = environment["XDG_RUNTIME_DIR"] ?? "/tmp/coracle-run-\(userID)"
+    let runtime = Self.value("XDG_RUNTIME_DIR", environment) ?? "/tmp/coracle-run-\(userID)"
     self.store = Self.absolute(
       store ?? environment["CORACLE_STORE"] ?? (isRoot ? "/var/lib/coracle" : "\(data)/coracle"))
     self.run = Self.absolute(
       run ?? environment["CORACLE_RUN"] ?? (isRoot ? "/run/coracle" : "\(runtime)/coracle"))
+  }
+
+  /// A variable that is set to nothing is as good as unset (XDG Base Directory Specification).
+  private static func value(_ name: String, _ environment: [String: String]) -> String? {
+    environment[name].flatMap { $0.isEmpty ? nil : $0 }
   }
 
   /// Makes the run directory; one that is there must be the user's alone, since what it holds is trusted.
@@ -47,7 +52,13 @@ struct StoreLocation {
     return environment["HOME"].map { absolute($0).appending(".docker") }
   }
 
-  private static func absolute(_ path: String) -> FilePath {
+  /// Where settings and certificates are, the machine's before the user's own.
+  static func configurationDirectories(_ environment: [String: String]) -> [FilePath] {
+    let own = value("XDG_CONFIG_HOME", environment) ?? environment["HOME"].map { $0 + "/.config" }
+    return ["/etc/coracle"] + (own.map { [absolute($0).appending("coracle")] } ?? [])
+  }
+
+  static func absolute(_ path: String) -> FilePath {
     path.hasPrefix("/")
       ? FilePath(path) : FilePath(FileManager.default.currentDirectoryPath).appending(path)
   }

@@ -1,3 +1,4 @@
+import LinuxSystem
 import EngineErrors
 import OCIModel
 import Registry
@@ -58,8 +59,7 @@ import Testing
         }
         try await group.waitForAll()
       }
-      let path = registry.directory.appending("blob1")
-      #expect(try await client.pushBlob(reference, layers[0], from: path) == .alreadyThere)
+      #expect(try await client.hasBlob(reference, layers[0].digest))
     }
   }
 
@@ -125,21 +125,17 @@ import Testing
 
   @Test func httpsNeedsATrustedCertificate() async throws {
     try await withTemporaryDirectory { directory in
-      let (certificate, key) = (directory.appending("cert.pem"), directory.appending("key.pem"))
-      let made = try await ChildProcess.run([
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-        "2",
-        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key.string, "-out",
-        certificate.string,
-      ])
-      try #require(made.succeeded, "\(made.errorText)")
+      let (certificate, key) = try await selfSigned(in: directory, "server")
       try await withDockerRegistry(.init(tls: (certificate, key))) { registry in
         // Docker Hub's name, led to this registry.
         let reference = try Reference(parsing: "busybox")
         let trusting = TestClient {
           $0.endpoints["docker.io"] = "https://\(registry.host)"
-          $0.certificateAuthority = certificate
+          $0.certificateDirectories = [directory]
         }
+        let kept = directory.appending(registry.host)
+        try makeDirectories(kept, mode: 0o755)
+        try kept.appending("ca.crt").write(certificate.readAll())
         let bytes = noise(300_000)
         let (layers, document) = try await push([bytes], to: registry, reference, with: trusting.client)
         #expect(try await trusting.client.manifest(reference).bytes == document)
@@ -152,7 +148,76 @@ import Testing
         #expect(error?.kind == .unreachable)
         #expect(error?.isRetriable == false)
         #expect(error?.hint?.contains("HTTPS") == true)
+
+        // Said to be insecure, any certificate will do; and the port alone, with a certificate kept, means HTTPS.
+        let careless = TestClient { $0.registries[registry.host] = RegistrySettings(isInsecure: true) }
+        let plain = registry.reference("library/busybox")
+        #expect(try await careless.client.manifest(plain).bytes == document)
+        let knowing = TestClient { $0.certificateDirectories = [directory] }
+        #expect(try await knowing.client.manifest(plain).bytes == document)
       }
     }
   }
+
+  @Test func aClientsCertificateOpensARegistryThatWantsOne() async throws {
+    try await withTemporaryDirectory { directory in
+      let (certificate, key) = try await selfSigned(in: directory, "server")
+      let (own, ownKey) = try await selfSigned(in: directory, "client")
+      try await withDockerRegistry(.init(tls: (certificate, key), clientAuthority: own)) { registry in
+        let kept = directory.appending("certs.d/\(registry.host)")
+        try makeDirectories(kept, mode: 0o755)
+        try kept.appending("ca.crt").write(certificate.readAll())
+        let client = TestClient { $0.certificateDirectories = [kept.removingLastComponent()] }.client
+        let reference = registry.reference("a")
+        let refused = await #expect(throws: EngineError.self) {
+          try await client.hasBlob(reference, layer([1]).digest)
+        }
+        #expect(refused?.kind == .unreachable)
+        try kept.appending("client.cert").write(own.readAll())
+        let keyless = await #expect(throws: EngineError.self) {
+          try await client.hasBlob(reference, layer([1]).digest)
+        }
+        #expect(keyless?.causes.contains { $0.contains("client.key") } == true)
+        try kept.appending("client.key").write(ownKey.readAll())
+        #expect(try await client.hasBlob(reference, layer([1]).digest) == false)
+      }
+    }
+  }
+
+  @Test func aLargeBlobGoesInPieces() async throws {
+    try await withDockerRegistry { registry in
+      let client = TestClient { $0.uploadChunk = 100_000 }.client
+      let bytes = noise(450_000)
+      try await push([bytes], to: registry, registry.reference("a"), with: client)
+      let sink = Sink()
+      try await client.fetchBlob(registry.reference("a"), layer(bytes), receive: sink.receive)
+      #expect(Digest(of: sink.bytes) == layer(bytes).digest)
+    }
+  }
+
+  @Test func ablobIsMountedFromAnotherRepository() async throws {
+    try await withDockerRegistry { registry in
+      let client = TestClient().client
+      let bytes = noise(450_000)
+      try await push([bytes], to: registry, registry.reference("base/one"), with: client)
+      let path = registry.directory.appending("blob")
+      try path.write(bytes)
+      let outcome = try await client.pushBlob(
+        registry.reference("app"), layer(bytes), from: path, mountingFrom: "base/one")
+      #expect(outcome == .mounted)
+      #expect(try await client.hasBlob(registry.reference("app"), layer(bytes).digest))
+    }
+  }
+}
+
+/// A certificate of 127.0.0.1's own, and its key.
+private func selfSigned(in directory: FilePath, _ name: String) async throws -> (FilePath, FilePath) {
+  let (certificate, key) = (directory.appending("\(name).pem"), directory.appending("\(name)-key.pem"))
+  let made = try await ChildProcess.run([
+    "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key.string, "-out",
+    certificate.string,
+  ])
+  guard made.succeeded else { throw TestFailure("no certificate: \(made.errorText)") }
+  return (certificate, key)
 }

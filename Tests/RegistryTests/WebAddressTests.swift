@@ -47,8 +47,8 @@ import Testing
     ("10.0.0.1:5000", "https://10.0.0.1:5000/"),
     ("docker.io", "https://registry-1.docker.io/"),
   ])
-  func plainHTTPIsForLoopbackOnly(registry: String, expected: String) {
-    #expect(RegistryConfiguration().address(ofRegistry: registry)?.text == expected)
+  func plainHTTPIsForLoopbackOnly(registry: String, expected: String) throws {
+    #expect(try RegistryConfiguration().addresses(ofRegistry: registry).map(\.text) == [expected])
   }
 }
 

@@ -1,5 +1,6 @@
 import Glibc
 import RPCModel
+import Synchronization
 import TestSupport
 import Testing
 
@@ -385,13 +386,14 @@ struct AutoRemoveTests {
         }
         async let waited = end(seenBy: other)
         async let stopped = end(seenBy: runner)
-        let listing = Task {
-          while !Task.isCancelled {
+        let isOver = Mutex(false)
+        async let listed: Void = {
+          while !isOver.withLock({ $0 }) {
             for listed in try await other.send(ContainerList.self, .init(all: true)).containers {
               #expect(listed.exit == nil || listed.exit?.code == round && listed.exit?.lost == false)
             }
           }
-        }
+        }()
         let sender = other.process.connection.sender()
         async let attached = other.send(
           ContainerAttach.self, .init(container: container.id, stdin: sender.id))
@@ -400,8 +402,8 @@ struct AutoRemoveTests {
         #expect(try await waited == round)
         #expect(try await stopped == round)
         #expect(try await attached.exit.code == round)
-        listing.cancel()
-        try await listing.value
+        isOver.withLock { $0 = true }
+        try await listed
       }
       for service in [runner, other] { #expect(await service.stop() == 0) }
     }

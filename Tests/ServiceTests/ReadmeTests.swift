@@ -74,6 +74,19 @@ struct ReadmeTests {
     }
   }
 
+  @Test("the settings that it shows are taken")
+  func settings() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let file = store.directory.appending("config.json")
+      try file.write(lines("json").joined(separator: "\n").utf8)
+      #expect(try await ChildProcess.run(["chmod", "644", file.string]).succeeded)
+      let result = try await store.runProgram(
+        "coracle", ["serve", "--config", file.string, "--framing", "lines"])
+      #expect(result.errorText.isEmpty, "\(result.errorText)")
+    }
+  }
+
   @Test("each target of make that it names is there")
   func targets() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

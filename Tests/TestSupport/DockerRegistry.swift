@@ -62,11 +62,17 @@ package struct DockerRegistry: Sendable {
   package struct Settings: Sendable {
     /// A PEM certificate and its key make it speak HTTPS.
     package var tls: (certificate: FilePath, key: FilePath)?
+    /// A PEM certificate by which those of clients are signed makes it ask for one.
+    package var clientAuthority: FilePath?
     /// An htpasswd file makes it ask for Basic credentials.
     package var htpasswd: FilePath?
 
-    package init(tls: (certificate: FilePath, key: FilePath)? = nil, htpasswd: FilePath? = nil) {
+    package init(
+      tls: (certificate: FilePath, key: FilePath)? = nil, clientAuthority: FilePath? = nil,
+      htpasswd: FilePath? = nil
+    ) {
       self.tls = tls
+      self.clientAuthority = clientAuthority
       self.htpasswd = htpasswd
     }
 
@@ -81,7 +87,8 @@ package struct DockerRegistry: Sendable {
           addr: 127.0.0.1:0
 
         """
-      if let tls { text += "  tls: {certificate: \(tls.certificate), key: \(tls.key)}\n" }
+      let clients = clientAuthority.map { ", clientcas: [\($0)]" } ?? ""
+      if let tls { text += "  tls: {certificate: \(tls.certificate), key: \(tls.key)\(clients)}\n" }
       if let htpasswd { text += "auth:\n  htpasswd: {realm: test, path: \(htpasswd)}\n" }
       return text
     }

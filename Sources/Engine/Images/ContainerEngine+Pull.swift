@@ -4,13 +4,14 @@ import Layers
 import LinuxSystem
 import Metadata
 package import OCIModel
-import Registry
+package import Registry
 
 /// What a pull did, layer by layer.
 package struct PullResult: Sendable {
   package var image: ImageSummary
   package var reference: Reference
   package var layers: [PulledLayer]
+  package var notices: RegistryNotices
   /// What came over the network, in bytes.
   package var fetchedBytes: Int64 {
     layers.reduce(0) { $0 + ($1.outcome == .fetched ? $1.layer.descriptor.size - $1.resumed : 0) }
@@ -44,6 +45,16 @@ extension ContainerEngine {
     _ reference: Reference, platform: Platform? = nil, concurrentLayers: Int? = nil,
     reporter: TaskReporter = .silent
   ) async throws -> PullResult {
+    try await collectingNotices { notices in
+      try await pull(
+        reference, platform, atOnce: concurrentLayers ?? configuration.concurrentLayers, notices, reporter)
+    }
+  }
+
+  private func pull(
+    _ reference: Reference, _ platform: Platform?, atOnce: Int, _ notices: RegistryNotices,
+    _ reporter: TaskReporter
+  ) async throws -> PullResult {
     try await reporter.task("pull \(reference.familiar)") { _, reporter in
       let held = try await locks.holdContent()
       defer { held.release() }
@@ -62,7 +73,7 @@ extension ContainerEngine {
       let layers = try stack(manifest, config)
 
       let pulled = try await fetchLayers(
-        layers, of: reference, atOnce: concurrentLayers ?? configuration.concurrentLayers, reporter: reporter)
+        layers, of: reference, atOnce: atOnce, reporter: reporter)
       let keys = try await settle(layers, pulled)
       _ = try content.put(bytes: fetched.bytes)
 
@@ -82,8 +93,16 @@ extension ContainerEngine {
           PulledLayer(
             layer: ImageLayer(descriptor: $0.descriptor, diffID: $0.diffID), outcome: $1.outcome,
             resumed: $1.resumed)
-        })
+        }, notices: notices)
     }
+  }
+
+  /// Runs `body`, and collects for its result what registries say meanwhile.
+  func collectingNotices<Result>(
+    _ body: (RegistryNotices) async throws -> Result
+  ) async rethrows -> Result {
+    let notices = RegistryNotices()
+    return try await RegistryNotices.$current.withValue(notices) { try await body(notices) }
   }
 
   /// Makes an image's content durable, then names it (invariant 1).

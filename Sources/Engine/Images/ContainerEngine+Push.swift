@@ -1,7 +1,7 @@
 import EngineErrors
 import Metadata
 package import OCIModel
-import Registry
+package import Registry
 
 /// What a push did, layer by layer.
 package struct PushResult: Sendable {
@@ -9,12 +9,20 @@ package struct PushResult: Sendable {
   /// The manifest's digest, as the registry has confirmed it.
   package var digest: Digest
   package var blobs: [PushedBlob]
+  package var notices: RegistryNotices
 }
 
 package struct PushedBlob: Sendable {
   package var descriptor: Descriptor
-  /// The registry had it.
-  package var wasPresent: Bool
+  package var outcome: PushedBlobOutcome
+}
+
+package enum PushedBlobOutcome: Sendable {
+  /// The repository had it.
+  case present
+  /// The registry had it in another repository.
+  case mounted
+  case sent
 }
 
 extension ContainerEngine {
@@ -28,7 +36,15 @@ extension ContainerEngine {
   ) async throws -> PushResult {
     let image = try image(named: name)
     let target = try Reference(parsing: destination ?? name)
-    return try await reporter.task("push \(target.familiar)") { _, reporter in
+    return try await collectingNotices { notices in
+      try await push(image, to: target, notices, reporter: reporter)
+    }
+  }
+
+  private func push(
+    _ image: ImageRecord, to target: Reference, _ notices: RegistryNotices, reporter: TaskReporter
+  ) async throws -> PushResult {
+    try await reporter.task("push \(target.familiar)") { _, reporter in
       let held = try await locks.holdContent()
       defer { held.release() }
       let manifest = try manifest(of: image)
@@ -38,7 +54,7 @@ extension ContainerEngine {
       let bytes = try content.read(image.manifestDigest, limit: documentLimit)
       let digest = try await registry.pushManifest(target, bytes, mediaType: image.mediaType)
       try await metadata.append(.imagePushed(digest, reference: target.description))
-      return PushResult(reference: target, digest: digest, blobs: blobs)
+      return PushResult(reference: target, digest: digest, blobs: blobs, notices: notices)
     }
   }
 
@@ -48,7 +64,7 @@ extension ContainerEngine {
     -> [PushedBlob]
   {
     try await withThrowingTaskGroup(of: (Int, PushedBlob).self) { group in
-      var pushed = blobs.map { PushedBlob(descriptor: $0.descriptor, wasPresent: true) }
+      var pushed = blobs.map { PushedBlob(descriptor: $0.descriptor, outcome: .present) }
       for (index, blob) in blobs.enumerated() {
         if index >= configuration.concurrentLayers, let (done, result) = try await group.next() {
           pushed[done] = result
@@ -67,11 +83,30 @@ extension ContainerEngine {
     -> PushedBlob
   {
     if try await registry.hasBlob(target, blob.digest) {
-      return PushedBlob(descriptor: blob, wasPresent: true)
+      return PushedBlob(descriptor: blob, outcome: .present)
     }
-    _ = try await reporter.task(title, total: blob.size) { progress, _ in
-      try await registry.pushBlob(target, blob, from: content.path(of: blob.digest)) { progress.report($0) }
+    let source = try repository(with: blob.digest, besides: target)
+    let outcome = try await reporter.task(title, total: blob.size) { progress, _ in
+      try await registry.pushBlob(
+        target, blob, from: content.path(of: blob.digest), mountingFrom: source
+      ) { progress.report($0) }
     }
-    return PushedBlob(descriptor: blob, wasPresent: false)
+    return PushedBlob(descriptor: blob, outcome: outcome == .mounted ? .mounted : .sent)
+  }
+
+  /// Another repository of the same registry that has a blob, as far as the names of images here tell.
+  private func repository(with blob: Digest, besides target: Reference) throws -> String? {
+    let images = try metadata.images().filter { image in
+      image.configDigest == blob || image.layers.contains { $0.descriptor.digest == blob }
+    }
+    for image in images {
+      for tag in try metadata.tags(of: image.manifestDigest) {
+        guard let name = try? Reference(parsing: tag.reference), name.registry == target.registry,
+          name.repository != target.repository
+        else { continue }
+        return name.repository
+      }
+    }
+    return nil
   }
 }

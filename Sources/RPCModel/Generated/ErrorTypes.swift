@@ -13,6 +13,8 @@ public struct ErrorData: Codable, Hashable, Sendable {
   public var causes: [String]
   /// What a person can do.
   public var hint: String?
+  /// How long to wait before another try, where a registry has said so.
+  public var retryAfterMs: Int?
   /// The sentence, where the error does not come with a response.
   public var message: String?
 
@@ -22,6 +24,7 @@ public struct ErrorData: Codable, Hashable, Sendable {
     subject: String? = nil,
     causes: [String],
     hint: String? = nil,
+    retryAfterMs: Int? = nil,
     message: String? = nil
   ) {
     self.kind = kind
@@ -29,7 +32,19 @@ public struct ErrorData: Codable, Hashable, Sendable {
     self.subject = subject
     self.causes = causes
     self.hint = hint
+    self.retryAfterMs = retryAfterMs
     self.message = message
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    kind = try members.decode(ErrorKind.self, forKey: .kind)
+    retriable = try members.decode(Bool.self, forKey: .retriable)
+    subject = try members.decodeIfPresent(String.self, forKey: .subject)
+    causes = try members.decode([String].self, forKey: .causes)
+    hint = try members.decodeIfPresent(String.self, forKey: .hint)
+    retryAfterMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .retryAfterMs)
+    message = try members.decodeIfPresent(String.self, forKey: .message)
   }
 }
 

@@ -46,17 +46,25 @@ public enum ImagePull: RPCRequest {
     public var fetchedBytes: Int
     /// The lowest first.
     public var layers: [PulledLayer]
+    /// What registries had to say; absent where nothing.
+    public var warnings: [RegistryWarning]?
+    /// How often the registry may still be asked, where it says so.
+    public var rateLimit: RateLimit?
 
     public init(
       image: ImageSummary,
       reference: String,
       fetchedBytes: Int,
-      layers: [PulledLayer]
+      layers: [PulledLayer],
+      warnings: [RegistryWarning]? = nil,
+      rateLimit: RateLimit? = nil
     ) {
       self.image = image
       self.reference = reference
       self.fetchedBytes = fetchedBytes
       self.layers = layers
+      self.warnings = warnings
+      self.rateLimit = rateLimit
     }
 
     public init(from decoder: any Decoder) throws {
@@ -65,6 +73,8 @@ public enum ImagePull: RPCRequest {
       reference = try members.decode(String.self, forKey: .reference)
       fetchedBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .fetchedBytes)
       layers = try members.decode([PulledLayer].self, forKey: .layers)
+      warnings = try members.decodeIfPresent([RegistryWarning].self, forKey: .warnings)
+      rateLimit = try members.decodeIfPresent(RateLimit.self, forKey: .rateLimit)
     }
   }
 }
@@ -100,15 +110,23 @@ public enum ImagePush: RPCRequest {
     public var digest: Digest
     /// The configuration, then the layers, the lowest first.
     public var layers: [PushedLayer]
+    /// What the registry had to say; absent where nothing.
+    public var warnings: [RegistryWarning]?
+    /// How often the registry may still be asked, where it says so.
+    public var rateLimit: RateLimit?
 
     public init(
       reference: String,
       digest: Digest,
-      layers: [PushedLayer]
+      layers: [PushedLayer],
+      warnings: [RegistryWarning]? = nil,
+      rateLimit: RateLimit? = nil
     ) {
       self.reference = reference
       self.digest = digest
       self.layers = layers
+      self.warnings = warnings
+      self.rateLimit = rateLimit
     }
   }
 }
@@ -596,11 +614,14 @@ public struct PushOutcome: OpenEnumeration {
   public init(rawValue: String) { self.rawValue = rawValue }
   /// It was sent.
   public static let pushed = PushOutcome(rawValue: "pushed")
-  /// The registry had it.
+  /// The repository had it.
   public static let present = PushOutcome(rawValue: "present")
+  /// The registry took it from another of its repositories.
+  public static let mounted = PushOutcome(rawValue: "mounted")
 
   public static let known = [
     PushOutcome.pushed,
     PushOutcome.present,
+    PushOutcome.mounted,
   ]
 }

@@ -76,3 +76,51 @@ public enum RegistryLogout: RPCRequest {
     }
   }
 }
+
+/// What a registry says to a person besides its answer.
+public struct RegistryWarning: Codable, Hashable, Sendable {
+  /// As references name it, or a mirror's host and port.
+  public var registry: String
+  /// Its words, on one line.
+  public var text: String
+
+  public init(
+    registry: String,
+    text: String
+  ) {
+    self.registry = registry
+    self.text = text
+  }
+}
+
+/// How often a registry may be asked.
+public struct RateLimit: Codable, Hashable, Sendable {
+  /// As references name it, or a mirror's host and port.
+  public var registry: String
+  /// So many requests, of those that it counts, in a window.
+  public var limit: Int
+  /// So many are left.
+  public var remaining: Int
+  /// The window's length; absent where the registry does not say.
+  public var windowSeconds: Int?
+
+  public init(
+    registry: String,
+    limit: Int,
+    remaining: Int,
+    windowSeconds: Int? = nil
+  ) {
+    self.registry = registry
+    self.limit = limit
+    self.remaining = remaining
+    self.windowSeconds = windowSeconds
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    registry = try members.decode(String.self, forKey: .registry)
+    limit = try members.decode(Int.self, in: 0...9007199254740991, forKey: .limit)
+    remaining = try members.decode(Int.self, in: 0...9007199254740991, forKey: .remaining)
+    windowSeconds = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .windowSeconds)
+  }
+}

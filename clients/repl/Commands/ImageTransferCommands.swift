@@ -12,11 +12,15 @@ struct Pull: REPLCommand {
       session.terminal.printJSON(answer)
       return 0
     }
+    session.terminal.note(answer.warnings, answer.rateLimit)
     let here = answer.layers.count { $0.outcome != .fetched }
     let fetched = "fetched \(ByteCount(answer.fetchedBytes).text)"
+    let resumed = answer.layers.reduce(0) { $0 + ($1.resumedBytes ?? 0) }
+    let earlier = resumed > 0 ? ", \(ByteCount(resumed).text) had come before" : ""
     let shared = here > 0 ? ", \(here) of \(answer.layers.count) layers were here" : ""
     session.terminal.print(
-      "\(FamiliarName(answer.reference).text)  \(ShortID(answer.image.digest).text)  \(fetched)\(shared)")
+      "\(FamiliarName(answer.reference).text)  \(ShortID(answer.image.digest).text)  \(fetched)\(earlier)\(shared)"
+    )
     return 0
   }
 }
@@ -33,13 +37,25 @@ struct Push: REPLCommand {
       session.terminal.printJSON(answer)
       return 0
     }
-    let there = answer.layers.count { $0.outcome == .present }
+    session.terminal.note(answer.warnings, answer.rateLimit)
+    let there = answer.layers.count { $0.outcome != .pushed }
     let sent = answer.layers.reduce(0) { $0 + ($1.outcome == .pushed ? $1.size : 0) }
     let shared = there > 0 ? ", \(there) of \(answer.layers.count) parts were there" : ""
     session.terminal.print(
       "\(FamiliarName(answer.reference).text)  \(ShortID(answer.digest).text)  sent \(ByteCount(sent).text)\(shared)"
     )
     return 0
+  }
+}
+
+extension Terminal {
+  /// What registries had to say.
+  fileprivate func note(_ warnings: [RegistryWarning]?, _ limit: RateLimit?) {
+    for warning in warnings ?? [] { note("\(warning.registry) warns: \(warning.text)") }
+    // Before it has become a refusal.
+    if let limit, limit.remaining * 10 <= limit.limit {
+      note("\(limit.registry) allows \(limit.remaining) more of \(limit.limit) requests")
+    }
   }
 }
 
