@@ -15,16 +15,33 @@ struct ServedImage: Sendable {
 
   /// - Parameter tars: the lowest first.
   init(tars: [[UInt8]]) async throws {
-    layers = []
+    var layers: [[UInt8]] = []
     for tar in tars {
       layers.append(try await ChildProcess.run(["gzip", "-c", "-n"], input: .bytes(tar)).stdout)
     }
-    let diffIDs = tars.map { "\"\(Digest(of: $0))\"" }.joined(separator: ",")
+    try await self.init(layers: layers, diffIDs: tars.map { Digest(of: $0) })
+  }
+
+  /// - Parameter layers: as they are served, whatever they are.
+  init(layers: [[UInt8]], diffIDs: [Digest]) async throws {
+    self.layers = layers
+    let list = diffIDs.map { "\"\($0)\"" }.joined(separator: ",")
     config = Array(
-      #"{"architecture":"\#(Platform.host.architecture)","os":"linux","rootfs":{"type":"layers","diff_ids":[\#(diffIDs)]}}"#
+      #"{"architecture":"\#(Platform.host.architecture)","os":"linux","rootfs":{"type":"layers","diff_ids":[\#(list)]}}"#
         .utf8)
     manifest = []
     manifest = manifestBytes
+  }
+
+  /// Puts another configuration in, with a manifest that fits.
+  mutating func use(config text: String) {
+    config = Array(text.utf8)
+    manifest = manifestBytes
+  }
+
+  /// Changes the manifest's text.
+  mutating func replace(_ text: String, with other: String) {
+    manifest = Array(String(decoding: manifest, as: UTF8.self).replacing(text, with: other).utf8)
   }
 
   private var manifestBytes: [UInt8] {

@@ -136,8 +136,12 @@ extension ContainerEngine {
       lowers: lowers(of: image), upper: directory.appending("upper"), work: directory.appending("work"))
   }
 
-  /// The uppermost first.
+  /// The uppermost first, each once: overlayfs refuses one that is there twice, and the upper of the two shows all that
+  /// the lower one has.
   func lowers(of image: ImageRecord) -> [FilePath] {
-    image.layers.reversed().map { snapshots.layerDirectory($0.key) }
+    var seen: Set<Digest> = []
+    return image.layers.reversed().filter { seen.insert($0.key).inserted }.map {
+      snapshots.layerDirectory($0.key)
+    }
   }
 }

@@ -113,15 +113,23 @@ extension ContainerEngine {
     try await metadata.recordImage(image, reference: name, at: Timestamp.now, events: [event])
   }
 
+  /// The manifest of the image for a platform, by way of indexes, and indexes in them, where there are any.
   private func fetchManifest(_ reference: Reference, platform: Platform) async throws -> FetchedManifest {
-    let first = try await registry.manifest(reference)
-    guard MediaType.indexes.contains(first.mediaType) else { return first }
-    let index = try decode(Index.self, first.bytes, first.digest)
-    let chosen = try PlatformChoice.select(from: index, wanted: platform)
-    var exact = reference
-    exact.digest = chosen.digest
-    return try await registry.manifest(exact)
+    var reference = reference
+    for _ in 0...Self.indexDepth {
+      let fetched = try await registry.manifest(reference)
+      guard MediaType.indexes.contains(fetched.mediaType) else { return fetched }
+      let index = try decode(Index.self, fetched.bytes, fetched.digest)
+      reference.digest = try PlatformChoice.select(from: index, wanted: platform).digest
+    }
+    throw EngineError(
+      .corrupt,
+      "the index of \(reference.familiar) leads to no image, but through \(Self.indexDepth) other indexes",
+      subject: reference.familiar, hint: "the image is broken; build and push it again")
   }
+
+  /// How many indexes there may be on the way to an image; more than one is rare.
+  private static let indexDepth = 4
 
   private func fetchConfig(_ descriptor: Descriptor, of reference: Reference) async throws -> ImageConfig {
     guard descriptor.size <= documentLimit else {
@@ -147,6 +155,9 @@ extension ContainerEngine {
       ImageConfig.self, content.read(descriptor.digest, limit: documentLimit), descriptor.digest)
   }
 
+  /// The kernel's limit (OVL_MAX_STACK in fs/overlayfs/params.h), without the layer of mount points.
+  private static let layerLimit = 499
+
   /// Puts each layer's compressed and uncompressed digest together; a configuration that has another number
   /// of layers than the manifest is refused.
   private func stack(_ manifest: Manifest, _ config: ImageConfig) throws -> [StackedLayer] {
@@ -157,6 +168,11 @@ extension ContainerEngine {
         subject: "\(manifest.config.digest)", hint: "the image is broken; build and push it again")
     }
     let diffIDs = config.rootfs.diffIDs
+    guard Set(diffIDs).count <= Self.layerLimit else {
+      throw EngineError(
+        .unsupported, "the image has \(diffIDs.count) layers", subject: "\(manifest.config.digest)",
+        causes: ["overlayfs stacks at most \(Self.layerLimit)"], hint: "build it again with fewer")
+    }
     return zip(manifest.layers, zip(diffIDs, ChainID.all(diffIDs))).map {
       StackedLayer(descriptor: $0, diffID: $1.0, chainID: $1.1)
     }
