@@ -15,6 +15,7 @@ extension RequestOrder.Effects {
       changes = [.image(params.reference)]
     case .imageRemove(let params): changes = [.image(params.image)]
     case .imagePush(let params): observes = [.image(params.image), .credentials]
+    case .imagePushIndex(let params): observes = Set(params.images.map { .image($0) } + [.credentials])
     case .registryLogin, .registryLogout: changes = [.credentials]
     case .imageInspect(let params): observes = [.image(params.image)]
     case .imageHistory(let params): observes = [.image(params.image)]

@@ -22,7 +22,9 @@ extension Session {
 
   func imagePush(_ params: ImagePush.Params, _ context: RequestContext) async throws -> ImagePush.Result {
     let pushed = try await engine.push(
-      params.image, to: params.destination, reporter: context.reporter(params.workDoneToken))
+      params.image, to: params.destination,
+      compressing: params.compression.map { $0 == .gzip ? .gzip : .zstd },
+      reporter: context.reporter(params.workDoneToken))
     return ImagePush.Result(
       reference: pushed.reference.description, digest: pushed.digest.description,
       layers: pushed.blobs.map {
@@ -30,6 +32,16 @@ extension Session {
           digest: $0.descriptor.digest.description, size: Int($0.descriptor.size),
           outcome: .init($0.outcome))
       }, warnings: pushed.notices.wireWarnings, rateLimit: pushed.notices.rateLimit.map { .init($0) })
+  }
+
+  func imagePushIndex(_ params: ImagePushIndex.Params, _ context: RequestContext) async throws
+    -> ImagePushIndex.Result
+  {
+    let pushed = try await engine.pushIndex(
+      of: params.images, to: params.destination, reporter: context.reporter(params.workDoneToken))
+    return ImagePushIndex.Result(
+      reference: pushed.reference.description, digest: pushed.digest.description,
+      warnings: pushed.notices.wireWarnings, rateLimit: pushed.notices.rateLimit.map { .init($0) })
   }
 
   func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result

@@ -28,31 +28,41 @@ package enum PushedBlobOutcome: Sendable {
 extension ContainerEngine {
   /// Sends an image to a registry: the blobs it lacks at the same time, then the manifest.
   ///
-  /// - Parameter destination: the name there; the image's own name where nil.
+  /// - Parameters:
+  ///   - destination: the name there; the image's own name where nil.
+  ///   - compression: of its layers there; as they are here where nil. Another one means another manifest.
   /// - Throws: `notFound`, `unauthorized`, `unreachable`. Cancellation stops the transfers; what the registry
   ///   already took stays there until it collects it.
   package func push(
-    _ name: String, to destination: String? = nil, reporter: TaskReporter = .silent
+    _ name: String, to destination: String? = nil, compressing compression: LayerCompression? = nil,
+    reporter: TaskReporter = .silent
   ) async throws -> PushResult {
     let image = try image(named: name)
     let target = try Reference(parsing: destination ?? name)
     return try await collectingNotices { notices in
-      try await push(image, to: target, notices, reporter: reporter)
+      try await push(image, to: target, compressing: compression, notices, reporter: reporter)
     }
   }
 
-  private func push(
-    _ image: ImageRecord, to target: Reference, _ notices: RegistryNotices, reporter: TaskReporter
+  func push(
+    _ image: ImageRecord, to target: Reference, compressing compression: LayerCompression?,
+    _ notices: RegistryNotices, reporter: TaskReporter
   ) async throws -> PushResult {
     try await reporter.task("push \(target.familiar)") { _, reporter in
       let held = try await locks.holdContent()
       defer { held.release() }
-      let manifest = try manifest(of: image)
+      var manifest = try manifest(of: image)
+      var bytes = try content.read(image.manifestDigest, limit: documentLimit)
+      var mediaType = image.mediaType
+      if let compression {
+        manifest = try await recompressed(manifest, compression, reporter: reporter)
+        bytes = try encode(manifest)
+        mediaType = MediaType.ociManifest
+      }
       let named =
         manifest.layers.map { ("layer \($0.digest.short)", $0) } + [("configuration", manifest.config)]
       let blobs = try await pushBlobs(named, to: target, reporter: reporter)
-      let bytes = try content.read(image.manifestDigest, limit: documentLimit)
-      let digest = try await registry.pushManifest(target, bytes, mediaType: image.mediaType)
+      let digest = try await registry.pushManifest(target, bytes, mediaType: mediaType)
       try await metadata.append(.imagePushed(digest, reference: target.description))
       return PushResult(reference: target, digest: digest, blobs: blobs, notices: notices)
     }

@@ -88,16 +88,20 @@ public enum ImagePush: RPCRequest {
     public var image: String
     /// The name at the registry; the image's own when absent.
     public var destination: String?
+    /// Of the layers at the registry; as they are in the store when absent. Another one makes another manifest, so `digest` differs from the image's here.
+    public var compression: LayerCompression?
     /// Asks for LSP's $/progress as well.
     public var workDoneToken: ProgressToken?
 
     public init(
       image: String,
       destination: String? = nil,
+      compression: LayerCompression? = nil,
       workDoneToken: ProgressToken? = nil
     ) {
       self.image = image
       self.destination = destination
+      self.compression = compression
       self.workDoneToken = workDoneToken
     }
   }
@@ -125,6 +129,54 @@ public enum ImagePush: RPCRequest {
       self.reference = reference
       self.digest = digest
       self.layers = layers
+      self.warnings = warnings
+      self.rateLimit = rateLimit
+    }
+  }
+}
+
+/// Sends images of several platforms to a registry, and an index of them under one name.
+public enum ImagePushIndex: RPCRequest {
+  public static let method = Method.imagePushIndex
+  /// What `image/pushIndex` takes.
+  public struct Params: Codable, Hashable, Sendable {
+    /// Names or digests of images in the store, one for each platform.
+    public var images: [String]
+    /// The index's name at the registry.
+    public var destination: String
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      images: [String],
+      destination: String,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.images = images
+      self.destination = destination
+      self.workDoneToken = workDoneToken
+    }
+  }
+
+  /// What `image/pushIndex` answers.
+  public struct Result: Codable, Hashable, Sendable {
+    /// The full name at the registry.
+    public var reference: String
+    /// The index's digest.
+    public var digest: Digest
+    /// What the registry had to say; absent where nothing.
+    public var warnings: [RegistryWarning]?
+    /// How often the registry may still be asked, where it says so.
+    public var rateLimit: RateLimit?
+
+    public init(
+      reference: String,
+      digest: Digest,
+      warnings: [RegistryWarning]? = nil,
+      rateLimit: RateLimit? = nil
+    ) {
+      self.reference = reference
+      self.digest = digest
       self.warnings = warnings
       self.rateLimit = rateLimit
     }
@@ -584,6 +636,14 @@ public struct ImageConfiguration: Codable, Hashable, Sendable {
     self.volumes = volumes
     self.stopSignal = stopSignal
   }
+}
+
+/// How layers are compressed.
+public enum LayerCompression: String, Codable, Hashable, Sendable, CaseIterable {
+  /// What every registry and engine takes.
+  case gzip
+  /// Smaller, and faster to unpack.
+  case zstd
 }
 
 /// What a pull did about a layer.

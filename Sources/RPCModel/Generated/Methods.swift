@@ -9,6 +9,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case systemInfo = "system/info"
   case imagePull = "image/pull"
   case imagePush = "image/push"
+  case imagePushIndex = "image/pushIndex"
   case imageImport = "image/import"
   case imageList = "image/list"
   case imageInspect = "image/inspect"
@@ -37,7 +38,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .imagePull, .imagePush, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit, .registryLogin: true
+    case .imagePull, .imagePush, .imagePushIndex, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -51,6 +52,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .systemInfo: [.corrupt]
     case .imagePull: [.invalidArgument, .notFound, .unauthorized, .unreachable, .digestMismatch, .corrupt, .noSpace, .cancelled]
     case .imagePush: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
+    case .imagePushIndex: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
     case .imageImport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .imageList: [.corrupt]
     case .imageInspect: [.invalidArgument, .notFound, .corrupt]

@@ -8,7 +8,8 @@ struct CommandTable: ParsableCommand {
     (
       "Images",
       [
-        Pull.self, Push.self, Import.self, Images.self, History.self, InspectImage.self, Tag.self,
+        Pull.self, Push.self, PushIndex.self, Import.self, Images.self, History.self, InspectImage.self,
+        Tag.self,
         RemoveImage.self,
       ]
     ),

@@ -30,9 +30,17 @@ struct Push: REPLCommand {
   static var completes: [NameKind] { [.images] }
   @Argument(help: "The image.") var image: String
   @Argument(help: "The name at the registry; the image's own when absent.") var destination: String?
+  @Option(help: "gzip or zstd, for the layers there; as they are here when absent.") var compression: String?
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let answer = try await session.request(ImagePush.self, .init(image: image, destination: destination))
+    let compression = try compression.map { name in
+      guard let known = LayerCompression(rawValue: name) else {
+        throw ValidationError("there is no compression \(name); there are gzip and zstd")
+      }
+      return known
+    }
+    let answer = try await session.request(
+      ImagePush.self, .init(image: image, destination: destination, compression: compression))
     if session.terminal.isJSON {
       session.terminal.printJSON(answer)
       return 0
@@ -44,6 +52,26 @@ struct Push: REPLCommand {
     session.terminal.print(
       "\(FamiliarName(answer.reference).text)  \(ShortID(answer.digest).text)  sent \(ByteCount(sent).text)\(shared)"
     )
+    return 0
+  }
+}
+
+struct PushIndex: REPLCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "push-index", abstract: "Send images of several platforms to a registry, as one name.")
+  static var completes: [NameKind] { [.images] }
+  @Argument(help: "The name at the registry.") var destination: String
+  @Argument(help: "The images, one for each platform.") var images: [String]
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(
+      ImagePushIndex.self, .init(images: images, destination: destination))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    session.terminal.note(answer.warnings, answer.rateLimit)
+    session.terminal.print("\(FamiliarName(answer.reference).text)  \(ShortID(answer.digest).text)")
     return 0
   }
 }
