@@ -29,6 +29,15 @@ package struct RegistryClient: Sendable {
 enum Access: String, Sendable {
   case pull
   case push = "pull,push"
+
+  /// The scope of a challenge as it is to be asked for: a registry names what the request at hand needs, and looking
+  /// whether a blob is there needs less than what comes next.
+  func widened(_ scope: String) -> String {
+    guard self == .push, !scope.contains(" "), let colon = scope.lastIndex(of: ":"),
+      scope[colon...] == ":pull"
+    else { return scope }
+    return scope[..<colon] + ":" + rawValue
+  }
 }
 
 extension RegistryClient {
@@ -53,7 +62,7 @@ extension RegistryClient {
       if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
         // Without a scope in the challenge the token would be good for nothing.
         let token = try await token(
-          challenge, scope: challenge.parameters["scope"] ?? key.scope,
+          challenge, scope: challenge.parameters["scope"].map(access.widened) ?? key.scope,
           configuration.credential(repository.registry), answering: response)
         tokens.keep(token.authorization, for: key, seconds: token.seconds)
         response = try await http.send(request, authorization: token.authorization, plan: plan)

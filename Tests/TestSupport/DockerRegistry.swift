@@ -67,10 +67,14 @@ package struct DockerRegistry: Sendable {
     /// An htpasswd file makes it ask for Basic credentials.
     package var htpasswd: FilePath?
 
+    /// A server of tokens, and the PEM certificate of the key that it signs them with, make it ask for tokens of that.
+    package var tokens: (realm: String, certificate: FilePath)?
+
     package init(
       tls: (certificate: FilePath, key: FilePath)? = nil, clientAuthority: FilePath? = nil,
-      htpasswd: FilePath? = nil
+      htpasswd: FilePath? = nil, tokens: (realm: String, certificate: FilePath)? = nil
     ) {
+      self.tokens = tokens
       self.tls = tls
       self.clientAuthority = clientAuthority
       self.htpasswd = htpasswd
@@ -90,6 +94,13 @@ package struct DockerRegistry: Sendable {
       let clients = clientAuthority.map { ", clientcas: [\($0)]" } ?? ""
       if let tls { text += "  tls: {certificate: \(tls.certificate), key: \(tls.key)\(clients)}\n" }
       if let htpasswd { text += "auth:\n  htpasswd: {realm: test, path: \(htpasswd)}\n" }
+      if let tokens {
+        text += """
+          auth:
+            token: {realm: "\(tokens.realm)", service: tests, issuer: tests, rootcertbundle: \(tokens.certificate)}
+
+          """
+      }
       return text
     }
   }
