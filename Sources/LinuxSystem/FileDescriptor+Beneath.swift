@@ -37,6 +37,11 @@ extension FileDescriptor {
     try openBeneath(name, flags: O_RDONLY | O_DIRECTORY)
   }
 
+  /// A file, for reading; one that is a FIFO is not waited for.
+  package func openFileBeneath(_ name: UnsafePointer<CChar>) throws(SystemError) -> OwnedDescriptor {
+    try openBeneath(name, flags: O_RDONLY | O_NONBLOCK)
+  }
+
   /// Creates a regular file where nothing is yet, for writing (O_CREAT with O_EXCL: a link in its place is
   /// not followed but refused).
   package func createFile(

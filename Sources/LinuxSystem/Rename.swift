@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 package import SystemPackage
 
@@ -24,6 +25,13 @@ package func renameUnlessPresent(_ old: FilePath, to new: FilePath) throws(Syste
     throw SystemError("rename", Errno(rawValue: errno), on: new.string)
   }
   return false
+}
+
+/// Puts each of two names in the place of the other, at once (renameat2(2), RENAME_EXCHANGE).
+package func exchange(_ one: FilePath, _ other: FilePath) throws(SystemError) {
+  try call("renameat2", on: other.string) {
+    clinux_renameat2(AT_FDCWD, one.string, AT_FDCWD, other.string, UInt32(CLINUX_RENAME_EXCHANGE))
+  }
 }
 
 /// Removes a file; one that is not there is as good as removed (unlink(2)).

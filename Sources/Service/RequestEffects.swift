@@ -20,6 +20,7 @@ extension RequestOrder.Effects {
     case .imageInspect(let params): observes = [.image(params.image)]
     case .imageHistory(let params): observes = [.image(params.image)]
     case .imageList: observes = [.allImages]
+    case .imageVerify(let params): observes = [params.image.map { .image($0) } ?? .allImages]
     case .containerCreate(let params):
       observes = [.image(params.image)]
       changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })

@@ -44,6 +44,19 @@ extension Session {
       warnings: pushed.notices.wireWarnings, rateLimit: pushed.notices.rateLimit.map { .init($0) })
   }
 
+  func imageVerify(_ params: ImageVerify.Params, _ context: RequestContext) async throws -> ImageVerify.Result
+  {
+    let found = try await engine.verify(params.image, reporter: context.reporter(params.workDoneToken))
+    return ImageVerify.Result(
+      images: found.images, blobs: found.blobs, layers: found.layers, bytes: Int(found.bytes),
+      problems: found.problems.map {
+        RPCModel.StoreProblem(
+          kind: StoreProblemKind(rawValue: $0.kind.rawValue), digest: $0.digest.description,
+          detail: $0.detail,
+          images: $0.images, repaired: $0.isRepaired)
+      })
+  }
+
   func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result
   {
     guard params.path.hasPrefix("/") else {

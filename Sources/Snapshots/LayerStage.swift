@@ -35,6 +35,19 @@ package final class LayerStage: Sendable {
     }
   }
 
+  /// Puts the tree in the place of a layer's that is damaged, which is removed.
+  package func replace(_ key: Digest) throws(EngineError) {
+    guard snapshots.contains(key) else { return try commit(as: key) }
+    guard take() else { throw .cancelled("replacing layer \(key.short)") }
+    do {
+      try exchange(place, snapshots.container(of: key))
+      try removeTree(place)
+    } catch {
+      try? removeTree(place)
+      throw EngineError("replace layer \(key.short)", wrapping: error, subject: "\(key)")
+    }
+  }
+
   /// Removes the tree. After `commit` it does nothing.
   package func discard() {
     if take() { try? removeTree(place) }

@@ -24,7 +24,7 @@ extension ContainerEngine {
       defer { ingestLock.releaseAndRemove() }
       if isPresent(layer) { return FetchedLayer(outcome: .waited) }
 
-      if content.contains(blob.digest) {
+      if content.isWhole(blob) {
         return FetchedLayer(
           outcome: .present, pending: try await unpackBlob(of: layer, reference, progress: progress))
       }
@@ -33,7 +33,7 @@ extension ContainerEngine {
   }
 
   private func isPresent(_ layer: StackedLayer) -> Bool {
-    content.contains(layer.descriptor.digest) && key(of: layer) != nil
+    content.isWhole(layer.descriptor) && key(of: layer) != nil
   }
 
   /// The name under which a layer's tree is kept: its DiffID, or its ChainID where it depends on those below.
@@ -213,6 +213,12 @@ final class LayerUnpacking: Sendable {
 
   /// Keeps the tree under `key`; where another service kept the same one first, that one stays.
   func commit(as key: Digest) throws { try stage.commit(as: key) }
+
+  /// Where it is unpacked, until `commit`.
+  var directory: FilePath { stage.directory }
+
+  /// Puts the tree in the place of a damaged one.
+  func replace(_ key: Digest) throws { try stage.replace(key) }
 
   /// Stops the unpacking and removes what it made. After `commit` it does nothing.
   func cancel() {

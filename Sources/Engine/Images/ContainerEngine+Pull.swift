@@ -137,10 +137,10 @@ extension ContainerEngine {
         .corrupt, "the configuration of \(reference.familiar) claims \(descriptor.size) bytes",
         subject: "\(descriptor.digest)", hint: "at most \(documentLimit) bytes are read")
     }
-    if !content.contains(descriptor.digest) {
+    if !content.isWhole(descriptor) {
       let lease = try await content.withIngestLock(descriptor.digest)
       defer { lease.releaseAndRemove() }
-      if !content.contains(descriptor.digest) {
+      if !content.isWhole(descriptor) {
         let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
         do {
           try await registry.fetchBlob(reference, descriptor) { try writer.write($0) }

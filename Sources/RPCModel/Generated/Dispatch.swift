@@ -10,6 +10,7 @@ public enum ClientRequest: Hashable, Sendable {
   case imagePull(ImagePull.Params)
   case imagePush(ImagePush.Params)
   case imagePushIndex(ImagePushIndex.Params)
+  case imageVerify(ImageVerify.Params)
   case imageImport(ImageImport.Params)
   case imageList(ImageList.Params)
   case imageInspect(ImageInspect.Params)
@@ -45,6 +46,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .imagePull: self = .imagePull(try params.decode(ImagePull.Params.self))
     case .imagePush: self = .imagePush(try params.decode(ImagePush.Params.self))
     case .imagePushIndex: self = .imagePushIndex(try params.decode(ImagePushIndex.Params.self))
+    case .imageVerify: self = .imageVerify(try params.decode(ImageVerify.Params.self))
     case .imageImport: self = .imageImport(try params.decode(ImageImport.Params.self))
     case .imageList: self = .imageList(try params.decode(ImageList.Params.self))
     case .imageInspect: self = .imageInspect(try params.decode(ImageInspect.Params.self))
@@ -81,6 +83,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .imagePull: .imagePull
     case .imagePush: .imagePush
     case .imagePushIndex: .imagePushIndex
+    case .imageVerify: .imageVerify
     case .imageImport: .imageImport
     case .imageList: .imageList
     case .imageInspect: .imageInspect
@@ -120,6 +123,7 @@ public protocol RequestHandler: Sendable {
   func imagePull(_ params: ImagePull.Params, _ context: Context) async throws -> ImagePull.Result
   func imagePush(_ params: ImagePush.Params, _ context: Context) async throws -> ImagePush.Result
   func imagePushIndex(_ params: ImagePushIndex.Params, _ context: Context) async throws -> ImagePushIndex.Result
+  func imageVerify(_ params: ImageVerify.Params, _ context: Context) async throws -> ImageVerify.Result
   func imageImport(_ params: ImageImport.Params, _ context: Context) async throws -> ImageImport.Result
   func imageList(_ params: ImageList.Params, _ context: Context) async throws -> ImageList.Result
   func imageInspect(_ params: ImageInspect.Params, _ context: Context) async throws -> ImageInspect.Result
@@ -157,6 +161,7 @@ extension RequestHandler {
     case .imagePull(let params): try await imagePull(params, context)
     case .imagePush(let params): try await imagePush(params, context)
     case .imagePushIndex(let params): try await imagePushIndex(params, context)
+    case .imageVerify(let params): try await imageVerify(params, context)
     case .imageImport(let params): try await imageImport(params, context)
     case .imageList(let params): try await imageList(params, context)
     case .imageInspect(let params): try await imageInspect(params, context)

@@ -183,6 +183,63 @@ public enum ImagePushIndex: RPCRequest {
   }
 }
 
+/// Reads images from the disk and compares them with what they should be: each blob with its digest, each unpacked layer with one that is unpacked anew. A damaged blob loses its name, so that nothing takes it for whole, and the next pull of its image fetches just that. A damaged layer is replaced by way of its blob, unless a container runs on it.
+public enum ImageVerify: RPCRequest {
+  public static let method = Method.imageVerify
+  /// What `image/verify` takes.
+  public struct Params: Codable, Hashable, Sendable {
+    /// A name or digest of an image in the store; all images when absent.
+    public var image: String?
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      image: String? = nil,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.image = image
+      self.workDoneToken = workDoneToken
+    }
+  }
+
+  /// What `image/verify` answers.
+  public struct Result: Codable, Hashable, Sendable {
+    /// How many were checked.
+    public var images: Int
+    /// How many of their blobs.
+    public var blobs: Int
+    /// How many of their unpacked layers.
+    public var layers: Int
+    /// Of both together.
+    public var bytes: Int
+    /// What was not as it should be; empty where all was.
+    public var problems: [StoreProblem]
+
+    public init(
+      images: Int,
+      blobs: Int,
+      layers: Int,
+      bytes: Int,
+      problems: [StoreProblem]
+    ) {
+      self.images = images
+      self.blobs = blobs
+      self.layers = layers
+      self.bytes = bytes
+      self.problems = problems
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      images = try members.decode(Int.self, in: 0...9007199254740991, forKey: .images)
+      blobs = try members.decode(Int.self, in: 0...9007199254740991, forKey: .blobs)
+      layers = try members.decode(Int.self, in: 0...9007199254740991, forKey: .layers)
+      bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+      problems = try members.decode([StoreProblem].self, forKey: .problems)
+    }
+  }
+}
+
 /// Makes an image of one layer from a tar archive of a root file system.
 public enum ImageImport: RPCRequest {
   public static let method = Method.imageImport
@@ -466,6 +523,34 @@ public struct ImageLayer: Codable, Hashable, Sendable {
   }
 }
 
+/// Something in the store that is not what its name says.
+public struct StoreProblem: Codable, Hashable, Sendable {
+  /// What it is.
+  public var kind: StoreProblemKind
+  /// The blob's, or the layer's DiffID.
+  public var digest: Digest
+  /// The first file of a layer that is not as it should be, and what of it.
+  public var detail: String?
+  /// The names, or digests, of the images that need it.
+  public var images: [String]
+  /// Whether it has been put right. What has not is by the next pull of one of the images, or, where a container runs on the layer, by verifying again when it has ended.
+  public var repaired: Bool
+
+  public init(
+    kind: StoreProblemKind,
+    digest: Digest,
+    detail: String? = nil,
+    images: [String],
+    repaired: Bool
+  ) {
+    self.kind = kind
+    self.digest = digest
+    self.detail = detail
+    self.images = images
+    self.repaired = repaired
+  }
+}
+
 /// What a pull did about a layer.
 public struct PulledLayer: Codable, Hashable, Sendable {
   /// Of the compressed layer.
@@ -644,6 +729,29 @@ public enum LayerCompression: String, Codable, Hashable, Sendable, CaseIterable 
   case gzip
   /// Smaller, and faster to unpack.
   case zstd
+}
+
+/// What a check of the store can find.
+///
+/// Values that this version does not know decode and keep their text.
+public struct StoreProblemKind: OpenEnumeration {
+  public var rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// A manifest, configuration or compressed layer is not there.
+  public static let blobMissing = StoreProblemKind(rawValue: "blobMissing")
+  /// One is not what its digest says, and has been removed.
+  public static let blobDamaged = StoreProblemKind(rawValue: "blobDamaged")
+  /// An unpacked layer is not there.
+  public static let treeMissing = StoreProblemKind(rawValue: "treeMissing")
+  /// One is not what its blob says.
+  public static let treeDamaged = StoreProblemKind(rawValue: "treeDamaged")
+
+  public static let known = [
+    StoreProblemKind.blobMissing,
+    StoreProblemKind.blobDamaged,
+    StoreProblemKind.treeMissing,
+    StoreProblemKind.treeDamaged,
+  ]
 }
 
 /// What a pull did about a layer.

@@ -10,6 +10,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case imagePull = "image/pull"
   case imagePush = "image/push"
   case imagePushIndex = "image/pushIndex"
+  case imageVerify = "image/verify"
   case imageImport = "image/import"
   case imageList = "image/list"
   case imageInspect = "image/inspect"
@@ -38,7 +39,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .imagePull, .imagePush, .imagePushIndex, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit, .registryLogin: true
+    case .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -53,6 +54,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .imagePull: [.invalidArgument, .notFound, .unauthorized, .unreachable, .digestMismatch, .corrupt, .noSpace, .cancelled]
     case .imagePush: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
     case .imagePushIndex: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
+    case .imageVerify: [.notFound, .corrupt, .noSpace, .cancelled]
     case .imageImport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .imageList: [.corrupt]
     case .imageInspect: [.invalidArgument, .notFound, .corrupt]

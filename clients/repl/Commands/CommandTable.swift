@@ -10,7 +10,7 @@ struct CommandTable: ParsableCommand {
       [
         Pull.self, Push.self, PushIndex.self, Import.self, Images.self, History.self, InspectImage.self,
         Tag.self,
-        RemoveImage.self,
+        RemoveImage.self, Verify.self,
       ]
     ),
     (

@@ -1,0 +1,116 @@
+import OCIModel
+import RPCModel
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("A store that is damaged on the disk")
+struct VerifyTests {
+  /// Runs `body` with an image that came from a server, and that is whole.
+  private func withImage(
+    _ account: Account,
+    _ body:
+      @Sendable (TestStore, TestService, FaultyServer, String, ServedImage, OCIModel.Digest) async throws ->
+      Void
+  ) async throws {
+    try await withTestStore(account) { store in
+      try await withFaultyServer { server in
+        let tar = try await store.busyboxArchive(
+          "mkfifo pipe; ln -s bin link; ln bin/busybox hard; mkdir -p a/b; chmod 4711 bin/ls; echo x > a/b/c")
+        let bytes = try tar.readAll()
+        let image = try await ServedImage(tars: [bytes])
+        image.serve(on: server)
+        let service = try await store.service()
+        let name = "\(server.host)/app:1"
+        _ = try await service.send(ImagePull.self, .init(reference: name))
+        let clean = try await service.send(ImageVerify.self, .init())
+        #expect(clean.problems.isEmpty, "\(clean.problems)")
+        #expect(clean.images == 1 && clean.blobs == 3 && clean.layers == 1 && clean.bytes > bytes.count)
+        try await body(store, service, server, name, image, OCIModel.Digest(of: bytes))
+        #expect(try await service.send(ImageVerify.self, .init(image: name)).problems.isEmpty)
+        #expect(try await service.run(name, ["cat", "/a/b/c"]).stdout == "x\n")
+        #expect(await service.stop() == 0)
+      }
+    }
+  }
+
+  private func shell(_ store: TestStore, _ script: String) async throws {
+    let done = try await ChildProcess.run(["sh", "-ec", script], workingDirectory: store.store)
+    #expect(done.succeeded, "\(done.errorText)")
+  }
+
+  @Test(
+    "a flipped bit of a blob is found; the next pull fetches that blob alone", arguments: Account.available)
+  func flippedBlob(account: Account) async throws {
+    try await withImage(account) { store, service, server, name, image, diffID in
+      let layer = OCIModel.Digest(of: image.layers[0])
+      try await shell(
+        store, "printf X | dd of=blobs/sha256/\(layer.hex) bs=1 seek=1000 conv=notrunc 2> /dev/null")
+      let found = try await service.send(ImageVerify.self, .init(image: name))
+      #expect(found.problems.map(\.kind) == [.blobDamaged])
+      #expect(found.problems.first?.digest == layer.description && found.problems.first?.images == [name])
+      let again = try await service.send(ImageVerify.self, .init())
+      #expect(again.problems.map(\.kind) == [.blobMissing])
+      let asked = server.requests.count
+      let pulled = try await service.send(ImagePull.self, .init(reference: name))
+      #expect(pulled.layers.map(\.outcome) == [.fetched])
+      #expect(
+        server.requests.dropFirst(asked).map(\.target).filter { $0.contains("/blobs/") } == [
+          "/v2/app/blobs/\(layer)"
+        ])
+    }
+  }
+
+  @Test("a blob that was cut off is noticed by a pull itself", arguments: ["layer", "config"])
+  func cutOffBlob(which: String) async throws {
+    let account = try #require(Account.available.first)
+    try await withImage(account) { store, service, server, name, image, diffID in
+      let blob = OCIModel.Digest(of: which == "layer" ? image.layers[0] : image.config)
+      try await shell(store, "truncate -s 10 blobs/sha256/\(blob.hex)")
+      _ = try await service.send(ImagePull.self, .init(reference: name))
+    }
+  }
+
+  @Test(
+    "a tree that was changed is found and put right by its blob",
+    arguments: [
+      (
+        "touch -r bin/busybox ../time; printf X | dd of=bin/busybox bs=1 seek=5000 conv=notrunc 2> /dev/null; touch -r ../time bin/busybox; rm ../time",
+        "/bin/busybox: its content"
+      ),
+      ("rm a/b/c", "/a/b/c: it is missing"),
+      ("echo more > a/new", "/a/new: there is no such file in the layer"),
+      ("chmod 755 a/b/c", "/a/b/c: its permissions"), ("ln -sfn elsewhere link", "/link: "),
+      ("rm pipe; mkdir pipe", "/pipe: it is a directory and not a fifo"),
+      ("truncate -s 0 etc/passwd", "/etc/passwd: its size"),
+    ])
+  func changedTree(change: String, detail: String) async throws {
+    let account = try #require(Account.available.first)
+    try await withImage(account) { store, service, server, name, image, diffID in
+      try await shell(store, "cd layers/\(diffID.hex)/diff; \(change)")
+      let found = try await service.send(ImageVerify.self, .init())
+      #expect(found.problems.map(\.kind) == [.treeDamaged] && found.problems.first?.repaired == true)
+      #expect(found.problems.first?.detail?.hasPrefix(detail) == true, "\(found.problems)")
+    }
+  }
+
+  @Test(
+    "a tree that a container runs on stays until it has ended; one that is gone comes back",
+    arguments: Account.available)
+  func busyTree(account: Account) async throws {
+    try await withImage(account) { store, service, server, name, image, diffID in
+      let container = try await service.send(
+        ContainerRun.self, .init(image: name, command: ["sleep", "1000"], detach: true)
+      ).container
+      try await shell(store, "chmod 700 layers/\(diffID.hex)/diff/a/b/c")
+      let busy = try await service.send(ImageVerify.self, .init())
+      #expect(busy.problems.map(\.repaired) == [false])
+      #expect(try await service.exec(container.id, ["echo", "on"]).stdout == "on\n")
+      _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
+      #expect(try await service.send(ImageVerify.self, .init()).problems.map(\.repaired) == [true])
+      try await shell(store, "rm -r layers/\(diffID.hex)")
+      let missing = try await service.send(ImageVerify.self, .init())
+      #expect(missing.problems.map(\.kind) == [.treeMissing] && missing.problems.map(\.repaired) == [true])
+    }
+  }
+}
