@@ -76,6 +76,7 @@ package final class ContainerEngine: Sendable {
 
   var unpackOptions: UnpackOptions {
     UnpackOptions(
-      overlayXattrs: configuration.isRootless ? .user : .trusted, highestID: configuration.highestID)
+      overlayXattrs: configuration.isRootless ? .user : .trusted, highestID: configuration.highestID,
+      limits: configuration.unpackLimits)
   }
 }

@@ -1,3 +1,4 @@
+package import Layers
 package import Registry
 package import SystemPackage
 
@@ -15,6 +16,8 @@ package struct EngineConfiguration: Sendable {
   package var highestID: UInt32
   /// How many layers of one pull or push are under way at once.
   package var concurrentLayers: Int
+  /// What a layer may cost that is unpacked.
+  package var unpackLimits = UnpackLimits()
   /// Docker's, with the user's credentials for registries; nil for none.
   package var dockerConfigDirectory: FilePath? = nil
   /// What is set for registries, by their names in references.

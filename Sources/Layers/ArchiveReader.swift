@@ -1,16 +1,24 @@
 import CArchive
 import EngineErrors
 
+/// All of an entry's header: its PAX attributes, long names and map of holes. Libarchive keeps maps in memory at twelve
+/// times their size and goes one call deeper for each part of a header, so without a bound a few compressed
+/// megabytes would end the process.
+private let longestHeader = 2 << 20
+
 /// Reads a tar archive through libarchive, its bytes coming from a pipe. Used by one thread.
 final class ArchiveReader {
   private let archive: OpaquePointer
   private let source: Source
+  private var hasEntry = false
 
   /// What libarchive's callbacks see.
   private final class Source {
     let pipe: BytePipe
     var current: BytePipe.Piece?
     var error: EngineError?
+    /// What the header that is being read may still take; nil outside of one.
+    var headerBudget: Int?
     init(_ pipe: BytePipe) { self.pipe = pipe }
 
     func next() -> UnsafeRawBufferPointer? {
@@ -18,6 +26,15 @@ final class ArchiveReader {
       current = nil
       do throws(EngineError) {
         current = try pipe.receive()
+        if let budget = headerBudget, let current {
+          guard budget >= 0 else {
+            throw EngineError(
+              .corrupt,
+              "cannot read the archive: the header of an entry is longer than \(longestHeader >> 20) MiB",
+              hint: "the image is broken or hostile")
+          }
+          headerBudget = budget - current.count
+        }
         return current?.bytes
       } catch {
         self.error = error
@@ -52,6 +69,11 @@ final class ArchiveReader {
 
   /// The next entry; nil at the end of the archive.
   func next() throws(EngineError) -> ArchiveEntry? {
+    // What is left of the entry before, which is no header and may be long.
+    if hasEntry { try check(archive_read_data_skip(archive)) }
+    hasEntry = true
+    source.headerBudget = longestHeader
+    defer { source.headerBudget = nil }
     var entry: OpaquePointer?
     let result = archive_read_next_header(archive, &entry)
     if result == ARCHIVE_EOF { return nil }

@@ -14,10 +14,11 @@ protocol Decompressor: AnyObject {
 }
 
 extension Compression {
-  func decompressor() throws(EngineError) -> any Decompressor {
+  /// - Parameter zstdWindowLog: as in `UnpackLimits`.
+  func decompressor(zstdWindowLog: Int32) throws(EngineError) -> any Decompressor {
     switch self {
     case .gzip: try GzipDecompressor()
-    case .zstd: try ZstdDecompressor()
+    case .zstd: try ZstdDecompressor(windowLog: zstdWindowLog)
     case .none: PlainDecompressor()
     }
   }
@@ -75,15 +76,17 @@ final class GzipDecompressor: Decompressor {
 /// RFC 8878 through libzstd, with any number of frames.
 final class ZstdDecompressor: Decompressor {
   private let stream: OpaquePointer
+  private let windowLog: Int32
   private var isBetweenFrames = true
 
-  init() throws(EngineError) {
+  /// - Parameter windowLog: a frame that wants more memory than this power of two is refused.
+  init(windowLog: Int32) throws(EngineError) {
     guard let stream = ZSTD_createDStream() else {
       throw EngineError(.internal, "cannot start libzstd: no memory")
     }
     self.stream = stream
-    // As zstd's own program: a frame that wants more memory is hostile or needs to be asked for.
-    ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27)
+    self.windowLog = windowLog
+    ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, windowLog)
   }
 
   deinit { ZSTD_freeDStream(stream) }
@@ -95,6 +98,10 @@ final class ZstdDecompressor: Decompressor {
     var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
     let result = ZSTD_decompressStream(stream, &target, &source)
     guard ZSTD_isError(result) == 0 else {
+      if ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge {
+        throw .overLimit(
+          "the layer needs a zstd window of more than 2^\(windowLog) bytes", "--unpack-zstd-window")
+      }
       throw damaged("zstd", String(cString: ZSTD_getErrorName(result)))
     }
     if source.pos > 0 || target.pos > 0 { isBetweenFrames = result == 0 }

@@ -34,6 +34,9 @@ struct EntryPath {
   var isRoot: Bool { components.isEmpty }
   var parent: ArraySlice<ArraySlice<UInt8>> { components.dropLast() }
 
+  /// With single slashes between the components.
+  var joined: [UInt8] { Array(components.joined(separator: [UInt8(ascii: "/")])) }
+
   /// For people.
   static func text(_ name: some Collection<UInt8>) -> String {
     let text = String(decoding: name.prefix(200), as: UTF8.self)

@@ -31,7 +31,8 @@ struct Inflation {
       if let decompressor {
         inflate = decompressor
       } else {
-        inflate = try Compression.detect(source.bytes.prefix(Compression.magicLength)).decompressor()
+        inflate = try Compression.detect(source.bytes.prefix(Compression.magicLength)).decompressor(
+          zstdWindowLog: limits.zstdWindowLog)
         decompressor = inflate
       }
       var rest = source.bytes
@@ -40,9 +41,9 @@ struct Inflation {
         rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
         piece.count += produced
         size += Int64(produced)
+        try check(size, compressed)
         if piece.room.isEmpty {
           hasher.update(piece.bytes)
-          try check(size, compressed)
           output.send(piece)
           piece = try output.vacant()
         } else if consumed == 0, produced == 0 {
@@ -63,9 +64,19 @@ struct Inflation {
   private func check(_ size: Int64, _ compressed: Int64) throws(EngineError) {
     let isBomb = size > limits.ratioFrom && size / max(compressed, 1) > limits.ratio
     guard size > limits.bytes || isBomb else { return }
-    throw EngineError(
-      .corrupt,
+    throw .overLimit(
       "the layer unpacks to more than \(isBomb ? "\(limits.ratio) times its size" : "\(limits.bytes) bytes")",
-      hint: "if it is meant to, raise the limits on unpacking")
+      isBomb ? "--unpack-ratio" : "--unpack-bytes")
+  }
+}
+
+extension EngineError {
+  /// For an archive that would cost more than `UnpackLimits` allow.
+  ///
+  /// - Parameter option: by which a service is told another limit.
+  static func overLimit(_ what: String, _ option: String) -> EngineError {
+    EngineError(
+      .corrupt, what,
+      hint: "if it is meant to, start the service with a higher limit (coracle serve \(option))")
   }
 }

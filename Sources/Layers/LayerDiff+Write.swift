@@ -43,7 +43,10 @@ private final class ArchiveWriter {
     }
     self.archive = archive
     sink = Sink(body)
-    archive_write_set_format_pax_restricted(archive)
+    // The restricted form has nanoseconds only in entries that need attributes for something else.
+    archive_write_set_format_pax(archive)
+    // One form of each attribute, the one that all others read; libarchive's own says the same again.
+    try check(archive_write_set_options(archive, "xattrheader=SCHILY"))
     archive_write_set_bytes_per_block(archive, 256 << 10)
     archive_write_set_bytes_in_last_block(archive, 1)
     try check(
@@ -94,8 +97,11 @@ private final class ArchiveWriter {
     case .directory, .fifo: break
     }
     try copyAttributes(found, to: entry)
-    try check(archive_write_header(archive, entry))
-    if status.kind == .regular { try copyData(found, status.size) }
+    if status.kind == .regular {
+      try writeFile(found, entry)
+    } else {
+      try check(archive_write_header(archive, entry))
+    }
     if status.kind == .directory,
       try found.parent.extendedAttribute(xattrs.opaque, of: found.name) == [UInt8(ascii: "y")]
     {
@@ -144,20 +150,52 @@ private final class ArchiveWriter {
     }
   }
 
-  private func copyData(_ found: UpperEntry, _ size: Int64) throws {
+  /// With the map of its holes, where it has some: a sparse file may say that it is larger than any disk.
+  private func writeFile(_ found: UpperEntry, _ entry: OpaquePointer) throws {
+    let size = found.status.size
+    guard size > 0 else { return try check(archive_write_header(archive, entry)) }
     let file = try found.parent.openBeneath(found.name, flags: 0)
+    let ranges = try file.descriptor.dataRanges(size: size, limit: Self.mostRanges)
+    if ranges != [0..<size] {
+      // No data at all is a map of one empty range, at the end.
+      for range in ranges.isEmpty ? [size..<size] : ranges {
+        archive_entry_sparse_add_entry(entry, range.lowerBound, Int64(range.count))
+      }
+    }
+    try check(archive_write_header(archive, entry))
+    try copyData(file.descriptor, ranges, size)
+  }
+
+  /// Far fewer than what the reader takes as one header.
+  private static let mostRanges = 10_000
+
+  private func copyData(_ file: FileDescriptor, _ ranges: [Range<Int64>], _ size: Int64) throws {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
     defer { buffer.deallocate() }
-    var rest = size
-    while rest > 0 {
-      let count = try file.descriptor.read(
-        into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, Int(rest))]))
-      // A file that shrinks while it is read is filled up with zeroes by libarchive.
-      if count == 0 { break }
-      let written = archive_write_data(archive, buffer.baseAddress, count)
-      try check(written < 0 ? CInt(written) : ARCHIVE_OK)
-      rest -= Int64(count)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    var position: Int64 = 0
+    for range in ranges + [size..<size] {
+      // Libarchive wants the bytes of holes too, and passes them over.
+      while position < range.lowerBound {
+        position += try write(buffer.prefix(Int(min(range.lowerBound - position, Int64(buffer.count)))))
+      }
+      while position < range.upperBound {
+        let part = buffer.prefix(Int(min(range.upperBound - position, Int64(buffer.count))))
+        let count = try file.read(
+          fromAbsoluteOffset: position, into: UnsafeMutableRawBufferPointer(rebasing: part))
+        // A file that shrinks while it is read is filled up with zeroes by libarchive.
+        if count == 0 { return }
+        position += try write(part.prefix(count))
+      }
     }
+  }
+
+  private func write(_ bytes: Slice<UnsafeMutableRawBufferPointer>) throws -> Int64 {
+    let bytes = UnsafeRawBufferPointer(rebasing: bytes)
+    let written = archive_write_data(archive, bytes.baseAddress, bytes.count)
+    guard written < 0 else { return Int64(bytes.count) }
+    try check(CInt(clamping: written))
+    throw EngineError(.internal, "cannot write the archive")
   }
 
   private func check(_ result: CInt) throws {

@@ -127,12 +127,29 @@ private func unpackTree(_ pipe: BytePipe, _ directory: FilePath, _ options: Unpa
   var entries = 0
   while let entry = try reader.next() {
     entries += 1
-    guard entries <= options.limits.entries else {
-      throw EngineError(.corrupt, "the archive has more than \(options.limits.entries) entries")
+    do {
+      try tree.write(entry, reader)
+    } catch let error as SystemError {
+      throw EngineError(unpacking: entry.path ?? [], error)
     }
-    try tree.write(entry, reader)
   }
   try reader.drain()
   try tree.finish()
   return UnpackedTree(entries: entries, warnings: tree.warnings, dependencies: tree.dependencies)
+}
+
+extension EngineError {
+  /// For an entry that the kernel did not take.
+  fileprivate init(unpacking name: [UInt8], _ error: SystemError) {
+    self.init("unpack \(EntryPath.text(name))", error, subject: EntryPath.text(name))
+    switch error.errno {
+    // The directory was empty at first, so the archive contradicts itself, or asks for what no file system has.
+    case .noSuchFileOrDirectory, .fileExists, .isDirectory, .notDirectory, .directoryNotEmpty,
+      .fileNameTooLong,
+      .tooManySymbolicLinkLevels, .tooManyLinks, .fileTooLarge:
+      kind = .corrupt
+      hint = "the image is broken or hostile"
+    default: break
+    }
+  }
 }

@@ -11,7 +11,8 @@ func resolveDependencies(
   var layer = DirectoryStack(root: root.descriptor, readable: true)
   for path in dependencies.impliedDirectories {
     guard let found = try LowerEntry.find(path, lowers), found.status.kind == .directory else { continue }
-    let target = try layer.go(to: path)
+    // What an entry replaced by something else later needs nothing.
+    guard let target = try layer.find(path) else { continue }
     try target.setOwner(found.status.owner, group: found.status.group)
     try target.setPermissions(found.status.permissions)
     try target.setTimes(found.status.modified)
@@ -19,13 +20,12 @@ func resolveDependencies(
   for (path, target) in dependencies.links {
     guard let found = try LowerEntry.find(target, lowers), found.status.kind == .regular else {
       throw EngineError(
-        .corrupt, "the layer links \(path) to \(target), which is nowhere", subject: path,
+        .corrupt, "the layer links \(EntryPath.text(path)) to \(EntryPath.text(target)), which is nowhere",
+        subject: EntryPath.text(path),
         hint: "the image is broken or hostile")
     }
-    let components = try EntryPath(Array(path.utf8)).components
-    guard let last = components.last else { continue }
-    let parent = try layer.go(
-      to: components.dropLast().map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/"))
+    let place = try EntryPath(path)
+    guard let last = place.components.last, let parent = try layer.find(place.parentPath) else { continue }
     try found.copy(to: last.cString, in: parent)
   }
 }
@@ -33,18 +33,17 @@ func resolveDependencies(
 /// A file or directory of the layers below.
 private struct LowerEntry {
   var layer: FilePath
-  var path: String
+  var path: [UInt8]
   var status: FileStatus
 
   /// The uppermost one of that name; nil where there is none, or a layer above has it hidden.
-  static func find(_ path: String, _ lowers: [FilePath]) throws -> LowerEntry? {
-    let components = try EntryPath(Array(path.utf8)).components
-    guard let last = components.last else { return nil }
-    let parent = components.dropLast().map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
+  static func find(_ path: [UInt8], _ lowers: [FilePath]) throws -> LowerEntry? {
+    let place = try EntryPath(path)
+    guard let last = place.components.last else { return nil }
     for layer in lowers {
       let root = try openDirectory(layer)
       var stack = DirectoryStack(root: root.descriptor, readable: false)
-      guard let directory = try? stack.go(to: parent) else { continue }
+      guard let directory = try stack.find(place.parentPath) else { continue }
       guard let status = try directory.status(of: last.cString) else { continue }
       return status.isWhiteout ? nil : LowerEntry(layer: layer, path: path, status: status)
     }
@@ -53,8 +52,7 @@ private struct LowerEntry {
 
   func copy(to base: [CChar], in parent: FileDescriptor) throws {
     let root = try openDirectory(layer)
-    let path = try EntryPath(Array(path.utf8)).components.joined(separator: [UInt8(ascii: "/")])
-    let source = try root.descriptor.openBeneath(Array(path).cString, flags: 0)
+    let source = try root.descriptor.openBeneath(EntryPath(path).joined.cString, flags: 0)
     let target = try parent.createFile(base, permissions: status.permissions & 0o777)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
     defer { buffer.deallocate() }
@@ -69,11 +67,24 @@ private struct LowerEntry {
   }
 }
 
+extension EntryPath {
+  fileprivate var parentPath: [UInt8] { Array(parent.joined(separator: [UInt8(ascii: "/")])) }
+}
+
 extension DirectoryStack {
-  /// Goes to a directory by its path from the root.
-  mutating func go(to path: String) throws -> FileDescriptor {
+  /// Goes to a directory by its path from the root; nil where there is none.
+  fileprivate mutating func find(_ path: [UInt8]) throws -> FileDescriptor? {
     leave(to: 0)
-    for component in path.split(separator: "/") { try enter(Array(component.utf8).cString) }
+    for component in path.split(separator: UInt8(ascii: "/")) {
+      do throws(SystemError) {
+        try enter(component)
+      } catch {
+        switch error.errno {
+        case .noSuchFileOrDirectory, .notDirectory, .tooManySymbolicLinkLevels: return nil
+        default: throw error
+        }
+      }
+    }
     return try descriptor()
   }
 }

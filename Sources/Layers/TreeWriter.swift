@@ -15,11 +15,14 @@ final class TreeWriter {
   private let ownUser: UInt32
   private let ownGroup: UInt32
   /// Set at the end, since every entry that is made in a directory changes them.
-  private var directoryTimes: [(path: [UInt8], time: FileTime)] = []
-  /// Names made by this layer, where a whiteout has to know.
-  private(set) var dependencies = ParentDependencies()
-  private(set) var warnings: [String] = []
+  private var directoryTimes: [[UInt8]: FileTime] = [:]
+  /// Directories that so far have no entry of their own.
   private var implied: Set<[UInt8]> = []
+  /// Hard links to what is not in the layer, and where they lead.
+  private var links: [[UInt8]: [UInt8]] = [:]
+  private(set) var warnings: [String] = []
+  private var made = 0
+  private var bytesOfNames = 0
 
   init(_ directory: FilePath, _ options: UnpackOptions) throws {
     root = try openDirectory(directory).release()
@@ -31,17 +34,32 @@ final class TreeWriter {
 
   deinit { try? root.close() }
 
+  /// What the layer needs of those below it; after the last entry.
+  var dependencies: ParentDependencies {
+    func isLess(_ one: [UInt8], _ other: [UInt8]) -> Bool { one.lexicographicallyPrecedes(other) }
+    return ParentDependencies(
+      impliedDirectories: implied.sorted(by: isLess),
+      links: links.sorted { isLess($0.key, $1.key) }.map { (path: $0.key, target: $0.value) })
+  }
+
   func write(_ entry: ArchiveEntry, _ reader: ArchiveReader) throws {
+    try count()
     guard let name = entry.path else {
-      throw EngineError(.corrupt, "the archive has an entry without a name")
+      throw EngineError(
+        .corrupt, "the archive has an entry without a name", hint: "the image is broken or hostile")
     }
     let path = try EntryPath(name)
     let owner = try owner(of: entry, name)
     if path.isRoot { return try writeRoot(entry, owner, name) }
     guard let last = path.components.last else { return }
+    // Other union file systems keep their own things in such places.
+    if path.parent.contains(where: { $0.starts(with: Whiteout.prefix) }) {
+      return warn("left out \(EntryPath.text(name)): it lies in a whiteout")
+    }
     let parent = try enter(path.parent, name)
     if last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
     let base = last.cString
+    if !links.isEmpty { links[placed(last)] = nil }
     switch entry.kind {
     case .directory: try writeDirectory(base, entry, owner, in: parent, name)
     case .file: try writeFile(base, entry, owner, in: parent, reader)
@@ -62,17 +80,41 @@ final class TreeWriter {
 
   /// Sets what the making of entries has changed.
   func finish() throws {
-    for (path, time) in directoryTimes.reversed() {
+    for (path, time) in directoryTimes {
       let slices = path.split(separator: UInt8(ascii: "/"))
       // One that was replaced by something else has no directory's time.
       guard let directory = try? targets.walk(slices[...]) else { continue }
       try directory.setTimes(of: [CChar(UInt8(ascii: ".")), 0], time)
     }
-    directoryTimes = []
+    directoryTimes = [:]
   }
 
   func warn(_ text: String) {
     if warnings.count < 100 { warnings.append(text) }
+  }
+
+  private func count() throws(EngineError) {
+    made += 1
+    guard made <= options.limits.entries else {
+      throw .overLimit("the archive has more than \(options.limits.entries) entries", "--unpack-entries")
+    }
+  }
+
+  /// Says that `names` are kept to the end.
+  private func keep(_ names: [UInt8]...) throws(EngineError) {
+    for name in names { bytesOfNames += name.count }
+    guard bytesOfNames <= options.limits.names else {
+      throw EngineError(
+        .corrupt,
+        "the names of the archive's directories and links take more than \(options.limits.names) bytes",
+        hint: "the image is broken or hostile")
+    }
+  }
+
+  /// Where an entry of the directory that was entered last really is.
+  private func placed(_ last: some Collection<UInt8>) -> [UInt8] {
+    let parent = parents.path
+    return parent.isEmpty ? Array(last) : parent + [UInt8(ascii: "/")] + last
   }
 
   // MARK: Kinds of entry
@@ -86,7 +128,7 @@ final class TreeWriter {
     let here = [CChar(UInt8(ascii: ".")), 0]
     try settle(here, entry, owner, in: root, isDirectory: true)
     try root.setPermissions(of: here, entry.permissions)
-    directoryTimes.append(([], entry.time))
+    directoryTimes[[]] = entry.time
   }
 
   private func writeDirectory(
@@ -104,11 +146,9 @@ final class TreeWriter {
     }
     try settle(base, entry, owner, in: parent, isDirectory: true)
     try parent.setPermissions(of: base, entry.permissions)
-    let path = Array(try EntryPath(name).components.joined(separator: [UInt8(ascii: "/")]))
-    directoryTimes.append((path, entry.time))
-    if implied.remove(path) != nil {
-      dependencies.impliedDirectories.removeAll { Array($0.utf8) == path }
-    }
+    let path = placed(base.dropLast().map { UInt8(bitPattern: $0) })
+    if directoryTimes.updateValue(entry.time, forKey: path) == nil { try keep(path) }
+    implied.remove(path)
   }
 
   private func writeFile(
@@ -119,13 +159,17 @@ final class TreeWriter {
     var end: Int64 = 0
     while let (bytes, offset) = try reader.nextBlock() {
       if bytes.isEmpty { continue }
+      let (next, isTooFar) = offset.addingReportingOverflow(Int64(bytes.count))
+      guard offset >= end, !isTooFar else {
+        throw EngineError(.corrupt, "the archive's map of holes is not in order")
+      }
       if offset == end {
         try descriptor.writeFully(bytes)
       } else {
         try descriptor.writeFully(bytes, at: offset)
-        try descriptor.seek(offset: offset + Int64(bytes.count), from: .start)
+        try descriptor.seek(offset: next, from: .start)
       }
-      end = offset + Int64(bytes.count)
+      end = next
     }
     if entry.size > end { try descriptor.setLength(entry.size) }
     if end >= Self.writebackFrom { descriptor.startWriteback(offset: 0, length: end) }
@@ -165,14 +209,26 @@ final class TreeWriter {
     guard let last = path.components.last else {
       throw EngineError(.corrupt, "the archive links \(EntryPath.text(name)) to its root directory")
     }
-    guard let directory = try? targets.walk(path.parent), try directory.status(of: last.cString) != nil else {
-      dependencies.links.append(
-        (String(decoding: name, as: UTF8.self), String(decoding: target, as: UTF8.self)))
+    let (from, to) = (placed(base.dropLast().map { UInt8(bitPattern: $0) }), path.joined)
+    // GNU tar writes such a link for a file that it was told to archive twice.
+    if from == to { return }
+    guard let directory = try? targets.walk(path.parent),
+      let present = try directory.status(of: last.cString),
+      !present.isWhiteout
+    else {
+      try replacing(base, in: parent) {}
+      try keep(from, to)
+      links[from] = links[to] ?? to
       return
     }
-    try replacing(base, in: parent) {
-      try parent.makeHardLink(base, to: last.cString, in: directory)
+    guard present.kind != .directory else {
+      throw EngineError(
+        .corrupt, "the archive links \(EntryPath.text(name)) to a directory", subject: EntryPath.text(name),
+        hint: "the image is broken or hostile")
     }
+    if try parent.status(of: base) != nil { try remove(base, in: parent) }
+    // What was removed may have been on the way.
+    try parent.makeHardLink(base, to: last.cString, in: targets.walk(path.parent))
   }
 
   private func writeDevice(
@@ -277,8 +333,12 @@ final class TreeWriter {
     let here = try parents.descriptor()
     let base = component.cString
     guard let status = try here.status(of: base) else {
+      try count()
       try here.makeDirectory(base, permissions: 0o755)
-      return noteImplied(parents.path, component)
+      let path = placed(component)
+      try keep(path)
+      implied.insert(path)
+      return
     }
     if status.kind == .symbolicLink {
       throw LinkOnTheWay(index: level, target: try here.linkTarget(of: base) ?? [])
@@ -291,12 +351,6 @@ final class TreeWriter {
       throw EngineError(
         .corrupt, "the archive has \(EntryPath.text(name)) beneath something that is no directory")
     }
-  }
-
-  private func noteImplied(_ parent: [UInt8], _ component: ArraySlice<UInt8>) {
-    let path = parent.isEmpty ? Array(component) : parent + [UInt8(ascii: "/")] + component
-    implied.insert(path)
-    dependencies.impliedDirectories.append(String(decoding: path, as: UTF8.self))
   }
 
   private func remove(_ base: [CChar], in parent: FileDescriptor) throws {
@@ -351,13 +405,31 @@ final class TreeWriter {
   ) throws {
     let text = String(cString: name)
     // Marks of overlayfs are the engine's own: from an archive they would reach into other layers.
+    let shown = EntryPath.text(text.utf8)
     guard !text.hasPrefix("trusted.overlay."), !text.hasPrefix("user.overlay.") else {
-      return warn("left out the attribute \(text)")
+      return warn("left out the attribute \(shown)")
+    }
+    // xattr(7): what no file system keeps.
+    guard text.utf8.count <= 255, value.count <= 65_536 else {
+      throw EngineError(
+        .corrupt, "the archive has an attribute that no file can have: \(shown), of \(value.count) bytes",
+        hint: "the image is broken or hostile")
     }
     do {
       try set()
-    } catch let error as SystemError where [.notSupported, .notPermitted].contains(error.errno) {
-      warn("left out the attribute \(text): \(error.errno)")
+    } catch let error as SystemError {
+      switch error.errno {
+      case .notSupported, .notPermitted: warn("left out the attribute \(shown): \(error.errno)")
+      case .noSpace, .argListTooLong, .outOfRange:
+        // Ext4 says so of a value that is longer than its block, on a disk with room enough.
+        throw EngineError(
+          ErrorKind(error.errno), "cannot keep the attribute \(shown) of \(value.count) bytes",
+          causes: [error.description],
+          hint:
+            "free space on the file system that holds the store, or take one that keeps long attributes, as XFS"
+        )
+      default: throw error
+      }
     }
   }
 }

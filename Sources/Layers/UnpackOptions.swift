@@ -15,25 +15,36 @@ package enum OverlayXattrs: Sendable {
   }
 }
 
-/// What an archive may cost. The defaults stop bombs and no layer that anyone has made in earnest.
+/// What a layer may cost. The defaults stop bombs and no layer that anyone has made in earnest; what each of them
+/// stops is `corrupt`.
 package struct UnpackLimits: Sendable {
-  /// Of the whole uncompressed archive.
+  /// Of the whole uncompressed archive. What a sparse file says of its holes costs nothing and is not counted.
   package var bytes: Int64 = 64 << 30
+  /// Entries, and directories that are made only because an entry lies in them.
   package var entries = 5_000_000
-  /// Uncompressed bytes for each compressed one, from `ratioFrom` uncompressed bytes on.
-  package var ratio: Int64 = 400
-  package var ratioFrom: Int64 = 512 << 20
+  /// Uncompressed bytes for each compressed one, from `ratioFrom` uncompressed bytes on: a big file of zeroes is no
+  /// bomb yet (gzip makes them a thousandth, zstd a ten-thousandth).
+  package var ratio: Int64 = 250
+  package var ratioFrom: Int64 = 1 << 30
+  /// Bytes of names that must be kept in memory up to the end, such as those of directories.
+  package var names = 256 << 20
+  /// The base-2 logarithm of zstd's window, which is memory. Zstd's own program takes up to 27 unless it is asked
+  /// for more.
+  package var zstdWindowLog: Int32 = 27
   package init() {}
 }
 
 package struct UnpackOptions: Sendable {
   package var overlayXattrs: OverlayXattrs
-  package var limits = UnpackLimits()
+  package var limits: UnpackLimits
   /// The highest owner and group that files can be given.
   package var highestID: UInt32
 
-  package init(overlayXattrs: OverlayXattrs, highestID: UInt32 = .max - 1) {
+  package init(
+    overlayXattrs: OverlayXattrs, highestID: UInt32 = .max - 1, limits: UnpackLimits = UnpackLimits()
+  ) {
     self.overlayXattrs = overlayXattrs
+    self.limits = limits
     self.highestID = highestID
   }
 }
@@ -52,10 +63,10 @@ package struct UnpackedLayer: Sendable {
 
 /// What a layer needs of the layers below it.
 package struct ParentDependencies: Sendable {
-  /// Directories without an entry of their own, in the order in which they were met.
-  package var impliedDirectories: [String] = []
-  /// Hard links to files that are not in the layer.
-  package var links: [(path: String, target: String)] = []
+  /// Directories without an entry of their own, each after those above it. In bytes, as names are.
+  package var impliedDirectories: [[UInt8]] = []
+  /// Hard links to files that are not in the layer, sorted by path.
+  package var links: [(path: [UInt8], target: [UInt8])] = []
 
   var isEmpty: Bool { impliedDirectories.isEmpty && links.isEmpty }
 }

@@ -23,6 +23,7 @@ struct Serve: ParsableCommand {
   var framing = Framing.contentLength
 
   @OptionGroup var location: LocationOptions
+  @OptionGroup(title: "Limits on layers") var limits: UnpackLimitOptions
 
   @Option(help: "What to tell on standard error: trace, debug, info, notice, warning or error.")
   var logLevel = Logger.Level.warning
@@ -75,6 +76,7 @@ struct Serve: ParsableCommand {
     // What was set up for Docker counts too.
     configuration.certificateDirectories =
       directories.reversed().map { $0.appending("certs.d") } + ["/etc/docker/certs.d"]
+    limits.apply(to: &configuration)
     return try ContainerEngine(configuration, log: log)
   }
 

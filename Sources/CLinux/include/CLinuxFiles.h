@@ -14,6 +14,8 @@ enum {
   CLINUX_RESOLVE_BENEATH = 0x08,
   CLINUX_RENAME_NOREPLACE = 1,
   CLINUX_RENAME_EXCHANGE = 2,
+  CLINUX_SEEK_DATA = 3,
+  CLINUX_SEEK_HOLE = 4,
 };
 
 /// openat2(2), which the C library has no wrapper for.
