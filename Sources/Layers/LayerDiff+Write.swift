@@ -23,7 +23,7 @@ extension LayerDiff {
 }
 
 /// Writes a tar archive through libarchive. Used by one thread.
-private final class ArchiveWriter {
+final class ArchiveWriter {
   private let archive: OpaquePointer
   private let sink: Sink
   private let xattrs: OverlayXattrs
@@ -72,6 +72,17 @@ private final class ArchiveWriter {
   func write(_ found: UpperEntry) throws {
     let status = found.status
     if status.isWhiteout { return try writeWhiteout(found.path) }
+    try writeEntry(found)
+    if status.kind == .directory,
+      try found.parent.extendedAttribute(xattrs.opaque, of: found.name) == [UInt8(ascii: "y")]
+    {
+      try writeMark(found.path + [UInt8(ascii: "/")] + Whiteout.opaque)
+    }
+  }
+
+  /// Writes an entry as it is, without what overlayfs means by it.
+  func writeEntry(_ found: UpperEntry) throws {
+    let status = found.status
     guard let entry = archive_entry_new() else {
       throw EngineError(.internal, "cannot start libarchive: no memory")
     }
@@ -101,11 +112,6 @@ private final class ArchiveWriter {
       try writeFile(found, entry)
     } else {
       try check(archive_write_header(archive, entry))
-    }
-    if status.kind == .directory,
-      try found.parent.extendedAttribute(xattrs.opaque, of: found.name) == [UInt8(ascii: "y")]
-    {
-      try writeMark(found.path + [UInt8(ascii: "/")] + Whiteout.opaque)
     }
   }
 

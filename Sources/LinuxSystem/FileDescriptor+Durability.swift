@@ -10,6 +10,9 @@ extension FileDescriptor {
     try call("syncfs") { clinux_syncfs(rawValue) }
   }
 
+  /// Waits until the file, or a directory's entries, are on the disk (fsync(2)).
+  package func sync() throws(SystemError) { try call("fsync") { Glibc.fsync(rawValue) } }
+
   /// Asks the kernel to start writing a part of the file, and does not wait (sync_file_range(2)). Advice
   /// only: nothing is durable by it, and a file system that knows no such thing is no error.
   package func startWriteback(offset: Int64, length: Int64) {
