@@ -41,8 +41,7 @@ public final class StreamReceiver: Sendable {
   /// - Returns: why the piece is refused, which ends the stream; nil when it fits.
   public func receive(_ piece: StreamDataNotification) -> String? {
     guard let bytes = StreamCoding.decode(piece.data, piece.encoding) else {
-      end(nil)
-      return "the data of stream \(id) is not \(piece.encoding.rawValue)"
+      return refuse("the data of stream \(id) is not \(piece.encoding.rawValue)")
     }
     let problem: String? = state.withLock { state in
       if state.isEnded { return "stream \(id) has ended" }
@@ -52,7 +51,13 @@ public final class StreamReceiver: Sendable {
       state.outstanding -= bytes.count
       return nil
     }
-    if problem == nil { continuation.yield(bytes) } else { end(nil) }
+    if let problem { return refuse(problem) }
+    continuation.yield(bytes)
+    return nil
+  }
+
+  private func refuse(_ problem: String) -> String {
+    end(ErrorData(kind: .invalidArgument, retriable: false, causes: [], message: problem))
     return problem
   }
 

@@ -9,6 +9,8 @@ extension RequestOrder.Effects {
     case .imagePull(let params):
       observes = [.credentials]
       changes = [.image(params.reference)]
+    case .imageSave(let params): observes = Set(params.images.map(RequestOrder.Subject.image))
+    case .imageLoad: changes = [.allImages]
     case .imageImport(let params): changes = [.image(params.reference)]
     case .imageTag(let params):
       observes = [.image(params.image)]
@@ -40,6 +42,7 @@ extension RequestOrder.Effects {
     case .containerAttach(let params): observes = [.container(params.container)]
     case .containerExec(let params): observes = [.container(params.container)]
     case .containerDiff(let params): observes = [.container(params.container)]
+    case .containerExport(let params): observes = [.container(params.container)]
     case .containerList: observes = [.allContainers]
     case .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe, .eventUnsubscribe: break
     }

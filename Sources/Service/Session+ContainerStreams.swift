@@ -124,7 +124,7 @@ extension Session {
   }
 
   /// Reads a pipe to its end and sends what comes; what nobody wants is read all the same.
-  private static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
+  static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
     var wanted = sender
     while true {
       try await DescriptorWatcher.shared.readable(pipe)

@@ -2,7 +2,6 @@ import Engine
 import EngineErrors
 import OCIModel
 import RPCModel
-import SystemPackage
 
 extension Session {
   func imagePull(_ params: ImagePull.Params, _ context: RequestContext) async throws -> ImagePull.Result {
@@ -59,15 +58,12 @@ extension Session {
 
   func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result
   {
-    guard params.path.hasPrefix("/") else {
-      throw EngineError(
-        .invalidArgument, "the path of the archive is not absolute: \(params.path)", subject: params.path,
-        hint: "the service's directory is not the client's; give a path that begins with /")
+    let image = try await reading(params.path, params.stream) { [self] source in
+      try await engine.importImage(
+        from: source, as: Reference(parsing: params.reference), message: params.message,
+        changes: Engine.ImageChanges(params.changes), platform: try platform(params.platform),
+        reporter: context.reporter(params.workDoneToken))
     }
-    let image = try await engine.importImage(
-      from: FilePath(params.path), as: Reference(parsing: params.reference), message: params.message,
-      changes: Engine.ImageChanges(params.changes), platform: try platform(params.platform),
-      reporter: context.reporter(params.workDoneToken))
     return ImageImport.Result(image: .init(image))
   }
 
@@ -106,7 +102,7 @@ extension Session {
     return ImageRemove.Result(untagged: removal.untagged, deleted: removal.deleted.map(\.description))
   }
 
-  private func platform(_ text: String?) throws -> Platform {
+  func platform(_ text: String?) throws -> Platform {
     try text.map { try Platform(parsing: $0) } ?? .host
   }
 }

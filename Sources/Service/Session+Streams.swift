@@ -39,7 +39,7 @@ extension Session {
       stderr: try streams?.stderr.map { try sender($0, credit, context) })
   }
 
-  private func sender(_ id: StreamID, _ credit: Int, _ context: RequestContext) throws -> StreamSender {
+  func sender(_ id: StreamID, _ credit: Int, _ context: RequestContext) throws -> StreamSender {
     let sender = StreamSender(id, credit: credit, over: channel)
     try state.withLock { state in
       guard state.senders[id] == nil, state.receivers[id] == nil else { throw inUse(id) }

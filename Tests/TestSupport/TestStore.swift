@@ -210,12 +210,15 @@ package struct TestService: Sendable {
 
 extension StreamReceiver {
   /// All that comes, as text; each chunk is granted again.
-  package func text() async -> String {
+  package func text() async -> String { String(decoding: await bytes(), as: UTF8.self) }
+
+  /// All that comes; each chunk is granted again.
+  package func bytes() async -> [UInt8] {
     var bytes: [UInt8] = []
     for await chunk in chunks {
       bytes += chunk
       grant(chunk.count)
     }
-    return String(decoding: bytes, as: UTF8.self)
+    return bytes
   }
 }

@@ -22,6 +22,11 @@ extension JournalEvent {
     image("imported", digest, ["reference": .string(reference)])
   }
 
+  /// - Parameter reference: nil where it came without a name.
+  static func imageLoaded(_ digest: Digest, reference: String?) -> JournalEvent {
+    image("loaded", digest, reference.map { ["reference": .string($0)] } ?? [:])
+  }
+
   static func imageCommitted(_ digest: Digest, reference: String, container: String) -> JournalEvent {
     image("committed", digest, ["reference": .string(reference), "container": .string(container)])
   }

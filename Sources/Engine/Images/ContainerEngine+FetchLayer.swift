@@ -26,7 +26,8 @@ extension ContainerEngine {
 
       if content.isWhole(blob) {
         return FetchedLayer(
-          outcome: .present, pending: try await unpackBlob(of: layer, reference, progress: progress))
+          outcome: .present,
+          pending: try await unpackBlob(of: layer, reference.description, progress: progress))
       }
       return try await download(layer, of: reference, progress: progress)
     }
@@ -91,7 +92,7 @@ extension ContainerEngine {
       try await metadata.append(
         .layerFetched(blob.digest, bytes: blob.size, reference: reference.description))
       guard let unpacking, let unpacked else { return nil }
-      return try await keep(unpacking, unpacked, layer, reference)
+      return try await keep(unpacking, unpacked, layer, reference.description)
     } catch {
       // The reason a transfer was aborted is the unpacker's where that failed first.
       if Self.isCutOff(error) { writer.suspend() } else { writer.abandon() }
@@ -108,19 +109,35 @@ extension ContainerEngine {
 
   /// Commits an unpacked layer under its DiffID, or hands it back where it depends on the layers below.
   private func keep(
-    _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: Reference
+    _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: String
   ) async throws -> LayerUnpacking? {
     try await metadata.append(
       .layerUnpacked(
         diffID: layer.diffID, bytes: unpacked.uncompressedSize, entries: unpacked.entries,
-        reference: reference.description))
+        reference: reference))
     guard unpacked.dependencies == nil else { return unpacking }
     try unpacking.commit(as: layer.diffID)
     return nil
   }
 
-  /// Unpacks a layer whose blob is in the store but whose tree is not.
-  private func unpackBlob(of layer: StackedLayer, _ reference: Reference, progress: TaskProgress) async throws
+  /// Unpacks a layer whose blob is in the store, unless its tree is there too. Whoever calls holds the content.
+  ///
+  /// - Parameter image: a name for it in the journal.
+  func unpackLayer(_ layer: StackedLayer, of image: String, reporter: TaskReporter) async throws
+    -> FetchedLayer
+  {
+    if key(of: layer) != nil { return FetchedLayer(outcome: .present) }
+    let blob = layer.descriptor
+    return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, _ in
+      let lock = try await snapshots.withUnpackLock(layer.diffID)
+      defer { lock.release() }
+      if key(of: layer) != nil { return FetchedLayer(outcome: .waited) }
+      return FetchedLayer(
+        outcome: .present, pending: try await unpackBlob(of: layer, image, progress: progress))
+    }
+  }
+
+  private func unpackBlob(of layer: StackedLayer, _ reference: String, progress: TaskProgress) async throws
     -> LayerUnpacking?
   {
     let unpacking = try LayerUnpacking(layer.diffID, self)

@@ -4,7 +4,6 @@ import Layers
 import LinuxSystem
 import Metadata
 package import OCIModel
-package import SystemPackage
 
 extension ContainerEngine {
   /// Makes an image of one layer from a tar archive of a root file system, compressed or not.
@@ -12,24 +11,17 @@ extension ContainerEngine {
   /// - Throws: `notFound` when there is no such file, `corrupt` for what is no archive, `noSpace`. Cancellation
   ///   leaves nothing.
   package func importImage(
-    from path: FilePath, as reference: Reference, message: String? = nil, changes: ImageChanges,
+    from source: ArchiveSource, as reference: Reference, message: String? = nil, changes: ImageChanges,
     platform: Platform = .host, reporter: TaskReporter = .silent
   ) async throws -> ImageSummary {
     try refuseDigest(reference)
     let held = try await locks.holdContent()
     defer { held.release() }
-    let total = try fileSize(path)
-    let layer = try await reporter.task("import \(path.lastComponent?.string ?? path.string)", total: total) {
-      progress, _ in
-      try await onBlockingThread("import") { [self] in
-        let builder = try LayerBuilder(Compression.detect(fileAt: path), self)
-        do {
-          try readFile(path, progress.report) { try builder.write($0) }
-          return try builder.finish()
-        } catch {
-          builder.abandon()
-          throw EngineError("import \(path)", wrapping: error, subject: path.string)
-        }
+    let layer = try await reporter.task("import \(source.name)", total: try source.size) { progress, _ in
+      try await withTaskCancellationHandler {
+        try await onBlockingThread("import") { [self] in try importLayer(source, progress) }
+      } onCancel: {
+        source.stop()
       }
     }
     let now = timestamp()
@@ -37,12 +29,27 @@ extension ContainerEngine {
       created: now, platform: platform, config: changes.applied(to: .init()),
       rootfs: .init(diffIDs: [layer.diffID]),
       history: [
-        .init(created: now, createdBy: "import \(path.lastComponent?.string ?? "")", comment: message)
+        .init(created: now, createdBy: "import \(source.name)", comment: message)
       ])
     let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference) {
       .imageImported($0, reference: reference.description)
     }
     return try summary(image)
+  }
+
+  private func importLayer(_ source: ArchiveSource, _ progress: TaskProgress) throws -> ImageLayer {
+    var builder: LayerBuilder?
+    do {
+      try source.read(progress.report) { bytes in
+        let building = try builder ?? LayerBuilder(Compression.detect(bytes.prefix(4)), self)
+        builder = building
+        try building.write(bytes)
+      }
+      return try (builder ?? LayerBuilder(.none, self)).finish()
+    } catch {
+      builder?.abandon()
+      throw EngineError("import \(source.name)", wrapping: error, subject: source.name)
+    }
   }
 
   /// Writes the configuration and the manifest of a new image, and names it.

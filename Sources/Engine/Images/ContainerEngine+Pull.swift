@@ -160,7 +160,7 @@ extension ContainerEngine {
 
   /// Puts each layer's compressed and uncompressed digest together; a configuration that has another number
   /// of layers than the manifest is refused.
-  private func stack(_ manifest: Manifest, _ config: ImageConfig) throws -> [StackedLayer] {
+  func stack(_ manifest: Manifest, _ config: ImageConfig) throws -> [StackedLayer] {
     guard manifest.layers.count == config.rootfs.diffIDs.count else {
       throw EngineError(
         .corrupt,

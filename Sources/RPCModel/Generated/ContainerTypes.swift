@@ -668,6 +668,64 @@ public enum ContainerDiff: RPCRequest {
   }
 }
 
+/// Writes a container's whole root file system, without what is mounted in it, as a tar archive: to a file or a stream. The same tree gives the same bytes. A file is there when it is whole and durable, and not before; a cancelled export leaves nothing.
+public enum ContainerExport: RPCRequest {
+  public static let method = Method.containerExport
+  /// What `container/export` takes.
+  public struct Params: Codable, Hashable, Sendable {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// The file to write, an absolute path as the service's machine names it. One that is there is replaced.
+    public var path: String?
+    /// The stream to carry the archive, instead of a path; the client chooses its name.
+    public var stream: StreamID?
+    /// Bytes that the stream may carry before the first stream/credit; 1 MiB when absent.
+    public var initialCredit: Int?
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      container: String,
+      path: String? = nil,
+      stream: StreamID? = nil,
+      initialCredit: Int? = nil,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.container = container
+      self.path = path
+      self.stream = stream
+      self.initialCredit = initialCredit
+      self.workDoneToken = workDoneToken
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      container = try members.decode(String.self, forKey: .container)
+      path = try members.decodeIfPresent(String.self, forKey: .path)
+      stream = try members.decodeIfPresent(StreamID.self, forKey: .stream)
+      initialCredit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .initialCredit)
+      workDoneToken = try members.decodeIfPresent(ProgressToken.self, forKey: .workDoneToken)
+    }
+  }
+
+  /// What `container/export` answers.
+  public struct Result: Codable, Hashable, Sendable {
+    /// How much was written.
+    public var bytes: Int
+
+    public init(
+      bytes: Int
+    ) {
+      self.bytes = bytes
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    }
+  }
+}
+
 /// Makes an image of a container's image and its writable layer. A running container is taken as it is at that moment.
 public enum ContainerCommit: RPCRequest {
   public static let method = Method.containerCommit

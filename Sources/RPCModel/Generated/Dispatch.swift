@@ -11,6 +11,8 @@ public enum ClientRequest: Hashable, Sendable {
   case imagePush(ImagePush.Params)
   case imagePushIndex(ImagePushIndex.Params)
   case imageVerify(ImageVerify.Params)
+  case imageSave(ImageSave.Params)
+  case imageLoad(ImageLoad.Params)
   case imageImport(ImageImport.Params)
   case imageList(ImageList.Params)
   case imageInspect(ImageInspect.Params)
@@ -30,6 +32,7 @@ public enum ClientRequest: Hashable, Sendable {
   case containerAttach(ContainerAttach.Params)
   case containerExec(ContainerExec.Params)
   case containerDiff(ContainerDiff.Params)
+  case containerExport(ContainerExport.Params)
   case containerCommit(ContainerCommit.Params)
   case registryLogin(RegistryLogin.Params)
   case registryLogout(RegistryLogout.Params)
@@ -47,6 +50,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .imagePush: self = .imagePush(try params.decode(ImagePush.Params.self))
     case .imagePushIndex: self = .imagePushIndex(try params.decode(ImagePushIndex.Params.self))
     case .imageVerify: self = .imageVerify(try params.decode(ImageVerify.Params.self))
+    case .imageSave: self = .imageSave(try params.decode(ImageSave.Params.self))
+    case .imageLoad: self = .imageLoad(try params.decode(ImageLoad.Params.self))
     case .imageImport: self = .imageImport(try params.decode(ImageImport.Params.self))
     case .imageList: self = .imageList(try params.decode(ImageList.Params.self))
     case .imageInspect: self = .imageInspect(try params.decode(ImageInspect.Params.self))
@@ -66,6 +71,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerAttach: self = .containerAttach(try params.decode(ContainerAttach.Params.self))
     case .containerExec: self = .containerExec(try params.decode(ContainerExec.Params.self))
     case .containerDiff: self = .containerDiff(try params.decode(ContainerDiff.Params.self))
+    case .containerExport: self = .containerExport(try params.decode(ContainerExport.Params.self))
     case .containerCommit: self = .containerCommit(try params.decode(ContainerCommit.Params.self))
     case .registryLogin: self = .registryLogin(try params.decode(RegistryLogin.Params.self))
     case .registryLogout: self = .registryLogout(try params.decode(RegistryLogout.Params.self))
@@ -84,6 +90,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .imagePush: .imagePush
     case .imagePushIndex: .imagePushIndex
     case .imageVerify: .imageVerify
+    case .imageSave: .imageSave
+    case .imageLoad: .imageLoad
     case .imageImport: .imageImport
     case .imageList: .imageList
     case .imageInspect: .imageInspect
@@ -103,6 +111,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerAttach: .containerAttach
     case .containerExec: .containerExec
     case .containerDiff: .containerDiff
+    case .containerExport: .containerExport
     case .containerCommit: .containerCommit
     case .registryLogin: .registryLogin
     case .registryLogout: .registryLogout
@@ -124,6 +133,8 @@ public protocol RequestHandler: Sendable {
   func imagePush(_ params: ImagePush.Params, _ context: Context) async throws -> ImagePush.Result
   func imagePushIndex(_ params: ImagePushIndex.Params, _ context: Context) async throws -> ImagePushIndex.Result
   func imageVerify(_ params: ImageVerify.Params, _ context: Context) async throws -> ImageVerify.Result
+  func imageSave(_ params: ImageSave.Params, _ context: Context) async throws -> ImageSave.Result
+  func imageLoad(_ params: ImageLoad.Params, _ context: Context) async throws -> ImageLoad.Result
   func imageImport(_ params: ImageImport.Params, _ context: Context) async throws -> ImageImport.Result
   func imageList(_ params: ImageList.Params, _ context: Context) async throws -> ImageList.Result
   func imageInspect(_ params: ImageInspect.Params, _ context: Context) async throws -> ImageInspect.Result
@@ -143,6 +154,7 @@ public protocol RequestHandler: Sendable {
   func containerAttach(_ params: ContainerAttach.Params, _ context: Context) async throws -> ContainerAttach.Result
   func containerExec(_ params: ContainerExec.Params, _ context: Context) async throws -> ContainerExec.Result
   func containerDiff(_ params: ContainerDiff.Params, _ context: Context) async throws -> ContainerDiff.Result
+  func containerExport(_ params: ContainerExport.Params, _ context: Context) async throws -> ContainerExport.Result
   func containerCommit(_ params: ContainerCommit.Params, _ context: Context) async throws -> ContainerCommit.Result
   func registryLogin(_ params: RegistryLogin.Params, _ context: Context) async throws -> RegistryLogin.Result
   func registryLogout(_ params: RegistryLogout.Params, _ context: Context) async throws -> RegistryLogout.Result
@@ -162,6 +174,8 @@ extension RequestHandler {
     case .imagePush(let params): try await imagePush(params, context)
     case .imagePushIndex(let params): try await imagePushIndex(params, context)
     case .imageVerify(let params): try await imageVerify(params, context)
+    case .imageSave(let params): try await imageSave(params, context)
+    case .imageLoad(let params): try await imageLoad(params, context)
     case .imageImport(let params): try await imageImport(params, context)
     case .imageList(let params): try await imageList(params, context)
     case .imageInspect(let params): try await imageInspect(params, context)
@@ -181,6 +195,7 @@ extension RequestHandler {
     case .containerAttach(let params): try await containerAttach(params, context)
     case .containerExec(let params): try await containerExec(params, context)
     case .containerDiff(let params): try await containerDiff(params, context)
+    case .containerExport(let params): try await containerExport(params, context)
     case .containerCommit(let params): try await containerCommit(params, context)
     case .registryLogin(let params): try await registryLogin(params, context)
     case .registryLogout(let params): try await registryLogout(params, context)

@@ -240,13 +240,127 @@ public enum ImageVerify: RPCRequest {
   }
 }
 
+/// Writes images with all their content, each under the names that it is given by: to a file, a directory or a stream. It is one OCI image layout, with the list besides by which Docker and Podman load it. The same images give the same bytes. A file or directory is there when it is whole and durable, and not before; a cancelled save leaves nothing.
+public enum ImageSave: RPCRequest {
+  public static let method = Method.imageSave
+  /// What `image/save` takes.
+  public struct Params: Codable, Hashable, Sendable {
+    /// Names, or digests; one that is given by its digest is saved without a name.
+    public var images: [String]
+    /// Where to write, an absolute path as the service's machine names it. A file that is there is replaced.
+    public var path: String?
+    /// What a path is to be; an archive when absent. A stream is always an archive.
+    public var format: SaveFormat?
+    /// The stream to carry the archive, instead of a path; the client chooses its name.
+    public var stream: StreamID?
+    /// Bytes that the stream may carry before the first stream/credit; 1 MiB when absent.
+    public var initialCredit: Int?
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      images: [String],
+      path: String? = nil,
+      format: SaveFormat? = nil,
+      stream: StreamID? = nil,
+      initialCredit: Int? = nil,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.images = images
+      self.path = path
+      self.format = format
+      self.stream = stream
+      self.initialCredit = initialCredit
+      self.workDoneToken = workDoneToken
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      images = try members.decode([String].self, forKey: .images)
+      path = try members.decodeIfPresent(String.self, forKey: .path)
+      format = try members.decodeIfPresent(SaveFormat.self, forKey: .format)
+      stream = try members.decodeIfPresent(StreamID.self, forKey: .stream)
+      initialCredit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .initialCredit)
+      workDoneToken = try members.decodeIfPresent(ProgressToken.self, forKey: .workDoneToken)
+    }
+  }
+
+  /// What `image/save` answers.
+  public struct Result: Codable, Hashable, Sendable {
+    /// What was saved, in no particular order.
+    public var images: [SavedImage]
+    /// How much was written.
+    public var bytes: Int
+
+    public init(
+      images: [SavedImage],
+      bytes: Int
+    ) {
+      self.images = images
+      self.bytes = bytes
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      images = try members.decode([SavedImage].self, forKey: .images)
+      bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    }
+  }
+}
+
+/// Takes in all images of an archive: an OCI image layout, as a directory or a tar archive, or a Docker archive, plain or compressed with gzip or zstd. All digests are verified. Names move over from other images. Manifests keep their digests where the archive has them; a Docker archive has none, and its images get the same one each time. After a failure none of its images is there.
+public enum ImageLoad: RPCRequest {
+  public static let method = Method.imageLoad
+  /// What `image/load` takes.
+  public struct Params: Codable, Hashable, Sendable {
+    /// The archive or the layout's directory, an absolute path as the service's machine names it.
+    public var path: String?
+    /// The stream on which the client will send the archive, instead of a path; the service grants its credit.
+    public var stream: StreamID?
+    /// The name of an archive's one image, instead of what the archive calls it.
+    public var reference: String?
+    /// Of images for several, os/architecture[/variant]; the service's own when absent.
+    public var platform: String?
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      path: String? = nil,
+      stream: StreamID? = nil,
+      reference: String? = nil,
+      platform: String? = nil,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.path = path
+      self.stream = stream
+      self.reference = reference
+      self.platform = platform
+      self.workDoneToken = workDoneToken
+    }
+  }
+
+  /// What `image/load` answers.
+  public struct Result: Codable, Hashable, Sendable {
+    /// The images, as the archive lists them.
+    public var images: [LoadedImage]
+
+    public init(
+      images: [LoadedImage]
+    ) {
+      self.images = images
+    }
+  }
+}
+
 /// Makes an image of one layer from a tar archive of a root file system.
 public enum ImageImport: RPCRequest {
   public static let method = Method.imageImport
   /// What `image/import` takes.
   public struct Params: Codable, Hashable, Sendable {
-    /// The archive, plain or compressed with gzip or zstd, as the service's machine names it.
-    public var path: String
+    /// The archive, plain or compressed with gzip or zstd, an absolute path as the service's machine names it.
+    public var path: String?
+    /// The stream on which the client will send the archive, instead of a path; the service grants its credit.
+    public var stream: StreamID?
     /// The new image's name.
     public var reference: String
     /// A comment for the image's history.
@@ -259,7 +373,8 @@ public enum ImageImport: RPCRequest {
     public var workDoneToken: ProgressToken?
 
     public init(
-      path: String,
+      path: String? = nil,
+      stream: StreamID? = nil,
       reference: String,
       message: String? = nil,
       changes: ImageChanges? = nil,
@@ -267,6 +382,7 @@ public enum ImageImport: RPCRequest {
       workDoneToken: ProgressToken? = nil
     ) {
       self.path = path
+      self.stream = stream
       self.reference = reference
       self.message = message
       self.changes = changes
@@ -551,6 +667,38 @@ public struct StoreProblem: Codable, Hashable, Sendable {
   }
 }
 
+/// An image in an archive.
+public struct SavedImage: Codable, Hashable, Sendable {
+  /// The digest of its manifest.
+  public var digest: Digest
+  /// The full names that it is saved under.
+  public var references: [String]
+
+  public init(
+    digest: Digest,
+    references: [String]
+  ) {
+    self.digest = digest
+    self.references = references
+  }
+}
+
+/// An image that an archive has brought.
+public struct LoadedImage: Codable, Hashable, Sendable {
+  /// The image with all its names.
+  public var image: ImageSummary
+  /// The full names that it has from the archive.
+  public var references: [String]
+
+  public init(
+    image: ImageSummary,
+    references: [String]
+  ) {
+    self.image = image
+    self.references = references
+  }
+}
+
 /// What a pull did about a layer.
 public struct PulledLayer: Codable, Hashable, Sendable {
   /// Of the compressed layer.
@@ -721,6 +869,14 @@ public struct ImageConfiguration: Codable, Hashable, Sendable {
     self.volumes = volumes
     self.stopSignal = stopSignal
   }
+}
+
+/// What images are saved as.
+public enum SaveFormat: String, Codable, Hashable, Sendable, CaseIterable {
+  /// A tar archive.
+  case archive
+  /// A directory of the same files, which must not be there yet.
+  case directory
 }
 
 /// How layers are compressed.

@@ -11,6 +11,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case imagePush = "image/push"
   case imagePushIndex = "image/pushIndex"
   case imageVerify = "image/verify"
+  case imageSave = "image/save"
+  case imageLoad = "image/load"
   case imageImport = "image/import"
   case imageList = "image/list"
   case imageInspect = "image/inspect"
@@ -30,6 +32,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerAttach = "container/attach"
   case containerExec = "container/exec"
   case containerDiff = "container/diff"
+  case containerExport = "container/export"
   case containerCommit = "container/commit"
   case registryLogin = "registry/login"
   case registryLogout = "registry/logout"
@@ -39,7 +42,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerCommit, .registryLogin: true
+    case .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerExport, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -55,6 +58,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .imagePush: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
     case .imagePushIndex: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
     case .imageVerify: [.notFound, .corrupt, .noSpace, .cancelled]
+    case .imageSave: [.invalidArgument, .notFound, .alreadyExists, .corrupt, .noSpace, .permissionDenied, .cancelled]
+    case .imageLoad: [.invalidArgument, .notFound, .digestMismatch, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .imageImport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .imageList: [.corrupt]
     case .imageInspect: [.invalidArgument, .notFound, .corrupt]
@@ -74,6 +79,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .containerAttach: [.invalidArgument, .notFound, .conflict, .cancelled]
     case .containerExec: [.invalidArgument, .notFound, .conflict, .permissionDenied, .cancelled]
     case .containerDiff: [.invalidArgument, .notFound, .corrupt]
+    case .containerExport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerCommit: [.invalidArgument, .notFound, .corrupt, .noSpace, .cancelled]
     case .registryLogin: [.invalidArgument, .unauthorized, .unreachable, .timedOut, .notFound, .permissionDenied, .noSpace, .cancelled]
     case .registryLogout: [.invalidArgument, .unauthorized, .notFound, .permissionDenied, .noSpace]
@@ -93,6 +99,8 @@ public enum EventKind: String, Hashable, Sendable, CaseIterable {
   case imagePulled = "image.pulled"
   /// An image was made from an archive.
   case imageImported = "image.imported"
+  /// An image came from an archive.
+  case imageLoaded = "image.loaded"
   /// An image was made from a container.
   case imageCommitted = "image.committed"
   /// A push was completed.

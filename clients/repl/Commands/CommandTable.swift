@@ -8,9 +8,8 @@ struct CommandTable: ParsableCommand {
     (
       "Images",
       [
-        Pull.self, Push.self, PushIndex.self, Import.self, Images.self, History.self, InspectImage.self,
-        Tag.self,
-        RemoveImage.self, Verify.self,
+        Pull.self, Push.self, PushIndex.self, Import.self, Save.self, Load.self, Images.self, History.self,
+        InspectImage.self, Tag.self, RemoveImage.self, Verify.self,
       ]
     ),
     (
@@ -18,7 +17,7 @@ struct CommandTable: ParsableCommand {
       [
         Run.self, Create.self, Start.self, Stop.self, Kill.self, Wait.self, List.self, Inspect.self,
         Logs.self,
-        Attach.self, Exec.self, Diff.self, Commit.self, Remove.self,
+        Attach.self, Exec.self, Diff.self, Commit.self, Export.self, Remove.self,
       ]
     ),
     ("Registries", [Login.self, Logout.self]),

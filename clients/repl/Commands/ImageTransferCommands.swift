@@ -90,7 +90,7 @@ extension Terminal {
 struct Import: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an image from a root file system.",
-    discussion: "The file is a tar archive, plain or compressed with gzip or zstd.")
+    discussion: "The file is a tar archive, plain or compressed with gzip or zstd; - is standard input.")
   static var completes: [NameKind] { [.files] }
   @Argument(help: "The archive.") var file: String
   @Argument(help: "The new image's name.") var reference: String
@@ -98,9 +98,14 @@ struct Import: REPLCommand {
   @OptionGroup var changes: ChangeOptions
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let answer = try await session.request(
-      ImageImport.self,
-      .init(path: absolutePath(file), reference: reference, message: message, changes: try changes.wire))
+    let input = try ArchiveInput(session, file: file)
+    let changes = try changes.wire
+    let answer = try await input.carry {
+      try await session.request(
+        ImageImport.self,
+        .init(
+          path: input.path, stream: input.stream, reference: reference, message: message, changes: changes))
+    }
     show(answer.image, session.terminal)
     return 0
   }

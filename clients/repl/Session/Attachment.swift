@@ -11,11 +11,25 @@ struct Attachment: Sendable {
   private let stdin: StreamSender?
   private let terminal: Terminal
 
-  /// - Throws: when standard input is wanted and is where the commands come from.
-  init(_ session: REPLSession, input: Bool) throws {
+  enum Output {
+    case both
+    /// A stream of bytes that are for no terminal.
+    case archive
+    case none
+  }
+
+  /// - Throws: when standard input is wanted and is where the commands come from; when an archive would go to a terminal.
+  init(_ session: REPLSession, input: Bool, output: Output = .both) throws {
+    if output == .archive, session.terminal.isOutputTerminal {
+      throw RPCError(
+        code: 0, message: "an archive is not for a terminal",
+        data: ErrorData(
+          kind: .invalidArgument, retriable: false, causes: [],
+          hint: "name a file with -o, or send it elsewhere"))
+    }
     if input, !session.ownsStandardInput {
       throw RPCError(
-        code: 0, message: "standard input holds the commands: -i has none to read",
+        code: 0, message: "standard input holds the commands: there is none to read",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"
         ))
@@ -24,7 +38,12 @@ struct Attachment: Sendable {
     stdout = session.connection.receiver(credit: Self.window)
     stderr = session.connection.receiver(credit: Self.window)
     stdin = input ? session.connection.sender() : nil
+    // Streams that no request names would never end.
+    if output != .both { stderr.end(nil) }
+    if output == .none { stdout.end(nil) }
   }
+
+  var archiveStream: (id: StreamID, credit: Int) { (stdout.id, Self.window) }
 
   var outputStreams: OutputStreams {
     OutputStreams(stdout: stdout.id, stderr: stderr.id, initialCredit: Self.window)

@@ -1,0 +1,162 @@
+import EngineErrors
+import Layers
+import LinuxSystem
+import Metadata
+package import OCIModel
+import SystemPackage
+
+/// An image that a load has brought.
+package struct LoadedImage: Sendable {
+  package var image: ImageSummary
+  /// The names that it has from the archive, in full form.
+  package var references: [String]
+}
+
+extension ContainerEngine {
+  /// Takes in all images of an archive: an OCI image layout as a directory or as a tar archive, or a Docker archive; plain
+  /// or compressed with gzip or zstd. A name that another image had moves over.
+  ///
+  /// - Parameters:
+  ///   - reference: the name of the archive's one image, instead of what the archive calls it.
+  ///   - platform: for images of several.
+  /// - Throws: `corrupt` for what is no such archive, or not all of one; `digestMismatch`, `notFound`, `noSpace`. After an
+  ///   error or a cancellation no image of it is there, and nothing that it brought.
+  package func loadImages(
+    from source: ArchiveSource, as reference: Reference? = nil, platform: Platform = .host,
+    reporter: TaskReporter = .silent
+  ) async throws -> [LoadedImage] {
+    if let reference { try refuseDigest(reference) }
+    let directory: FilePath? = if case .file(let path) = source, isDirectory(path) { path } else { nil }
+    let intake = ArchiveIntake(content, directory: directory)
+    let before = Set(try snapshots.list())
+    let outcome: Result<[LoadedImage], any Error>
+    do {
+      outcome = .success(
+        try await reporter.task("load \(source.name)") { _, reporter in
+          let held = try await locks.holdContent()
+          defer { held.release() }
+          if directory == nil { try await takeIn(source, intake, reporter) }
+          let plan = try await planLoad(intake, platform)
+          return try await load(plan, as: reference, reporter)
+        })
+    } catch {
+      outcome = .failure(EngineError("load \(source.name)", wrapping: error))
+    }
+    // Also after a cancellation, and also what an archive has besides its images.
+    await Task { [self] in try? await discardUnnamed(blobs: intake.added, layersBut: before) }.value
+    return try outcome.get()
+  }
+
+  private func isDirectory(_ path: FilePath) -> Bool { fileKind(resolvingLinks(path)) == .directory }
+
+  private func takeIn(_ source: ArchiveSource, _ intake: ArchiveIntake, _ reporter: TaskReporter) async throws
+  {
+    try await reporter.task("read \(source.name)", total: try source.size) { progress, _ in
+      let walk = ArchiveWalk(limits: unpackOptions.limits)
+      try await withTaskCancellationHandler {
+        try await onBlockingThread("load") {
+          try walk.run({ try source.read(progress.report, $0) }, stop: source.stop, visit: intake.take)
+        }
+      } onCancel: {
+        walk.cancel()
+        source.stop()
+      }
+    }
+  }
+
+  private func planLoad(_ intake: ArchiveIntake, _ platform: Platform) async throws -> [PlannedImage] {
+    try await untilCancelled { isCancelled in
+      try await onBlockingThread("load") { [content] in
+        try LoadPlan(content: content, intake: intake, platform: platform, isCancelled: isCancelled).images()
+      }
+    }
+  }
+
+  private func load(_ planned: [PlannedImage], as reference: Reference?, _ reporter: TaskReporter)
+    async throws
+    -> [LoadedImage]
+  {
+    var planned = planned
+    guard !planned.isEmpty else { throw EngineError(.corrupt, "the archive's list of images is empty") }
+    if let reference {
+      guard planned.count == 1 else {
+        throw EngineError(
+          .invalidArgument, "the archive has \(planned.count) images, and one name is given for them",
+          subject: reference.description, hint: "load it without a name, then tag the images")
+      }
+      planned[0].references = [reference]
+    }
+    var images: [(record: ImageRecord, references: [String])] = []
+    for image in planned { images.append((try await unpack(image, reporter), names(image))) }
+    // All images are whole: now they are durable, and then they are named.
+    try await onBlockingThread("sync") { [content] in try content.sync() }
+    try Task.checkCancellation()
+    for (image, references) in images {
+      for reference in references.isEmpty ? [nil] : references.map(Optional.some) {
+        try await metadata.recordImage(
+          image, reference: reference, at: Timestamp.now,
+          events: [.imageLoaded(image.manifestDigest, reference: reference)])
+      }
+    }
+    return try images.map { LoadedImage(image: try summary($0.record), references: $0.references) }
+  }
+
+  private func names(_ image: PlannedImage) -> [String] {
+    Set(image.references.map(\.withoutDigest.description)).sorted()
+  }
+
+  private func unpack(_ image: PlannedImage, _ reporter: TaskReporter) async throws -> ImageRecord {
+    let digest = Digest(of: image.manifestBytes)
+    let layers = try stack(image.manifest, image.config)
+    let title = image.references.first?.familiar ?? digest.short
+    let unpacked = try await reporter.task("unpack \(title)") { _, reporter in
+      try await withThrowingTaskGroup(of: (Int, FetchedLayer).self) { group in
+        var unpacked = layers.map { _ in FetchedLayer(outcome: .present) }
+        for (index, layer) in layers.enumerated() {
+          if index >= max(1, configuration.concurrentLayers), let (done, result) = try await group.next() {
+            unpacked[done] = result
+          }
+          group.addTask { [self] in (index, try await unpackLayer(layer, of: title, reporter: reporter)) }
+        }
+        for try await (done, result) in group { unpacked[done] = result }
+        return unpacked
+      }
+    }
+    let keys = try await settle(layers, unpacked)
+    return ImageRecord(
+      manifestDigest: digest, mediaType: image.manifest.mediaType ?? MediaType.ociManifest,
+      configDigest: image.manifest.config.digest,
+      size: layers.reduce(Int64(image.manifestBytes.count) + image.manifest.config.size) {
+        $0 &+ $1.descriptor.size
+      },
+      platform: image.config.platform,
+      layers: zip(layers, keys).map {
+        LayerRecord(descriptor: $0.descriptor, diffID: $0.diffID, key: $1)
+      }, createdAt: Timestamp.now, created: image.config.created)
+  }
+
+  /// Removes those of the blobs, and those layers that are new, that no image names. Where somebody else adds content just
+  /// now it is left to the next collection.
+  private func discardUnnamed(blobs: Set<Digest>, layersBut known: Set<Digest>) async throws {
+    let images = try metadata.images()
+    let named = namedBlobs(images)
+    let used = try metadata.layerKeysInUse()
+    let fresh = Set(try snapshots.list()).subtracting(known)
+    if blobs.isSubset(of: named), fresh.isSubset(of: used) { return }
+    guard let lock = try await locks.tryCollect() else { return }
+    defer { lock.release() }
+    try await onBlockingThread("discard") { [self] in
+      // Once more, now that nothing can be added.
+      let named = namedBlobs(try metadata.images())
+      let used = try metadata.layerKeysInUse()
+      for digest in blobs where !named.contains(digest) { try content.remove(digest) }
+      for key in try snapshots.list() where !known.contains(key) && !used.contains(key) {
+        try snapshots.removeLayer(key)
+      }
+    }
+  }
+
+  private func namedBlobs(_ images: [ImageRecord]) -> Set<Digest> {
+    Set(images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
+  }
+}

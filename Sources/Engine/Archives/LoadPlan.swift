@@ -1,0 +1,162 @@
+import ContentStore
+import EngineErrors
+import Foundation
+import Layers
+import OCIModel
+import Registry
+
+/// An image of an archive: its documents are read and all its blobs are in the store.
+struct PlannedImage: Sendable {
+  var manifestBytes: [UInt8]
+  var manifest: Manifest
+  var config: ImageConfig
+  /// In full form; empty for one without a name.
+  var references: [Reference]
+}
+
+/// Finds the images of an archive. Blocks.
+struct LoadPlan {
+  let content: ContentStore
+  let intake: ArchiveIntake
+  let platform: Platform
+  let isCancelled: @Sendable () -> Bool
+
+  /// How deep an index may lie in indexes.
+  private static let indexDepth = 4
+
+  /// - Throws: `corrupt` for an archive of something else, `notFound` for one without an image for the platform.
+  func images() throws -> [PlannedImage] {
+    // An archive that has both means the same by both; the index keeps the manifests, and so the digests.
+    if let bytes = try intake.document(ImageLayout.indexFile) { return try layoutImages(bytes) }
+    if let bytes = try intake.document(DockerArchiveImage.listFile) { return try dockerImages(bytes) }
+    throw EngineError(
+      .corrupt, "the archive holds no images: it has neither index.json nor manifest.json",
+      hint: "it must come from a save; a root file system is taken in by import")
+  }
+
+  private func document(_ stored: ArchiveIntake.Stored) throws -> [UInt8] {
+    try content.read(stored.digest, limit: documentLimit)
+  }
+
+  // MARK: OCI image layouts
+
+  private func layoutImages(_ bytes: [UInt8]) throws -> [PlannedImage] {
+    guard case .index(let index) = try ManifestDocument(parsing: bytes) else {
+      throw EngineError(.corrupt, "the archive's index.json is no index", hint: "the archive is broken")
+    }
+    // Several manifests of one name are one image for several platforms.
+    var groups: [(name: Reference?, manifests: [Descriptor])] = []
+    for descriptor in index.manifests where !Self.isAttestation(descriptor) {
+      let name = try ImageName.read(descriptor.annotations)
+      if let name, let group = groups.firstIndex(where: { $0.name == name }) {
+        groups[group].manifests.append(descriptor)
+      } else {
+        groups.append((name, [descriptor]))
+      }
+    }
+    var images: [PlannedImage] = []
+    for group in groups {
+      let descriptor =
+        group.manifests.count == 1 ? group.manifests[0] : try choose(Index(manifests: group.manifests))
+      let image = try layoutImage(descriptor, depth: 0)
+      let names = [group.name].compactMap(\.self)
+      if let same = images.firstIndex(where: { $0.manifestBytes == image.manifestBytes }) {
+        images[same].references += names
+      } else {
+        images.append(image)
+        images[images.count - 1].references = names
+      }
+    }
+    return images
+  }
+
+  private func layoutImage(_ descriptor: Descriptor, depth: Int) throws -> PlannedImage {
+    guard depth < Self.indexDepth else {
+      throw EngineError(
+        .corrupt, "the archive has an index in an index in an index", hint: "the archive is broken or hostile"
+      )
+    }
+    let bytes = try document(try intake.blob(descriptor))
+    switch try ManifestDocument(parsing: bytes, mediaType: descriptor.mediaType) {
+    case .index(let index): return try layoutImage(try choose(index), depth: depth + 1)
+    case .image(let manifest):
+      let config = try ImageConfig(parsing: document(try intake.blob(manifest.config)))
+      for layer in manifest.layers { _ = try intake.blob(layer) }
+      return PlannedImage(manifestBytes: bytes, manifest: manifest, config: config, references: [])
+    }
+  }
+
+  private func choose(_ index: Index) throws -> Descriptor {
+    try PlatformChoice.select(from: index, wanted: platform)
+  }
+
+  /// What builders add about an image; it is none.
+  private static func isAttestation(_ descriptor: Descriptor) -> Bool { descriptor.platform?.os == "unknown" }
+
+  // MARK: Docker archives
+
+  private func dockerImages(_ bytes: [UInt8]) throws -> [PlannedImage] {
+    let list = try decodeList(bytes)
+    // Images of one archive share layers.
+    var layers: [Digest: Descriptor] = [:]
+    return try list.map { item in
+      let references = try item.repoTags.map { try ImageName.parse($0) }
+      let stored = try intake.file(item.config)
+      let config = try ImageConfig(parsing: document(stored))
+      guard item.layers.count == config.rootfs.diffIDs.count else {
+        throw EngineError(
+          .corrupt,
+          "the archive lists \(item.layers.count) layers of an image whose configuration has \(config.rootfs.diffIDs.count)",
+          hint: "the archive is broken; save it again")
+      }
+      let descriptors = try zip(item.layers, config.rootfs.diffIDs).map { name, diffID in
+        if let known = layers[diffID] { return known }
+        let descriptor = try layer(try intake.file(name), diffID)
+        layers[diffID] = descriptor
+        return descriptor
+      }
+      let manifest = Manifest(
+        config: Descriptor(mediaType: MediaType.ociConfig, digest: stored.digest, size: stored.size),
+        layers: descriptors)
+      let bytes = try encode(manifest)
+      _ = try intake.write { writer in try bytes.withUnsafeBytes { try writer.write($0) } }
+      return PlannedImage(
+        manifestBytes: bytes, manifest: manifest, config: config, references: references)
+    }
+  }
+
+  private func decodeList(_ bytes: [UInt8]) throws -> [DockerArchiveImage] {
+    do {
+      return try JSONDecoder().decode([DockerArchiveImage].self, from: Data(bytes))
+    } catch {
+      throw EngineError(
+        .corrupt, "cannot read the archive's manifest.json", causes: ["\(error)"],
+        hint: "the archive is broken or hostile")
+    }
+  }
+
+  /// A layer as it is kept: one that is not compressed is compressed, as a registry will want it; the same layer always
+  /// gives the same bytes.
+  private func layer(_ stored: ArchiveIntake.Stored, _ diffID: Digest) throws -> Descriptor {
+    let path = content.path(of: stored.digest)
+    switch try Compression.detect(fileAt: path) {
+    case .gzip: return Descriptor(mediaType: MediaType.ociLayerGzip, digest: stored.digest, size: stored.size)
+    case .zstd: return Descriptor(mediaType: MediaType.ociLayerZstd, digest: stored.digest, size: stored.size)
+    case .none:
+      guard stored.digest == diffID else {
+        throw EngineError(
+          .digestMismatch, "the archive's layer \(diffID.short) is \(stored.digest.short)",
+          subject: "\(diffID)", hint: "the archive is damaged; save it again", retriable: false)
+      }
+      let compressed = try intake.write { writer in
+        let compressor = try LayerCompressor { try writer.write($0) }
+        try readFile(path, { _ in }) {
+          if isCancelled() { throw EngineError.cancelled("compressing a layer") }
+          try compressor.write($0)
+        }
+        try compressor.finish()
+      }
+      return Descriptor(mediaType: MediaType.ociLayerGzip, digest: compressed.digest, size: compressed.size)
+    }
+  }
+}

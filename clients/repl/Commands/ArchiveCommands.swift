@@ -1,0 +1,121 @@
+import ArgumentParser
+import RPCModel
+
+struct Save: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write images to an archive that other engines load.",
+    discussion: """
+      It is an OCI image layout and a Docker archive at once. Without -o or --directory it goes to standard output.
+      """)
+  static var completes: [NameKind] { [.images] }
+  @Argument(help: "The images.") var images: [String]
+  @Option(name: .shortAndLong, help: "The file to write.") var output: String?
+  @Option(help: "Write the layout's files into this new directory instead.") var directory: String?
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    var params = ImageSave.Params(images: images)
+    params.format = directory == nil ? nil : .directory
+    if let path = output ?? directory {
+      params.path = absolutePath(path)
+      let answer = try await session.request(ImageSave.self, params)
+      if session.terminal.isJSON {
+        session.terminal.printJSON(answer)
+      } else {
+        session.terminal.print("\(path)  \(count(answer.images.count)), \(ByteCount(answer.bytes).text)")
+      }
+      return 0
+    }
+    let attachment = try Attachment(session, input: false, output: .archive)
+    (params.stream, params.initialCredit) = attachment.archiveStream
+    _ = try await attachment.carry { [params] in try await session.request(ImageSave.self, params) }
+    return 0
+  }
+
+  private func count(_ images: Int) -> String { "\(images) image\(images == 1 ? "" : "s")" }
+}
+
+struct Load: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Take in the images of an archive.",
+    discussion: """
+      The file is an OCI image layout, as a tar archive or a directory, or a Docker archive, plain or compressed with \
+      gzip or zstd; - is standard input.
+      """)
+  static var completes: [NameKind] { [.files] }
+  @Argument(help: "The archive or directory.") var file: String?
+  @Option(name: .shortAndLong, help: "The same, as with docker.") var input: String?
+  @Option(help: "The name of its one image, instead of what the archive calls it.") var name: String?
+  @Option(help: "os/architecture, instead of this machine's, for images of several.") var platform: String?
+
+  func validate() throws {
+    if file != nil, input != nil { throw ValidationError("give the file once, as an argument or with -i") }
+  }
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let input = try ArchiveInput(session, file: file ?? input ?? "-")
+    let answer = try await input.carry {
+      try await session.request(
+        ImageLoad.self, .init(path: input.path, stream: input.stream, reference: name, platform: platform))
+    }
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    for loaded in answer.images {
+      let names = loaded.references.map { FamiliarName($0).text }.joined(separator: ", ")
+      let layers = "\(loaded.image.layerCount) layer\(loaded.image.layerCount == 1 ? "" : "s")"
+      session.terminal.print(
+        "\(names.isEmpty ? "-" : names)  \(ShortID(loaded.image.digest).text)  \(layers), \(ByteCount(loaded.image.size).text)"
+      )
+    }
+    return 0
+  }
+}
+
+struct Export: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a container's whole root file system to a tar archive.",
+    discussion: "Without -o it goes to standard output.")
+  static var completes: [NameKind] { [.containers] }
+  @Argument(help: "The container.") var container: String
+  @Option(name: .shortAndLong, help: "The file to write.") var output: String?
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    if let output {
+      let answer = try await session.request(
+        ContainerExport.self, .init(container: container, path: absolutePath(output)))
+      if session.terminal.isJSON {
+        session.terminal.printJSON(answer)
+      } else {
+        session.terminal.print("\(output)  \(ByteCount(answer.bytes).text)")
+      }
+      return 0
+    }
+    let attachment = try Attachment(session, input: false, output: .archive)
+    let (stream, credit) = attachment.archiveStream
+    _ = try await attachment.carry {
+      try await session.request(
+        ContainerExport.self, .init(container: container, stream: stream, initialCredit: credit))
+    }
+    return 0
+  }
+}
+
+/// An archive that a request is to read: a file, or `-` for standard input.
+struct ArchiveInput: Sendable {
+  /// Nil for standard input.
+  let path: String?
+  private let attachment: Attachment?
+
+  init(_ session: REPLSession, file: String) throws {
+    path = file == "-" ? nil : absolutePath(file)
+    attachment = file == "-" ? try Attachment(session, input: true, output: .none) : nil
+  }
+
+  var stream: StreamID? { attachment?.inputStream }
+
+  func carry<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+    guard let attachment else { return try await body() }
+    return try await attachment.carry(body)
+  }
+}
