@@ -1,6 +1,6 @@
 # `make help` tells what there is.
 .DEFAULT_GOAL := build
-.PHONY: build deps test check demo bench format clean help
+.PHONY: build deps test check demo fuzz bench format clean help
 
 MAKEFLAGS += --no-print-directory
 PRODUCTS := coracle coracle-shim coracle-repl
@@ -22,6 +22,9 @@ check: deps ## Check format, generated files and import edges, then run all test
 demo: build ## See it work: a registry, images, containers, events; cleans up after itself
 	@.ci/install demo
 	@demo/run.sh
+
+fuzz: deps ## Feed mutated archives and manifests to their readers, SECONDS=60 each
+	@Tests/Fuzz/run.sh $(SECONDS)
 
 bench: build ## Measure beside other engines
 	@.ci/install bench

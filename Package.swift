@@ -114,6 +114,11 @@ let package = Package(
       ],
       path: "clients/repl", swiftSettings: strict),
 
+    // `make fuzz`.
+    .executableTarget(
+      name: "fuzz", dependencies: ["Layers", "OCIModel", "EngineErrors", "LinuxSystem", system],
+      path: "Tests/Fuzz", exclude: ["run.sh"], swiftSettings: strict),
+
     // Tests mirror targets.
     .target(
       name: "TestSupport",

@@ -1,9 +1,8 @@
 import CArchive
 import EngineErrors
 
-/// All of an entry's header: its PAX attributes, long names and map of holes. Libarchive keeps maps in memory at twelve
-/// times their size and goes one call deeper for each part of a header, so without a bound a few compressed
-/// megabytes would end the process.
+/// All of an entry's header: its PAX attributes, long names and map of holes, which libarchive reads before it hands
+/// out anything. Bounded here, so that what it keeps of them is bounded in whatever version.
 private let longestHeader = 2 << 20
 
 /// Reads a tar archive through libarchive, its bytes coming from a pipe. Used by one thread.
