@@ -1,5 +1,5 @@
 /// An attribute of an event.
-public enum EventValue: Codable, Hashable, Sendable, CustomStringConvertible {
+public enum EventValue: RPCValue, CustomStringConvertible {
   case string(String)
   case integer(Int)
   case boolean(Bool)
@@ -15,12 +15,11 @@ public enum EventValue: Codable, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
+  public func write(to json: inout JSONWriter) {
     switch self {
-    case .string(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    case .boolean(let value): try container.encode(value)
+    case .string(let value): value.write(to: &json)
+    case .integer(let value): value.write(to: &json)
+    case .boolean(let value): value.write(to: &json)
     }
   }
 

@@ -1,5 +1,5 @@
 /// An enumeration whose values may be more than this version knows.
-public protocol OpenEnumeration: RawRepresentable, Codable, Hashable, Sendable, CustomStringConvertible
+public protocol OpenEnumeration: RawRepresentable, RPCValue, CustomStringConvertible
 where RawValue == String {
   init(rawValue: String)
   static var known: [Self] { get }
@@ -8,11 +8,6 @@ where RawValue == String {
 extension OpenEnumeration {
   public init(from decoder: any Decoder) throws {
     self.init(rawValue: try decoder.singleValueContainer().decode(String.self))
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(rawValue)
   }
 
   public var description: String { rawValue }

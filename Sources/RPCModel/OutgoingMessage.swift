@@ -1,26 +1,33 @@
 /// A request on the wire.
-public struct RequestMessage<Request: RPCRequest>: Codable, Sendable {
-  public var jsonrpc = "2.0"
+public struct RequestMessage<Request: RPCRequest>: JSONWritable, Sendable {
   public var id: RequestID
-  public var method: String
   public var params: Request.Params
 
   public init(id: RequestID, _ type: Request.Type = Request.self, params: Request.Params) {
     self.id = id
-    method = Request.method.rawValue
     self.params = params
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.envelope { json in
+      json.member("id", id)
+      json.member("method", Request.method.rawValue)
+      json.member("params", params)
+    }
   }
 }
 
 /// A notification on the wire.
-public struct NotificationMessage<Notification: RPCNotification>: Codable, Sendable {
-  public var jsonrpc = "2.0"
-  public var method: String
+public struct NotificationMessage<Notification: RPCNotification>: JSONWritable, Sendable {
   public var params: Notification
 
-  public init(_ params: Notification) {
-    method = Notification.method
-    self.params = params
+  public init(_ params: Notification) { self.params = params }
+
+  public func write(to json: inout JSONWriter) {
+    json.envelope { json in
+      json.member("method", Notification.method)
+      json.member("params", params)
+    }
   }
 }
 
@@ -35,12 +42,12 @@ public struct ResultMessage<Result: Sendable>: Sendable {
   }
 }
 
-extension ResultMessage: Encodable where Result: Encodable {
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: EnvelopeKey.self)
-    try container.encode("2.0", forKey: .jsonrpc)
-    try container.encode(id, forKey: .id)
-    try container.encode(result, forKey: .result)
+extension ResultMessage: JSONWritable where Result: JSONWritable {
+  public func write(to json: inout JSONWriter) {
+    json.envelope { json in
+      json.member("id", id)
+      json.member("result", result)
+    }
   }
 }
 
@@ -53,7 +60,7 @@ extension ResultMessage: Decodable where Result: Decodable {
 }
 
 /// A failed response on the wire; its id is null where the request's could not be read.
-public struct FailureMessage: Encodable, Sendable {
+public struct FailureMessage: JSONWritable, Sendable {
   public var id: RequestID?
   public var error: RPCError
 
@@ -62,10 +69,19 @@ public struct FailureMessage: Encodable, Sendable {
     self.error = error
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: EnvelopeKey.self)
-    try container.encode("2.0", forKey: .jsonrpc)
-    try container.encode(id, forKey: .id)
-    try container.encode(error, forKey: .error)
+  public func write(to json: inout JSONWriter) {
+    json.envelope { json in
+      if let id { json.member("id", id) } else { json.member("id", JSONNull()) }
+      json.member("error", error)
+    }
+  }
+}
+
+extension JSONWriter {
+  fileprivate mutating func envelope(_ members: (inout JSONWriter) -> Void) {
+    beginObject()
+    member("jsonrpc", "2.0")
+    members(&self)
+    endObject()
   }
 }

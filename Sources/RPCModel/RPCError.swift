@@ -1,5 +1,5 @@
 /// The error of a response: JSON-RPC's code for the class, and what a program acts on.
-public struct RPCError: Error, Codable, Hashable, Sendable, CustomStringConvertible {
+public struct RPCError: Error, RPCValue, CustomStringConvertible {
   public var code: Int
   /// One lower-case sentence that names the operation and the object.
   public var message: String
@@ -9,6 +9,14 @@ public struct RPCError: Error, Codable, Hashable, Sendable, CustomStringConverti
     self.code = code
     self.message = message
     self.data = data
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("code", code)
+    json.member("message", message)
+    json.member("data", data)
+    json.endObject()
   }
 
   public var description: String { message }

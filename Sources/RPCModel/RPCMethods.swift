@@ -1,12 +1,15 @@
+/// A value of the protocol.
+public typealias RPCValue = Decodable & JSONWritable & Hashable & Sendable
+
 /// A request of the protocol: its name, and the types of its parameters and its result.
 public protocol RPCRequest: Sendable {
-  associatedtype Params: Codable & Hashable & Sendable
-  associatedtype Result: Codable & Hashable & Sendable
+  associatedtype Params: RPCValue
+  associatedtype Result: RPCValue
   static var method: Method { get }
 }
 
 /// A notification of the protocol; the value is its parameters.
-public protocol RPCNotification: Codable, Hashable, Sendable {
+public protocol RPCNotification: RPCValue {
   static var method: String { get }
   static var delivery: Delivery { get }
 }

@@ -1,5 +1,5 @@
 /// A JSON-RPC request id; a number with a fraction, or null, is none.
-public enum RequestID: Codable, Hashable, Sendable, CustomStringConvertible {
+public enum RequestID: RPCValue, CustomStringConvertible {
   case integer(Int)
   case string(String)
 
@@ -15,11 +15,10 @@ public enum RequestID: Codable, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
+  public func write(to json: inout JSONWriter) {
     switch self {
-    case .integer(let number): try container.encode(number)
-    case .string(let text): try container.encode(text)
+    case .integer(let number): number.write(to: &json)
+    case .string(let text): text.write(to: &json)
     }
   }
 

@@ -66,20 +66,20 @@ public final class MessageChannel: Sendable {
   /// Queues a message that must be delivered.
   ///
   /// - Parameter coalescingKey: takes the place of a message with the same key that was not sent yet.
-  public func send(_ message: some Encodable, coalescingKey: String? = nil) {
+  public func send(_ message: some JSONWritable, coalescingKey: String? = nil) {
     queue.send(bytes(of: message), coalescingKey: coalescingKey)
   }
 
   /// Queues a message that must be delivered, when few enough wait: for whoever has many of them at hand.
   ///
   /// - Returns: false when the channel is closed.
-  public func sendPaced(_ message: some Encodable) async -> Bool {
+  public func sendPaced(_ message: some JSONWritable) async -> Bool {
     guard await queue.waitForRoom() else { return false }
     return queue.send(bytes(of: message))
   }
 
   /// Queues a message behind the stream data that waits.
-  public func sendAfterBulk(_ message: some Encodable) { queue.sendAfterBulk(bytes(of: message)) }
+  public func sendAfterBulk(_ message: some JSONWritable) { queue.sendAfterBulk(bytes(of: message)) }
 
   /// Queues a piece of a stream, once there is room.
   ///
@@ -94,11 +94,7 @@ public final class MessageChannel: Sendable {
   /// Takes no more messages; what waits is still written.
   public func close() { queue.close() }
 
-  private func bytes(of message: some Encodable) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .withoutEscapingSlashes
-    // Every message is of a generated type, whose values all have a JSON form.
-    guard let data = try? encoder.encode(message) else { return framing.encode([]) }
-    return framing.encode(data)
+  private func bytes(of message: some JSONWritable) -> [UInt8] {
+    framing.encode(JSONWriter.bytes(of: message))
   }
 }

@@ -165,7 +165,7 @@ package final class Session: Sendable {
 
   private func run(_ request: ClientRequest, _ context: RequestContext, after earlier: [SettledSignal]) async
   {
-    let answer: Result<any Encodable & Sendable, RPCError>
+    let answer: Result<any JSONWritable & Sendable, RPCError>
     do {
       for signal in earlier { try await signal.wait() }
       answer = .success(try await respond(to: request, context))
@@ -181,7 +181,7 @@ package final class Session: Sendable {
   }
 
   /// The one response, behind what belongs to the request.
-  private func send(_ answer: Result<any Encodable & Sendable, RPCError>, _ context: RequestContext) {
+  private func send(_ answer: Result<any JSONWritable & Sendable, RPCError>, _ context: RequestContext) {
     let streams = context.streams.all
     let isFailure = if case .failure = answer { true } else { false }
     // What a failed or cancelled request would still have had to send is dropped; a stalled stream holds up no answer.
@@ -196,7 +196,7 @@ package final class Session: Sendable {
     }
   }
 
-  private func respond(_ result: some Encodable & Sendable, _ id: RequestID, _ isBehindBulk: Bool) {
+  private func respond(_ result: some JSONWritable & Sendable, _ id: RequestID, _ isBehindBulk: Bool) {
     let message = ResultMessage(id: id, result: result)
     if isBehindBulk { channel.sendAfterBulk(message) } else { channel.send(message) }
   }

@@ -70,7 +70,7 @@ enum MethodTableWriter {
     }
     lines += [
       "}", "", "extension RequestHandler {", "  /// Calls the handler of a request.",
-      "  public func respond(to request: ClientRequest, _ context: Context) async throws -> any Encodable & Sendable {",
+      "  public func respond(to request: ClientRequest, _ context: Context) async throws -> any JSONWritable & Sendable {",
       "    switch request {",
     ]
     lines += requests.map {

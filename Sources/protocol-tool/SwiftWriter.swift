@@ -48,7 +48,7 @@ struct SwiftWriter {
   }
 
   private mutating func structure(
-    _ structure: ProtocolFile.Structure, indent: String, conformances: String = "Codable, Hashable, Sendable",
+    _ structure: ProtocolFile.Structure, indent: String, conformances: String = "RPCValue",
     first: [String] = []
   ) {
     var body = first
@@ -58,6 +58,7 @@ struct SwiftWriter {
     if !body.isEmpty { body.append("") }
     body += initializer(structure.fields)
     if structure.fields.contains(where: \.isBounded) { body += [""] + decoder(structure.fields) }
+    body += [""] + jsonWriter(structure.fields)
     lines += ["\(indent)/// \(structure.doc)", "\(indent)public struct \(structure.name): \(conformances) {"]
     lines += body.map { $0.isEmpty ? "" : indent + $0 }
     lines += ["\(indent)}", ""]
@@ -73,8 +74,15 @@ struct SwiftWriter {
       + fields.map { "    self.\($0.name) = \($0.name)" } + ["  }"]
   }
 
+  private func jsonWriter(_ fields: [ProtocolFile.Field]) -> [String] {
+    ["  public func write(to json: inout JSONWriter) {", "    json.beginObject()"]
+      + fields.map { "    json.member(\"\($0.name)\", \($0.name))" } + ["    json.endObject()", "  }"]
+  }
+
   private func decoder(_ fields: [ProtocolFile.Field]) -> [String] {
     [
+      "  private enum CodingKeys: CodingKey {",
+      "    case \(fields.map { "\($0.name)" }.joined(separator: ", "))", "  }", "",
       "  public init(from decoder: any Decoder) throws {",
       "    let members = try decoder.container(keyedBy: CodingKeys.self)",
     ]
@@ -106,7 +114,7 @@ struct SwiftWriter {
         "  ]",
       ]
     } else {
-      lines.append("public enum \(enumeration.name): String, Codable, Hashable, Sendable, CaseIterable {")
+      lines.append("public enum \(enumeration.name): String, RPCValue, CaseIterable {")
       for value in enumeration.values { lines += ["  /// \(value.doc)", "  case \(escaped(value.name))"] }
     }
     lines += ["}", ""]

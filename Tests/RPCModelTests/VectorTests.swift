@@ -29,6 +29,12 @@ struct VectorTests {
       }
       #expect(id == .integer(1))
       #expect(request.method.rawValue == vector["method"] as? String)
+      let params = try #require(Mirror(reflecting: request).children.first?.value as? any JSONWritable)
+      let written = try JSONSerialization.jsonObject(with: Data(JSONWriter.bytes(of: params)))
+      // Null is as good as absent.
+      let given = (vector["params"] as? [String: Any] ?? [:]).filter { !($0.value is NSNull) }
+      let isSame = (written as? NSDictionary) == given as NSDictionary
+      #expect(isSame, "\(request.method): \(written)")
     }
   }
 

@@ -5,7 +5,7 @@
 public enum Initialize: RPCRequest {
   public static let method = Method.initialize
   /// What `initialize` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// The client's process. The service ends when that process does.
     public var processId: Int?
     /// Who the client is, for the service's log.
@@ -23,16 +23,28 @@ public enum Initialize: RPCRequest {
       self.trace = trace
     }
 
+    private enum CodingKeys: CodingKey {
+      case processId, clientInfo, trace
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       processId = try members.decodeIfPresent(Int.self, in: 0...4294967295, forKey: .processId)
       clientInfo = try members.decodeIfPresent(ProgramInfo.self, forKey: .clientInfo)
       trace = try members.decodeIfPresent(TraceValue.self, forKey: .trace)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("processId", processId)
+      json.member("clientInfo", clientInfo)
+      json.member("trace", trace)
+      json.endObject()
+    }
   }
 
   /// What `initialize` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// Which program answers.
     public var serverInfo: ProgramInfo
     /// What it can do.
@@ -45,6 +57,13 @@ public enum Initialize: RPCRequest {
       self.serverInfo = serverInfo
       self.capabilities = capabilities
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("serverInfo", serverInfo)
+      json.member("capabilities", capabilities)
+      json.endObject()
+    }
   }
 }
 
@@ -52,13 +71,23 @@ public enum Initialize: RPCRequest {
 public enum Shutdown: RPCRequest {
   public static let method = Method.shutdown
   /// What `shutdown` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 
   /// What `shutdown` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 }
 
@@ -68,6 +97,11 @@ public struct InitializedNotification: RPCNotification {
   public static let delivery = Delivery.mustDeliver
 
   public init() {}
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.endObject()
+  }
 }
 
 /// Ends the service: with status 0 after shutdown, with 1 otherwise.
@@ -76,6 +110,11 @@ public struct ExitNotification: RPCNotification {
   public static let delivery = Delivery.mustDeliver
 
   public init() {}
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.endObject()
+  }
 }
 
 /// Asks to stop a request. It is answered all the same, with -32800 when the work has stopped, or with its result when it was done before.
@@ -90,6 +129,12 @@ public struct CancelRequestNotification: RPCNotification {
   ) {
     self.id = id
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("id", id)
+    json.endObject()
+  }
 }
 
 /// Changes how much of the session is reported.
@@ -103,6 +148,12 @@ public struct SetTraceNotification: RPCNotification {
     value: TraceValue
   ) {
     self.value = value
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("value", value)
+    json.endObject()
   }
 }
 
@@ -122,6 +173,13 @@ public struct LogTraceNotification: RPCNotification {
     self.message = message
     self.verbose = verbose
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("message", message)
+    json.member("verbose", verbose)
+    json.endObject()
+  }
 }
 
 /// LSP's progress for a request that came with a workDoneToken.
@@ -139,6 +197,13 @@ public struct ProgressNotification: RPCNotification {
   ) {
     self.token = token
     self.value = value
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("token", token)
+    json.member("value", value)
+    json.endObject()
   }
 }
 
@@ -159,15 +224,26 @@ public struct WindowLogMessageNotification: RPCNotification {
     self.message = message
   }
 
+  private enum CodingKeys: CodingKey {
+    case type, message
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     type = try members.decode(Int.self, in: 1...5, forKey: .type)
     message = try members.decode(String.self, forKey: .message)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("type", type)
+    json.member("message", message)
+    json.endObject()
+  }
 }
 
 /// A program and its version.
-public struct ProgramInfo: Codable, Hashable, Sendable {
+public struct ProgramInfo: RPCValue {
   /// The program's name.
   public var name: String
   /// Its version.
@@ -180,10 +256,17 @@ public struct ProgramInfo: Codable, Hashable, Sendable {
     self.name = name
     self.version = version
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("name", name)
+    json.member("version", version)
+    json.endObject()
+  }
 }
 
 /// What the service can do.
-public struct ServerCapabilities: Codable, Hashable, Sendable {
+public struct ServerCapabilities: RPCValue {
   /// The version of these files that the service speaks.
   public var protocolVersion: String
   /// The requests it answers.
@@ -201,16 +284,28 @@ public struct ServerCapabilities: Codable, Hashable, Sendable {
     self.maxFrameBytes = maxFrameBytes
   }
 
+  private enum CodingKeys: CodingKey {
+    case protocolVersion, methods, maxFrameBytes
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     protocolVersion = try members.decode(String.self, forKey: .protocolVersion)
     methods = try members.decode([String].self, forKey: .methods)
     maxFrameBytes = try members.decode(Int.self, in: 1...1073741824, forKey: .maxFrameBytes)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("protocolVersion", protocolVersion)
+    json.member("methods", methods)
+    json.member("maxFrameBytes", maxFrameBytes)
+    json.endObject()
+  }
 }
 
 /// LSP's WorkDoneProgressBegin, -Report and -End in one.
-public struct WorkDoneProgress: Codable, Hashable, Sendable {
+public struct WorkDoneProgress: RPCValue {
   /// Which of the three it is.
   public var kind: WorkDoneKind
   /// At the beginning: what the work is.
@@ -236,6 +331,10 @@ public struct WorkDoneProgress: Codable, Hashable, Sendable {
     self.cancellable = cancellable
   }
 
+  private enum CodingKeys: CodingKey {
+    case kind, title, message, percentage, cancellable
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     kind = try members.decode(WorkDoneKind.self, forKey: .kind)
@@ -244,10 +343,20 @@ public struct WorkDoneProgress: Codable, Hashable, Sendable {
     percentage = try members.decodeIfPresent(Int.self, in: 0...100, forKey: .percentage)
     cancellable = try members.decodeIfPresent(Bool.self, forKey: .cancellable)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("kind", kind)
+    json.member("title", title)
+    json.member("message", message)
+    json.member("percentage", percentage)
+    json.member("cancellable", cancellable)
+    json.endObject()
+  }
 }
 
 /// How much of the session is reported.
-public enum TraceValue: String, Codable, Hashable, Sendable, CaseIterable {
+public enum TraceValue: String, RPCValue, CaseIterable {
   /// Nothing.
   case off
   /// Each message's name.
@@ -257,7 +366,7 @@ public enum TraceValue: String, Codable, Hashable, Sendable, CaseIterable {
 }
 
 /// The three kinds of LSP's progress.
-public enum WorkDoneKind: String, Codable, Hashable, Sendable, CaseIterable {
+public enum WorkDoneKind: String, RPCValue, CaseIterable {
   /// The first.
   case begin
   /// Any between.

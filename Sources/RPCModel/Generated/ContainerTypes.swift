@@ -5,7 +5,7 @@
 public enum ContainerCreate: RPCRequest {
   public static let method = Method.containerCreate
   /// What `container/create` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest of an image in the store.
     public var image: String
     /// A generated one when absent.
@@ -75,6 +75,10 @@ public enum ContainerCreate: RPCRequest {
       self.noNewPrivileges = noNewPrivileges
     }
 
+    private enum CodingKeys: CodingKey {
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       image = try members.decode(String.self, forKey: .image)
@@ -94,10 +98,31 @@ public enum ContainerCreate: RPCRequest {
       readOnlyRoot = try members.decodeIfPresent(Bool.self, forKey: .readOnlyRoot)
       noNewPrivileges = try members.decodeIfPresent(Bool.self, forKey: .noNewPrivileges)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("name", name)
+      json.member("command", command)
+      json.member("entrypoint", entrypoint)
+      json.member("environment", environment)
+      json.member("workingDirectory", workingDirectory)
+      json.member("user", user)
+      json.member("hostname", hostname)
+      json.member("network", network)
+      json.member("opensStdin", opensStdin)
+      json.member("labels", labels)
+      json.member("stopSignal", stopSignal)
+      json.member("stopTimeoutMs", stopTimeoutMs)
+      json.member("autoRemove", autoRemove)
+      json.member("readOnlyRoot", readOnlyRoot)
+      json.member("noNewPrivileges", noNewPrivileges)
+      json.endObject()
+    }
   }
 
   /// What `container/create` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The container.
     public var container: ContainerSummary
 
@@ -106,6 +131,12 @@ public enum ContainerCreate: RPCRequest {
     ) {
       self.container = container
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.endObject()
+    }
   }
 }
 
@@ -113,7 +144,7 @@ public enum ContainerCreate: RPCRequest {
 public enum ContainerStart: RPCRequest {
   public static let method = Method.containerStart
   /// What `container/start` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
 
@@ -122,10 +153,16 @@ public enum ContainerStart: RPCRequest {
     ) {
       self.container = container
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.endObject()
+    }
   }
 
   /// What `container/start` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The container, running.
     public var container: ContainerSummary
 
@@ -134,6 +171,12 @@ public enum ContainerStart: RPCRequest {
     ) {
       self.container = container
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.endObject()
+    }
   }
 }
 
@@ -141,7 +184,7 @@ public enum ContainerStart: RPCRequest {
 public enum ContainerRun: RPCRequest {
   public static let method = Method.containerRun
   /// What `container/run` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest of an image in the store.
     public var image: String
     /// A generated one when absent.
@@ -223,6 +266,10 @@ public enum ContainerRun: RPCRequest {
       self.stdin = stdin
     }
 
+    private enum CodingKeys: CodingKey {
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, detach, streams, stdin
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       image = try members.decode(String.self, forKey: .image)
@@ -245,10 +292,34 @@ public enum ContainerRun: RPCRequest {
       streams = try members.decodeIfPresent(OutputStreams.self, forKey: .streams)
       stdin = try members.decodeIfPresent(StreamID.self, forKey: .stdin)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("name", name)
+      json.member("command", command)
+      json.member("entrypoint", entrypoint)
+      json.member("environment", environment)
+      json.member("workingDirectory", workingDirectory)
+      json.member("user", user)
+      json.member("hostname", hostname)
+      json.member("network", network)
+      json.member("opensStdin", opensStdin)
+      json.member("labels", labels)
+      json.member("stopSignal", stopSignal)
+      json.member("stopTimeoutMs", stopTimeoutMs)
+      json.member("autoRemove", autoRemove)
+      json.member("readOnlyRoot", readOnlyRoot)
+      json.member("noNewPrivileges", noNewPrivileges)
+      json.member("detach", detach)
+      json.member("streams", streams)
+      json.member("stdin", stdin)
+      json.endObject()
+    }
   }
 
   /// What `container/run` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The container as it is now.
     public var container: ContainerSummary
     /// How it ended; absent with detach.
@@ -261,6 +332,13 @@ public enum ContainerRun: RPCRequest {
       self.container = container
       self.exit = exit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("exit", exit)
+      json.endObject()
+    }
   }
 }
 
@@ -268,7 +346,7 @@ public enum ContainerRun: RPCRequest {
 public enum ContainerStop: RPCRequest {
   public static let method = Method.containerStop
   /// What `container/stop` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// Instead of the container's own, as SIGINT or 2.
@@ -286,16 +364,28 @@ public enum ContainerStop: RPCRequest {
       self.timeoutMs = timeoutMs
     }
 
+    private enum CodingKeys: CodingKey {
+      case container, signal, timeoutMs
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       container = try members.decode(String.self, forKey: .container)
       signal = try members.decodeIfPresent(String.self, forKey: .signal)
       timeoutMs = try members.decodeIfPresent(Int.self, in: 0...86400000, forKey: .timeoutMs)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("signal", signal)
+      json.member("timeoutMs", timeoutMs)
+      json.endObject()
+    }
   }
 
   /// What `container/stop` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// How it ended.
     public var exit: ExitStatus
 
@@ -304,6 +394,12 @@ public enum ContainerStop: RPCRequest {
     ) {
       self.exit = exit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("exit", exit)
+      json.endObject()
+    }
   }
 }
 
@@ -311,7 +407,7 @@ public enum ContainerStop: RPCRequest {
 public enum ContainerKill: RPCRequest {
   public static let method = Method.containerKill
   /// What `container/kill` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// As SIGTERM, TERM or 15; SIGKILL when absent.
@@ -324,11 +420,23 @@ public enum ContainerKill: RPCRequest {
       self.container = container
       self.signal = signal
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("signal", signal)
+      json.endObject()
+    }
   }
 
   /// What `container/kill` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 }
 
@@ -336,7 +444,7 @@ public enum ContainerKill: RPCRequest {
 public enum ContainerWait: RPCRequest {
   public static let method = Method.containerWait
   /// What `container/wait` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// Fails with timedOut after it; no end when absent.
@@ -350,15 +458,26 @@ public enum ContainerWait: RPCRequest {
       self.timeoutMs = timeoutMs
     }
 
+    private enum CodingKeys: CodingKey {
+      case container, timeoutMs
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       container = try members.decode(String.self, forKey: .container)
       timeoutMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .timeoutMs)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("timeoutMs", timeoutMs)
+      json.endObject()
+    }
   }
 
   /// What `container/wait` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// How it ended.
     public var exit: ExitStatus
 
@@ -367,6 +486,12 @@ public enum ContainerWait: RPCRequest {
     ) {
       self.exit = exit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("exit", exit)
+      json.endObject()
+    }
   }
 }
 
@@ -374,7 +499,7 @@ public enum ContainerWait: RPCRequest {
 public enum ContainerList: RPCRequest {
   public static let method = Method.containerList
   /// What `container/list` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Whether those that do not run are listed; false when absent.
     public var all: Bool?
 
@@ -383,10 +508,16 @@ public enum ContainerList: RPCRequest {
     ) {
       self.all = all
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("all", all)
+      json.endObject()
+    }
   }
 
   /// What `container/list` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The containers.
     public var containers: [ContainerSummary]
 
@@ -395,6 +526,12 @@ public enum ContainerList: RPCRequest {
     ) {
       self.containers = containers
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("containers", containers)
+      json.endObject()
+    }
   }
 }
 
@@ -402,7 +539,7 @@ public enum ContainerList: RPCRequest {
 public enum ContainerInspect: RPCRequest {
   public static let method = Method.containerInspect
   /// What `container/inspect` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
 
@@ -411,10 +548,16 @@ public enum ContainerInspect: RPCRequest {
     ) {
       self.container = container
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.endObject()
+    }
   }
 
   /// What `container/inspect` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The container.
     public var container: ContainerSummary
     /// NAME=value.
@@ -468,6 +611,10 @@ public enum ContainerInspect: RPCRequest {
       self.runtimeConfigPath = runtimeConfigPath
     }
 
+    private enum CodingKeys: CodingKey {
+      case container, environment, workingDirectory, hostname, network, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       container = try members.decode(ContainerSummary.self, forKey: .container)
@@ -483,6 +630,23 @@ public enum ContainerInspect: RPCRequest {
       logPath = try members.decode(String.self, forKey: .logPath)
       runtimeConfigPath = try members.decode(String.self, forKey: .runtimeConfigPath)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("environment", environment)
+      json.member("workingDirectory", workingDirectory)
+      json.member("hostname", hostname)
+      json.member("network", network)
+      json.member("opensStdin", opensStdin)
+      json.member("autoRemove", autoRemove)
+      json.member("stopSignal", stopSignal)
+      json.member("stopTimeoutMs", stopTimeoutMs)
+      json.member("upperDirectory", upperDirectory)
+      json.member("logPath", logPath)
+      json.member("runtimeConfigPath", runtimeConfigPath)
+      json.endObject()
+    }
   }
 }
 
@@ -490,7 +654,7 @@ public enum ContainerInspect: RPCRequest {
 public enum ContainerRemove: RPCRequest {
   public static let method = Method.containerRemove
   /// What `container/remove` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// Whether one that runs is killed first; false when absent.
@@ -503,11 +667,23 @@ public enum ContainerRemove: RPCRequest {
       self.container = container
       self.force = force
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("force", force)
+      json.endObject()
+    }
   }
 
   /// What `container/remove` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 }
 
@@ -515,7 +691,7 @@ public enum ContainerRemove: RPCRequest {
 public enum ContainerLogs: RPCRequest {
   public static let method = Method.containerLogs
   /// What `container/logs` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// Whether to go on until the container exits; false when absent.
@@ -537,6 +713,10 @@ public enum ContainerLogs: RPCRequest {
       self.streams = streams
     }
 
+    private enum CodingKeys: CodingKey {
+      case container, follow, tail, streams
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       container = try members.decode(String.self, forKey: .container)
@@ -544,11 +724,25 @@ public enum ContainerLogs: RPCRequest {
       tail = try members.decodeIfPresent(Int.self, in: 0...1000000, forKey: .tail)
       streams = try members.decode(OutputStreams.self, forKey: .streams)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("follow", follow)
+      json.member("tail", tail)
+      json.member("streams", streams)
+      json.endObject()
+    }
   }
 
   /// What `container/logs` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 }
 
@@ -556,7 +750,7 @@ public enum ContainerLogs: RPCRequest {
 public enum ContainerAttach: RPCRequest {
   public static let method = Method.containerAttach
   /// What `container/attach` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// The streams to carry the output; the client chooses their names.
@@ -573,10 +767,18 @@ public enum ContainerAttach: RPCRequest {
       self.streams = streams
       self.stdin = stdin
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("streams", streams)
+      json.member("stdin", stdin)
+      json.endObject()
+    }
   }
 
   /// What `container/attach` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// How it ended.
     public var exit: ExitStatus
 
@@ -585,6 +787,12 @@ public enum ContainerAttach: RPCRequest {
     ) {
       self.exit = exit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("exit", exit)
+      json.endObject()
+    }
   }
 }
 
@@ -592,7 +800,7 @@ public enum ContainerAttach: RPCRequest {
 public enum ContainerExec: RPCRequest {
   public static let method = Method.containerExec
   /// What `container/exec` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// The program and its arguments.
@@ -625,10 +833,22 @@ public enum ContainerExec: RPCRequest {
       self.streams = streams
       self.stdin = stdin
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("command", command)
+      json.member("environment", environment)
+      json.member("workingDirectory", workingDirectory)
+      json.member("user", user)
+      json.member("streams", streams)
+      json.member("stdin", stdin)
+      json.endObject()
+    }
   }
 
   /// What `container/exec` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// How it ended.
     public var exit: ExitStatus
 
@@ -637,6 +857,12 @@ public enum ContainerExec: RPCRequest {
     ) {
       self.exit = exit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("exit", exit)
+      json.endObject()
+    }
   }
 }
 
@@ -644,7 +870,7 @@ public enum ContainerExec: RPCRequest {
 public enum ContainerDiff: RPCRequest {
   public static let method = Method.containerDiff
   /// What `container/diff` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
 
@@ -653,10 +879,16 @@ public enum ContainerDiff: RPCRequest {
     ) {
       self.container = container
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.endObject()
+    }
   }
 
   /// What `container/diff` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// By path.
     public var changes: [FileChange]
 
@@ -665,6 +897,12 @@ public enum ContainerDiff: RPCRequest {
     ) {
       self.changes = changes
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("changes", changes)
+      json.endObject()
+    }
   }
 }
 
@@ -672,7 +910,7 @@ public enum ContainerDiff: RPCRequest {
 public enum ContainerExport: RPCRequest {
   public static let method = Method.containerExport
   /// What `container/export` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// The file to write, an absolute path as the service's machine names it. One that is there is replaced.
@@ -698,6 +936,10 @@ public enum ContainerExport: RPCRequest {
       self.workDoneToken = workDoneToken
     }
 
+    private enum CodingKeys: CodingKey {
+      case container, path, stream, initialCredit, workDoneToken
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       container = try members.decode(String.self, forKey: .container)
@@ -706,10 +948,20 @@ public enum ContainerExport: RPCRequest {
       initialCredit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .initialCredit)
       workDoneToken = try members.decodeIfPresent(ProgressToken.self, forKey: .workDoneToken)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("path", path)
+      json.member("stream", stream)
+      json.member("initialCredit", initialCredit)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `container/export` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// How much was written.
     public var bytes: Int
 
@@ -719,9 +971,19 @@ public enum ContainerExport: RPCRequest {
       self.bytes = bytes
     }
 
+    private enum CodingKeys: CodingKey {
+      case bytes
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("bytes", bytes)
+      json.endObject()
     }
   }
 }
@@ -730,7 +992,7 @@ public enum ContainerExport: RPCRequest {
 public enum ContainerCommit: RPCRequest {
   public static let method = Method.containerCommit
   /// What `container/commit` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
     /// The new image's name.
@@ -759,10 +1021,21 @@ public enum ContainerCommit: RPCRequest {
       self.changes = changes
       self.workDoneToken = workDoneToken
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("container", container)
+      json.member("reference", reference)
+      json.member("message", message)
+      json.member("author", author)
+      json.member("changes", changes)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `container/commit` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The new image.
     public var image: ImageSummary
 
@@ -770,6 +1043,12 @@ public enum ContainerCommit: RPCRequest {
       image: ImageSummary
     ) {
       self.image = image
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.endObject()
     }
   }
 }
@@ -790,10 +1069,17 @@ public struct ContainerRunningNotification: RPCNotification {
     self.request = request
     self.container = container
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("request", request)
+    json.member("container", container)
+    json.endObject()
+  }
 }
 
 /// A container in a list.
-public struct ContainerSummary: Codable, Hashable, Sendable {
+public struct ContainerSummary: RPCValue {
   /// 64 hexadecimal digits.
   public var id: String
   /// Its name.
@@ -843,6 +1129,10 @@ public struct ContainerSummary: Codable, Hashable, Sendable {
     self.exit = exit
   }
 
+  private enum CodingKeys: CodingKey {
+    case id, name, image, imageDigest, command, state, pid, labels, createdAt, startedAt, exit
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     id = try members.decode(String.self, forKey: .id)
@@ -857,10 +1147,26 @@ public struct ContainerSummary: Codable, Hashable, Sendable {
     startedAt = try members.decodeIfPresent(Time.self, forKey: .startedAt)
     exit = try members.decodeIfPresent(ExitStatus.self, forKey: .exit)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("id", id)
+    json.member("name", name)
+    json.member("image", image)
+    json.member("imageDigest", imageDigest)
+    json.member("command", command)
+    json.member("state", state)
+    json.member("pid", pid)
+    json.member("labels", labels)
+    json.member("createdAt", createdAt)
+    json.member("startedAt", startedAt)
+    json.member("exit", exit)
+    json.endObject()
+  }
 }
 
 /// How a process ended.
-public struct ExitStatus: Codable, Hashable, Sendable {
+public struct ExitStatus: RPCValue {
   /// Its exit code, or 128 and the signal's number.
   public var code: Int
   /// The signal that ended it, as SIGKILL.
@@ -882,6 +1188,10 @@ public struct ExitStatus: Codable, Hashable, Sendable {
     self.lost = lost
   }
 
+  private enum CodingKeys: CodingKey {
+    case code, signal, at, lost
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     code = try members.decode(Int.self, in: 0...255, forKey: .code)
@@ -889,10 +1199,19 @@ public struct ExitStatus: Codable, Hashable, Sendable {
     at = try members.decode(Time.self, forKey: .at)
     lost = try members.decode(Bool.self, forKey: .lost)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("code", code)
+    json.member("signal", signal)
+    json.member("at", at)
+    json.member("lost", lost)
+    json.endObject()
+  }
 }
 
 /// The names that the client gives to the streams of an output. A stream that is not named is not sent. The service sends no more than the credit that was granted.
-public struct OutputStreams: Codable, Hashable, Sendable {
+public struct OutputStreams: RPCValue {
   /// For the standard output.
   public var stdout: StreamID?
   /// For the standard error.
@@ -910,16 +1229,28 @@ public struct OutputStreams: Codable, Hashable, Sendable {
     self.initialCredit = initialCredit
   }
 
+  private enum CodingKeys: CodingKey {
+    case stdout, stderr, initialCredit
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     stdout = try members.decodeIfPresent(StreamID.self, forKey: .stdout)
     stderr = try members.decodeIfPresent(StreamID.self, forKey: .stderr)
     initialCredit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .initialCredit)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("stdout", stdout)
+    json.member("stderr", stderr)
+    json.member("initialCredit", initialCredit)
+    json.endObject()
+  }
 }
 
 /// A change against the image.
-public struct FileChange: Codable, Hashable, Sendable {
+public struct FileChange: RPCValue {
   /// Absolute, in the container.
   public var path: String
   /// What happened.
@@ -931,6 +1262,13 @@ public struct FileChange: Codable, Hashable, Sendable {
   ) {
     self.path = path
     self.kind = kind
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("path", path)
+    json.member("kind", kind)
+    json.endObject()
   }
 }
 
@@ -955,7 +1293,7 @@ public struct ContainerState: OpenEnumeration {
 }
 
 /// What network a container has.
-public enum NetworkMode: String, Codable, Hashable, Sendable, CaseIterable {
+public enum NetworkMode: String, RPCValue, CaseIterable {
   /// A loopback interface of its own.
   case none
   /// The service's own network.

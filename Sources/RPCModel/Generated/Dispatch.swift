@@ -164,7 +164,7 @@ public protocol RequestHandler: Sendable {
 
 extension RequestHandler {
   /// Calls the handler of a request.
-  public func respond(to request: ClientRequest, _ context: Context) async throws -> any Encodable & Sendable {
+  public func respond(to request: ClientRequest, _ context: Context) async throws -> any JSONWritable & Sendable {
     switch request {
     case .initialize(let params): try await initialize(params, context)
     case .shutdown(let params): try await shutdown(params, context)

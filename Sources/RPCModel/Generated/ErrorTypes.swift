@@ -2,7 +2,7 @@
 // swift-format-ignore-file
 
 /// What a program acts on when a request failed.
-public struct ErrorData: Codable, Hashable, Sendable {
+public struct ErrorData: RPCValue {
   /// What the failure means.
   public var kind: ErrorKind
   /// Whether the same request may succeed later with nothing changed by the caller.
@@ -36,6 +36,10 @@ public struct ErrorData: Codable, Hashable, Sendable {
     self.message = message
   }
 
+  private enum CodingKeys: CodingKey {
+    case kind, retriable, subject, causes, hint, retryAfterMs, message
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     kind = try members.decode(ErrorKind.self, forKey: .kind)
@@ -45,6 +49,18 @@ public struct ErrorData: Codable, Hashable, Sendable {
     hint = try members.decodeIfPresent(String.self, forKey: .hint)
     retryAfterMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .retryAfterMs)
     message = try members.decodeIfPresent(String.self, forKey: .message)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("kind", kind)
+    json.member("retriable", retriable)
+    json.member("subject", subject)
+    json.member("causes", causes)
+    json.member("hint", hint)
+    json.member("retryAfterMs", retryAfterMs)
+    json.member("message", message)
+    json.endObject()
   }
 }
 

@@ -5,7 +5,7 @@
 public enum EventSubscribe: RPCRequest {
   public static let method = Method.eventSubscribe
   /// What `event/subscribe` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Where to begin; the end of the journal when absent.
     public var after: Cursor?
     /// Only kinds that are equal to one of these, or begin with one that ends in a dot, as container. does.
@@ -22,10 +22,18 @@ public enum EventSubscribe: RPCRequest {
       self.kinds = kinds
       self.subjects = subjects
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("after", after)
+      json.member("kinds", kinds)
+      json.member("subjects", subjects)
+      json.endObject()
+    }
   }
 
   /// What `event/subscribe` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// Its name, for event/occurred and event/unsubscribe.
     public var subscription: String
     /// Where it begins.
@@ -38,6 +46,13 @@ public enum EventSubscribe: RPCRequest {
       self.subscription = subscription
       self.cursor = cursor
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("subscription", subscription)
+      json.member("cursor", cursor)
+      json.endObject()
+    }
   }
 }
 
@@ -45,7 +60,7 @@ public enum EventSubscribe: RPCRequest {
 public enum EventUnsubscribe: RPCRequest {
   public static let method = Method.eventUnsubscribe
   /// What `event/unsubscribe` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Its name.
     public var subscription: String
 
@@ -54,11 +69,22 @@ public enum EventUnsubscribe: RPCRequest {
     ) {
       self.subscription = subscription
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("subscription", subscription)
+      json.endObject()
+    }
   }
 
   /// What `event/unsubscribe` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 }
 
@@ -94,6 +120,17 @@ public struct EventOccurredNotification: RPCNotification {
     self.subject = subject
     self.attributes = attributes
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("subscription", subscription)
+    json.member("cursor", cursor)
+    json.member("time", time)
+    json.member("kind", kind)
+    json.member("subject", subject)
+    json.member("attributes", attributes)
+    json.endObject()
+  }
 }
 
 /// A subscription ended because the journal could not be read.
@@ -111,6 +148,13 @@ public struct EventEndedNotification: RPCNotification {
   ) {
     self.subscription = subscription
     self.error = error
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("subscription", subscription)
+    json.member("error", error)
+    json.endObject()
   }
 }
 

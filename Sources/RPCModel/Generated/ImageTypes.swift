@@ -5,7 +5,7 @@
 public enum ImagePull: RPCRequest {
   public static let method = Method.imagePull
   /// What `image/pull` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// [registry/]name[:tag][@digest]; Docker Hub's short names are understood.
     public var reference: String
     /// os/architecture[/variant]; the service's own when absent.
@@ -27,6 +27,10 @@ public enum ImagePull: RPCRequest {
       self.workDoneToken = workDoneToken
     }
 
+    private enum CodingKeys: CodingKey {
+      case reference, platform, concurrentLayers, workDoneToken
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       reference = try members.decode(String.self, forKey: .reference)
@@ -34,10 +38,19 @@ public enum ImagePull: RPCRequest {
       concurrentLayers = try members.decodeIfPresent(Int.self, in: 1...32, forKey: .concurrentLayers)
       workDoneToken = try members.decodeIfPresent(ProgressToken.self, forKey: .workDoneToken)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("reference", reference)
+      json.member("platform", platform)
+      json.member("concurrentLayers", concurrentLayers)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/pull` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The image.
     public var image: ImageSummary
     /// The full form of the name.
@@ -67,6 +80,10 @@ public enum ImagePull: RPCRequest {
       self.rateLimit = rateLimit
     }
 
+    private enum CodingKeys: CodingKey {
+      case image, reference, fetchedBytes, layers, warnings, rateLimit
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       image = try members.decode(ImageSummary.self, forKey: .image)
@@ -76,6 +93,17 @@ public enum ImagePull: RPCRequest {
       warnings = try members.decodeIfPresent([RegistryWarning].self, forKey: .warnings)
       rateLimit = try members.decodeIfPresent(RateLimit.self, forKey: .rateLimit)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("reference", reference)
+      json.member("fetchedBytes", fetchedBytes)
+      json.member("layers", layers)
+      json.member("warnings", warnings)
+      json.member("rateLimit", rateLimit)
+      json.endObject()
+    }
   }
 }
 
@@ -83,7 +111,7 @@ public enum ImagePull: RPCRequest {
 public enum ImagePush: RPCRequest {
   public static let method = Method.imagePush
   /// What `image/push` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest of an image in the store.
     public var image: String
     /// The name at the registry; the image's own when absent.
@@ -104,10 +132,19 @@ public enum ImagePush: RPCRequest {
       self.compression = compression
       self.workDoneToken = workDoneToken
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("destination", destination)
+      json.member("compression", compression)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/push` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The full name at the registry.
     public var reference: String
     /// The manifest's digest.
@@ -132,6 +169,16 @@ public enum ImagePush: RPCRequest {
       self.warnings = warnings
       self.rateLimit = rateLimit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("reference", reference)
+      json.member("digest", digest)
+      json.member("layers", layers)
+      json.member("warnings", warnings)
+      json.member("rateLimit", rateLimit)
+      json.endObject()
+    }
   }
 }
 
@@ -139,7 +186,7 @@ public enum ImagePush: RPCRequest {
 public enum ImagePushIndex: RPCRequest {
   public static let method = Method.imagePushIndex
   /// What `image/pushIndex` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Names or digests of images in the store, one for each platform.
     public var images: [String]
     /// The index's name at the registry.
@@ -156,10 +203,18 @@ public enum ImagePushIndex: RPCRequest {
       self.destination = destination
       self.workDoneToken = workDoneToken
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("images", images)
+      json.member("destination", destination)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/pushIndex` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The full name at the registry.
     public var reference: String
     /// The index's digest.
@@ -180,6 +235,15 @@ public enum ImagePushIndex: RPCRequest {
       self.warnings = warnings
       self.rateLimit = rateLimit
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("reference", reference)
+      json.member("digest", digest)
+      json.member("warnings", warnings)
+      json.member("rateLimit", rateLimit)
+      json.endObject()
+    }
   }
 }
 
@@ -187,7 +251,7 @@ public enum ImagePushIndex: RPCRequest {
 public enum ImageVerify: RPCRequest {
   public static let method = Method.imageVerify
   /// What `image/verify` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest of an image in the store; all images when absent.
     public var image: String?
     /// Asks for LSP's $/progress as well.
@@ -200,10 +264,17 @@ public enum ImageVerify: RPCRequest {
       self.image = image
       self.workDoneToken = workDoneToken
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/verify` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// How many were checked.
     public var images: Int
     /// How many of their blobs.
@@ -229,6 +300,10 @@ public enum ImageVerify: RPCRequest {
       self.problems = problems
     }
 
+    private enum CodingKeys: CodingKey {
+      case images, blobs, layers, bytes, problems
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       images = try members.decode(Int.self, in: 0...9007199254740991, forKey: .images)
@@ -237,6 +312,16 @@ public enum ImageVerify: RPCRequest {
       bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
       problems = try members.decode([StoreProblem].self, forKey: .problems)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("images", images)
+      json.member("blobs", blobs)
+      json.member("layers", layers)
+      json.member("bytes", bytes)
+      json.member("problems", problems)
+      json.endObject()
+    }
   }
 }
 
@@ -244,7 +329,7 @@ public enum ImageVerify: RPCRequest {
 public enum ImageSave: RPCRequest {
   public static let method = Method.imageSave
   /// What `image/save` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Names, or digests; one that is given by its digest is saved without a name.
     public var images: [String]
     /// Where to write, an absolute path as the service's machine names it. A file that is there is replaced.
@@ -274,6 +359,10 @@ public enum ImageSave: RPCRequest {
       self.workDoneToken = workDoneToken
     }
 
+    private enum CodingKeys: CodingKey {
+      case images, path, format, stream, initialCredit, workDoneToken
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       images = try members.decode([String].self, forKey: .images)
@@ -283,10 +372,21 @@ public enum ImageSave: RPCRequest {
       initialCredit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .initialCredit)
       workDoneToken = try members.decodeIfPresent(ProgressToken.self, forKey: .workDoneToken)
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("images", images)
+      json.member("path", path)
+      json.member("format", format)
+      json.member("stream", stream)
+      json.member("initialCredit", initialCredit)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/save` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// What was saved, in no particular order.
     public var images: [SavedImage]
     /// How much was written.
@@ -300,10 +400,21 @@ public enum ImageSave: RPCRequest {
       self.bytes = bytes
     }
 
+    private enum CodingKeys: CodingKey {
+      case images, bytes
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       images = try members.decode([SavedImage].self, forKey: .images)
       bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("images", images)
+      json.member("bytes", bytes)
+      json.endObject()
     }
   }
 }
@@ -312,7 +423,7 @@ public enum ImageSave: RPCRequest {
 public enum ImageLoad: RPCRequest {
   public static let method = Method.imageLoad
   /// What `image/load` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// The archive or the layout's directory, an absolute path as the service's machine names it.
     public var path: String?
     /// The stream on which the client will send the archive, instead of a path; the service grants its credit.
@@ -337,10 +448,20 @@ public enum ImageLoad: RPCRequest {
       self.platform = platform
       self.workDoneToken = workDoneToken
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("path", path)
+      json.member("stream", stream)
+      json.member("reference", reference)
+      json.member("platform", platform)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/load` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The images, as the archive lists them.
     public var images: [LoadedImage]
 
@@ -349,6 +470,12 @@ public enum ImageLoad: RPCRequest {
     ) {
       self.images = images
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("images", images)
+      json.endObject()
+    }
   }
 }
 
@@ -356,7 +483,7 @@ public enum ImageLoad: RPCRequest {
 public enum ImageImport: RPCRequest {
   public static let method = Method.imageImport
   /// What `image/import` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// The archive, plain or compressed with gzip or zstd, an absolute path as the service's machine names it.
     public var path: String?
     /// The stream on which the client will send the archive, instead of a path; the service grants its credit.
@@ -389,10 +516,22 @@ public enum ImageImport: RPCRequest {
       self.platform = platform
       self.workDoneToken = workDoneToken
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("path", path)
+      json.member("stream", stream)
+      json.member("reference", reference)
+      json.member("message", message)
+      json.member("changes", changes)
+      json.member("platform", platform)
+      json.member("workDoneToken", workDoneToken)
+      json.endObject()
+    }
   }
 
   /// What `image/import` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The new image.
     public var image: ImageSummary
 
@@ -401,6 +540,12 @@ public enum ImageImport: RPCRequest {
     ) {
       self.image = image
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.endObject()
+    }
   }
 }
 
@@ -408,12 +553,17 @@ public enum ImageImport: RPCRequest {
 public enum ImageList: RPCRequest {
   public static let method = Method.imageList
   /// What `image/list` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 
   /// What `image/list` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The images.
     public var images: [ImageSummary]
 
@@ -422,6 +572,12 @@ public enum ImageList: RPCRequest {
     ) {
       self.images = images
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("images", images)
+      json.endObject()
+    }
   }
 }
 
@@ -429,7 +585,7 @@ public enum ImageList: RPCRequest {
 public enum ImageInspect: RPCRequest {
   public static let method = Method.imageInspect
   /// What `image/inspect` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name, a digest, or the first four or more digits of one.
     public var image: String
 
@@ -438,10 +594,16 @@ public enum ImageInspect: RPCRequest {
     ) {
       self.image = image
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.endObject()
+    }
   }
 
   /// What `image/inspect` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The image.
     public var image: ImageSummary
     /// The digest of its configuration; Docker's image id.
@@ -466,6 +628,16 @@ public enum ImageInspect: RPCRequest {
       self.layers = layers
       self.config = config
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("configDigest", configDigest)
+      json.member("mediaType", mediaType)
+      json.member("layers", layers)
+      json.member("config", config)
+      json.endObject()
+    }
   }
 }
 
@@ -473,7 +645,7 @@ public enum ImageInspect: RPCRequest {
 public enum ImageHistory: RPCRequest {
   public static let method = Method.imageHistory
   /// What `image/history` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest.
     public var image: String
 
@@ -482,10 +654,16 @@ public enum ImageHistory: RPCRequest {
     ) {
       self.image = image
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.endObject()
+    }
   }
 
   /// What `image/history` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The steps.
     public var entries: [HistoryEntry]
 
@@ -494,6 +672,12 @@ public enum ImageHistory: RPCRequest {
     ) {
       self.entries = entries
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("entries", entries)
+      json.endObject()
+    }
   }
 }
 
@@ -501,7 +685,7 @@ public enum ImageHistory: RPCRequest {
 public enum ImageTag: RPCRequest {
   public static let method = Method.imageTag
   /// What `image/tag` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest.
     public var image: String
     /// The new name.
@@ -514,10 +698,17 @@ public enum ImageTag: RPCRequest {
       self.image = image
       self.reference = reference
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("reference", reference)
+      json.endObject()
+    }
   }
 
   /// What `image/tag` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The image with all its names.
     public var image: ImageSummary
 
@@ -526,6 +717,12 @@ public enum ImageTag: RPCRequest {
     ) {
       self.image = image
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.endObject()
+    }
   }
 }
 
@@ -533,7 +730,7 @@ public enum ImageTag: RPCRequest {
 public enum ImageRemove: RPCRequest {
   public static let method = Method.imageRemove
   /// What `image/remove` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// A name or digest.
     public var image: String
     /// Whether a digest takes away more than one name; false when absent.
@@ -546,10 +743,17 @@ public enum ImageRemove: RPCRequest {
       self.image = image
       self.force = force
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("image", image)
+      json.member("force", force)
+      json.endObject()
+    }
   }
 
   /// What `image/remove` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The names that are gone.
     public var untagged: [String]
     /// The images that are gone.
@@ -562,11 +766,18 @@ public enum ImageRemove: RPCRequest {
       self.untagged = untagged
       self.deleted = deleted
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("untagged", untagged)
+      json.member("deleted", deleted)
+      json.endObject()
+    }
   }
 }
 
 /// An image in a list.
-public struct ImageSummary: Codable, Hashable, Sendable {
+public struct ImageSummary: RPCValue {
   /// The digest of its manifest.
   public var digest: Digest
   /// Its full names, sorted.
@@ -596,6 +807,10 @@ public struct ImageSummary: Codable, Hashable, Sendable {
     self.layerCount = layerCount
   }
 
+  private enum CodingKeys: CodingKey {
+    case digest, references, platform, createdAt, size, layerCount
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     digest = try members.decode(Digest.self, forKey: .digest)
@@ -605,10 +820,21 @@ public struct ImageSummary: Codable, Hashable, Sendable {
     size = try members.decode(Int.self, in: 0...9007199254740991, forKey: .size)
     layerCount = try members.decode(Int.self, in: 0...100000, forKey: .layerCount)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("digest", digest)
+    json.member("references", references)
+    json.member("platform", platform)
+    json.member("createdAt", createdAt)
+    json.member("size", size)
+    json.member("layerCount", layerCount)
+    json.endObject()
+  }
 }
 
 /// A layer of an image.
-public struct ImageLayer: Codable, Hashable, Sendable {
+public struct ImageLayer: RPCValue {
   /// Of the compressed layer.
   public var digest: Digest
   /// Of the uncompressed layer.
@@ -630,6 +856,10 @@ public struct ImageLayer: Codable, Hashable, Sendable {
     self.mediaType = mediaType
   }
 
+  private enum CodingKeys: CodingKey {
+    case digest, diffId, size, mediaType
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     digest = try members.decode(Digest.self, forKey: .digest)
@@ -637,10 +867,19 @@ public struct ImageLayer: Codable, Hashable, Sendable {
     size = try members.decode(Int.self, in: 0...9007199254740991, forKey: .size)
     mediaType = try members.decode(String.self, forKey: .mediaType)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("digest", digest)
+    json.member("diffId", diffId)
+    json.member("size", size)
+    json.member("mediaType", mediaType)
+    json.endObject()
+  }
 }
 
 /// Something in the store that is not what its name says.
-public struct StoreProblem: Codable, Hashable, Sendable {
+public struct StoreProblem: RPCValue {
   /// What it is.
   public var kind: StoreProblemKind
   /// The blob's, or the layer's DiffID.
@@ -665,10 +904,20 @@ public struct StoreProblem: Codable, Hashable, Sendable {
     self.images = images
     self.repaired = repaired
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("kind", kind)
+    json.member("digest", digest)
+    json.member("detail", detail)
+    json.member("images", images)
+    json.member("repaired", repaired)
+    json.endObject()
+  }
 }
 
 /// An image in an archive.
-public struct SavedImage: Codable, Hashable, Sendable {
+public struct SavedImage: RPCValue {
   /// The digest of its manifest.
   public var digest: Digest
   /// The full names that it is saved under.
@@ -681,10 +930,17 @@ public struct SavedImage: Codable, Hashable, Sendable {
     self.digest = digest
     self.references = references
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("digest", digest)
+    json.member("references", references)
+    json.endObject()
+  }
 }
 
 /// An image that an archive has brought.
-public struct LoadedImage: Codable, Hashable, Sendable {
+public struct LoadedImage: RPCValue {
   /// The image with all its names.
   public var image: ImageSummary
   /// The full names that it has from the archive.
@@ -697,10 +953,17 @@ public struct LoadedImage: Codable, Hashable, Sendable {
     self.image = image
     self.references = references
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("image", image)
+    json.member("references", references)
+    json.endObject()
+  }
 }
 
 /// What a pull did about a layer.
-public struct PulledLayer: Codable, Hashable, Sendable {
+public struct PulledLayer: RPCValue {
   /// Of the compressed layer.
   public var digest: Digest
   /// Of the uncompressed layer.
@@ -726,6 +989,10 @@ public struct PulledLayer: Codable, Hashable, Sendable {
     self.resumedBytes = resumedBytes
   }
 
+  private enum CodingKeys: CodingKey {
+    case digest, diffId, size, outcome, resumedBytes
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     digest = try members.decode(Digest.self, forKey: .digest)
@@ -734,10 +1001,20 @@ public struct PulledLayer: Codable, Hashable, Sendable {
     outcome = try members.decode(PullOutcome.self, forKey: .outcome)
     resumedBytes = try members.decodeIfPresent(Int.self, in: 1...9007199254740991, forKey: .resumedBytes)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("digest", digest)
+    json.member("diffId", diffId)
+    json.member("size", size)
+    json.member("outcome", outcome)
+    json.member("resumedBytes", resumedBytes)
+    json.endObject()
+  }
 }
 
 /// What a push did about a layer.
-public struct PushedLayer: Codable, Hashable, Sendable {
+public struct PushedLayer: RPCValue {
   /// Of the compressed layer.
   public var digest: Digest
   /// In bytes.
@@ -755,16 +1032,28 @@ public struct PushedLayer: Codable, Hashable, Sendable {
     self.outcome = outcome
   }
 
+  private enum CodingKeys: CodingKey {
+    case digest, size, outcome
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     digest = try members.decode(Digest.self, forKey: .digest)
     size = try members.decode(Int.self, in: 0...9007199254740991, forKey: .size)
     outcome = try members.decode(PushOutcome.self, forKey: .outcome)
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("digest", digest)
+    json.member("size", size)
+    json.member("outcome", outcome)
+    json.endObject()
+  }
 }
 
 /// A step in the making of an image.
-public struct HistoryEntry: Codable, Hashable, Sendable {
+public struct HistoryEntry: RPCValue {
   /// The command or instruction.
   public var createdBy: String?
   /// When.
@@ -785,10 +1074,19 @@ public struct HistoryEntry: Codable, Hashable, Sendable {
     self.comment = comment
     self.layer = layer
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("createdBy", createdBy)
+    json.member("createdAt", createdAt)
+    json.member("comment", comment)
+    json.member("layer", layer)
+    json.endObject()
+  }
 }
 
 /// What a new image's configuration says; what is absent stays as it was.
-public struct ImageChanges: Codable, Hashable, Sendable {
+public struct ImageChanges: RPCValue {
   /// The default arguments.
   public var command: [String]?
   /// The program; it takes away the arguments of the image below.
@@ -825,10 +1123,23 @@ public struct ImageChanges: Codable, Hashable, Sendable {
     self.exposedPorts = exposedPorts
     self.stopSignal = stopSignal
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("command", command)
+    json.member("entrypoint", entrypoint)
+    json.member("environment", environment)
+    json.member("workingDirectory", workingDirectory)
+    json.member("user", user)
+    json.member("labels", labels)
+    json.member("exposedPorts", exposedPorts)
+    json.member("stopSignal", stopSignal)
+    json.endObject()
+  }
 }
 
 /// The defaults of an image's containers.
-public struct ImageConfiguration: Codable, Hashable, Sendable {
+public struct ImageConfiguration: RPCValue {
   /// The program.
   public var entrypoint: [String]
   /// Its arguments, or the program where there is no entrypoint.
@@ -869,10 +1180,24 @@ public struct ImageConfiguration: Codable, Hashable, Sendable {
     self.volumes = volumes
     self.stopSignal = stopSignal
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("entrypoint", entrypoint)
+    json.member("command", command)
+    json.member("environment", environment)
+    json.member("workingDirectory", workingDirectory)
+    json.member("user", user)
+    json.member("labels", labels)
+    json.member("exposedPorts", exposedPorts)
+    json.member("volumes", volumes)
+    json.member("stopSignal", stopSignal)
+    json.endObject()
+  }
 }
 
 /// What images are saved as.
-public enum SaveFormat: String, Codable, Hashable, Sendable, CaseIterable {
+public enum SaveFormat: String, RPCValue, CaseIterable {
   /// A tar archive.
   case archive
   /// A directory of the same files, which must not be there yet.
@@ -880,7 +1205,7 @@ public enum SaveFormat: String, Codable, Hashable, Sendable, CaseIterable {
 }
 
 /// How layers are compressed.
-public enum LayerCompression: String, Codable, Hashable, Sendable, CaseIterable {
+public enum LayerCompression: String, RPCValue, CaseIterable {
   /// What every registry and engine takes.
   case gzip
   /// Smaller, and faster to unpack.

@@ -5,7 +5,7 @@
 public enum RegistryLogin: RPCRequest {
   public static let method = Method.registryLogin
   /// What `registry/login` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Its host and port; docker.io when absent.
     public var registry: String?
     /// The user's name.
@@ -22,10 +22,18 @@ public enum RegistryLogin: RPCRequest {
       self.user = user
       self.password = password
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("registry", registry)
+      json.member("user", user)
+      json.member("password", password)
+      json.endObject()
+    }
   }
 
   /// What `registry/login` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// As references name it.
     public var registry: String
     /// The credential helper that keeps the password; absent where the file does.
@@ -42,6 +50,14 @@ public enum RegistryLogin: RPCRequest {
       self.helper = helper
       self.configPath = configPath
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("registry", registry)
+      json.member("helper", helper)
+      json.member("configPath", configPath)
+      json.endObject()
+    }
   }
 }
 
@@ -49,7 +65,7 @@ public enum RegistryLogin: RPCRequest {
 public enum RegistryLogout: RPCRequest {
   public static let method = Method.registryLogout
   /// What `registry/logout` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     /// Its host and port; docker.io when absent.
     public var registry: String?
 
@@ -58,10 +74,16 @@ public enum RegistryLogout: RPCRequest {
     ) {
       self.registry = registry
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("registry", registry)
+      json.endObject()
+    }
   }
 
   /// What `registry/logout` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// As references name it.
     public var registry: String
     /// Whether there was one.
@@ -74,11 +96,18 @@ public enum RegistryLogout: RPCRequest {
       self.registry = registry
       self.wasKnown = wasKnown
     }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("registry", registry)
+      json.member("wasKnown", wasKnown)
+      json.endObject()
+    }
   }
 }
 
 /// What a registry says to a person besides its answer.
-public struct RegistryWarning: Codable, Hashable, Sendable {
+public struct RegistryWarning: RPCValue {
   /// As references name it, or a mirror's host and port.
   public var registry: String
   /// Its words, on one line.
@@ -91,10 +120,17 @@ public struct RegistryWarning: Codable, Hashable, Sendable {
     self.registry = registry
     self.text = text
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("registry", registry)
+    json.member("text", text)
+    json.endObject()
+  }
 }
 
 /// How often a registry may be asked.
-public struct RateLimit: Codable, Hashable, Sendable {
+public struct RateLimit: RPCValue {
   /// As references name it, or a mirror's host and port.
   public var registry: String
   /// So many requests, of those that it counts, in a window.
@@ -116,11 +152,24 @@ public struct RateLimit: Codable, Hashable, Sendable {
     self.windowSeconds = windowSeconds
   }
 
+  private enum CodingKeys: CodingKey {
+    case registry, limit, remaining, windowSeconds
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     registry = try members.decode(String.self, forKey: .registry)
     limit = try members.decode(Int.self, in: 0...9007199254740991, forKey: .limit)
     remaining = try members.decode(Int.self, in: 0...9007199254740991, forKey: .remaining)
     windowSeconds = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .windowSeconds)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("registry", registry)
+    json.member("limit", limit)
+    json.member("remaining", remaining)
+    json.member("windowSeconds", windowSeconds)
+    json.endObject()
   }
 }

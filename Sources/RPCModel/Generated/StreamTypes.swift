@@ -26,12 +26,25 @@ public struct StreamDataNotification: RPCNotification {
     self.encoding = encoding
   }
 
+  private enum CodingKeys: CodingKey {
+    case stream, seq, data, encoding
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     stream = try members.decode(StreamID.self, forKey: .stream)
     seq = try members.decode(Int.self, in: 0...9007199254740991, forKey: .seq)
     data = try members.decode(String.self, forKey: .data)
     encoding = try members.decode(StreamEncoding.self, forKey: .encoding)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("stream", stream)
+    json.member("seq", seq)
+    json.member("data", data)
+    json.member("encoding", encoding)
+    json.endObject()
   }
 }
 
@@ -52,10 +65,21 @@ public struct StreamCreditNotification: RPCNotification {
     self.bytes = bytes
   }
 
+  private enum CodingKeys: CodingKey {
+    case stream, bytes
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     stream = try members.decode(StreamID.self, forKey: .stream)
     bytes = try members.decode(Int.self, in: 1...9007199254740991, forKey: .bytes)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("stream", stream)
+    json.member("bytes", bytes)
+    json.endObject()
   }
 }
 
@@ -75,10 +99,17 @@ public struct StreamClosedNotification: RPCNotification {
     self.stream = stream
     self.error = error
   }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("stream", stream)
+    json.member("error", error)
+    json.endObject()
+  }
 }
 
 /// How bytes are written.
-public enum StreamEncoding: String, Codable, Hashable, Sendable, CaseIterable {
+public enum StreamEncoding: String, RPCValue, CaseIterable {
   /// As they are.
   case utf8
   /// RFC 4648, with padding.

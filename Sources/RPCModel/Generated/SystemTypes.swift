@@ -5,13 +5,23 @@
 public enum SystemPing: RPCRequest {
   public static let method = Method.systemPing
   /// What `system/ping` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 
   /// What `system/ping` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 }
 
@@ -19,12 +29,17 @@ public enum SystemPing: RPCRequest {
 public enum SystemInfo: RPCRequest {
   public static let method = Method.systemInfo
   /// What `system/info` takes.
-  public struct Params: Codable, Hashable, Sendable {
+  public struct Params: RPCValue {
     public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
   }
 
   /// What `system/info` answers.
-  public struct Result: Codable, Hashable, Sendable {
+  public struct Result: RPCValue {
     /// The service's version.
     public var version: String
     /// The version of the protocol.
@@ -74,6 +89,10 @@ public enum SystemInfo: RPCRequest {
       self.cursor = cursor
     }
 
+    private enum CodingKeys: CodingKey {
+      case version, protocolVersion, storeDirectory, runDirectory, isRootless, platform, kernel, images, containers, runningContainers, cursor
+    }
+
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       version = try members.decode(String.self, forKey: .version)
@@ -87,6 +106,22 @@ public enum SystemInfo: RPCRequest {
       containers = try members.decode(Int.self, in: 0...9007199254740991, forKey: .containers)
       runningContainers = try members.decode(Int.self, in: 0...9007199254740991, forKey: .runningContainers)
       cursor = try members.decode(Cursor.self, forKey: .cursor)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("version", version)
+      json.member("protocolVersion", protocolVersion)
+      json.member("storeDirectory", storeDirectory)
+      json.member("runDirectory", runDirectory)
+      json.member("isRootless", isRootless)
+      json.member("platform", platform)
+      json.member("kernel", kernel)
+      json.member("images", images)
+      json.member("containers", containers)
+      json.member("runningContainers", runningContainers)
+      json.member("cursor", cursor)
+      json.endObject()
     }
   }
 }

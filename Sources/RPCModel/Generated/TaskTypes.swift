@@ -34,6 +34,10 @@ public struct TaskStartedNotification: RPCNotification {
     self.unit = unit
   }
 
+  private enum CodingKeys: CodingKey {
+    case task, parent, request, title, total, unit
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     task = try members.decode(TaskID.self, forKey: .task)
@@ -42,6 +46,17 @@ public struct TaskStartedNotification: RPCNotification {
     title = try members.decode(String.self, forKey: .title)
     total = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .total)
     unit = try members.decodeIfPresent(TaskUnit.self, forKey: .unit)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("task", task)
+    json.member("parent", parent)
+    json.member("request", request)
+    json.member("title", title)
+    json.member("total", total)
+    json.member("unit", unit)
+    json.endObject()
   }
 }
 
@@ -66,11 +81,23 @@ public struct TaskProgressedNotification: RPCNotification {
     self.total = total
   }
 
+  private enum CodingKeys: CodingKey {
+    case task, done, total
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     task = try members.decode(TaskID.self, forKey: .task)
     done = try members.decode(Int.self, in: 0...9007199254740991, forKey: .done)
     total = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .total)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("task", task)
+    json.member("done", done)
+    json.member("total", total)
+    json.endObject()
   }
 }
 
@@ -95,11 +122,23 @@ public struct TaskFinishedNotification: RPCNotification {
     self.durationMs = durationMs
   }
 
+  private enum CodingKeys: CodingKey {
+    case task, outcome, durationMs
+  }
+
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     task = try members.decode(TaskID.self, forKey: .task)
     outcome = try members.decode(TaskOutcome.self, forKey: .outcome)
     durationMs = try members.decode(Int.self, in: 0...9007199254740991, forKey: .durationMs)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("task", task)
+    json.member("outcome", outcome)
+    json.member("durationMs", durationMs)
+    json.endObject()
   }
 }
 

@@ -43,10 +43,8 @@ final class Terminal: Sendable {
     note(red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
   }
 
-  func printJSON(_ value: some Encodable) {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if let data = try? encoder.encode(value) { write(Array(data) + [UInt8(ascii: "\n")], to: STDOUT_FILENO) }
+  func printJSON(_ value: some JSONWritable) {
+    write(JSONWriter.bytes(of: value) + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
   }
 
   func write(_ bytes: [UInt8], to descriptor: CInt) {

@@ -1,0 +1,143 @@
+/// A value of the protocol that has a JSON form.
+public protocol JSONWritable {
+  func write(to json: inout JSONWriter)
+}
+
+/// Writes JSON text (RFC 8259) as UTF-8, in one pass over the values: a list of ten thousand images is a matter of milliseconds.
+///
+/// Members are in the order in which the protocol declares them, and nothing is written between them.
+public struct JSONWriter {
+  public private(set) var bytes: [UInt8] = []
+  /// Whether the next member or element follows another one.
+  private var needsComma = false
+
+  public init() {}
+
+  /// The JSON text of a value.
+  public static func bytes(of value: some JSONWritable) -> [UInt8] {
+    var json = JSONWriter()
+    value.write(to: &json)
+    return json.bytes
+  }
+
+  mutating func beginObject() { begin("{") }
+  mutating func endObject() { end("}") }
+
+  mutating func member(_ name: StaticString, _ value: some JSONWritable) {
+    separate()
+    put("\"")
+    bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    put("\"")
+    put(":")
+    value.write(to: &self)
+    needsComma = true
+  }
+
+  /// What is absent is not written.
+  mutating func member(_ name: StaticString, _ value: (some JSONWritable)?) {
+    if let value { member(name, value) }
+  }
+
+  fileprivate mutating func array(_ elements: some Sequence<some JSONWritable>) {
+    begin("[")
+    for element in elements {
+      separate()
+      element.write(to: &self)
+      needsComma = true
+    }
+    end("]")
+  }
+
+  fileprivate mutating func map(_ members: [String: some JSONWritable]) {
+    begin("{")
+    for (name, value) in members.sorted(by: { $0.key < $1.key }) {
+      separate()
+      name.write(to: &self)
+      put(":")
+      value.write(to: &self)
+      needsComma = true
+    }
+    end("}")
+  }
+
+  fileprivate mutating func text(_ text: some StringProtocol) { bytes.append(contentsOf: text.utf8) }
+
+  fileprivate mutating func string(_ characters: UnsafeBufferPointer<UInt8>) {
+    put("\"")
+    var rest = characters[...]
+    while let index = rest.firstIndex(where: {
+      $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\")
+    }) {
+      bytes.append(contentsOf: rest[..<index])
+      escape(rest[index])
+      rest = rest[(index + 1)...]
+    }
+    bytes.append(contentsOf: rest)
+    put("\"")
+  }
+
+  private mutating func escape(_ byte: UInt8) {
+    put("\\")
+    switch byte {
+    case UInt8(ascii: "\n"): put("n")
+    case UInt8(ascii: "\t"): put("t")
+    case UInt8(ascii: "\r"): put("r")
+    case 0..<0x20:
+      let digits = String(byte, radix: 16)
+      text("u" + String(repeating: "0", count: 4 - digits.count) + digits)
+    default: bytes.append(byte)
+    }
+  }
+
+  private mutating func separate() {
+    if needsComma { put(",") }
+    needsComma = false
+  }
+
+  private mutating func begin(_ bracket: Unicode.Scalar) {
+    put(bracket)
+    needsComma = false
+  }
+
+  private mutating func end(_ bracket: Unicode.Scalar) {
+    put(bracket)
+    needsComma = true
+  }
+
+  private mutating func put(_ character: Unicode.Scalar) { bytes.append(UInt8(ascii: character)) }
+}
+
+extension String: JSONWritable {
+  public func write(to json: inout JSONWriter) {
+    if utf8.withContiguousStorageIfAvailable({ json.string($0) }) == nil {
+      var copy = self
+      copy.withUTF8 { json.string($0) }
+    }
+  }
+}
+
+extension Int: JSONWritable {
+  public func write(to json: inout JSONWriter) { json.text(String(self)) }
+}
+
+extension Bool: JSONWritable {
+  public func write(to json: inout JSONWriter) { json.text(self ? "true" : "false") }
+}
+
+/// JSON's null, which no value of the protocol is.
+struct JSONNull: JSONWritable {
+  func write(to json: inout JSONWriter) { json.text("null") }
+}
+
+extension Array: JSONWritable where Element: JSONWritable {
+  public func write(to json: inout JSONWriter) { json.array(self) }
+}
+
+extension Dictionary: JSONWritable where Key == String, Value: JSONWritable {
+  public func write(to json: inout JSONWriter) { json.map(self) }
+}
+
+/// Enumerations of the protocol are their text.
+extension RawRepresentable where RawValue == String {
+  public func write(to json: inout JSONWriter) { rawValue.write(to: &json) }
+}
