@@ -1,7 +1,7 @@
 import EngineErrors
 package import LinuxSystem
 package import OCIModel
-import SystemPackage
+package import SystemPackage
 
 extension ContentStore {
   /// Makes the caller the only one, in all processes, who takes in a blob; waits while another does.
@@ -27,6 +27,14 @@ extension ContentStore {
       let path = partials.appending(name)
       // One that has just become whole has another name by now.
       if let age = try? fileAge(path), age >= Self.partialLife { try removeFile(path) }
+    }
+  }
+
+  /// The files of blobs that are not whole (yet), each with the blob's digest where a later pull can go on with it.
+  package func partialFiles() throws -> [(blob: Digest?, path: FilePath)] {
+    try directoryEntries(partials).map { name in
+      let stem = name.hasSuffix(".partial") ? String(name.dropLast(".partial".count)) : ""
+      return (Digest(hex: stem), partials.appending(name))
     }
   }
 

@@ -40,10 +40,8 @@ extension ContainerEngine {
 
   /// For whoever holds the collection lock alone.
   private func removeUnnamed() throws {
-    let images = try metadata.images()
-    let blobs = Set(
-      images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
-    let layers = try metadata.layerKeysInUse()
+    let blobs = try metadata.itemsInUse(.blob)
+    let layers = try metadata.itemsInUse(.layer)
     let containers = Set(try metadata.containers().map(\.id))
     for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
     for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }

@@ -9,21 +9,24 @@ extension MetadataStore {
   /// All that the rows name must be in the store and on the disk before this call.
   ///
   /// - Parameters:
+  ///   - sizes: what its parts take up on the disk, in bytes, as far as that is not known yet (`unmeasured`).
   ///   - reference: the name in full form; nil records the image without a name.
   ///   - time: of the name, in nanoseconds since 1970.
   /// - Returns: where the name pointed before, if it is another image now.
   @discardableResult
   package func recordImage(
-    _ image: ImageRecord, reference: String? = nil, at time: Int64, events: [JournalEvent] = []
+    _ image: ImageRecord, sizes: [StoreItem: Int64] = [:], reference: String? = nil, at time: Int64,
+    events: [JournalEvent] = []
   ) async throws(EngineError) -> Digest? {
     let arguments: StatementArguments
     do { arguments = try image.arguments() } catch { throw EngineError("record the image", wrapping: error) }
     return try await write("record the image", subject: image.manifestDigest.description, .disk) { database in
       try database.execute(
         sql: """
-          INSERT INTO images (\(ImageRecord.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO images (\(ImageRecord.insertedColumns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (manifestDigest) DO NOTHING
           """, arguments: arguments)
+      if database.changesCount == 1 { try Self.insertItems(of: image, sizes, in: database) }
       guard let reference else { return nil }
       return try Self.point(reference, to: image.manifestDigest, at: time, in: database).previous
     } events: {
@@ -147,15 +150,6 @@ extension MetadataStore {
       return (names: removed, image: database.changesCount > 0)
     } eventsFor: {
       events($0.names, $0.image)
-    }
-  }
-
-  /// Under which keys the unpacked layers of all images are kept.
-  package func layerKeysInUse() throws(EngineError) -> Set<Digest> {
-    try read("list the layers in use") { database in
-      let rows = try Row.fetchAll(
-        database, sql: "SELECT DISTINCT value ->> 'key' FROM images, json_each(layers)")
-      return try Set(rows.map { try $0.digest(0) })
     }
   }
 

@@ -6,6 +6,7 @@ internal import OCIModel
 /// Rows to values. A value that this program could not have written is damage, not a trap.
 extension ImageRecord {
   static let columns = "manifestDigest, mediaType, configDigest, size, platform, layers, createdAt, created"
+  static let insertedColumns = columns + ", layerCount"
 
   init(_ row: Row) throws {
     try self.init(
@@ -16,14 +17,14 @@ extension ImageRecord {
       }, createdAt: row.value(6), created: row.optional(7))
   }
 
-  /// The values of `columns`.
+  /// The values of `insertedColumns`.
   func arguments() throws -> StatementArguments {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let layers = String(decoding: try encoder.encode(layers), as: UTF8.self)
+    let encoded = String(decoding: try encoder.encode(layers), as: UTF8.self)
     return [
-      manifestDigest.description, mediaType, configDigest.description, size, platform.description, layers,
-      createdAt, created,
+      manifestDigest.description, mediaType, configDigest.description, size, platform.description, encoded,
+      createdAt, created, layers.count,
     ]
   }
 }

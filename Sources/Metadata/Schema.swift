@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 1
+  static let version = 2
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,9 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      if try found(in: database) < 1 { try database.execute(sql: first) }
+      for (number, step) in [first, second].enumerated() where try found(in: database) <= number {
+        try database.execute(sql: step)
+      }
       try database.execute(sql: "PRAGMA user_version = \(version)")
       return .commit
     }
@@ -28,7 +30,7 @@ enum Schema {
     return found
   }
 
-  private static let first = """
+  static let first = """
     CREATE TABLE images (
       manifestDigest TEXT PRIMARY KEY, mediaType TEXT NOT NULL, configDigest TEXT NOT NULL,
       size INTEGER NOT NULL, platform TEXT NOT NULL, layers TEXT NOT NULL, created TEXT, createdAt INTEGER NOT NULL
@@ -53,5 +55,58 @@ enum Schema {
       epoch INTEGER PRIMARY KEY, bootID TEXT NOT NULL, firstNumber INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX containersOfImage ON containers (imageDigest);
+    """
+
+  /// What each image takes up on the disk, and how much of it alone. The triggers keep both true: a list of ten thousand
+  /// images is then one look at each row.
+  private static let second = """
+    ALTER TABLE images ADD COLUMN layerCount INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE images ADD COLUMN totalBytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE images ADD COLUMN uniqueBytes INTEGER NOT NULL DEFAULT 0;
+    UPDATE images SET layerCount = json_array_length(layers);
+    CREATE INDEX imagesByAge ON images (createdAt DESC, manifestDigest);
+
+    CREATE TABLE content (
+      id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('blob', 'layer')), digest TEXT NOT NULL,
+      bytes INTEGER, images INTEGER NOT NULL DEFAULT 0, UNIQUE (kind, digest)
+    ) STRICT;
+    CREATE TABLE imageContent (
+      image TEXT NOT NULL REFERENCES images ON DELETE CASCADE, content INTEGER NOT NULL REFERENCES content,
+      PRIMARY KEY (image, content)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX imagesOfContent ON imageContent (content, image);
+
+    CREATE TRIGGER contentUsed AFTER INSERT ON imageContent BEGIN
+      UPDATE content SET images = images + 1 WHERE id = NEW.content;
+      UPDATE images SET uniqueBytes = uniqueBytes - used.bytes
+        FROM (SELECT ifnull(bytes, 0) AS bytes, images AS users FROM content WHERE id = NEW.content) AS used
+        WHERE used.users = 2 AND manifestDigest =
+          (SELECT image FROM imageContent WHERE content = NEW.content AND image <> NEW.image);
+      UPDATE images SET totalBytes = totalBytes + used.bytes,
+          uniqueBytes = uniqueBytes + iif(used.users = 1, used.bytes, 0)
+        FROM (SELECT ifnull(bytes, 0) AS bytes, images AS users FROM content WHERE id = NEW.content) AS used
+        WHERE manifestDigest = NEW.image;
+    END;
+    CREATE TRIGGER contentReleased AFTER DELETE ON imageContent BEGIN
+      UPDATE content SET images = images - 1 WHERE id = OLD.content;
+      UPDATE images SET uniqueBytes = uniqueBytes + used.bytes
+        FROM (SELECT ifnull(bytes, 0) AS bytes, images AS users FROM content WHERE id = OLD.content) AS used
+        WHERE used.users = 1 AND manifestDigest = (SELECT image FROM imageContent WHERE content = OLD.content);
+      DELETE FROM content WHERE id = OLD.content AND images = 0;
+    END;
+    CREATE TRIGGER contentMeasured AFTER UPDATE OF bytes ON content BEGIN
+      UPDATE images SET totalBytes = totalBytes + NEW.bytes - ifnull(OLD.bytes, 0),
+          uniqueBytes = uniqueBytes + iif(NEW.images = 1, NEW.bytes - ifnull(OLD.bytes, 0), 0)
+        WHERE manifestDigest IN (SELECT image FROM imageContent WHERE content = NEW.id);
+    END;
+
+    CREATE TEMP TABLE items AS
+      SELECT manifestDigest AS image, 'blob' AS kind, manifestDigest AS digest FROM images
+      UNION SELECT manifestDigest, 'blob', configDigest FROM images
+      UNION SELECT manifestDigest, 'blob', value ->> '$.descriptor.digest' FROM images, json_each(layers)
+      UNION SELECT manifestDigest, 'layer', value ->> '$.key' FROM images, json_each(layers);
+    INSERT INTO content (kind, digest) SELECT DISTINCT kind, digest FROM items;
+    INSERT INTO imageContent SELECT image, id FROM items JOIN content USING (kind, digest);
+    DROP TABLE items;
     """
 }

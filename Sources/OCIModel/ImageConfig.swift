@@ -35,6 +35,10 @@ package struct ImageConfig: Hashable, Sendable, Codable {
     package var workingDir: String?
     package var labels: [String: String]?
     package var stopSignal: String?
+    // Docker's, beyond the specification.
+    package var healthcheck: Healthcheck?
+    package var onBuild: [String]?
+    package var shell: [String]?
 
     package init() {}
 
@@ -48,6 +52,28 @@ package struct ImageConfig: Hashable, Sendable, Codable {
       case workingDir = "WorkingDir"
       case labels = "Labels"
       case stopSignal = "StopSignal"
+      case healthcheck = "Healthcheck"
+      case onBuild = "OnBuild"
+      case shell = "Shell"
+    }
+  }
+
+  /// How to find out whether a container is well. Times are in nanoseconds; absent is as good as 0: the default.
+  package struct Healthcheck: Hashable, Sendable, Codable {
+    package var test: [String]?
+    package var interval: Int64?
+    package var timeout: Int64?
+    package var startPeriod: Int64?
+    package var retries: Int64?
+
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+      case test = "Test"
+      case interval = "Interval"
+      case timeout = "Timeout"
+      case startPeriod = "StartPeriod"
+      case retries = "Retries"
     }
   }
 

@@ -43,8 +43,12 @@ extension RequestOrder.Effects {
     case .containerExec(let params): observes = [.container(params.container)]
     case .containerDiff(let params): observes = [.container(params.container)]
     case .containerExport(let params): observes = [.container(params.container)]
+    case .systemDiskUsage: observes = [.allImages, .allContainers]
+    case .systemPrune: changes = [.allImages, .allContainers]
     case .containerList: observes = [.allContainers]
-    case .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe, .eventUnsubscribe: break
+    case .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe,
+      .eventUnsubscribe:
+      break
     }
   }
 }

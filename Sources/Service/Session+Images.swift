@@ -88,7 +88,8 @@ extension Session {
       entries: try engine.history(params.image).map { entry in
         HistoryEntry(
           createdBy: entry.entry.createdBy, createdAt: entry.entry.created, comment: entry.entry.comment,
-          layer: entry.layer.map { .init($0) })
+          layer: entry.layer.map { .init($0) },
+          sharedWith: entry.sharers.isEmpty ? nil : entry.sharers)
       })
   }
 

@@ -7,7 +7,9 @@ extension RPCModel.ImageSummary {
   init(_ image: Engine.ImageSummary) {
     self.init(
       digest: image.digest.description, references: image.references, platform: image.platform.description,
-      createdAt: image.created, size: Int(image.size), layerCount: image.layerCount)
+      createdAt: image.created, size: Int(image.size), layerCount: image.layerCount,
+      totalBytes: Int(image.totalBytes), uniqueBytes: Int(image.uniqueBytes),
+      sharedBytes: Int(image.totalBytes - image.uniqueBytes))
   }
 }
 
@@ -26,7 +28,30 @@ extension ImageConfiguration {
       workingDirectory: config.workingDir, user: config.user, labels: config.labels ?? [:],
       exposedPorts: (config.exposedPorts ?? [:]).keys.sorted(),
       volumes: (config.volumes ?? [:]).keys.sorted(),
-      stopSignal: config.stopSignal)
+      stopSignal: config.stopSignal, onBuild: (config.onBuild ?? []).isEmpty ? nil : config.onBuild,
+      healthCheck: config.healthcheck.map { .init($0) })
+  }
+}
+
+extension HealthCheck {
+  init(_ check: ImageConfig.Healthcheck) {
+    func milliseconds(_ nanoseconds: Int64?) -> Int? { nanoseconds.map { Int($0 / 1_000_000) } }
+    self.init(
+      test: check.test ?? [], intervalMs: milliseconds(check.interval),
+      timeoutMs: milliseconds(check.timeout),
+      startPeriodMs: milliseconds(check.startPeriod), retries: check.retries.map { Int($0) })
+  }
+}
+
+extension ImageConfig.Healthcheck {
+  init(_ check: HealthCheck) {
+    func nanoseconds(_ milliseconds: Int?) -> Int64? { milliseconds.map { Int64($0) * 1_000_000 } }
+    self.init()
+    test = check.test
+    interval = nanoseconds(check.intervalMs)
+    timeout = nanoseconds(check.timeoutMs)
+    startPeriod = nanoseconds(check.startPeriodMs)
+    retries = check.retries.map(Int64.init)
   }
 }
 
@@ -51,5 +76,8 @@ extension Engine.ImageChanges {
     labels = changes?.labels
     exposedPorts = changes?.exposedPorts
     stopSignal = changes?.stopSignal
+    volumes = changes?.volumes
+    onBuild = changes?.onBuild
+    healthcheck = changes?.healthCheck.map { .init($0) }
   }
 }

@@ -28,7 +28,7 @@ package final class LayerStage: Sendable {
   package func commit(as key: Digest) throws(EngineError) {
     guard take() else { throw .cancelled("keeping layer \(key.short)") }
     do {
-      if try !renameUnlessPresent(place, to: snapshots.container(of: key)) { try removeTree(place) }
+      if try !renameUnlessPresent(place, to: snapshots.place(of: key)) { try removeTree(place) }
     } catch {
       try? removeTree(place)
       throw EngineError("keep layer \(key.short)", wrapping: error, subject: "\(key)")
@@ -40,7 +40,7 @@ package final class LayerStage: Sendable {
     guard snapshots.contains(key) else { return try commit(as: key) }
     guard take() else { throw .cancelled("replacing layer \(key.short)") }
     do {
-      try exchange(place, snapshots.container(of: key))
+      try exchange(place, snapshots.place(of: key))
       try removeTree(place)
     } catch {
       try? removeTree(place)

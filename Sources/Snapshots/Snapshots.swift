@@ -28,9 +28,9 @@ package struct Snapshots: Sendable {
   // MARK: Layers
 
   /// The tree of a layer that is there.
-  package func layerDirectory(_ key: Digest) -> FilePath { container(of: key).appending("diff") }
+  package func layerDirectory(_ key: Digest) -> FilePath { place(of: key).appending("diff") }
 
-  package func contains(_ key: Digest) -> Bool { fileExists(container(of: key)) }
+  package func contains(_ key: Digest) -> Bool { fileExists(place(of: key)) }
 
   /// The keys of all layers.
   package func list() throws(EngineError) -> [Digest] {
@@ -54,13 +54,14 @@ package struct Snapshots: Sendable {
   /// Removes a layer that nothing uses: first its name, at once, then its tree.
   package func removeLayer(_ key: Digest) throws(EngineError) {
     do {
-      try discard(container(of: key))
+      try discard(place(of: key))
     } catch {
       throw EngineError("remove layer \(key.short)", wrapping: error, subject: "\(key)")
     }
   }
 
-  func container(of key: Digest) -> FilePath { layers.appending(key.hex) }
+  /// All that is kept of a layer.
+  package func place(of key: Digest) -> FilePath { layers.appending(key.hex) }
 
   // MARK: Containers
 
@@ -93,6 +94,14 @@ package struct Snapshots: Sendable {
     let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
     if try renameIfPresent(path, to: grave) { try removeTree(grave) }
   }
+
+  /// Trees that are being made or removed.
+  package func stagedTrees() throws -> [FilePath] {
+    try directoryEntries(staging).map { staging.appending($0) }
+  }
+
+  /// Of all containers' directories.
+  package func containerIDs() throws -> [String] { try directoryEntries(containers) }
 
   /// Removes what services that were killed have left: layers that never became whole, and containers' directories that
   /// no `container` has. For whoever knows that nobody adds content meanwhile.

@@ -75,11 +75,11 @@ import Testing
       let (one, two) = (image("one", layers: ["base", "a"]), image("two", layers: ["base", "b"]))
       try await store.recordImage(one, reference: "r/one:1", at: 1)
       try await store.recordImage(two, reference: "r/two:1", at: 1)
-      #expect(try store.layerKeysInUse() == Set(["base key", "a key", "b key"].map(digest)))
+      #expect(try store.itemsInUse(.layer) == Set(["base key", "a key", "b key"].map(digest)))
       try await store.removeNames(["r/one:1"], of: one.manifestDigest, withImage: true)
       #expect(try store.image(one.manifestDigest) == nil)
       #expect(try store.tags().map(\.reference) == ["r/two:1"])
-      #expect(try store.layerKeysInUse() == Set(["base key", "b key"].map(digest)))
+      #expect(try store.itemsInUse(.layer) == Set(["base key", "b key"].map(digest)))
     }
   }
 

@@ -89,12 +89,12 @@ extension ContainerEngine {
     var images: [(record: ImageRecord, references: [String])] = []
     for image in planned { images.append((try await unpack(image, reporter), names(image))) }
     // All images are whole: now they are durable, and then they are named.
-    try await onBlockingThread("sync") { [content] in try content.sync() }
+    let sizes = try await makeDurable(images.map(\.record))
     try Task.checkCancellation()
     for (image, references) in images {
       for reference in references.isEmpty ? [nil] : references.map(Optional.some) {
         try await metadata.recordImage(
-          image, reference: reference, at: Timestamp.now,
+          image, sizes: sizes, reference: reference, at: Timestamp.now,
           events: [.imageLoaded(image.manifestDigest, reference: reference)])
       }
     }
@@ -138,25 +138,20 @@ extension ContainerEngine {
   /// Removes those of the blobs, and those layers that are new, that no image names. Where somebody else adds content just
   /// now it is left to the next collection.
   private func discardUnnamed(blobs: Set<Digest>, layersBut known: Set<Digest>) async throws {
-    let images = try metadata.images()
-    let named = namedBlobs(images)
-    let used = try metadata.layerKeysInUse()
+    let named = try metadata.itemsInUse(.blob)
+    let used = try metadata.itemsInUse(.layer)
     let fresh = Set(try snapshots.list()).subtracting(known)
     if blobs.isSubset(of: named), fresh.isSubset(of: used) { return }
     guard let lock = try await locks.tryCollect() else { return }
     defer { lock.release() }
     try await onBlockingThread("discard") { [self] in
       // Once more, now that nothing can be added.
-      let named = namedBlobs(try metadata.images())
-      let used = try metadata.layerKeysInUse()
+      let named = try metadata.itemsInUse(.blob)
+      let used = try metadata.itemsInUse(.layer)
       for digest in blobs where !named.contains(digest) { try content.remove(digest) }
       for key in try snapshots.list() where !known.contains(key) && !used.contains(key) {
         try snapshots.removeLayer(key)
       }
     }
-  }
-
-  private func namedBlobs(_ images: [ImageRecord]) -> Set<Digest> {
-    Set(images.flatMap { [$0.manifestDigest, $0.configDigest] + $0.layers.map(\.descriptor.digest) })
   }
 }

@@ -19,7 +19,7 @@ extension ContainerEngine {
     if isPresent(layer) { return FetchedLayer(outcome: .present) }
     return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, reporter in
       let unpackLock = try await snapshots.withUnpackLock(layer.diffID)
-      defer { unpackLock.release() }
+      defer { unpackLock.releaseAndRemove() }
       let ingestLock = try await content.withIngestLock(blob.digest) { progress.report($0) }
       defer { ingestLock.releaseAndRemove() }
       if isPresent(layer) { return FetchedLayer(outcome: .waited) }
@@ -130,7 +130,7 @@ extension ContainerEngine {
     let blob = layer.descriptor
     return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, _ in
       let lock = try await snapshots.withUnpackLock(layer.diffID)
-      defer { lock.release() }
+      defer { lock.releaseAndRemove() }
       if key(of: layer) != nil { return FetchedLayer(outcome: .waited) }
       return FetchedLayer(
         outcome: .present, pending: try await unpackBlob(of: layer, image, progress: progress))

@@ -6,8 +6,7 @@ package import OCIModel
 extension ContainerEngine {
   /// All images, the newest first.
   package func listImages() throws -> [ImageSummary] {
-    let tags = Dictionary(grouping: try metadata.tags(), by: \.manifestDigest)
-    return try metadata.images().map { summary($0, tags[$0.manifestDigest] ?? []) }
+    try metadata.imageSummaries()
   }
 
   /// - Throws: `notFound`; `corrupt` when a document of the image is damaged.
@@ -21,15 +20,29 @@ extension ContainerEngine {
 
   /// The image's history, the newest first. Layers that no history names come as entries of their own.
   package func history(_ name: String) throws -> [ImageHistoryEntry] {
-    let details = try inspectImage(name)
-    var layers = details.layers[...]
+    let image = try image(named: name)
+    var layers = image.layers[...]
     var entries: [ImageHistoryEntry] = []
-    for entry in details.config.history ?? [] {
+    for entry in try config(of: image).history ?? [] {
       entries.append(
-        ImageHistoryEntry(entry: entry, layer: entry.emptyLayer == true ? nil : layers.popFirst()))
+        try historyEntry(entry, entry.emptyLayer == true ? nil : layers.popFirst(), of: image))
     }
-    entries += layers.map { ImageHistoryEntry(entry: .init(), layer: $0) }
+    entries += try layers.map { try historyEntry(.init(), $0, of: image) }
     return entries.reversed()
+  }
+
+  private func historyEntry(
+    _ entry: ImageConfig.History, _ layer: LayerRecord?, of image: ImageRecord
+  ) throws -> ImageHistoryEntry {
+    guard let layer else { return ImageHistoryEntry(entry: entry) }
+    let sharers = Set(
+      try metadata.images(needing: StoreItem(.layer, layer.key))
+        + metadata.images(needing: StoreItem(.blob, layer.descriptor.digest)))
+    return ImageHistoryEntry(
+      entry: entry, layer: ImageLayer(descriptor: layer.descriptor, diffID: layer.diffID),
+      sharers: try sharers.subtracting([image.manifestDigest]).map { digest in
+        try metadata.tags(of: digest).first?.reference ?? digest.description
+      }.sorted())
   }
 
   /// Gives an image one more name; a name that another image had moves over.

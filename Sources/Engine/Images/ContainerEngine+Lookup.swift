@@ -35,13 +35,7 @@ extension ContainerEngine {
   }
 
   func summary(_ image: ImageRecord) throws -> ImageSummary {
-    summary(image, try metadata.tags(of: image.manifestDigest))
-  }
-
-  func summary(_ image: ImageRecord, _ tags: [TagRecord]) -> ImageSummary {
-    ImageSummary(
-      digest: image.manifestDigest, references: tags.map(\.reference), platform: image.platform,
-      created: image.created, size: image.size, layerCount: image.layers.count)
+    try metadata.imageSummary(image.manifestDigest)
   }
 
   func config(of image: ImageRecord) throws -> ImageConfig {

@@ -107,10 +107,11 @@ extension ContainerEngine {
 
   /// Makes an image's content durable, then names it (invariant 1).
   func commit(_ image: ImageRecord, taggedAs reference: Reference, event: JournalEvent) async throws {
-    try await onBlockingThread("sync") { [content] in try content.sync() }
+    let sizes = try await makeDurable([image])
     // Pulled by digest alone, an image has no name but its digest.
     let name = reference.tag == nil ? nil : reference.withoutDigest.description
-    try await metadata.recordImage(image, reference: name, at: Timestamp.now, events: [event])
+    try await metadata.recordImage(
+      image, sizes: sizes, reference: name, at: Timestamp.now, events: [event])
   }
 
   /// The manifest of the image for a platform, by way of indexes, and indexes in them, where there are any.

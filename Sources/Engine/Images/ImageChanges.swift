@@ -12,6 +12,11 @@ package struct ImageChanges: Sendable {
   package var labels: [String: String]?
   package var exposedPorts: [String]?
   package var stopSignal: String?
+  /// Those of the image below stay.
+  package var volumes: [String]?
+  /// Instructions for builds from the image, behind those that are there.
+  package var onBuild: [String]?
+  package var healthcheck: ImageConfig.Healthcheck?
 
   package init() {}
 
@@ -32,6 +37,11 @@ package struct ImageChanges: Sendable {
         .merging(exposedPorts.map { ($0, ImageConfig.Empty()) }) { $1 }
     }
     if let stopSignal { config.stopSignal = stopSignal }
+    if let volumes {
+      config.volumes = (config.volumes ?? [:]).merging(volumes.map { ($0, ImageConfig.Empty()) }) { $1 }
+    }
+    if let onBuild { config.onBuild = (config.onBuild ?? []) + onBuild }
+    if let healthcheck { config.healthcheck = healthcheck }
     return config
   }
 }

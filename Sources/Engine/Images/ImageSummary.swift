@@ -1,18 +1,8 @@
+package import Metadata
 package import OCIModel
 
 /// An image as the engine tells of it.
-package struct ImageSummary: Hashable, Sendable {
-  /// The digest of its manifest, which is its identity.
-  package var digest: Digest
-  /// Full names, sorted.
-  package var references: [String]
-  package var platform: Platform
-  /// As the image's configuration has it (RFC 3339).
-  package var created: String?
-  /// The compressed layers, configuration and manifest, in bytes.
-  package var size: Int64
-  package var layerCount: Int
-}
+package typealias ImageSummary = Metadata.ImageSummary
 
 package struct ImageLayer: Hashable, Sendable {
   package var descriptor: Descriptor
@@ -34,4 +24,6 @@ package struct ImageHistoryEntry: Hashable, Sendable {
   package var entry: ImageConfig.History
   /// Nil where the instruction made no layer.
   package var layer: ImageLayer?
+  /// The other images that have the layer, by their first name, or by digest where they have none.
+  package var sharers: [String] = []
 }

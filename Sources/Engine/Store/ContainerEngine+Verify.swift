@@ -126,7 +126,7 @@ extension ContainerEngine {
       return
     }
     let lock = try await snapshots.withUnpackLock(layer.diffID)
-    defer { lock.release() }
+    defer { lock.releaseAndRemove() }
     let title = "layer \(layer.diffID.short)"
     let (bytes, difference) = try await reporter.task(title, total: layer.descriptor.size) { progress, _ in
       let unpacking = try LayerUnpacking(layer.diffID, self)

@@ -7,6 +7,8 @@ public enum ClientRequest: Hashable, Sendable {
   case shutdown(Shutdown.Params)
   case systemPing(SystemPing.Params)
   case systemInfo(SystemInfo.Params)
+  case systemDiskUsage(SystemDiskUsage.Params)
+  case systemPrune(SystemPrune.Params)
   case imagePull(ImagePull.Params)
   case imagePush(ImagePush.Params)
   case imagePushIndex(ImagePushIndex.Params)
@@ -46,6 +48,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .shutdown: self = .shutdown(try params.decode(Shutdown.Params.self))
     case .systemPing: self = .systemPing(try params.decode(SystemPing.Params.self))
     case .systemInfo: self = .systemInfo(try params.decode(SystemInfo.Params.self))
+    case .systemDiskUsage: self = .systemDiskUsage(try params.decode(SystemDiskUsage.Params.self))
+    case .systemPrune: self = .systemPrune(try params.decode(SystemPrune.Params.self))
     case .imagePull: self = .imagePull(try params.decode(ImagePull.Params.self))
     case .imagePush: self = .imagePush(try params.decode(ImagePush.Params.self))
     case .imagePushIndex: self = .imagePushIndex(try params.decode(ImagePushIndex.Params.self))
@@ -86,6 +90,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .shutdown: .shutdown
     case .systemPing: .systemPing
     case .systemInfo: .systemInfo
+    case .systemDiskUsage: .systemDiskUsage
+    case .systemPrune: .systemPrune
     case .imagePull: .imagePull
     case .imagePush: .imagePush
     case .imagePushIndex: .imagePushIndex
@@ -129,6 +135,8 @@ public protocol RequestHandler: Sendable {
   func shutdown(_ params: Shutdown.Params, _ context: Context) async throws -> Shutdown.Result
   func systemPing(_ params: SystemPing.Params, _ context: Context) async throws -> SystemPing.Result
   func systemInfo(_ params: SystemInfo.Params, _ context: Context) async throws -> SystemInfo.Result
+  func systemDiskUsage(_ params: SystemDiskUsage.Params, _ context: Context) async throws -> SystemDiskUsage.Result
+  func systemPrune(_ params: SystemPrune.Params, _ context: Context) async throws -> SystemPrune.Result
   func imagePull(_ params: ImagePull.Params, _ context: Context) async throws -> ImagePull.Result
   func imagePush(_ params: ImagePush.Params, _ context: Context) async throws -> ImagePush.Result
   func imagePushIndex(_ params: ImagePushIndex.Params, _ context: Context) async throws -> ImagePushIndex.Result
@@ -170,6 +178,8 @@ extension RequestHandler {
     case .shutdown(let params): try await shutdown(params, context)
     case .systemPing(let params): try await systemPing(params, context)
     case .systemInfo(let params): try await systemInfo(params, context)
+    case .systemDiskUsage(let params): try await systemDiskUsage(params, context)
+    case .systemPrune(let params): try await systemPrune(params, context)
     case .imagePull(let params): try await imagePull(params, context)
     case .imagePush(let params): try await imagePush(params, context)
     case .imagePushIndex(let params): try await imagePushIndex(params, context)

@@ -790,6 +790,12 @@ public struct ImageSummary: RPCValue {
   public var size: Int
   /// How many layers it has.
   public var layerCount: Int
+  /// What it takes up on the disk, compressed and unpacked, as it was measured when it came or by the last system/diskUsage.
+  public var totalBytes: Int
+  /// How much of that no other image needs: what its removal gives back.
+  public var uniqueBytes: Int
+  /// The rest.
+  public var sharedBytes: Int
 
   public init(
     digest: Digest,
@@ -797,7 +803,10 @@ public struct ImageSummary: RPCValue {
     platform: String,
     createdAt: Time? = nil,
     size: Int,
-    layerCount: Int
+    layerCount: Int,
+    totalBytes: Int,
+    uniqueBytes: Int,
+    sharedBytes: Int
   ) {
     self.digest = digest
     self.references = references
@@ -805,10 +814,13 @@ public struct ImageSummary: RPCValue {
     self.createdAt = createdAt
     self.size = size
     self.layerCount = layerCount
+    self.totalBytes = totalBytes
+    self.uniqueBytes = uniqueBytes
+    self.sharedBytes = sharedBytes
   }
 
   private enum CodingKeys: CodingKey {
-    case digest, references, platform, createdAt, size, layerCount
+    case digest, references, platform, createdAt, size, layerCount, totalBytes, uniqueBytes, sharedBytes
   }
 
   public init(from decoder: any Decoder) throws {
@@ -819,6 +831,9 @@ public struct ImageSummary: RPCValue {
     createdAt = try members.decodeIfPresent(Time.self, forKey: .createdAt)
     size = try members.decode(Int.self, in: 0...9007199254740991, forKey: .size)
     layerCount = try members.decode(Int.self, in: 0...100000, forKey: .layerCount)
+    totalBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .totalBytes)
+    uniqueBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .uniqueBytes)
+    sharedBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .sharedBytes)
   }
 
   public func write(to json: inout JSONWriter) {
@@ -829,6 +844,9 @@ public struct ImageSummary: RPCValue {
     json.member("createdAt", createdAt)
     json.member("size", size)
     json.member("layerCount", layerCount)
+    json.member("totalBytes", totalBytes)
+    json.member("uniqueBytes", uniqueBytes)
+    json.member("sharedBytes", sharedBytes)
     json.endObject()
   }
 }
@@ -1062,17 +1080,21 @@ public struct HistoryEntry: RPCValue {
   public var comment: String?
   /// The layer it made; absent when it made none.
   public var layer: ImageLayer?
+  /// The other images that have the layer, each by its first name, or its digest where it has none; absent where there is none.
+  public var sharedWith: [String]?
 
   public init(
     createdBy: String? = nil,
     createdAt: Time? = nil,
     comment: String? = nil,
-    layer: ImageLayer? = nil
+    layer: ImageLayer? = nil,
+    sharedWith: [String]? = nil
   ) {
     self.createdBy = createdBy
     self.createdAt = createdAt
     self.comment = comment
     self.layer = layer
+    self.sharedWith = sharedWith
   }
 
   public func write(to json: inout JSONWriter) {
@@ -1081,6 +1103,7 @@ public struct HistoryEntry: RPCValue {
     json.member("createdAt", createdAt)
     json.member("comment", comment)
     json.member("layer", layer)
+    json.member("sharedWith", sharedWith)
     json.endObject()
   }
 }
@@ -1103,6 +1126,12 @@ public struct ImageChanges: RPCValue {
   public var exposedPorts: [String]?
   /// As SIGTERM.
   public var stopSignal: String?
+  /// More directories meant for volumes.
+  public var volumes: [String]?
+  /// More instructions for builds from the image.
+  public var onBuild: [String]?
+  /// How to find out whether a container is well.
+  public var healthCheck: HealthCheck?
 
   public init(
     command: [String]? = nil,
@@ -1112,7 +1141,10 @@ public struct ImageChanges: RPCValue {
     user: String? = nil,
     labels: [String: String]? = nil,
     exposedPorts: [String]? = nil,
-    stopSignal: String? = nil
+    stopSignal: String? = nil,
+    volumes: [String]? = nil,
+    onBuild: [String]? = nil,
+    healthCheck: HealthCheck? = nil
   ) {
     self.command = command
     self.entrypoint = entrypoint
@@ -1122,6 +1154,9 @@ public struct ImageChanges: RPCValue {
     self.labels = labels
     self.exposedPorts = exposedPorts
     self.stopSignal = stopSignal
+    self.volumes = volumes
+    self.onBuild = onBuild
+    self.healthCheck = healthCheck
   }
 
   public func write(to json: inout JSONWriter) {
@@ -1134,6 +1169,9 @@ public struct ImageChanges: RPCValue {
     json.member("labels", labels)
     json.member("exposedPorts", exposedPorts)
     json.member("stopSignal", stopSignal)
+    json.member("volumes", volumes)
+    json.member("onBuild", onBuild)
+    json.member("healthCheck", healthCheck)
     json.endObject()
   }
 }
@@ -1158,6 +1196,10 @@ public struct ImageConfiguration: RPCValue {
   public var volumes: [String]
   /// What ends the program gently.
   public var stopSignal: String?
+  /// Instructions for builds from the image; absent where there are none.
+  public var onBuild: [String]?
+  /// How to find out whether a container is well.
+  public var healthCheck: HealthCheck?
 
   public init(
     entrypoint: [String],
@@ -1168,7 +1210,9 @@ public struct ImageConfiguration: RPCValue {
     labels: [String: String],
     exposedPorts: [String],
     volumes: [String],
-    stopSignal: String? = nil
+    stopSignal: String? = nil,
+    onBuild: [String]? = nil,
+    healthCheck: HealthCheck? = nil
   ) {
     self.entrypoint = entrypoint
     self.command = command
@@ -1179,6 +1223,8 @@ public struct ImageConfiguration: RPCValue {
     self.exposedPorts = exposedPorts
     self.volumes = volumes
     self.stopSignal = stopSignal
+    self.onBuild = onBuild
+    self.healthCheck = healthCheck
   }
 
   public func write(to json: inout JSONWriter) {
@@ -1192,6 +1238,59 @@ public struct ImageConfiguration: RPCValue {
     json.member("exposedPorts", exposedPorts)
     json.member("volumes", volumes)
     json.member("stopSignal", stopSignal)
+    json.member("onBuild", onBuild)
+    json.member("healthCheck", healthCheck)
+    json.endObject()
+  }
+}
+
+/// How to find out whether a container is well; Docker's extension of the configuration.
+public struct HealthCheck: RPCValue {
+  /// NONE; or CMD with a program and its arguments; or CMD-SHELL with a line for the shell. Empty: as the image below has it.
+  public var test: [String]
+  /// Between two tests.
+  public var intervalMs: Int?
+  /// After which a test has failed.
+  public var timeoutMs: Int?
+  /// In which failures do not count.
+  public var startPeriodMs: Int?
+  /// How many failures one after another make it unhealthy.
+  public var retries: Int?
+
+  public init(
+    test: [String],
+    intervalMs: Int? = nil,
+    timeoutMs: Int? = nil,
+    startPeriodMs: Int? = nil,
+    retries: Int? = nil
+  ) {
+    self.test = test
+    self.intervalMs = intervalMs
+    self.timeoutMs = timeoutMs
+    self.startPeriodMs = startPeriodMs
+    self.retries = retries
+  }
+
+  private enum CodingKeys: CodingKey {
+    case test, intervalMs, timeoutMs, startPeriodMs, retries
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    test = try members.decode([String].self, forKey: .test)
+    intervalMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .intervalMs)
+    timeoutMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .timeoutMs)
+    startPeriodMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .startPeriodMs)
+    retries = try members.decodeIfPresent(Int.self, in: 0...2147483647, forKey: .retries)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("test", test)
+    json.member("intervalMs", intervalMs)
+    json.member("timeoutMs", timeoutMs)
+    json.member("startPeriodMs", startPeriodMs)
+    json.member("retries", retries)
     json.endObject()
   }
 }

@@ -7,6 +7,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case shutdown = "shutdown"
   case systemPing = "system/ping"
   case systemInfo = "system/info"
+  case systemDiskUsage = "system/diskUsage"
+  case systemPrune = "system/prune"
   case imagePull = "image/pull"
   case imagePush = "image/push"
   case imagePushIndex = "image/pushIndex"
@@ -42,7 +44,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerExport, .containerCommit, .registryLogin: true
+    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerExport, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -54,6 +56,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .shutdown: []
     case .systemPing: []
     case .systemInfo: [.corrupt]
+    case .systemDiskUsage: [.corrupt, .permissionDenied, .cancelled]
+    case .systemPrune: [.invalidArgument, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .imagePull: [.invalidArgument, .notFound, .unauthorized, .unreachable, .digestMismatch, .corrupt, .noSpace, .cancelled]
     case .imagePush: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]
     case .imagePushIndex: [.invalidArgument, .notFound, .unauthorized, .unreachable, .corrupt, .cancelled]

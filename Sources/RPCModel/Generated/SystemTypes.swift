@@ -125,3 +125,442 @@ public enum SystemInfo: RPCRequest {
     }
   }
 }
+
+/// Measures what the store takes up on the disk, and for what. The parts add up to the whole, and the whole is what du counts.
+public enum SystemDiskUsage: RPCRequest {
+  public static let method = Method.systemDiskUsage
+  /// What `system/diskUsage` takes.
+  public struct Params: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+
+  /// What `system/diskUsage` answers.
+  public struct Result: RPCValue {
+    /// All of the store's directory.
+    public var totalBytes: Int
+    /// What images need, each thing once.
+    public var images: ImagesUsage
+    /// Containers' own layers and logs.
+    public var containers: ContainersUsage
+    /// What nothing needs (any more): parts of downloads, and content of pulls that failed. system/prune lists it.
+    public var leftoverBytes: Int
+    /// The engine's own files: the database, locks, directories.
+    public var overheadBytes: Int
+
+    public init(
+      totalBytes: Int,
+      images: ImagesUsage,
+      containers: ContainersUsage,
+      leftoverBytes: Int,
+      overheadBytes: Int
+    ) {
+      self.totalBytes = totalBytes
+      self.images = images
+      self.containers = containers
+      self.leftoverBytes = leftoverBytes
+      self.overheadBytes = overheadBytes
+    }
+
+    private enum CodingKeys: CodingKey {
+      case totalBytes, images, containers, leftoverBytes, overheadBytes
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      totalBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .totalBytes)
+      images = try members.decode(ImagesUsage.self, forKey: .images)
+      containers = try members.decode(ContainersUsage.self, forKey: .containers)
+      leftoverBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .leftoverBytes)
+      overheadBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .overheadBytes)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("totalBytes", totalBytes)
+      json.member("images", images)
+      json.member("containers", containers)
+      json.member("leftoverBytes", leftoverBytes)
+      json.member("overheadBytes", overheadBytes)
+      json.endObject()
+    }
+  }
+}
+
+/// Tells what may go from the store, and why; or removes what of such a plan is asked for, so far as it may still go. Images take along what nothing else needs, as in image/remove.
+public enum SystemPrune: RPCRequest {
+  public static let method = Method.systemPrune
+  /// What `system/prune` takes.
+  public struct Params: RPCValue {
+    /// What to look at; all kinds when absent.
+    public var kinds: [PruneKind]?
+    /// Whether images that have names are taken for unused when no container needs them; false when absent.
+    public var namedImages: Bool?
+    /// Only what has been of no use for so long; any time when absent.
+    public var unusedForMs: Int?
+    /// The ids of those items of a plan, made with the same other parameters, that are to go; nothing goes when absent.
+    public var apply: [String]?
+
+    public init(
+      kinds: [PruneKind]? = nil,
+      namedImages: Bool? = nil,
+      unusedForMs: Int? = nil,
+      apply: [String]? = nil
+    ) {
+      self.kinds = kinds
+      self.namedImages = namedImages
+      self.unusedForMs = unusedForMs
+      self.apply = apply
+    }
+
+    private enum CodingKeys: CodingKey {
+      case kinds, namedImages, unusedForMs, apply
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      kinds = try members.decodeIfPresent([PruneKind].self, forKey: .kinds)
+      namedImages = try members.decodeIfPresent(Bool.self, forKey: .namedImages)
+      unusedForMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .unusedForMs)
+      apply = try members.decodeIfPresent([String].self, forKey: .apply)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("kinds", kinds)
+      json.member("namedImages", namedImages)
+      json.member("unusedForMs", unusedForMs)
+      json.member("apply", apply)
+      json.endObject()
+    }
+  }
+
+  /// What `system/prune` answers.
+  public struct Result: RPCValue {
+    /// The plan; or each item that was to go, in the order of `apply`.
+    public var items: [PruneItem]
+    /// What the plan would give back in all, or what has been given back. It can be more than the sum of the items: what several images share goes with the last of them.
+    public var bytes: Int
+    /// Why downloads, content and remains were not looked at; absent where they were.
+    public var incomplete: String?
+
+    public init(
+      items: [PruneItem],
+      bytes: Int,
+      incomplete: String? = nil
+    ) {
+      self.items = items
+      self.bytes = bytes
+      self.incomplete = incomplete
+    }
+
+    private enum CodingKeys: CodingKey {
+      case items, bytes, incomplete
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      items = try members.decode([PruneItem].self, forKey: .items)
+      bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+      incomplete = try members.decodeIfPresent(String.self, forKey: .incomplete)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member("items", items)
+      json.member("bytes", bytes)
+      json.member("incomplete", incomplete)
+      json.endObject()
+    }
+  }
+}
+
+/// What images take up on the disk, compressed and unpacked.
+public struct ImagesUsage: RPCValue {
+  /// What one image alone needs: the sum of all images' unique bytes.
+  public var uniqueBytes: Int
+  /// What several images need, counted once.
+  public var sharedBytes: Int
+  /// What images need that no container was made from.
+  public var reclaimableBytes: Int
+  /// Each image, the newest first.
+  public var images: [ImageUsage]
+
+  public init(
+    uniqueBytes: Int,
+    sharedBytes: Int,
+    reclaimableBytes: Int,
+    images: [ImageUsage]
+  ) {
+    self.uniqueBytes = uniqueBytes
+    self.sharedBytes = sharedBytes
+    self.reclaimableBytes = reclaimableBytes
+    self.images = images
+  }
+
+  private enum CodingKeys: CodingKey {
+    case uniqueBytes, sharedBytes, reclaimableBytes, images
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    uniqueBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .uniqueBytes)
+    sharedBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .sharedBytes)
+    reclaimableBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .reclaimableBytes)
+    images = try members.decode([ImageUsage].self, forKey: .images)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("uniqueBytes", uniqueBytes)
+    json.member("sharedBytes", sharedBytes)
+    json.member("reclaimableBytes", reclaimableBytes)
+    json.member("images", images)
+    json.endObject()
+  }
+}
+
+/// What an image takes up on the disk.
+public struct ImageUsage: RPCValue {
+  /// The digest of its manifest.
+  public var digest: Digest
+  /// Its full names, sorted.
+  public var references: [String]
+  /// All that it needs.
+  public var totalBytes: Int
+  /// How much of that no other image needs.
+  public var uniqueBytes: Int
+  /// The rest.
+  public var sharedBytes: Int
+  /// How many containers were made from it.
+  public var containers: Int
+
+  public init(
+    digest: Digest,
+    references: [String],
+    totalBytes: Int,
+    uniqueBytes: Int,
+    sharedBytes: Int,
+    containers: Int
+  ) {
+    self.digest = digest
+    self.references = references
+    self.totalBytes = totalBytes
+    self.uniqueBytes = uniqueBytes
+    self.sharedBytes = sharedBytes
+    self.containers = containers
+  }
+
+  private enum CodingKeys: CodingKey {
+    case digest, references, totalBytes, uniqueBytes, sharedBytes, containers
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    digest = try members.decode(Digest.self, forKey: .digest)
+    references = try members.decode([String].self, forKey: .references)
+    totalBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .totalBytes)
+    uniqueBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .uniqueBytes)
+    sharedBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .sharedBytes)
+    containers = try members.decode(Int.self, in: 0...9007199254740991, forKey: .containers)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("digest", digest)
+    json.member("references", references)
+    json.member("totalBytes", totalBytes)
+    json.member("uniqueBytes", uniqueBytes)
+    json.member("sharedBytes", sharedBytes)
+    json.member("containers", containers)
+    json.endObject()
+  }
+}
+
+/// What containers take up on the disk, besides their images.
+public struct ContainersUsage: RPCValue {
+  /// All of them.
+  public var bytes: Int
+  /// Those that do not run.
+  public var reclaimableBytes: Int
+  /// Each container, the newest first.
+  public var containers: [ContainerUsage]
+
+  public init(
+    bytes: Int,
+    reclaimableBytes: Int,
+    containers: [ContainerUsage]
+  ) {
+    self.bytes = bytes
+    self.reclaimableBytes = reclaimableBytes
+    self.containers = containers
+  }
+
+  private enum CodingKeys: CodingKey {
+    case bytes, reclaimableBytes, containers
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    reclaimableBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .reclaimableBytes)
+    containers = try members.decode([ContainerUsage].self, forKey: .containers)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("bytes", bytes)
+    json.member("reclaimableBytes", reclaimableBytes)
+    json.member("containers", containers)
+    json.endObject()
+  }
+}
+
+/// What a container takes up on the disk: its own layer, its configuration and its log.
+public struct ContainerUsage: RPCValue {
+  /// Its id.
+  public var id: String
+  /// Its name.
+  public var name: String
+  /// Its state.
+  public var state: ContainerState
+  /// On the disk.
+  public var bytes: Int
+
+  public init(
+    id: String,
+    name: String,
+    state: ContainerState,
+    bytes: Int
+  ) {
+    self.id = id
+    self.name = name
+    self.state = state
+    self.bytes = bytes
+  }
+
+  private enum CodingKeys: CodingKey {
+    case id, name, state, bytes
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    id = try members.decode(String.self, forKey: .id)
+    name = try members.decode(String.self, forKey: .name)
+    state = try members.decode(ContainerState.self, forKey: .state)
+    bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("id", id)
+    json.member("name", name)
+    json.member("state", state)
+    json.member("bytes", bytes)
+    json.endObject()
+  }
+}
+
+/// Something that may go from the store.
+public struct PruneItem: RPCValue {
+  /// By which it is asked for.
+  public var id: String
+  /// What it is; absent where no plan has it any more.
+  public var kind: PruneKind?
+  /// What a person calls it.
+  public var name: String?
+  /// What its removal alone gives back.
+  public var bytes: Int
+  /// Why it may go, or why it was kept.
+  public var reason: String
+  /// What was done; absent in a plan.
+  public var outcome: PruneOutcome?
+
+  public init(
+    id: String,
+    kind: PruneKind? = nil,
+    name: String? = nil,
+    bytes: Int,
+    reason: String,
+    outcome: PruneOutcome? = nil
+  ) {
+    self.id = id
+    self.kind = kind
+    self.name = name
+    self.bytes = bytes
+    self.reason = reason
+    self.outcome = outcome
+  }
+
+  private enum CodingKeys: CodingKey {
+    case id, kind, name, bytes, reason, outcome
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    id = try members.decode(String.self, forKey: .id)
+    kind = try members.decodeIfPresent(PruneKind.self, forKey: .kind)
+    name = try members.decodeIfPresent(String.self, forKey: .name)
+    bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    reason = try members.decode(String.self, forKey: .reason)
+    outcome = try members.decodeIfPresent(PruneOutcome.self, forKey: .outcome)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member("id", id)
+    json.member("kind", kind)
+    json.member("name", name)
+    json.member("bytes", bytes)
+    json.member("reason", reason)
+    json.member("outcome", outcome)
+    json.endObject()
+  }
+}
+
+/// What can be pruned. Volumes are not among it: one goes only when it is removed by its name.
+///
+/// Values that this version does not know decode and keep their text.
+public struct PruneKind: OpenEnumeration {
+  public var rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// Containers that do not run.
+  public static let container = PruneKind(rawValue: "container")
+  /// Images without a name and without a container.
+  public static let image = PruneKind(rawValue: "image")
+  /// Parts of blobs that a later pull would go on with.
+  public static let download = PruneKind(rawValue: "download")
+  /// Blobs and unpacked layers that no image needs.
+  public static let content = PruneKind(rawValue: "content")
+  /// What services that were killed have left.
+  public static let remains = PruneKind(rawValue: "remains")
+
+  public static let known = [
+    PruneKind.container,
+    PruneKind.image,
+    PruneKind.download,
+    PruneKind.content,
+    PruneKind.remains,
+  ]
+}
+
+/// What became of something that was to go.
+///
+/// Values that this version does not know decode and keep their text.
+public struct PruneOutcome: OpenEnumeration {
+  public var rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// It is gone.
+  public static let removed = PruneOutcome(rawValue: "removed")
+  /// It may not go (any more); the reason says why.
+  public static let kept = PruneOutcome(rawValue: "kept")
+
+  public static let known = [
+    PruneOutcome.removed,
+    PruneOutcome.kept,
+  ]
+}

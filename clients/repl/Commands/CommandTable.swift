@@ -21,7 +21,7 @@ struct CommandTable: ParsableCommand {
       ]
     ),
     ("Registries", [Login.self, Logout.self]),
-    ("The engine", [Events.self, Info.self, Ping.self]),
+    ("The engine", [Events.self, Disk.self, Prune.self, Info.self, Ping.self]),
   ]
 
   static var names: [String] { groups.flatMap(\.commands).map { $0._commandName } }

@@ -18,12 +18,13 @@ struct Images: REPLCommand {
       session.terminal.printJSON(answer)
       return 0
     }
-    var table = Table("NAME", "DIGEST", "PLATFORM", "LAYERS", "SIZE", "CREATED")
+    var table = Table("NAME", "DIGEST", "PLATFORM", "LAYERS", "ON DISK", "UNIQUE", "CREATED")
     for image in answer.images {
       for name in image.references.isEmpty ? ["-"] : image.references {
         table.rows.append([
           FamiliarName(name).text, ShortID(image.digest).text, image.platform, "\(image.layerCount)",
-          ByteCount(image.size).text.leftPadded(to: 7), Age(image.createdAt).text,
+          ByteCount(image.totalBytes).text.leftPadded(to: 7),
+          ByteCount(image.uniqueBytes).text.leftPadded(to: 7), Age(image.createdAt).text,
         ])
       }
     }
@@ -44,16 +45,26 @@ struct History: REPLCommand {
       session.terminal.printJSON(answer)
       return 0
     }
-    var table = Table("LAYER", "SIZE", "CREATED", "BY", "COMMENT")
+    var table = Table("LAYER", "SIZE", "CREATED", "BY", "SHARED WITH", "COMMENT")
     for entry in answer.entries {
       table.rows.append([
         entry.layer.map { ShortID($0.digest).text } ?? "-",
         (entry.layer.map { ByteCount($0.size).text } ?? "-").leftPadded(to: 7), Age(entry.createdAt).text,
-        (entry.createdBy ?? "").shortened(to: 60), entry.comment ?? "",
+        (entry.createdBy ?? "").shortened(to: 60), Sharers(entry.sharedWith).text, entry.comment ?? "",
       ])
     }
     table.lines(session.terminal).forEach(session.terminal.print)
     return 0
+  }
+}
+
+/// The images that share a layer: a few by name, the rest by number.
+private struct Sharers {
+  var text: String
+
+  init(_ references: [String]?) {
+    let names = (references ?? []).map { $0.hasPrefix("sha256:") ? ShortID($0).text : FamiliarName($0).text }
+    text = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
   }
 }
 
@@ -74,13 +85,19 @@ struct InspectImage: REPLCommand {
     fields.add("names", answer.image.references.map { FamiliarName($0).text }.joined(separator: ", "))
     fields.add("platform", answer.image.platform)
     fields.add("created", answer.image.createdAt)
-    fields.add("size", ByteCount(answer.image.size).text)
+    fields.add("size", "\(ByteCount(answer.image.size).text) compressed")
+    fields.add(
+      "on disk",
+      "\(ByteCount(answer.image.totalBytes).text), \(ByteCount(answer.image.uniqueBytes).text) of it no other image's"
+    )
     fields.add("entrypoint", answer.config.entrypoint.joined(separator: " "))
     fields.add("command", answer.config.command.joined(separator: " "))
     for variable in answer.config.environment { fields.add("environment", variable) }
     fields.add("directory", answer.config.workingDirectory)
     fields.add("user", answer.config.user)
     fields.add("stop signal", answer.config.stopSignal)
+    fields.add("health check", answer.config.healthCheck?.test.joined(separator: " "))
+    for instruction in answer.config.onBuild ?? [] { fields.add("on build", instruction) }
     fields.add("ports", answer.config.exposedPorts.joined(separator: ", "))
     fields.add("volumes", answer.config.volumes.joined(separator: ", "))
     for (name, value) in answer.config.labels.sorted(by: { $0.key < $1.key }) {

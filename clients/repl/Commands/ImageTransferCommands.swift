@@ -120,14 +120,19 @@ struct ChangeOptions: ParsableArguments, Sendable {
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
   @Option(name: [.customShort("u"), .long], help: "user[:group]") var user: String?
   @Option(help: "A label, name=value.") var label: [String] = []
+  @Option(
+    name: [.customShort("c"), .long],
+    help: "An instruction as in a Dockerfile: --change 'EXPOSE 80'. They are applied last, in order.")
+  var change: [String] = []
 
   /// Nil where nothing is to change.
   var wire: ImageChanges? {
     get throws {
-      let changes = ImageChanges(
+      var changes = ImageChanges(
         command: try cmd.map(words), entrypoint: try entrypoint.map(words),
         environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
         labels: label.isEmpty ? nil : try assignments(label))
+      for line in change { try ImageInstruction(line).apply(to: &changes) }
       return changes == ImageChanges() ? nil : changes
     }
   }

@@ -41,7 +41,7 @@ struct Login: REPLCommand {
       }
       return line
     }
-    switch SecretPrompt.read("Password for \(user): ") {
+    switch TerminalQuestion.ask("Password for \(user): ", isSecret: true) {
     case .text(let text): return text
     case .givenUp: return nil
     case .noTerminal:

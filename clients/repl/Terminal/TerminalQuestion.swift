@@ -1,7 +1,7 @@
 import Glibc
 
-/// Asks at the terminal for what must not be seen.
-enum SecretPrompt {
+/// Asks a person at the terminal.
+enum TerminalQuestion {
   enum Answer {
     case text(String)
     /// Ctrl-C, Ctrl-D, or an empty line.
@@ -9,23 +9,24 @@ enum SecretPrompt {
     case noTerminal
   }
 
-  /// One line from the terminal, without showing what is typed.
+  /// One line from the terminal.
   ///
   /// The terminal itself, not standard input, which may be a script.
-  static func read(_ question: String) -> Answer {
+  /// - Parameter isSecret: what is typed is not shown.
+  static func ask(_ question: String, isSecret: Bool) -> Answer {
     let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
     guard terminal >= 0 else { return .noTerminal }
     defer { close(terminal) }
-    var shown = termios()
-    guard tcgetattr(terminal, &shown) == 0 else { return .noTerminal }
-    var hidden = shown
-    hidden.c_lflag &= ~tcflag_t(ECHO | ISIG)
-    hidden.c_lflag |= tcflag_t(ECHONL | ICANON)
+    var usual = termios()
+    guard tcgetattr(terminal, &usual) == 0 else { return .noTerminal }
+    var asking = usual
+    asking.c_lflag &= ~tcflag_t(ISIG | (isSecret ? ECHO : 0))
+    asking.c_lflag |= tcflag_t(ECHONL | ICANON)
     // No signal: Ctrl-C ends the line, so that this read ends with it, and the terminal is put back.
-    let interrupt = shown.interruptCharacter
-    hidden.lineEndCharacter = interrupt
-    guard tcsetattr(terminal, TCSAFLUSH, &hidden) == 0 else { return .noTerminal }
-    defer { tcsetattr(terminal, TCSAFLUSH, &shown) }
+    let interrupt = usual.interruptCharacter
+    asking.lineEndCharacter = interrupt
+    guard tcsetattr(terminal, TCSAFLUSH, &asking) == 0 else { return .noTerminal }
+    defer { tcsetattr(terminal, TCSAFLUSH, &usual) }
     _ = question.withCString { Glibc.write(terminal, $0, strlen($0)) }
     var line: [UInt8] = []
     var byte: UInt8 = 0

@@ -1,0 +1,26 @@
+import EngineErrors
+import LinuxSystem
+import Metadata
+import SystemPackage
+
+/// What images take up on the disk.
+extension ContainerEngine {
+  /// Waits until all that the images need is on the disk, and meanwhile measures what of it is new.
+  ///
+  /// - Returns: in bytes.
+  func makeDurable(_ images: [ImageRecord]) async throws -> [StoreItem: Int64] {
+    let fresh = try metadata.unmeasured(among: images.reduce(into: []) { $0.formUnion($1.items) })
+    async let sizes = onBlockingThread("measure") { [self] in
+      try Dictionary(uniqueKeysWithValues: fresh.map { ($0, try LinuxSystem.diskUsage(of: path(of: $0))) })
+    }
+    try await onBlockingThread("sync") { [content] in try content.sync() }
+    return try await sizes
+  }
+
+  func path(of item: StoreItem) -> FilePath {
+    switch item.kind {
+    case .blob: content.path(of: item.digest)
+    case .layer: snapshots.place(of: item.digest)
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import EngineErrors
+import LinuxSystem
+import Metadata
+import OCIModel
+import SystemPackage
+
+/// Something in the store that no row of the database names.
+struct Leftover: Sendable {
+  enum Kind: Sendable {
+    /// A part of a blob.
+    case download(blob: Digest)
+    case item(StoreItem)
+    /// A tree that is being made or removed, or was when its service was killed.
+    case remains
+    /// The directory of a container, likewise.
+    case container(id: String)
+  }
+  var kind: Kind
+  var path: FilePath
+}
+
+extension ContainerEngine {
+  /// All that no row names. While others add content, some of it is theirs.
+  func leftovers(_ uses: [StoreItemUse], _ containers: [ContainerRecord]) throws -> [Leftover] {
+    let named = Set(uses.map(\.item))
+    let ids = Set(containers.map(\.id))
+    let blobs = try content.list().map { StoreItem(.blob, $0) }
+    let layers = try snapshots.list().map { StoreItem(.layer, $0) }
+    var leftovers = (blobs + layers).filter { !named.contains($0) }.map {
+      Leftover(kind: .item($0), path: path(of: $0))
+    }
+    for (blob, path) in try content.partialFiles() {
+      leftovers.append(Leftover(kind: blob.map { .download(blob: $0) } ?? .remains, path: path))
+    }
+    leftovers += try snapshots.stagedTrees().map { Leftover(kind: .remains, path: $0) }
+    leftovers += try snapshots.containerIDs().filter { !ids.contains($0) }.map {
+      Leftover(kind: .container(id: $0), path: snapshots.containerDirectory($0))
+    }
+    return leftovers
+  }
+
+  /// For whoever holds the collection lock alone.
+  func remove(_ leftover: Leftover) throws {
+    switch leftover.kind {
+    case .item(let item) where item.kind == .blob: try content.remove(item.digest)
+    case .item(let item): try snapshots.removeLayer(item.digest)
+    case .container(let id): try snapshots.removeContainer(id)
+    case .download: try removeFile(leftover.path)
+    case .remains: try removeTree(leftover.path)
+    }
+  }
+}

@@ -1,0 +1,41 @@
+package import Metadata
+package import OCIModel
+
+/// What to look at when a store is pruned.
+package struct PruneScope: Sendable {
+  package var kinds = Set(PruneKind.allCases)
+  /// Whether images that have names are unused when no container needs them.
+  package var includesNamedImages = false
+  /// Only what has been of no use for so long, in nanoseconds.
+  package var unusedFor: Int64 = 0
+
+  package init() {}
+}
+
+package enum PruneKind: String, Sendable, CaseIterable {
+  case container, image, download, content, remains
+}
+
+/// Something that may go from the store.
+package struct PruneItem: Sendable {
+  package var id: String
+  /// Nil for one that no plan has (any more).
+  package var kind: PruneKind?
+  /// What a person calls it.
+  package var name: String?
+  /// What its removal alone gives back.
+  package var bytes: Int64
+  /// Why it may go, or why it was kept.
+  package var reason: String
+  /// Nil in a plan.
+  package var isRemoved: Bool?
+}
+
+/// What may go, or what became of what was to go.
+package struct PrunePlan: Sendable {
+  package var items: [PruneItem]
+  /// What all of it gives back together.
+  package var bytes: Int64
+  /// Why leftovers were not looked at; nil where they were.
+  package var incomplete: String?
+}

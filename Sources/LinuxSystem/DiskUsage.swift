@@ -1,0 +1,95 @@
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// What a file, or a directory with all that is beneath it, takes up on the disk, in bytes, as du(1) counts: by blocks, with a
+/// file of several names once. What goes meanwhile is not counted.
+///
+/// - Parameters:
+///   - except: paths beneath it that are not counted, with what is beneath them.
+///   - isCancelled: is asked at each directory.
+/// - Throws: `SystemError`, `CancellationError`.
+package func diskUsage(
+  of path: FilePath, except: Set<FilePath> = [], isCancelled: () -> Bool = { false }
+) throws -> Int64 {
+  var status = stat()
+  guard lstat(path.string, &status) == 0 else {
+    let error = SystemError("lstat", Errno(rawValue: errno), on: path.string)
+    if error.errno == .noSuchFileOrDirectory { return 0 }
+    throw error
+  }
+  let own = FileStatus(status).bytesOnDisk
+  guard FileStatus(status).kind == .directory else { return own }
+  let root: OwnedDescriptor
+  do throws(SystemError) {
+    root = try openDirectory(path)
+  } catch {
+    if error.errno == .noSuchFileOrDirectory { return own }
+    throw error
+  }
+  var count = UsageCount(stack: DirectoryStack(root: root.descriptor, readable: true))
+  count.except = Set(except.map { Array($0.string.utf8.dropFirst(path.string.utf8.count + 1)) })
+  try count.addBelow(isCancelled)
+  return own + count.bytes
+}
+
+private struct UsageCount: ~Copyable {
+  var stack: DirectoryStack
+  var bytes: Int64 = 0
+  /// By their way from the root.
+  var except: Set<[UInt8]> = []
+  /// Files of several names that are counted.
+  var counted: Set<FileIdentity> = []
+
+  init(stack: consuming DirectoryStack) { self.stack = stack }
+
+  /// Counts what is beneath the stack's position. No recursion: an image's tree may be deeper than a thread's stack.
+  mutating func addBelow(_ isCancelled: () -> Bool) throws {
+    var ways: [(depth: Int, name: [CChar])] = []
+    try addEntries(&ways)
+    while let way = ways.popLast() {
+      if isCancelled() { throw CancellationError() }
+      stack.leave(to: way.depth)
+      do throws(SystemError) {
+        try stack.enter(way.name)
+      } catch {
+        if error.errno == .noSuchFileOrDirectory { continue }
+        throw error
+      }
+      try addEntries(&ways)
+    }
+  }
+
+  private mutating func addEntries(_ ways: inout [(depth: Int, name: [CChar])]) throws {
+    let directory = try stack.descriptor()
+    let depth = stack.depth
+    var found: Int64 = 0
+    var linked: [(FileIdentity, Int64)] = []
+    let way = except.isEmpty ? [] : stack.currentPath
+    let except = except
+    try directory.forEachEntry { name, _ in
+      if !except.isEmpty, except.contains((way.isEmpty ? [] : way + [UInt8(ascii: "/")]) + text(of: name)) {
+        return
+      }
+      guard let status = try directory.status(of: name) else { return }
+      if status.kind == .directory {
+        ways.append((depth, text(of: name).map { CChar(bitPattern: $0) } + [0]))
+      } else if status.linkCount > 1 {
+        linked.append((status.identity, status.bytesOnDisk))
+        return
+      }
+      found += status.bytesOnDisk
+    }
+    bytes += found
+    for (file, size) in linked where counted.insert(file).inserted { bytes += size }
+  }
+}
+
+private func text(of name: UnsafePointer<CChar>) -> [UInt8] {
+  UnsafeBufferPointer(start: name, count: strlen(name)).map { UInt8(bitPattern: $0) }
+}
+
+extension FileStatus {
+  /// What its blocks take up.
+  package var bytesOnDisk: Int64 { blocks * 512 }
+}
