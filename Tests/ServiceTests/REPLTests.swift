@@ -1,3 +1,5 @@
+import Foundation
+import RPCModel
 import TestSupport
 import Testing
 
@@ -43,6 +45,59 @@ struct REPLTests {
         "coracle-repl", ["-c", "import \(try await store.busyboxArchive()) b:1; run -i --rm b:1 cat"],
         input: .bytes(Array("typed".utf8)))
       #expect(input.text.hasSuffix("typed"))
+    }
+  }
+
+  @Test("commit and import take Docker's changes")
+  func changes() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let archive = try await store.busyboxArchive()
+      let script = """
+        import \(archive) a:1 --change 'CMD ["sh", "-c", "echo hi"]' -c 'ENV A=1 B="two words"' -c 'ENV OLD form of it'
+        create --name made a:1 true
+        commit made b:1 -c 'EXPOSE 80 53/UDP' -c 'LABEL x=y' -c 'VOLUME ["/data"]' -c 'VOLUME /more' -c 'USER user' \
+          -c 'WORKDIR /tmp' -c 'STOPSIGNAL SIGINT' -c 'ONBUILD RUN make it' -c 'ENTRYPOINT env' \
+          -c 'HEALTHCHECK --interval=30s --retries=2 CMD ["true"]'
+        image b:1
+        run --rm a:1
+        """
+      let result = try await store.runProgram("coracle-repl", ["--json"], input: .bytes(Array(script.utf8)))
+      #expect(result.status == .exited(0), "\(result.errorText)")
+      #expect(result.text.contains("hi\n"))
+      let line = try #require(result.text.split(separator: "\n").first { $0.contains("configDigest") })
+      let config = try JSONDecoder().decode(ImageInspect.Result.self, from: Data(line.utf8)).config
+      #expect(config.command == [] && config.entrypoint == ["/bin/sh", "-c", "env"])
+      #expect(config.environment == ["A=1", "B=two words", "OLD=form of it"])
+      #expect(config.exposedPorts == ["53/udp", "80/tcp"] && config.volumes == ["/data", "/more"])
+      #expect(config.labels == ["x": "y"] && config.user == "user" && config.workingDirectory == "/tmp")
+      #expect(config.stopSignal == "SIGINT" && config.onBuild == ["RUN make it"])
+      #expect(config.healthCheck == HealthCheck(test: ["CMD", "true"], intervalMs: 30_000, retries: 2))
+      for wrong in [
+        "FROM x", "CMD [1]", "ENV =x", "HEALTHCHECK sometimes", "HEALTHCHECK --interval=soon CMD x",
+      ] {
+        let refused = try await store.runProgram("coracle-repl", ["-c", "commit made c:1 -c '\(wrong)'"])
+        #expect(
+          refused.status != .exited(0) && refused.errorText.contains("cannot take the change"), "\(wrong)")
+      }
+    }
+  }
+
+  @Test("disk and prune: what a person sees, and that nothing goes unasked", arguments: Account.available)
+  func store(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let archive = try await store.busyboxArchive()
+      let made = try await store.runProgram(
+        "coracle-repl", ["-c", "import \(archive) a:1; run --name done a:1 true; disk; prune"])
+      #expect(made.status == .exited(0), "\(made.errorText)")
+      #expect(made.text.contains("WHAT") && made.text.contains("the engine's own"))
+      #expect(made.text.contains("container  done") && made.text.contains("it has ended with status 0"))
+      #expect(made.errorText.contains("nothing was removed; --yes"))
+      let done = try await store.runProgram(
+        "coracle-repl", ["-c", "prune --older-than 1h; prune --yes; ps -a; prune --all-images -y; images"])
+      #expect(done.status == .exited(0), "\(done.errorText)")
+      #expect(done.text.hasPrefix("there is nothing to remove\n") && done.text.contains("given back"))
+      #expect(done.text.hasSuffix("NAME  DIGEST  PLATFORM  LAYERS  ON DISK  UNIQUE  CREATED\n"))
     }
   }
 }
