@@ -28,7 +28,7 @@ extension MetadataStore {
   /// - Throws: `notFound`.
   package func imageSummary(_ manifest: Digest) throws(EngineError) -> ImageSummary {
     let found = try read("look up the image \(manifest)", subject: manifest.description) { database in
-      try Self.listed("WHERE images.manifestDigest = ?", [manifest.description], in: database).first
+      try Self.listed("WHERE manifestDigest = ?", [manifest.description], in: database).first
     }
     guard let found else {
       throw EngineError(.notFound, "no such image: \(manifest)", subject: manifest.description)
@@ -39,33 +39,44 @@ extension MetadataStore {
   private static func listed(
     _ filter: String, _ arguments: StatementArguments, in database: Database
   ) throws -> [ImageSummary] {
-    let statement = try database.cachedStatement(
-      sql: """
-        SELECT images.manifestDigest, reference, platform, created, size, layerCount, totalBytes, uniqueBytes
-        FROM images LEFT JOIN tags USING (manifestDigest) \(filter)
-        ORDER BY images.createdAt DESC, images.manifestDigest, reference
-        """)
     var images: [ImageSummary] = []
-    var last = ""
     // Most images are for one platform.
     var platform = (text: "", value: Platform.host)
-    let rows = try Row.fetchCursor(statement, arguments: arguments)
+    let rows = try Row.fetchCursor(
+      database,
+      sql: """
+        SELECT manifestDigest, platform, created, size, layerCount, totalBytes, uniqueBytes, names
+        FROM images \(filter) ORDER BY createdAt DESC, manifestDigest
+        """, arguments: arguments)
     while let row = try rows.next() {
-      let digest: String = try row.value(0)
-      let reference: String? = try row.optional(1)
-      if digest == last {
-        images[images.count - 1].references += [reference].compactMap(\.self)
-        continue
-      }
-      last = digest
-      let name: String = try row.value(2)
+      let digest = try row.text(0)
+      let name = try row.text(1)
       if name != platform.text { platform = (name, try row.checked { try Platform(parsing: name) }) }
       images.append(
         ImageSummary(
-          digest: try row.checked { try Digest(digest) }, references: reference.map { [$0] } ?? [],
-          platform: platform.value, created: try row.optional(3), size: try row.value(4),
-          layerCount: try row.value(5), totalBytes: try row.value(6), uniqueBytes: try row.value(7)))
+          digest: try row.checked { try Digest(digest) }, references: Self.lines(row[7]),
+          platform: platform.value, created: row[2], size: try row.integer(3),
+          layerCount: Int(try row.integer(4)), totalBytes: try row.integer(5),
+          uniqueBytes: try row.integer(6)))
     }
     return images
+  }
+
+  private static func lines(_ text: String?) -> [String] {
+    guard let text else { return [] }
+    return text.utf8.contains(UInt8(ascii: "\n")) ? text.split(separator: "\n").map(String.init) : [text]
+  }
+}
+
+/// Straight from SQLite's row, without a value in between: the tables are strict, so that a column has its own type or none.
+extension Row {
+  fileprivate func text(_ index: Int) throws -> String {
+    guard let text: String = self[index] else { throw Self.damage("no value in column \(index)") }
+    return text
+  }
+
+  fileprivate func integer(_ index: Int) throws -> Int64 {
+    guard let integer: Int64 = self[index] else { throw Self.damage("no value in column \(index)") }
+    return integer
   }
 }

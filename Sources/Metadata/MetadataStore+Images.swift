@@ -101,11 +101,10 @@ extension MetadataStore {
   /// All names, or those of one image, in order.
   package func tags(of manifest: Digest? = nil) throws(EngineError) -> [TagRecord] {
     try read("list the images' names") { database in
-      try Row.fetchAll(
-        database,
-        sql:
-          "SELECT \(TagRecord.columns) FROM tags WHERE manifestDigest = ifnull(?, manifestDigest) ORDER BY reference",
-        arguments: [manifest?.description]
+      let filter = manifest == nil ? "" : "WHERE manifestDigest = ?"
+      return try Row.fetchAll(
+        database, sql: "SELECT \(TagRecord.columns) FROM tags \(filter) ORDER BY reference",
+        arguments: manifest.map { [$0.description] } ?? []
       ).map { try TagRecord($0) }
     }
   }
@@ -167,8 +166,10 @@ extension MetadataStore {
       database, sql: "SELECT manifestDigest FROM tags WHERE reference = ?", arguments: [reference]
     )?.digest(0)
     if previous == manifest { return (false, nil) }
+    // Not with REPLACE, which does not tell the triggers what it takes away.
+    try database.execute(sql: "DELETE FROM tags WHERE reference = ?", arguments: [reference])
     try database.execute(
-      sql: "INSERT OR REPLACE INTO tags (\(TagRecord.columns)) VALUES (?, ?, ?)",
+      sql: "INSERT INTO tags (\(TagRecord.columns)) VALUES (?, ?, ?)",
       arguments: [reference, manifest.description, time])
     return (true, previous)
   }

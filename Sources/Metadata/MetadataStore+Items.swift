@@ -45,16 +45,19 @@ extension MetadataStore {
     }
   }
 
-  /// The images that need an item, by digest.
-  package func images(needing item: StoreItem) throws(EngineError) -> [Digest] {
-    try read("look up who needs \(item.digest.short)", subject: "\(item.digest)") { database in
-      try Row.fetchAll(
-        database,
+  /// The other images that need any of these items, sorted: each by its first name, or its digest where it has none.
+  package func sharers(of items: [StoreItem], besides image: Digest) throws(EngineError) -> [String] {
+    try read("look up who shares with \(image.short)", subject: "\(image)") { database in
+      let statement = try database.cachedStatement(
         sql: """
-          SELECT image FROM imageContent WHERE content = (SELECT id FROM content WHERE kind = ? AND digest = ?)
-          ORDER BY image
-          """, arguments: item.arguments
-      ).map { try $0.digest(0) }
+          SELECT ifnull((SELECT min(reference) FROM tags WHERE manifestDigest = image), image)
+          FROM imageContent WHERE content = (SELECT id FROM content WHERE kind = ? AND digest = ?) AND image <> ?
+          """)
+      var sharers: Set<String> = []
+      for item in items {
+        sharers.formUnion(try String.fetchSet(statement, arguments: item.arguments + [image.description]))
+      }
+      return sharers.sorted()
     }
   }
 

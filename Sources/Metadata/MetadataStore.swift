@@ -62,6 +62,8 @@ package final class MetadataStore: Sendable {
         return try Epoch.all(in: database)
       }
       configuration.readonly = true
+      // Only what is read is kept: a list of ten thousand images is read from memory the second time.
+      configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -4096") }
       reader = try DatabaseQueue(path: path.string, configuration: configuration)
       bell = try Bell(path.removingLastComponent().appending("journal"))
     } catch {

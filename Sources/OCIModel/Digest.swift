@@ -4,12 +4,15 @@ package import EngineErrors
 /// A content digest in the form of the OCI image specification ("Digests"): `sha256:` and 64 lower-case
 /// hexadecimal digits. A value of this type is always well formed, so it is safe as a file name.
 package struct Digest: Hashable, Sendable, CustomStringConvertible {
-  /// The 64 hexadecimal digits without the algorithm.
-  package let hex: String
+  package let description: String
 
   /// - Throws: `invalidArgument` when the text is not a sha256 digest.
   package init(_ text: some StringProtocol) throws(EngineError) {
-    guard text.hasPrefix("sha256:"), let digest = Digest(hex: text.dropFirst("sha256:".count)) else {
+    try self.init(String(text))
+  }
+
+  package init(_ text: String) throws(EngineError) {
+    guard let digest = Digest(wellFormed: text) else {
       throw EngineError(
         .invalidArgument, "not a sha256 digest: \(String(text.prefix(100)))",
         hint: "a digest is sha256: and 64 lower-case hexadecimal digits")
@@ -17,13 +20,24 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
     self = digest
   }
 
-  package init?(hex: some StringProtocol) {
-    let bytes = hex.utf8
-    guard bytes.count == 64, bytes.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
-      return nil
+  package init?(hex: some StringProtocol) { self.init(wellFormed: Self.algorithm + hex) }
+
+  /// Lists have tens of thousands of these, so the bytes are looked at where they are.
+  private init?(wellFormed text: String) {
+    var text = text
+    let isWellFormed = text.withUTF8 { bytes in
+      let algorithm = Self.algorithm.utf8.count
+      guard bytes.count == algorithm + 64, bytes.prefix(algorithm).elementsEqual(Self.algorithm.utf8) else {
+        return false
+      }
+      for byte in bytes[algorithm...] where !(48...57 ~= byte || 97...102 ~= byte) { return false }
+      return true
     }
-    self.hex = String(hex)
+    guard isWellFormed else { return nil }
+    description = text
   }
+
+  private static let algorithm = "sha256:"
 
   /// The digest of bytes that are all in memory.
   package init(of bytes: UnsafeRawBufferPointer) {
@@ -38,10 +52,12 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
 
   fileprivate init(raw: [UInt8]) {
     let digits = Array("0123456789abcdef".utf8)
-    hex = String(decoding: raw.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    let hex = raw.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    description = Self.algorithm + String(decoding: hex, as: UTF8.self)
   }
 
-  package var description: String { "sha256:" + hex }
+  /// The 64 hexadecimal digits without the algorithm.
+  package var hex: String { String(description.dropFirst(Self.algorithm.count)) }
 
   /// The first twelve digits, as people read them.
   package var short: String { String(hex.prefix(12)) }

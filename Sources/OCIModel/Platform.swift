@@ -68,6 +68,7 @@ package struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
   nonisolated(unsafe) private static let variantForm = #/v?([0-9]{1,4})(?:\.([0-9]{1,2}))?/#
 
   package var description: String {
-    [os, architecture, variant].compactMap(\.self).joined(separator: "/")
+    let short = os + "/" + architecture
+    return variant.map { short + "/" + $0 } ?? short
   }
 }

@@ -23,19 +23,17 @@ public struct JSONWriter {
   mutating func beginObject() { begin("{") }
   mutating func endObject() { end("}") }
 
-  mutating func member(_ name: StaticString, _ value: some JSONWritable) {
+  /// - Parameter key: with its quotation marks and the colon, so that it is one copy.
+  mutating func member(_ key: StaticString, _ value: some JSONWritable) {
     separate()
-    put("\"")
-    bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-    put("\"")
-    put(":")
+    bytes.append(contentsOf: UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
     value.write(to: &self)
     needsComma = true
   }
 
   /// What is absent is not written.
-  mutating func member(_ name: StaticString, _ value: (some JSONWritable)?) {
-    if let value { member(name, value) }
+  mutating func member(_ key: StaticString, _ value: (some JSONWritable)?) {
+    if let value { member(key, value) }
   }
 
   fileprivate mutating func array(_ elements: some Sequence<some JSONWritable>) {
@@ -60,19 +58,33 @@ public struct JSONWriter {
     end("}")
   }
 
+  fileprivate mutating func integer(_ value: Int) {
+    if value < 0 { put("-") }
+    // The last digit first, so from the end of what the largest number needs.
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+      var (rest, start) = (value.magnitude, digits.count)
+      repeat {
+        start -= 1
+        digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      } while rest > 0
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+    }
+  }
+
   fileprivate mutating func text(_ text: some StringProtocol) { bytes.append(contentsOf: text.utf8) }
 
   fileprivate mutating func string(_ characters: UnsafeBufferPointer<UInt8>) {
     put("\"")
-    var rest = characters[...]
-    while let index = rest.firstIndex(where: {
-      $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\")
-    }) {
-      bytes.append(contentsOf: rest[..<index])
-      escape(rest[index])
-      rest = rest[(index + 1)...]
+    var start = 0
+    for index in characters.indices {
+      let byte = characters[index]
+      if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { continue }
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: characters[start..<index]))
+      escape(byte)
+      start = index + 1
     }
-    bytes.append(contentsOf: rest)
+    bytes.append(contentsOf: UnsafeBufferPointer(rebasing: characters[start...]))
     put("\"")
   }
 
@@ -117,7 +129,7 @@ extension String: JSONWritable {
 }
 
 extension Int: JSONWritable {
-  public func write(to json: inout JSONWriter) { json.text(String(self)) }
+  public func write(to json: inout JSONWriter) { json.integer(self) }
 }
 
 extension Bool: JSONWritable {

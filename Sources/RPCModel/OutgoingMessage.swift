@@ -10,9 +10,9 @@ public struct RequestMessage<Request: RPCRequest>: JSONWritable, Sendable {
 
   public func write(to json: inout JSONWriter) {
     json.envelope { json in
-      json.member("id", id)
-      json.member("method", Request.method.rawValue)
-      json.member("params", params)
+      json.member(#""id":"#, id)
+      json.member(#""method":"#, Request.method.rawValue)
+      json.member(#""params":"#, params)
     }
   }
 }
@@ -25,8 +25,8 @@ public struct NotificationMessage<Notification: RPCNotification>: JSONWritable, 
 
   public func write(to json: inout JSONWriter) {
     json.envelope { json in
-      json.member("method", Notification.method)
-      json.member("params", params)
+      json.member(#""method":"#, Notification.method)
+      json.member(#""params":"#, params)
     }
   }
 }
@@ -45,8 +45,8 @@ public struct ResultMessage<Result: Sendable>: Sendable {
 extension ResultMessage: JSONWritable where Result: JSONWritable {
   public func write(to json: inout JSONWriter) {
     json.envelope { json in
-      json.member("id", id)
-      json.member("result", result)
+      json.member(#""id":"#, id)
+      json.member(#""result":"#, result)
     }
   }
 }
@@ -71,8 +71,8 @@ public struct FailureMessage: JSONWritable, Sendable {
 
   public func write(to json: inout JSONWriter) {
     json.envelope { json in
-      if let id { json.member("id", id) } else { json.member("id", JSONNull()) }
-      json.member("error", error)
+      if let id { json.member(#""id":"#, id) } else { json.member(#""id":"#, JSONNull()) }
+      json.member(#""error":"#, error)
     }
   }
 }
@@ -80,7 +80,7 @@ public struct FailureMessage: JSONWritable, Sendable {
 extension JSONWriter {
   fileprivate mutating func envelope(_ members: (inout JSONWriter) -> Void) {
     beginObject()
-    member("jsonrpc", "2.0")
+    member(#""jsonrpc":"#, "2.0")
     members(&self)
     endObject()
   }

@@ -13,9 +13,9 @@ public struct RPCError: Error, RPCValue, CustomStringConvertible {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("code", code)
-    json.member("message", message)
-    json.member("data", data)
+    json.member(#""code":"#, code)
+    json.member(#""message":"#, message)
+    json.member(#""data":"#, data)
     json.endObject()
   }
 

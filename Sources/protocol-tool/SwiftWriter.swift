@@ -76,7 +76,7 @@ struct SwiftWriter {
 
   private func jsonWriter(_ fields: [ProtocolFile.Field]) -> [String] {
     ["  public func write(to json: inout JSONWriter) {", "    json.beginObject()"]
-      + fields.map { "    json.member(\"\($0.name)\", \($0.name))" } + ["    json.endObject()", "  }"]
+      + fields.map { "    json.member(#\"\"\($0.name)\":\"#, \($0.name))" } + ["    json.endObject()", "  }"]
   }
 
   private func decoder(_ fields: [ProtocolFile.Field]) -> [String] {

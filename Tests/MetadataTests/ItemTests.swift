@@ -44,7 +44,8 @@ struct ItemTests {
       // What is known stays as it was measured.
       try await record("two", ["base"], [base: 7], in: store)
       #expect(try listed(store) == [digest("one"): [110, 10], digest("two"): [100, 0]])
-      #expect(Set(try store.images(needing: base)) == [digest("one"), digest("two")])
+      #expect(try store.sharers(of: [base, top], besides: digest("two")) == [digest("one").description])
+      #expect(try store.sharers(of: [top], besides: digest("one")) == [])
       try await store.removeNames([], of: digest("two"), withImage: true)
       #expect(try listed(store) == [digest("one"): [110, 110]])
       try await store.recordSizes([base: 101, StoreItem(.blob, digest("none")): 5])
@@ -100,7 +101,7 @@ struct ItemTests {
       let store = try MetadataStore(path: path)
       #expect(Set(try store.images()) == [one, two])
       let base = StoreItem(.layer, digest("base key"))
-      #expect(Set(try store.images(needing: base)) == [one.manifestDigest, two.manifestDigest])
+      #expect(try store.sharers(of: [base], besides: one.manifestDigest) == [two.manifestDigest.description])
       #expect(try store.unmeasured(among: one.items) == one.items)
       try await store.recordSizes([base: 10, StoreItem(.layer, digest("a key")): 1])
       #expect(try listed(store) == [one.manifestDigest: [11, 1], two.manifestDigest: [10, 0]])

@@ -35,14 +35,13 @@ extension ContainerEngine {
     _ entry: ImageConfig.History, _ layer: LayerRecord?, of image: ImageRecord
   ) throws -> ImageHistoryEntry {
     guard let layer else { return ImageHistoryEntry(entry: entry) }
-    let sharers = Set(
-      try metadata.images(needing: StoreItem(.layer, layer.key))
-        + metadata.images(needing: StoreItem(.blob, layer.descriptor.digest)))
+    // One that has it in another compression shares the tree, one that is stacked otherwise the blob.
+    let sharers = try metadata.sharers(
+      of: [StoreItem(.layer, layer.key), StoreItem(.blob, layer.descriptor.digest)],
+      besides: image.manifestDigest)
     return ImageHistoryEntry(
       entry: entry, layer: ImageLayer(descriptor: layer.descriptor, diffID: layer.diffID),
-      sharers: try sharers.subtracting([image.manifestDigest]).map { digest in
-        try metadata.tags(of: digest).first?.reference ?? digest.description
-      }.sorted())
+      sharers: sharers)
   }
 
   /// Gives an image one more name; a name that another image had moves over.

@@ -36,9 +36,9 @@ public enum Initialize: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("processId", processId)
-      json.member("clientInfo", clientInfo)
-      json.member("trace", trace)
+      json.member(#""processId":"#, processId)
+      json.member(#""clientInfo":"#, clientInfo)
+      json.member(#""trace":"#, trace)
       json.endObject()
     }
   }
@@ -60,8 +60,8 @@ public enum Initialize: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("serverInfo", serverInfo)
-      json.member("capabilities", capabilities)
+      json.member(#""serverInfo":"#, serverInfo)
+      json.member(#""capabilities":"#, capabilities)
       json.endObject()
     }
   }
@@ -132,7 +132,7 @@ public struct CancelRequestNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("id", id)
+    json.member(#""id":"#, id)
     json.endObject()
   }
 }
@@ -152,7 +152,7 @@ public struct SetTraceNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("value", value)
+    json.member(#""value":"#, value)
     json.endObject()
   }
 }
@@ -176,8 +176,8 @@ public struct LogTraceNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("message", message)
-    json.member("verbose", verbose)
+    json.member(#""message":"#, message)
+    json.member(#""verbose":"#, verbose)
     json.endObject()
   }
 }
@@ -201,8 +201,8 @@ public struct ProgressNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("token", token)
-    json.member("value", value)
+    json.member(#""token":"#, token)
+    json.member(#""value":"#, value)
     json.endObject()
   }
 }
@@ -236,8 +236,8 @@ public struct WindowLogMessageNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("type", type)
-    json.member("message", message)
+    json.member(#""type":"#, type)
+    json.member(#""message":"#, message)
     json.endObject()
   }
 }
@@ -259,8 +259,8 @@ public struct ProgramInfo: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("name", name)
-    json.member("version", version)
+    json.member(#""name":"#, name)
+    json.member(#""version":"#, version)
     json.endObject()
   }
 }
@@ -297,9 +297,9 @@ public struct ServerCapabilities: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("protocolVersion", protocolVersion)
-    json.member("methods", methods)
-    json.member("maxFrameBytes", maxFrameBytes)
+    json.member(#""protocolVersion":"#, protocolVersion)
+    json.member(#""methods":"#, methods)
+    json.member(#""maxFrameBytes":"#, maxFrameBytes)
     json.endObject()
   }
 }
@@ -346,11 +346,11 @@ public struct WorkDoneProgress: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("kind", kind)
-    json.member("title", title)
-    json.member("message", message)
-    json.member("percentage", percentage)
-    json.member("cancellable", cancellable)
+    json.member(#""kind":"#, kind)
+    json.member(#""title":"#, title)
+    json.member(#""message":"#, message)
+    json.member(#""percentage":"#, percentage)
+    json.member(#""cancellable":"#, cancellable)
     json.endObject()
   }
 }

@@ -101,22 +101,22 @@ public enum ContainerCreate: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("name", name)
-      json.member("command", command)
-      json.member("entrypoint", entrypoint)
-      json.member("environment", environment)
-      json.member("workingDirectory", workingDirectory)
-      json.member("user", user)
-      json.member("hostname", hostname)
-      json.member("network", network)
-      json.member("opensStdin", opensStdin)
-      json.member("labels", labels)
-      json.member("stopSignal", stopSignal)
-      json.member("stopTimeoutMs", stopTimeoutMs)
-      json.member("autoRemove", autoRemove)
-      json.member("readOnlyRoot", readOnlyRoot)
-      json.member("noNewPrivileges", noNewPrivileges)
+      json.member(#""image":"#, image)
+      json.member(#""name":"#, name)
+      json.member(#""command":"#, command)
+      json.member(#""entrypoint":"#, entrypoint)
+      json.member(#""environment":"#, environment)
+      json.member(#""workingDirectory":"#, workingDirectory)
+      json.member(#""user":"#, user)
+      json.member(#""hostname":"#, hostname)
+      json.member(#""network":"#, network)
+      json.member(#""opensStdin":"#, opensStdin)
+      json.member(#""labels":"#, labels)
+      json.member(#""stopSignal":"#, stopSignal)
+      json.member(#""stopTimeoutMs":"#, stopTimeoutMs)
+      json.member(#""autoRemove":"#, autoRemove)
+      json.member(#""readOnlyRoot":"#, readOnlyRoot)
+      json.member(#""noNewPrivileges":"#, noNewPrivileges)
       json.endObject()
     }
   }
@@ -134,7 +134,7 @@ public enum ContainerCreate: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
+      json.member(#""container":"#, container)
       json.endObject()
     }
   }
@@ -156,7 +156,7 @@ public enum ContainerStart: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
+      json.member(#""container":"#, container)
       json.endObject()
     }
   }
@@ -174,7 +174,7 @@ public enum ContainerStart: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
+      json.member(#""container":"#, container)
       json.endObject()
     }
   }
@@ -295,25 +295,25 @@ public enum ContainerRun: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("name", name)
-      json.member("command", command)
-      json.member("entrypoint", entrypoint)
-      json.member("environment", environment)
-      json.member("workingDirectory", workingDirectory)
-      json.member("user", user)
-      json.member("hostname", hostname)
-      json.member("network", network)
-      json.member("opensStdin", opensStdin)
-      json.member("labels", labels)
-      json.member("stopSignal", stopSignal)
-      json.member("stopTimeoutMs", stopTimeoutMs)
-      json.member("autoRemove", autoRemove)
-      json.member("readOnlyRoot", readOnlyRoot)
-      json.member("noNewPrivileges", noNewPrivileges)
-      json.member("detach", detach)
-      json.member("streams", streams)
-      json.member("stdin", stdin)
+      json.member(#""image":"#, image)
+      json.member(#""name":"#, name)
+      json.member(#""command":"#, command)
+      json.member(#""entrypoint":"#, entrypoint)
+      json.member(#""environment":"#, environment)
+      json.member(#""workingDirectory":"#, workingDirectory)
+      json.member(#""user":"#, user)
+      json.member(#""hostname":"#, hostname)
+      json.member(#""network":"#, network)
+      json.member(#""opensStdin":"#, opensStdin)
+      json.member(#""labels":"#, labels)
+      json.member(#""stopSignal":"#, stopSignal)
+      json.member(#""stopTimeoutMs":"#, stopTimeoutMs)
+      json.member(#""autoRemove":"#, autoRemove)
+      json.member(#""readOnlyRoot":"#, readOnlyRoot)
+      json.member(#""noNewPrivileges":"#, noNewPrivileges)
+      json.member(#""detach":"#, detach)
+      json.member(#""streams":"#, streams)
+      json.member(#""stdin":"#, stdin)
       json.endObject()
     }
   }
@@ -335,8 +335,8 @@ public enum ContainerRun: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("exit", exit)
+      json.member(#""container":"#, container)
+      json.member(#""exit":"#, exit)
       json.endObject()
     }
   }
@@ -377,9 +377,9 @@ public enum ContainerStop: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("signal", signal)
-      json.member("timeoutMs", timeoutMs)
+      json.member(#""container":"#, container)
+      json.member(#""signal":"#, signal)
+      json.member(#""timeoutMs":"#, timeoutMs)
       json.endObject()
     }
   }
@@ -397,7 +397,7 @@ public enum ContainerStop: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("exit", exit)
+      json.member(#""exit":"#, exit)
       json.endObject()
     }
   }
@@ -423,8 +423,8 @@ public enum ContainerKill: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("signal", signal)
+      json.member(#""container":"#, container)
+      json.member(#""signal":"#, signal)
       json.endObject()
     }
   }
@@ -470,8 +470,8 @@ public enum ContainerWait: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("timeoutMs", timeoutMs)
+      json.member(#""container":"#, container)
+      json.member(#""timeoutMs":"#, timeoutMs)
       json.endObject()
     }
   }
@@ -489,7 +489,7 @@ public enum ContainerWait: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("exit", exit)
+      json.member(#""exit":"#, exit)
       json.endObject()
     }
   }
@@ -511,7 +511,7 @@ public enum ContainerList: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("all", all)
+      json.member(#""all":"#, all)
       json.endObject()
     }
   }
@@ -529,7 +529,7 @@ public enum ContainerList: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("containers", containers)
+      json.member(#""containers":"#, containers)
       json.endObject()
     }
   }
@@ -551,7 +551,7 @@ public enum ContainerInspect: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
+      json.member(#""container":"#, container)
       json.endObject()
     }
   }
@@ -633,18 +633,18 @@ public enum ContainerInspect: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("environment", environment)
-      json.member("workingDirectory", workingDirectory)
-      json.member("hostname", hostname)
-      json.member("network", network)
-      json.member("opensStdin", opensStdin)
-      json.member("autoRemove", autoRemove)
-      json.member("stopSignal", stopSignal)
-      json.member("stopTimeoutMs", stopTimeoutMs)
-      json.member("upperDirectory", upperDirectory)
-      json.member("logPath", logPath)
-      json.member("runtimeConfigPath", runtimeConfigPath)
+      json.member(#""container":"#, container)
+      json.member(#""environment":"#, environment)
+      json.member(#""workingDirectory":"#, workingDirectory)
+      json.member(#""hostname":"#, hostname)
+      json.member(#""network":"#, network)
+      json.member(#""opensStdin":"#, opensStdin)
+      json.member(#""autoRemove":"#, autoRemove)
+      json.member(#""stopSignal":"#, stopSignal)
+      json.member(#""stopTimeoutMs":"#, stopTimeoutMs)
+      json.member(#""upperDirectory":"#, upperDirectory)
+      json.member(#""logPath":"#, logPath)
+      json.member(#""runtimeConfigPath":"#, runtimeConfigPath)
       json.endObject()
     }
   }
@@ -670,8 +670,8 @@ public enum ContainerRemove: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("force", force)
+      json.member(#""container":"#, container)
+      json.member(#""force":"#, force)
       json.endObject()
     }
   }
@@ -727,10 +727,10 @@ public enum ContainerLogs: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("follow", follow)
-      json.member("tail", tail)
-      json.member("streams", streams)
+      json.member(#""container":"#, container)
+      json.member(#""follow":"#, follow)
+      json.member(#""tail":"#, tail)
+      json.member(#""streams":"#, streams)
       json.endObject()
     }
   }
@@ -770,9 +770,9 @@ public enum ContainerAttach: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("streams", streams)
-      json.member("stdin", stdin)
+      json.member(#""container":"#, container)
+      json.member(#""streams":"#, streams)
+      json.member(#""stdin":"#, stdin)
       json.endObject()
     }
   }
@@ -790,7 +790,7 @@ public enum ContainerAttach: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("exit", exit)
+      json.member(#""exit":"#, exit)
       json.endObject()
     }
   }
@@ -836,13 +836,13 @@ public enum ContainerExec: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("command", command)
-      json.member("environment", environment)
-      json.member("workingDirectory", workingDirectory)
-      json.member("user", user)
-      json.member("streams", streams)
-      json.member("stdin", stdin)
+      json.member(#""container":"#, container)
+      json.member(#""command":"#, command)
+      json.member(#""environment":"#, environment)
+      json.member(#""workingDirectory":"#, workingDirectory)
+      json.member(#""user":"#, user)
+      json.member(#""streams":"#, streams)
+      json.member(#""stdin":"#, stdin)
       json.endObject()
     }
   }
@@ -860,7 +860,7 @@ public enum ContainerExec: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("exit", exit)
+      json.member(#""exit":"#, exit)
       json.endObject()
     }
   }
@@ -882,7 +882,7 @@ public enum ContainerDiff: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
+      json.member(#""container":"#, container)
       json.endObject()
     }
   }
@@ -900,7 +900,7 @@ public enum ContainerDiff: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("changes", changes)
+      json.member(#""changes":"#, changes)
       json.endObject()
     }
   }
@@ -951,11 +951,11 @@ public enum ContainerExport: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("path", path)
-      json.member("stream", stream)
-      json.member("initialCredit", initialCredit)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""container":"#, container)
+      json.member(#""path":"#, path)
+      json.member(#""stream":"#, stream)
+      json.member(#""initialCredit":"#, initialCredit)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -982,7 +982,7 @@ public enum ContainerExport: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("bytes", bytes)
+      json.member(#""bytes":"#, bytes)
       json.endObject()
     }
   }
@@ -1024,12 +1024,12 @@ public enum ContainerCommit: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("container", container)
-      json.member("reference", reference)
-      json.member("message", message)
-      json.member("author", author)
-      json.member("changes", changes)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""container":"#, container)
+      json.member(#""reference":"#, reference)
+      json.member(#""message":"#, message)
+      json.member(#""author":"#, author)
+      json.member(#""changes":"#, changes)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -1047,7 +1047,7 @@ public enum ContainerCommit: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
+      json.member(#""image":"#, image)
       json.endObject()
     }
   }
@@ -1072,8 +1072,8 @@ public struct ContainerRunningNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("request", request)
-    json.member("container", container)
+    json.member(#""request":"#, request)
+    json.member(#""container":"#, container)
     json.endObject()
   }
 }
@@ -1150,17 +1150,17 @@ public struct ContainerSummary: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("id", id)
-    json.member("name", name)
-    json.member("image", image)
-    json.member("imageDigest", imageDigest)
-    json.member("command", command)
-    json.member("state", state)
-    json.member("pid", pid)
-    json.member("labels", labels)
-    json.member("createdAt", createdAt)
-    json.member("startedAt", startedAt)
-    json.member("exit", exit)
+    json.member(#""id":"#, id)
+    json.member(#""name":"#, name)
+    json.member(#""image":"#, image)
+    json.member(#""imageDigest":"#, imageDigest)
+    json.member(#""command":"#, command)
+    json.member(#""state":"#, state)
+    json.member(#""pid":"#, pid)
+    json.member(#""labels":"#, labels)
+    json.member(#""createdAt":"#, createdAt)
+    json.member(#""startedAt":"#, startedAt)
+    json.member(#""exit":"#, exit)
     json.endObject()
   }
 }
@@ -1202,10 +1202,10 @@ public struct ExitStatus: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("code", code)
-    json.member("signal", signal)
-    json.member("at", at)
-    json.member("lost", lost)
+    json.member(#""code":"#, code)
+    json.member(#""signal":"#, signal)
+    json.member(#""at":"#, at)
+    json.member(#""lost":"#, lost)
     json.endObject()
   }
 }
@@ -1242,9 +1242,9 @@ public struct OutputStreams: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("stdout", stdout)
-    json.member("stderr", stderr)
-    json.member("initialCredit", initialCredit)
+    json.member(#""stdout":"#, stdout)
+    json.member(#""stderr":"#, stderr)
+    json.member(#""initialCredit":"#, initialCredit)
     json.endObject()
   }
 }
@@ -1266,8 +1266,8 @@ public struct FileChange: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("path", path)
-    json.member("kind", kind)
+    json.member(#""path":"#, path)
+    json.member(#""kind":"#, kind)
     json.endObject()
   }
 }

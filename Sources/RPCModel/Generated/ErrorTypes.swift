@@ -53,13 +53,13 @@ public struct ErrorData: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("kind", kind)
-    json.member("retriable", retriable)
-    json.member("subject", subject)
-    json.member("causes", causes)
-    json.member("hint", hint)
-    json.member("retryAfterMs", retryAfterMs)
-    json.member("message", message)
+    json.member(#""kind":"#, kind)
+    json.member(#""retriable":"#, retriable)
+    json.member(#""subject":"#, subject)
+    json.member(#""causes":"#, causes)
+    json.member(#""hint":"#, hint)
+    json.member(#""retryAfterMs":"#, retryAfterMs)
+    json.member(#""message":"#, message)
     json.endObject()
   }
 }

@@ -25,9 +25,9 @@ public enum EventSubscribe: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("after", after)
-      json.member("kinds", kinds)
-      json.member("subjects", subjects)
+      json.member(#""after":"#, after)
+      json.member(#""kinds":"#, kinds)
+      json.member(#""subjects":"#, subjects)
       json.endObject()
     }
   }
@@ -49,8 +49,8 @@ public enum EventSubscribe: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("subscription", subscription)
-      json.member("cursor", cursor)
+      json.member(#""subscription":"#, subscription)
+      json.member(#""cursor":"#, cursor)
       json.endObject()
     }
   }
@@ -72,7 +72,7 @@ public enum EventUnsubscribe: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("subscription", subscription)
+      json.member(#""subscription":"#, subscription)
       json.endObject()
     }
   }
@@ -123,12 +123,12 @@ public struct EventOccurredNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("subscription", subscription)
-    json.member("cursor", cursor)
-    json.member("time", time)
-    json.member("kind", kind)
-    json.member("subject", subject)
-    json.member("attributes", attributes)
+    json.member(#""subscription":"#, subscription)
+    json.member(#""cursor":"#, cursor)
+    json.member(#""time":"#, time)
+    json.member(#""kind":"#, kind)
+    json.member(#""subject":"#, subject)
+    json.member(#""attributes":"#, attributes)
     json.endObject()
   }
 }
@@ -152,8 +152,8 @@ public struct EventEndedNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("subscription", subscription)
-    json.member("error", error)
+    json.member(#""subscription":"#, subscription)
+    json.member(#""error":"#, error)
     json.endObject()
   }
 }

@@ -41,10 +41,10 @@ public enum ImagePull: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("reference", reference)
-      json.member("platform", platform)
-      json.member("concurrentLayers", concurrentLayers)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""reference":"#, reference)
+      json.member(#""platform":"#, platform)
+      json.member(#""concurrentLayers":"#, concurrentLayers)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -96,12 +96,12 @@ public enum ImagePull: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("reference", reference)
-      json.member("fetchedBytes", fetchedBytes)
-      json.member("layers", layers)
-      json.member("warnings", warnings)
-      json.member("rateLimit", rateLimit)
+      json.member(#""image":"#, image)
+      json.member(#""reference":"#, reference)
+      json.member(#""fetchedBytes":"#, fetchedBytes)
+      json.member(#""layers":"#, layers)
+      json.member(#""warnings":"#, warnings)
+      json.member(#""rateLimit":"#, rateLimit)
       json.endObject()
     }
   }
@@ -135,10 +135,10 @@ public enum ImagePush: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("destination", destination)
-      json.member("compression", compression)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""image":"#, image)
+      json.member(#""destination":"#, destination)
+      json.member(#""compression":"#, compression)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -172,11 +172,11 @@ public enum ImagePush: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("reference", reference)
-      json.member("digest", digest)
-      json.member("layers", layers)
-      json.member("warnings", warnings)
-      json.member("rateLimit", rateLimit)
+      json.member(#""reference":"#, reference)
+      json.member(#""digest":"#, digest)
+      json.member(#""layers":"#, layers)
+      json.member(#""warnings":"#, warnings)
+      json.member(#""rateLimit":"#, rateLimit)
       json.endObject()
     }
   }
@@ -206,9 +206,9 @@ public enum ImagePushIndex: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("images", images)
-      json.member("destination", destination)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""images":"#, images)
+      json.member(#""destination":"#, destination)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -238,10 +238,10 @@ public enum ImagePushIndex: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("reference", reference)
-      json.member("digest", digest)
-      json.member("warnings", warnings)
-      json.member("rateLimit", rateLimit)
+      json.member(#""reference":"#, reference)
+      json.member(#""digest":"#, digest)
+      json.member(#""warnings":"#, warnings)
+      json.member(#""rateLimit":"#, rateLimit)
       json.endObject()
     }
   }
@@ -267,8 +267,8 @@ public enum ImageVerify: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""image":"#, image)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -315,11 +315,11 @@ public enum ImageVerify: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("images", images)
-      json.member("blobs", blobs)
-      json.member("layers", layers)
-      json.member("bytes", bytes)
-      json.member("problems", problems)
+      json.member(#""images":"#, images)
+      json.member(#""blobs":"#, blobs)
+      json.member(#""layers":"#, layers)
+      json.member(#""bytes":"#, bytes)
+      json.member(#""problems":"#, problems)
       json.endObject()
     }
   }
@@ -375,12 +375,12 @@ public enum ImageSave: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("images", images)
-      json.member("path", path)
-      json.member("format", format)
-      json.member("stream", stream)
-      json.member("initialCredit", initialCredit)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""images":"#, images)
+      json.member(#""path":"#, path)
+      json.member(#""format":"#, format)
+      json.member(#""stream":"#, stream)
+      json.member(#""initialCredit":"#, initialCredit)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -412,8 +412,8 @@ public enum ImageSave: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("images", images)
-      json.member("bytes", bytes)
+      json.member(#""images":"#, images)
+      json.member(#""bytes":"#, bytes)
       json.endObject()
     }
   }
@@ -451,11 +451,11 @@ public enum ImageLoad: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("path", path)
-      json.member("stream", stream)
-      json.member("reference", reference)
-      json.member("platform", platform)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""path":"#, path)
+      json.member(#""stream":"#, stream)
+      json.member(#""reference":"#, reference)
+      json.member(#""platform":"#, platform)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -473,7 +473,7 @@ public enum ImageLoad: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("images", images)
+      json.member(#""images":"#, images)
       json.endObject()
     }
   }
@@ -519,13 +519,13 @@ public enum ImageImport: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("path", path)
-      json.member("stream", stream)
-      json.member("reference", reference)
-      json.member("message", message)
-      json.member("changes", changes)
-      json.member("platform", platform)
-      json.member("workDoneToken", workDoneToken)
+      json.member(#""path":"#, path)
+      json.member(#""stream":"#, stream)
+      json.member(#""reference":"#, reference)
+      json.member(#""message":"#, message)
+      json.member(#""changes":"#, changes)
+      json.member(#""platform":"#, platform)
+      json.member(#""workDoneToken":"#, workDoneToken)
       json.endObject()
     }
   }
@@ -543,7 +543,7 @@ public enum ImageImport: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
+      json.member(#""image":"#, image)
       json.endObject()
     }
   }
@@ -575,7 +575,7 @@ public enum ImageList: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("images", images)
+      json.member(#""images":"#, images)
       json.endObject()
     }
   }
@@ -597,7 +597,7 @@ public enum ImageInspect: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
+      json.member(#""image":"#, image)
       json.endObject()
     }
   }
@@ -631,11 +631,11 @@ public enum ImageInspect: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("configDigest", configDigest)
-      json.member("mediaType", mediaType)
-      json.member("layers", layers)
-      json.member("config", config)
+      json.member(#""image":"#, image)
+      json.member(#""configDigest":"#, configDigest)
+      json.member(#""mediaType":"#, mediaType)
+      json.member(#""layers":"#, layers)
+      json.member(#""config":"#, config)
       json.endObject()
     }
   }
@@ -657,7 +657,7 @@ public enum ImageHistory: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
+      json.member(#""image":"#, image)
       json.endObject()
     }
   }
@@ -675,7 +675,7 @@ public enum ImageHistory: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("entries", entries)
+      json.member(#""entries":"#, entries)
       json.endObject()
     }
   }
@@ -701,8 +701,8 @@ public enum ImageTag: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("reference", reference)
+      json.member(#""image":"#, image)
+      json.member(#""reference":"#, reference)
       json.endObject()
     }
   }
@@ -720,7 +720,7 @@ public enum ImageTag: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
+      json.member(#""image":"#, image)
       json.endObject()
     }
   }
@@ -746,8 +746,8 @@ public enum ImageRemove: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("image", image)
-      json.member("force", force)
+      json.member(#""image":"#, image)
+      json.member(#""force":"#, force)
       json.endObject()
     }
   }
@@ -769,8 +769,8 @@ public enum ImageRemove: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("untagged", untagged)
-      json.member("deleted", deleted)
+      json.member(#""untagged":"#, untagged)
+      json.member(#""deleted":"#, deleted)
       json.endObject()
     }
   }
@@ -838,15 +838,15 @@ public struct ImageSummary: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("digest", digest)
-    json.member("references", references)
-    json.member("platform", platform)
-    json.member("createdAt", createdAt)
-    json.member("size", size)
-    json.member("layerCount", layerCount)
-    json.member("totalBytes", totalBytes)
-    json.member("uniqueBytes", uniqueBytes)
-    json.member("sharedBytes", sharedBytes)
+    json.member(#""digest":"#, digest)
+    json.member(#""references":"#, references)
+    json.member(#""platform":"#, platform)
+    json.member(#""createdAt":"#, createdAt)
+    json.member(#""size":"#, size)
+    json.member(#""layerCount":"#, layerCount)
+    json.member(#""totalBytes":"#, totalBytes)
+    json.member(#""uniqueBytes":"#, uniqueBytes)
+    json.member(#""sharedBytes":"#, sharedBytes)
     json.endObject()
   }
 }
@@ -888,10 +888,10 @@ public struct ImageLayer: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("digest", digest)
-    json.member("diffId", diffId)
-    json.member("size", size)
-    json.member("mediaType", mediaType)
+    json.member(#""digest":"#, digest)
+    json.member(#""diffId":"#, diffId)
+    json.member(#""size":"#, size)
+    json.member(#""mediaType":"#, mediaType)
     json.endObject()
   }
 }
@@ -925,11 +925,11 @@ public struct StoreProblem: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("kind", kind)
-    json.member("digest", digest)
-    json.member("detail", detail)
-    json.member("images", images)
-    json.member("repaired", repaired)
+    json.member(#""kind":"#, kind)
+    json.member(#""digest":"#, digest)
+    json.member(#""detail":"#, detail)
+    json.member(#""images":"#, images)
+    json.member(#""repaired":"#, repaired)
     json.endObject()
   }
 }
@@ -951,8 +951,8 @@ public struct SavedImage: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("digest", digest)
-    json.member("references", references)
+    json.member(#""digest":"#, digest)
+    json.member(#""references":"#, references)
     json.endObject()
   }
 }
@@ -974,8 +974,8 @@ public struct LoadedImage: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("image", image)
-    json.member("references", references)
+    json.member(#""image":"#, image)
+    json.member(#""references":"#, references)
     json.endObject()
   }
 }
@@ -1022,11 +1022,11 @@ public struct PulledLayer: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("digest", digest)
-    json.member("diffId", diffId)
-    json.member("size", size)
-    json.member("outcome", outcome)
-    json.member("resumedBytes", resumedBytes)
+    json.member(#""digest":"#, digest)
+    json.member(#""diffId":"#, diffId)
+    json.member(#""size":"#, size)
+    json.member(#""outcome":"#, outcome)
+    json.member(#""resumedBytes":"#, resumedBytes)
     json.endObject()
   }
 }
@@ -1063,9 +1063,9 @@ public struct PushedLayer: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("digest", digest)
-    json.member("size", size)
-    json.member("outcome", outcome)
+    json.member(#""digest":"#, digest)
+    json.member(#""size":"#, size)
+    json.member(#""outcome":"#, outcome)
     json.endObject()
   }
 }
@@ -1099,11 +1099,11 @@ public struct HistoryEntry: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("createdBy", createdBy)
-    json.member("createdAt", createdAt)
-    json.member("comment", comment)
-    json.member("layer", layer)
-    json.member("sharedWith", sharedWith)
+    json.member(#""createdBy":"#, createdBy)
+    json.member(#""createdAt":"#, createdAt)
+    json.member(#""comment":"#, comment)
+    json.member(#""layer":"#, layer)
+    json.member(#""sharedWith":"#, sharedWith)
     json.endObject()
   }
 }
@@ -1161,17 +1161,17 @@ public struct ImageChanges: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("command", command)
-    json.member("entrypoint", entrypoint)
-    json.member("environment", environment)
-    json.member("workingDirectory", workingDirectory)
-    json.member("user", user)
-    json.member("labels", labels)
-    json.member("exposedPorts", exposedPorts)
-    json.member("stopSignal", stopSignal)
-    json.member("volumes", volumes)
-    json.member("onBuild", onBuild)
-    json.member("healthCheck", healthCheck)
+    json.member(#""command":"#, command)
+    json.member(#""entrypoint":"#, entrypoint)
+    json.member(#""environment":"#, environment)
+    json.member(#""workingDirectory":"#, workingDirectory)
+    json.member(#""user":"#, user)
+    json.member(#""labels":"#, labels)
+    json.member(#""exposedPorts":"#, exposedPorts)
+    json.member(#""stopSignal":"#, stopSignal)
+    json.member(#""volumes":"#, volumes)
+    json.member(#""onBuild":"#, onBuild)
+    json.member(#""healthCheck":"#, healthCheck)
     json.endObject()
   }
 }
@@ -1229,17 +1229,17 @@ public struct ImageConfiguration: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("entrypoint", entrypoint)
-    json.member("command", command)
-    json.member("environment", environment)
-    json.member("workingDirectory", workingDirectory)
-    json.member("user", user)
-    json.member("labels", labels)
-    json.member("exposedPorts", exposedPorts)
-    json.member("volumes", volumes)
-    json.member("stopSignal", stopSignal)
-    json.member("onBuild", onBuild)
-    json.member("healthCheck", healthCheck)
+    json.member(#""entrypoint":"#, entrypoint)
+    json.member(#""command":"#, command)
+    json.member(#""environment":"#, environment)
+    json.member(#""workingDirectory":"#, workingDirectory)
+    json.member(#""user":"#, user)
+    json.member(#""labels":"#, labels)
+    json.member(#""exposedPorts":"#, exposedPorts)
+    json.member(#""volumes":"#, volumes)
+    json.member(#""stopSignal":"#, stopSignal)
+    json.member(#""onBuild":"#, onBuild)
+    json.member(#""healthCheck":"#, healthCheck)
     json.endObject()
   }
 }
@@ -1286,11 +1286,11 @@ public struct HealthCheck: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("test", test)
-    json.member("intervalMs", intervalMs)
-    json.member("timeoutMs", timeoutMs)
-    json.member("startPeriodMs", startPeriodMs)
-    json.member("retries", retries)
+    json.member(#""test":"#, test)
+    json.member(#""intervalMs":"#, intervalMs)
+    json.member(#""timeoutMs":"#, timeoutMs)
+    json.member(#""startPeriodMs":"#, startPeriodMs)
+    json.member(#""retries":"#, retries)
     json.endObject()
   }
 }

@@ -25,9 +25,9 @@ public enum RegistryLogin: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("registry", registry)
-      json.member("user", user)
-      json.member("password", password)
+      json.member(#""registry":"#, registry)
+      json.member(#""user":"#, user)
+      json.member(#""password":"#, password)
       json.endObject()
     }
   }
@@ -53,9 +53,9 @@ public enum RegistryLogin: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("registry", registry)
-      json.member("helper", helper)
-      json.member("configPath", configPath)
+      json.member(#""registry":"#, registry)
+      json.member(#""helper":"#, helper)
+      json.member(#""configPath":"#, configPath)
       json.endObject()
     }
   }
@@ -77,7 +77,7 @@ public enum RegistryLogout: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("registry", registry)
+      json.member(#""registry":"#, registry)
       json.endObject()
     }
   }
@@ -99,8 +99,8 @@ public enum RegistryLogout: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("registry", registry)
-      json.member("wasKnown", wasKnown)
+      json.member(#""registry":"#, registry)
+      json.member(#""wasKnown":"#, wasKnown)
       json.endObject()
     }
   }
@@ -123,8 +123,8 @@ public struct RegistryWarning: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("registry", registry)
-    json.member("text", text)
+    json.member(#""registry":"#, registry)
+    json.member(#""text":"#, text)
     json.endObject()
   }
 }
@@ -166,10 +166,10 @@ public struct RateLimit: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("registry", registry)
-    json.member("limit", limit)
-    json.member("remaining", remaining)
-    json.member("windowSeconds", windowSeconds)
+    json.member(#""registry":"#, registry)
+    json.member(#""limit":"#, limit)
+    json.member(#""remaining":"#, remaining)
+    json.member(#""windowSeconds":"#, windowSeconds)
     json.endObject()
   }
 }

@@ -40,10 +40,10 @@ public struct StreamDataNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("stream", stream)
-    json.member("seq", seq)
-    json.member("data", data)
-    json.member("encoding", encoding)
+    json.member(#""stream":"#, stream)
+    json.member(#""seq":"#, seq)
+    json.member(#""data":"#, data)
+    json.member(#""encoding":"#, encoding)
     json.endObject()
   }
 }
@@ -77,8 +77,8 @@ public struct StreamCreditNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("stream", stream)
-    json.member("bytes", bytes)
+    json.member(#""stream":"#, stream)
+    json.member(#""bytes":"#, bytes)
     json.endObject()
   }
 }
@@ -102,8 +102,8 @@ public struct StreamClosedNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("stream", stream)
-    json.member("error", error)
+    json.member(#""stream":"#, stream)
+    json.member(#""error":"#, error)
     json.endObject()
   }
 }

@@ -110,17 +110,17 @@ public enum SystemInfo: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("version", version)
-      json.member("protocolVersion", protocolVersion)
-      json.member("storeDirectory", storeDirectory)
-      json.member("runDirectory", runDirectory)
-      json.member("isRootless", isRootless)
-      json.member("platform", platform)
-      json.member("kernel", kernel)
-      json.member("images", images)
-      json.member("containers", containers)
-      json.member("runningContainers", runningContainers)
-      json.member("cursor", cursor)
+      json.member(#""version":"#, version)
+      json.member(#""protocolVersion":"#, protocolVersion)
+      json.member(#""storeDirectory":"#, storeDirectory)
+      json.member(#""runDirectory":"#, runDirectory)
+      json.member(#""isRootless":"#, isRootless)
+      json.member(#""platform":"#, platform)
+      json.member(#""kernel":"#, kernel)
+      json.member(#""images":"#, images)
+      json.member(#""containers":"#, containers)
+      json.member(#""runningContainers":"#, runningContainers)
+      json.member(#""cursor":"#, cursor)
       json.endObject()
     }
   }
@@ -181,11 +181,11 @@ public enum SystemDiskUsage: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("totalBytes", totalBytes)
-      json.member("images", images)
-      json.member("containers", containers)
-      json.member("leftoverBytes", leftoverBytes)
-      json.member("overheadBytes", overheadBytes)
+      json.member(#""totalBytes":"#, totalBytes)
+      json.member(#""images":"#, images)
+      json.member(#""containers":"#, containers)
+      json.member(#""leftoverBytes":"#, leftoverBytes)
+      json.member(#""overheadBytes":"#, overheadBytes)
       json.endObject()
     }
   }
@@ -231,10 +231,10 @@ public enum SystemPrune: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("kinds", kinds)
-      json.member("namedImages", namedImages)
-      json.member("unusedForMs", unusedForMs)
-      json.member("apply", apply)
+      json.member(#""kinds":"#, kinds)
+      json.member(#""namedImages":"#, namedImages)
+      json.member(#""unusedForMs":"#, unusedForMs)
+      json.member(#""apply":"#, apply)
       json.endObject()
     }
   }
@@ -271,9 +271,9 @@ public enum SystemPrune: RPCRequest {
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
-      json.member("items", items)
-      json.member("bytes", bytes)
-      json.member("incomplete", incomplete)
+      json.member(#""items":"#, items)
+      json.member(#""bytes":"#, bytes)
+      json.member(#""incomplete":"#, incomplete)
       json.endObject()
     }
   }
@@ -316,10 +316,10 @@ public struct ImagesUsage: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("uniqueBytes", uniqueBytes)
-    json.member("sharedBytes", sharedBytes)
-    json.member("reclaimableBytes", reclaimableBytes)
-    json.member("images", images)
+    json.member(#""uniqueBytes":"#, uniqueBytes)
+    json.member(#""sharedBytes":"#, sharedBytes)
+    json.member(#""reclaimableBytes":"#, reclaimableBytes)
+    json.member(#""images":"#, images)
     json.endObject()
   }
 }
@@ -371,12 +371,12 @@ public struct ImageUsage: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("digest", digest)
-    json.member("references", references)
-    json.member("totalBytes", totalBytes)
-    json.member("uniqueBytes", uniqueBytes)
-    json.member("sharedBytes", sharedBytes)
-    json.member("containers", containers)
+    json.member(#""digest":"#, digest)
+    json.member(#""references":"#, references)
+    json.member(#""totalBytes":"#, totalBytes)
+    json.member(#""uniqueBytes":"#, uniqueBytes)
+    json.member(#""sharedBytes":"#, sharedBytes)
+    json.member(#""containers":"#, containers)
     json.endObject()
   }
 }
@@ -413,9 +413,9 @@ public struct ContainersUsage: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("bytes", bytes)
-    json.member("reclaimableBytes", reclaimableBytes)
-    json.member("containers", containers)
+    json.member(#""bytes":"#, bytes)
+    json.member(#""reclaimableBytes":"#, reclaimableBytes)
+    json.member(#""containers":"#, containers)
     json.endObject()
   }
 }
@@ -457,10 +457,10 @@ public struct ContainerUsage: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("id", id)
-    json.member("name", name)
-    json.member("state", state)
-    json.member("bytes", bytes)
+    json.member(#""id":"#, id)
+    json.member(#""name":"#, name)
+    json.member(#""state":"#, state)
+    json.member(#""bytes":"#, bytes)
     json.endObject()
   }
 }
@@ -512,12 +512,12 @@ public struct PruneItem: RPCValue {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("id", id)
-    json.member("kind", kind)
-    json.member("name", name)
-    json.member("bytes", bytes)
-    json.member("reason", reason)
-    json.member("outcome", outcome)
+    json.member(#""id":"#, id)
+    json.member(#""kind":"#, kind)
+    json.member(#""name":"#, name)
+    json.member(#""bytes":"#, bytes)
+    json.member(#""reason":"#, reason)
+    json.member(#""outcome":"#, outcome)
     json.endObject()
   }
 }

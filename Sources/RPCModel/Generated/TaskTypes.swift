@@ -50,12 +50,12 @@ public struct TaskStartedNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("task", task)
-    json.member("parent", parent)
-    json.member("request", request)
-    json.member("title", title)
-    json.member("total", total)
-    json.member("unit", unit)
+    json.member(#""task":"#, task)
+    json.member(#""parent":"#, parent)
+    json.member(#""request":"#, request)
+    json.member(#""title":"#, title)
+    json.member(#""total":"#, total)
+    json.member(#""unit":"#, unit)
     json.endObject()
   }
 }
@@ -94,9 +94,9 @@ public struct TaskProgressedNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("task", task)
-    json.member("done", done)
-    json.member("total", total)
+    json.member(#""task":"#, task)
+    json.member(#""done":"#, done)
+    json.member(#""total":"#, total)
     json.endObject()
   }
 }
@@ -135,9 +135,9 @@ public struct TaskFinishedNotification: RPCNotification {
 
   public func write(to json: inout JSONWriter) {
     json.beginObject()
-    json.member("task", task)
-    json.member("outcome", outcome)
-    json.member("durationMs", durationMs)
+    json.member(#""task":"#, task)
+    json.member(#""outcome":"#, outcome)
+    json.member(#""durationMs":"#, durationMs)
     json.endObject()
   }
 }

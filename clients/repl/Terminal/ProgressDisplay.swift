@@ -15,8 +15,13 @@ final class ProgressDisplay: Sendable {
   }
   private struct State {
     var rows: [Row] = []
+    /// How many finished rows are not kept any more.
+    var passed = 0
     var lastDrawn = ContinuousClock.now - .seconds(1)
   }
+  /// A load of thousands of images has a task for each: no more are kept than a large screen shows.
+  private static let rowsKept = 100
+
   private let terminal: Terminal
   private let state = Mutex(State())
 
@@ -50,6 +55,12 @@ final class ProgressDisplay: Sendable {
       if !terminal.isErrorTerminal, !terminal.isJSON, !state.rows[index].hasChildren {
         terminal.note(line(state.rows[index], titleWidth: 0, columns: 200))
       }
+      if state.rows.count > Self.rowsKept,
+        let oldest = state.rows.firstIndex(where: { $0.end != nil })
+      {
+        state.rows.remove(at: oldest)
+        state.passed += 1
+      }
     }
     retireFinished()
   }
@@ -57,6 +68,7 @@ final class ProgressDisplay: Sendable {
   private func change(redraws: Bool, _ body: (inout State) -> Void) {
     let lines: [String]? = state.withLock { state -> [String]? in
       body(&state)
+      guard terminal.isErrorTerminal else { return nil }
       let now = ContinuousClock.now
       // Eyes see no more than twenty pictures a second of bars.
       guard redraws || now - state.lastDrawn > .milliseconds(50) else { return nil }
@@ -70,8 +82,8 @@ final class ProgressDisplay: Sendable {
   private func retireFinished() {
     let lines: [String]? = state.withLock { state -> [String]? in
       guard state.rows.allSatisfy({ $0.end != nil }) else { return nil }
-      defer { state.rows = [] }
-      return self.lines(state.rows)
+      defer { (state.rows, state.passed) = ([], 0) }
+      return self.lines(state.rows) + (state.passed == 0 ? [] : ["and \(state.passed) more that are done"])
     }
     guard let lines, terminal.isErrorTerminal, !terminal.isJSON else { return }
     terminal.setLive([])
