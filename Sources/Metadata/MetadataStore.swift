@@ -54,12 +54,15 @@ package final class MetadataStore: Sendable {
       configuration.prepareDatabase { database in
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512")
       }
-      writer = try DatabaseQueue(path: path.string, configuration: configuration)
+      let opening = configuration
+      writer = try Self.untilFree(busyTimeout) { try DatabaseQueue(path: path.string, configuration: opening) }
       let bootID = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
-      epochs = try writer.inDatabase { database in
-        try Schema.prepare(database)
-        try Epoch.begin(bootID: bootID, in: database)
-        return try Epoch.all(in: database)
+      epochs = try Self.untilFree(busyTimeout) { [writer] in
+        try writer.inDatabase { database in
+          try Schema.prepare(database)
+          try Epoch.begin(bootID: bootID, in: database)
+          return try Epoch.all(in: database)
+        }
       }
       configuration.readonly = true
       // Only what is read is kept: a list of ten thousand images is read from memory the second time.
@@ -68,6 +71,20 @@ package final class MetadataStore: Sendable {
       bell = try Bell(path.removingLastComponent().appending("journal"))
     } catch {
       throw EngineError("open the store's metadata", database: error, subject: path.string)
+    }
+  }
+
+  /// Tries again while another process makes the database, or closes it as the last one: SQLite then says that it is locked
+  /// without waiting, whatever its timeout (sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY In WAL Mode").
+  private static func untilFree<Result>(_ seconds: Double, _ body: () throws -> Result) throws -> Result {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while true {
+      do { return try body() } catch {
+        guard let error = error as? DatabaseError, error.resultCode == .SQLITE_BUSY,
+          ContinuousClock.now < deadline
+        else { throw error }
+        usleep(5_000)
+      }
     }
   }
 

@@ -43,6 +43,9 @@ import Testing
       #expect(try store.tags().map(\.createdAt) == [4])
       #expect(await kind { try await store.setTag("r/a:1", to: digest("none"), at: 5) } == .notFound)
       #expect(try store.image(tagged: "r/a:1") == one)
+      try await store.setTag("r/0:1", to: one.manifestDigest, at: 5)
+      #expect(try store.imageSummary(one.manifestDigest).references == ["r/0:1", "r/a:1"])
+      #expect(try store.imageSummary(two.manifestDigest).references == [])
     }
   }
 

@@ -2,7 +2,7 @@ import OCIModel
 import SystemPackage
 import TestSupport
 
-/// An image as a registry serves it: `app:1`, its layers compressed with gzip.
+/// An image as a registry serves it, usually as `app:1`, its layers compressed with gzip.
 struct ServedImage: Sendable {
   var manifest: [UInt8]
   var config: [UInt8]
@@ -69,11 +69,14 @@ struct ServedImage: Sendable {
     return bad
   }
 
-  func serve(on server: FaultyServer, _ change: (PullPoint, FaultyResponse) -> FaultyResponse = { $1 }) {
-    server.on("GET", "/v2/app/manifests/1", change(.manifest, .manifest(manifest)))
-    server.on("GET", "/v2/app/blobs/\(Digest(of: config))", change(.config, .blob(config)))
+  func serve(
+    on server: FaultyServer, as name: String = "app",
+    _ change: (PullPoint, FaultyResponse) -> FaultyResponse = { $1 }
+  ) {
+    server.on("GET", "/v2/\(name)/manifests/1", change(.manifest, .manifest(manifest)))
+    server.on("GET", "/v2/\(name)/blobs/\(Digest(of: config))", change(.config, .blob(config)))
     for layer in layers {
-      server.on("GET", "/v2/app/blobs/\(Digest(of: layer))", change(.layer, .blob(layer)))
+      server.on("GET", "/v2/\(name)/blobs/\(Digest(of: layer))", change(.layer, .blob(layer)))
     }
   }
 }

@@ -62,6 +62,9 @@ extension ContainerEngine {
       return try JSONDecoder().decode(
         RuntimeSpec.self, from: Data(contentsOf: URL(filePath: path.string)))
     } catch {
+      guard try metadata.container(id: id) != nil else {
+        throw EngineError(.notFound, "container \(id.prefix(12)) was removed meanwhile", subject: id)
+      }
       throw EngineError(
         .corrupt, "cannot read the configuration of container \(id.prefix(12))", subject: path.string,
         causes: ["\(error)"])

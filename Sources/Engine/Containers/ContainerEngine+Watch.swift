@@ -6,7 +6,10 @@ extension ContainerEngine {
   /// containers with `autoRemove` go. Begins with what a crash has left in the store, and with those that ended
   /// while no service ran. Returns when cancelled.
   package func watch() async {
-    do { try await collect() } catch { log.warning("cannot tidy up the store: \(error)") }
+    do { try await collect() } catch {
+      // A session may be over before it is done, which the next one begins anew.
+      if !(error is CancellationError) { log.warning("cannot tidy up the store: \(error)") }
+    }
     do {
       let cursor = try metadata.end()
       await withDiscardingTaskGroup { group in

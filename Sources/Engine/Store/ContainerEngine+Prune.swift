@@ -95,7 +95,7 @@ extension ContainerEngine {
       // Whatever is found while the lock is held is nobody's.
       if let lock = try await locks.tryCollect() {
         defer { lock.release() }
-        leftovers = try self.leftovers(uses, containers)
+        leftovers = try self.leftovers(metadata.itemUses(), metadata.containers())
       } else {
         incomplete =
           "others are adding content to the store, so that what nothing needs cannot be told from theirs"
@@ -112,7 +112,9 @@ extension ContainerEngine {
             bytes: try usage(snapshots.containerDirectory(record.id), isCancelled))
         }
         found += due.map { PruneFinding(subject: .image($0), bytes: $0.uniqueBytes) }
-        for leftover in left where scope.unusedFor <= (try fileAge(leftover.path)) * 1_000_000_000 {
+        for leftover in left {
+          // Another service may have removed it since.
+          guard let age = try? fileAge(leftover.path), age >= scope.unusedFor / 1_000_000_000 else { continue }
           found.append(
             PruneFinding(subject: .leftover(leftover), bytes: try usage(leftover.path, isCancelled)))
         }
