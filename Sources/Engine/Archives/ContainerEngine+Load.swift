@@ -89,7 +89,9 @@ extension ContainerEngine {
     var images: [(record: ImageRecord, references: [String])] = []
     for image in planned { images.append((try await unpack(image, reporter), names(image))) }
     // All images are whole: now they are durable, and then they are named.
+    Failpoint.imageWhole.pass()
     try await onBlockingThread("sync") { [content] in try content.sync() }
+    Failpoint.storeSynced.pass()
     try Task.checkCancellation()
     for (image, references) in images {
       for reference in references.isEmpty ? [nil] : references.map(Optional.some) {

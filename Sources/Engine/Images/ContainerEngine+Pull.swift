@@ -107,7 +107,9 @@ extension ContainerEngine {
 
   /// Makes an image's content durable, then names it (invariant 1).
   func commit(_ image: ImageRecord, taggedAs reference: Reference, event: JournalEvent) async throws {
+    Failpoint.imageWhole.pass()
     try await onBlockingThread("sync") { [content] in try content.sync() }
+    Failpoint.storeSynced.pass()
     // Pulled by digest alone, an image has no name but its digest.
     let name = reference.tag == nil ? nil : reference.withoutDigest.description
     try await metadata.recordImage(image, reference: name, at: Timestamp.now, events: [event])
