@@ -187,7 +187,7 @@ struct DeathScene: Sendable {
     let verified = try await service.send(ImageVerify.self, .init())
     #expect(verified.problems.isEmpty, "\(verified.problems)")
     // Stored once: whatever the dead one had brought is what is used.
-    let (blobs, layers) = (try await count("blobs/sha256"), try await count("layers"))
+    let (blobs, layers) = (try list("blobs/sha256").count, try list("layers").count)
     switch request {
     case .importing: #expect(layers == 1)
     case .commit: #expect(layers == 3)
@@ -215,11 +215,8 @@ struct DeathScene: Sendable {
   }
 
   /// Entries of a directory of the store.
-  func count(_ directory: String) async throws -> Int { try await list(directory).count }
-
-  func list(_ directory: String) async throws -> [Substring] {
-    let listed = try await ChildProcess.run(["ls", "-A", store.store.appending(directory).string])
-    return listed.text.split(separator: "\n")
+  func list(_ directory: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: store.store.appending(directory).string)
   }
 
   /// That what the store's database names is there and whole, and that nothing has a name that it does not deserve.
@@ -227,7 +224,7 @@ struct DeathScene: Sendable {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     let checked = try await ChildProcess.run([
-      "python3", root.appending(path: "PowerCut/check-store").path, store.store.string,
+      "python3", "-I", "-S", root.appending(path: "PowerCut/check-store").path, store.store.string,
     ])
     #expect(checked.succeeded, "\(checked.text)\(checked.errorText)")
   }

@@ -1,3 +1,4 @@
+import Foundation
 import LinuxSystem
 import RPCModel
 import SystemPackage
@@ -19,18 +20,17 @@ struct FailpointTests {
           Issue.record("\(death.setting) was never reached")
           return
         }
-        // What the disk or a loss of power has damaged is for the next service to see to.
-        if ![.open, .verifyBlob, .verifyTree].contains(death.request) || death.failpoint == .treesExchanged {
-          try await scene.expectWhole()
-        }
+        // What the disk or a loss of power has damaged is for the next service to see to, and looked at after that.
+        let isDamaged =
+          [.open, .verifyBlob, .verifyTree].contains(death.request) && death.failpoint != .treesExchanged
+        if !isDamaged { try await scene.expectWhole() }
         if death.failpoint == .archiveWritten, death.request == .save {
           #expect(try scene.archive.readAll() == Array("old".utf8))
         }
         let service = try await store.service()
-        if death.request == .open { try await scene.expectWhole() }
         try await scene.performAgain(service)
         try await scene.expectOutcome(service)
-        try await scene.expectWhole()
+        if isDamaged { try await scene.expectWhole() }
         try await expectNothingLeft(scene, service)
         #expect(await service.stop() == 0)
       }
@@ -50,11 +50,11 @@ struct FailpointTests {
       _ = try await service.send(ImageRemove.self, .init(image: image.digest, force: true))
     }
     for directory in ["blobs/sha256", "layers", "ingest", "staging", "containers"] {
-      let left = try await scene.list(directory)
+      let left = try scene.list(directory)
       #expect(left.isEmpty, "\(directory) still has \(left)")
     }
-    let running = try await ChildProcess.run(["ls", "-A", scene.store.run.appending("containers").string])
-    #expect(running.text.isEmpty)
+    let run = scene.store.run.appending("containers").string
+    #expect((try? FileManager.default.contentsOfDirectory(atPath: run)) ?? [] == [])
   }
 
   @Test(
@@ -67,7 +67,7 @@ struct FailpointTests {
   @Test(
     "and so does an ordinary user's",
     arguments: Death.all.filter {
-      [.pull, .run, .removeImage, .open].contains($0.request) && $0.passing == 1
+      [.pull, .run].contains($0.request) && $0.passing == 1
     })
   func killedOrdinary(death: Death) async throws {
     try #require(Account.available.contains(.ordinary))
