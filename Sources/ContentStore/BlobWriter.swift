@@ -124,7 +124,9 @@ package final class BlobWriter: Sendable {
           .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",
           hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry")
       }
+      Failpoint.blobWritten.pass()
       try LinuxSystem.rename(path, to: store.path(of: digest))
+      Failpoint.blobRenamed.pass()
       return digest
     } catch {
       try? removeFile(path)

@@ -26,7 +26,10 @@ extension ContentStore {
     for name in try directoryEntries(partials) where name.hasSuffix(".partial") {
       let path = partials.appending(name)
       // One that has just become whole has another name by now.
-      if let age = try? fileAge(path), age >= Self.partialLife { try removeFile(path) }
+      if let age = try? fileAge(path), age >= Self.partialLife {
+        try removeFile(path)
+        Failpoint.partialRemoved.pass()
+      }
     }
   }
 

@@ -34,8 +34,10 @@ extension ContainerEngine {
     defer { lock.release() }
     if isDone() { return }
     try removeUnnamed()
+    Failpoint.restartTidied.pass()
     // On a full disk it is done again the next time.
     try? replaceFile(seen, bootID)
+    Failpoint.restartRecorded.pass()
   }
 
   /// For whoever holds the collection lock alone.
@@ -43,9 +45,16 @@ extension ContainerEngine {
     let blobs = try metadata.itemsInUse(.blob)
     let layers = try metadata.itemsInUse(.layer)
     let containers = Set(try metadata.containers().map(\.id))
-    for digest in try content.list() where !blobs.contains(digest) { try content.remove(digest) }
-    for key in try snapshots.list() where !layers.contains(key) { try snapshots.removeLayer(key) }
+    for digest in try content.list() where !blobs.contains(digest) {
+      try content.remove(digest)
+      Failpoint.blobCollected.pass()
+    }
+    for key in try snapshots.list() where !layers.contains(key) {
+      try snapshots.removeLayer(key)
+      Failpoint.layerCollected.pass()
+    }
     try content.sweep()
     try snapshots.sweep { containers.contains($0) }
+    Failpoint.storeCollected.pass()
   }
 }

@@ -1,5 +1,6 @@
 package import EngineErrors
 internal import GRDB
+internal import LinuxSystem
 package import OCIModel
 
 extension MetadataStore {
@@ -20,18 +21,22 @@ extension MetadataStore {
   ) async throws(EngineError) -> Digest? {
     let arguments: StatementArguments
     do { arguments = try image.arguments() } catch { throw EngineError("record the image", wrapping: error) }
-    return try await write("record the image", subject: image.manifestDigest.description, .disk) { database in
+    let subject = image.manifestDigest.description
+    let previous: Digest? = try await write("record the image", subject: subject, .disk) { database in
       try database.execute(
         sql: """
           INSERT INTO images (\(ImageRecord.insertedColumns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (manifestDigest) DO NOTHING
           """, arguments: arguments)
       if database.changesCount == 1 { try Self.insertItems(of: image, sizes, in: database) }
+      defer { Failpoint.imageWritten.pass() }
       guard let reference else { return nil }
       return try Self.point(reference, to: image.manifestDigest, at: time, in: database).previous
     } events: {
       events
     }
+    Failpoint.imageRecorded.pass()
+    return previous
   }
 
   /// Points a name to an image that is there. Where it does so already, there is no event.

@@ -28,7 +28,9 @@ package final class LayerStage: Sendable {
   package func commit(as key: Digest) throws(EngineError) {
     guard take() else { throw .cancelled("keeping layer \(key.short)") }
     do {
+      Failpoint.layerUnpacked.pass()
       if try !renameUnlessPresent(place, to: snapshots.place(of: key)) { try removeTree(place) }
+      Failpoint.layerRenamed.pass()
     } catch {
       try? removeTree(place)
       throw EngineError("keep layer \(key.short)", wrapping: error, subject: "\(key)")
@@ -40,7 +42,9 @@ package final class LayerStage: Sendable {
     guard snapshots.contains(key) else { return try commit(as: key) }
     guard take() else { throw .cancelled("replacing layer \(key.short)") }
     do {
+      Failpoint.treeRebuilt.pass()
       try exchange(place, snapshots.place(of: key))
+      Failpoint.treesExchanged.pass()
       try removeTree(place)
     } catch {
       try? removeTree(place)

@@ -75,6 +75,7 @@ package struct Snapshots: Sendable {
       // The root directory of the container, which its users enter.
       try makeDirectories(directory.appending("upper"), mode: 0o755)
       try makeDirectories(directory.appending("work"), mode: 0o700)
+      Failpoint.containerPrepared.pass()
       return directory
     } catch {
       throw EngineError("make the directory of container \(id.prefix(12))", error, subject: directory.string)
@@ -92,7 +93,10 @@ package struct Snapshots: Sendable {
   /// Takes a tree's name away and then removes it. One that is not there is as good as removed.
   private func discard(_ path: FilePath) throws {
     let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
-    if try renameIfPresent(path, to: grave) { try removeTree(grave) }
+    if try renameIfPresent(path, to: grave) {
+      Failpoint.treeUnnamed.pass()
+      try removeTree(grave)
+    }
   }
 
   /// Trees that are being made or removed.

@@ -35,6 +35,10 @@ struct Serve: ParsableCommand {
     noticeChildren()
     useOrdinaryUmask()
     let openFiles = raiseOpenFileLimit()
+    if let point = ProcessInfo.processInfo.environment["CORACLE_FAILPOINT"], !Failpoint.arm(point) {
+      throw ValidationError(
+        "CORACLE_FAILPOINT names no failpoint: \(point)\nthere are: \(Failpoint.names)")
+    }
     let channel = MessageChannel(input: input, output: output, framing: framing)
     var log = Logger(label: "coracle") { StreamLogHandler.standardError(label: $0) }
     log.logLevel = logLevel

@@ -19,19 +19,24 @@ package struct TestStore: Sendable {
   package var run: FilePath { directory.appending("run") }
 
   /// Starts a service and opens its session.
-  package func service(_ client: String = "tests", path: String? = nil) async throws -> TestService {
-    let service = try await uninitializedService(path: path)
+  ///
+  /// - Parameter failpoint: kills it there.
+  package func service(_ client: String = "tests", path: String? = nil, failpoint: String? = nil) async throws
+    -> TestService
+  {
+    let service = try await uninitializedService(path: path, failpoint: failpoint)
     _ = try await service.process.initialize(ProgramInfo(name: client))
     return service
   }
 
   /// Starts a service that has been told nothing.
-  package func uninitializedService(path: String? = nil) async throws -> TestService {
+  package func uninitializedService(path: String? = nil, failpoint: String? = nil) async throws -> TestService
+  {
     let notifications = NotificationLog()
     let process = try ServiceProcess(
       command: account.launcher + [Programs.directory.get().appending("coracle").string],
       arguments: ["--store", store.string, "--run", run.string],
-      environment: environment(path: path)
+      environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? [])
     ) { notifications.add($0) }
     return TestService(process: process, notifications: notifications)
   }

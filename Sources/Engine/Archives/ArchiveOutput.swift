@@ -63,7 +63,9 @@ func replacing(_ path: FilePath, by kind: FileKind, _ make: (FilePath) throws ->
   let fresh = parent.appending(".\(name.string.prefix(100)).coracle-\(UInt64.random(in: .min ... .max))")
   do {
     try make(fresh)
+    Failpoint.archiveWritten.pass()
     try rename(fresh, to: path)
+    Failpoint.archiveRenamed.pass()
     let directory = try openDirectory(parent.isEmpty ? "." : parent)
     try directory.descriptor.sync()
   } catch {

@@ -78,8 +78,10 @@ extension ContainerEngine {
     do {
       try writeNewFile(
         snapshots.containerDirectory(record.id).appending("config.json"), encode(draft.spec))
+      Failpoint.containerConfigured.pass()
       // Another container may take a free name first.
       while try await !insert(record, isNamed: draft.isNamed) { record.name = try freeName() }
+      Failpoint.containerRecorded.pass()
       draft.content.release()
       return record
     } catch {

@@ -1,4 +1,5 @@
 import EngineErrors
+import LinuxSystem
 import Metadata
 import Runner
 
@@ -37,6 +38,7 @@ extension ContainerEngine {
           .inUse, "container \(record.name) was started meanwhile", subject: settled.id,
           hint: "stop it first, or remove it with force")
       }
+      Failpoint.containerUnrecorded.pass()
       try await runner.cleanUp(record.id)
       try snapshots.removeContainer(record.id)
     }.value

@@ -48,6 +48,7 @@ extension ContainerEngine {
     let started: StartedContainer
     do {
       started = try await runner.start(prepared)
+      Failpoint.containerStarted.pass()
     } catch {
       // A command that is not there leaves an exit record with the shell's code: an end without a start.
       if case .exited(let exit) = try runner.state(record.id) {

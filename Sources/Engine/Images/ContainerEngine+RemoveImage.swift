@@ -32,6 +32,7 @@ extension ContainerEngine {
     let removed = try await metadata.removeNames(untagged, of: digest, withImage: isLast) { names, image in
       names.map { .imageUntagged(digest, reference: $0) } + (image ? [.imageRemoved(digest)] : [])
     }
+    Failpoint.imageUnrecorded.pass()
     if isLast { try await collect() }
     return ImageRemoval(untagged: removed.names, deleted: removed.image ? [digest] : [])
   }

@@ -13,7 +13,9 @@ extension ContainerEngine {
     async let sizes = onBlockingThread("measure") { [self] in
       try Dictionary(uniqueKeysWithValues: fresh.map { ($0, try LinuxSystem.diskUsage(of: path(of: $0))) })
     }
+    Failpoint.imageWhole.pass()
     try await onBlockingThread("sync") { [content] in try content.sync() }
+    Failpoint.storeSynced.pass()
     return try await sizes
   }
 

@@ -102,7 +102,11 @@ extension ContainerEngine {
     result.blobs += 1
     result.bytes += size
     if state == .whole { return }
-    if state == .damaged { try content.remove(digest) }
+    if state == .damaged {
+      Failpoint.damageFound.pass()
+      try content.remove(digest)
+      Failpoint.blobUnnamed.pass()
+    }
     result.problems.append(
       StoreProblem(
         kind: state == .damaged ? .blobDamaged : .blobMissing, digest: digest, images: users,
