@@ -1,6 +1,6 @@
 # `make help` tells what there is.
 .DEFAULT_GOAL := build
-.PHONY: build deps test check demo fuzz bench format clean help
+.PHONY: build deps test check demo fuzz powercut bench format clean help
 
 MAKEFLAGS += --no-print-directory
 PRODUCTS := coracle coracle-shim coracle-repl
@@ -25,6 +25,10 @@ demo: build ## See it work: a registry, images, containers, events; cleans up af
 
 fuzz: deps ## Feed mutated archives and manifests to their readers, SECONDS=60 each
 	@Tests/Fuzz/run.sh $(SECONDS)
+
+powercut: build ## Cut the power of a QEMU guest at random moments, ROUNDS=10 times, and check its disk; SEED=n repeats a run
+	@.ci/install powercut
+	@Tests/PowerCut/run.sh $(ROUNDS) $(SEED)
 
 bench: build ## Measure beside other engines
 	@.ci/install bench

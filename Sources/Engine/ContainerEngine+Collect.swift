@@ -22,8 +22,9 @@ extension ContainerEngine {
 
   /// The first thing that a store sees after each start of the machine.
   ///
-  /// What a row names was on the disk before the row. All else may have been cut off by a loss of power, its name there
-  /// and its content not, and must not be taken for whole; so it goes before anyone can look for it. Blocks.
+  /// What an image's row names was on the disk before the row. All else may have been cut off by a loss of power, its name there
+  /// and its content not, and must not be taken for whole; so it goes before anyone can look for it. So do containers whose
+  /// row has reached the disk, with an image's that came later, and whose files have not. Blocks.
   func recoverFromRestart() throws {
     let bootID = Array(try readSmallFile("/proc/sys/kernel/random/boot_id", limit: 64).utf8)
     let seen = configuration.storeDirectory.appending("boot-id")
@@ -33,11 +34,26 @@ extension ContainerEngine {
     let lock = try locks.holdCollection()
     defer { lock.release() }
     if isDone() { return }
+    let broken = try metadata.containers().filter { !isWhole($0) }
+    try metadata.forgetContainers(
+      broken.map(\.id), events: broken.map { .containerRemoved($0.id, name: $0.name) })
     try removeUnnamed()
     Failpoint.restartTidied.pass()
     // On a full disk it is done again the next time.
     try? replaceFile(seen, bootID)
     Failpoint.restartRecorded.pass()
+  }
+
+  /// Whether all is there that the container was made with. A file whose name has reached the disk alone is empty.
+  private func isWhole(_ container: ContainerRecord) -> Bool {
+    let directory = snapshots.containerDirectory(container.id)
+    guard let spec = try? spec(container.id), let options = try? options(container),
+      ["upper", "work"].allSatisfy({ fileKind(directory.appending($0)) == .directory })
+    else { return false }
+    return BoundFile.allCases.allSatisfy { file in
+      guard let size = try? fileSize(directory.appending(file.rawValue)) else { return false }
+      return size > 0 || file.content(spec, network: options.network, host: { _ in "" }).isEmpty
+    }
   }
 
   /// For whoever holds the collection lock alone.

@@ -138,6 +138,23 @@ extension MetadataStore {
     }
   }
 
+  /// Removes the rows of containers that are not whole, whatever their states. Blocks: for the time before the store is used.
+  package func forgetContainers(_ ids: [String], events: [JournalEvent]) throws(EngineError) {
+    if ids.isEmpty { return }
+    do {
+      try writer.inDatabase { database in
+        try database.inTransaction(.immediate) {
+          for id in ids { try database.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id]) }
+          try Self.insert(events, in: database)
+          return .commit
+        }
+      }
+      bell.ring()
+    } catch {
+      throw EngineError("remove containers that are not whole", database: error)
+    }
+  }
+
   /// Runs a compare-and-set: `body` gets the condition, whose last argument is the id. The events are journalled only by the one who changes it.
   private func change(
     _ operation: String, _ id: String, from states: Set<ContainerState>, _ events: [JournalEvent],

@@ -28,7 +28,7 @@ package final class MetadataStore: Sendable {
 
   // In the order of their closing: the last one copies the write-ahead log into the database, so it must be able to write.
   private let reader: DatabaseQueue
-  private let writer: DatabaseQueue
+  let writer: DatabaseQueue
   /// All there are; a later one begins with the machine's next start.
   let epochs: [Epoch]
   let bell: Bell

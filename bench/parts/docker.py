@@ -55,6 +55,9 @@ class Docker:
     def pull_command(self, reference):
         return self._client + ["pull", "--quiet", reference]
 
+    def remove_image_command(self, reference):
+        return self._client + ["image", "rm", reference]
+
     def run_command(self, *command):
         return self._client + ["run", "--rm", "--network", "none", "bench", *command]
 

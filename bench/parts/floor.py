@@ -9,8 +9,9 @@ from .workspace import Unavailable, program
 LAYER = """
 set -o pipefail
 mkdir "$2"
-curl --silent --fail "$1" | tee >(openssl sha256 -r > "$2.sum") | igzip -d -c | tar --extract --directory "$2"
+curl --silent --fail "$1" | tee >(openssl sha256 -r > "$2.sum") | {inflate} | tar --extract --directory "$2"
 """
+INFLATE = {"gzip": "igzip -d -c", "zstd": "zstd -q -d -c"}
 
 
 def container_floor(workspace):
@@ -28,12 +29,13 @@ def container_seconds(floor, workspace, lower, command):
     return int(line.split()[1]) / 1e6
 
 
-def pull_command(urls, directory):
+def pull_command(urls, directory, compression):
     """A command that fetches and unpacks layers, two at a time."""
-    for name in ("curl", "openssl", "igzip", "tar"):
+    inflate = INFLATE[compression]
+    for name in ("curl", "openssl", inflate.split()[0], "tar"):
         program(name, {"igzip": "isal"}.get(name, name))
     jobs = " ".join(f"'{url}' '{directory}/{index}'" for index, url in enumerate(urls))
-    script = f"printf '%s\\n' {jobs} | xargs --max-procs 2 --max-args 2 bash -c '{LAYER}' layer"
+    script = f"printf '%s\\n' {jobs} | xargs --max-procs 2 --max-args 2 bash -c '{LAYER.format(inflate=inflate)}' layer"
     return [program("bash"), "-c", script]
 
 

@@ -1,7 +1,7 @@
 """An image like a Linux distribution's: 4 layers, 35,000 files, 430 MB, about 150 MiB compressed.
 
 Every byte follows from the seed, so each machine measures the same image. It is made once and kept (under the name of its
-recipe) because making it takes longer than pulling it.
+recipe) because making it takes longer than pulling it. What is made from it or like it is in variants.py.
 """
 
 import collections
@@ -57,10 +57,11 @@ def distribution_image(cache):
         os.rename(index + ".partial", index)
     with open(index) as file:
         layers = [Blob(**fields) for fields in json.load(file)]
-    return _assemble(directory, layers)
+    return assemble(directory, layers)
 
 
-def _assemble(directory, layers):
+def assemble(directory, layers):
+    """The image of some layers, the lowest first; its configuration goes into the directory."""
     config = json.dumps({
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
         "os": "linux",
@@ -84,12 +85,17 @@ def _assemble(directory, layers):
 
 def _make_layer(directory, number):
     chance = random.Random(f"{SEED}.{number}")
-    pool = _content_pool(chance)
+    pool = content_pool(chance)
     path = os.path.join(directory, f"layer-{number}.tar.gz")
-    with open(path, "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
+    return make_layer(path, lambda archive: _fill(archive, number, chance, pool))
+
+
+def make_layer(path, fill, level=6):
+    """A layer of what `fill` adds to an archive; it answers the number of entries."""
+    with open(path, "wb") as file, gzip.GzipFile("", "wb", level, file, mtime=0) as compressed:
         tee = _Hashing(compressed)
         with tarfile.open(fileobj=tee, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
-            entries = _fill(archive, number, chance, pool)
+            entries = fill(archive)
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Blob(
@@ -102,17 +108,17 @@ def _fill(archive, number, chance, pool):
     sizes = _sizes(number, chance)
     entries = 0
     for parent in ("usr", "usr/lib", "usr/share"):
-        archive.addfile(_directory(parent))
+        archive.addfile(directory_entry(parent))
         entries += 1
     while sizes:
         name = f"usr/{chance.choice(('lib', 'share'))}/package-{number}-{len(sizes):05}"
-        archive.addfile(_directory(name))
+        archive.addfile(directory_entry(name))
         for index in range(min(len(sizes), chance.randint(20, 50))):
             size = sizes.pop()
             entry = tarfile.TarInfo(f"{name}/file-{index:02}-{chance.getrandbits(32):08x}")
             entry.size, entry.mtime = size, 1_700_000_000 + chance.randrange(10_000_000)
             entry.mode = 0o755 if chance.random() < 0.1 else 0o644
-            archive.addfile(entry, _Slices(pool, chance, size))
+            archive.addfile(entry, Slices(pool, chance, size))
             entries += 1
         link = tarfile.TarInfo(f"{name}/current")
         link.type, link.linkname = tarfile.SYMTYPE, "file-00"
@@ -136,7 +142,7 @@ def _scaled(weights, total):
     return [int(weight * factor) for weight in weights]
 
 
-def _content_pool(chance):
+def content_pool(chance):
     """Text of made-up words with noise between, so far apart when it repeats that compression cannot see it."""
     words = ["".join(chance.choices("etaoinshrdlucmfw_", k=chance.randint(3, 12))) for _ in range(1000)]
     # As in a language, the n-th word is about 1/n as frequent as the first.
@@ -152,7 +158,7 @@ def _content_pool(chance):
     return b"".join(pieces)
 
 
-class _Slices:
+class Slices:
     """A file's content for tarfile: pieces of the pool from random places."""
 
     def __init__(self, pool, chance, size):
@@ -175,7 +181,7 @@ class _Hashing:
         return self._sink.write(piece)
 
 
-def _directory(name):
+def directory_entry(name):
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, 1_700_000_000
     return entry

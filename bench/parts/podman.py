@@ -49,6 +49,9 @@ class Podman:
     def pull_command(self, reference):
         return self._command + ["pull", "--quiet", "--tls-verify=false", reference]
 
+    def remove_image_command(self, reference):
+        return self._command + ["image", "rm", reference]
+
     def run_command(self, *command):
         return self._command + ["run", "--rm", "--network", "none", "bench", *command]
 

@@ -70,6 +70,28 @@ def resident_bytes(pid):
     return int(_field(f"/proc/{pid}/status", "VmRSS")) * 1024
 
 
+def peak_bytes(pid):
+    """The most that a process and those below it ever had resident, as if all had their peaks at once."""
+    return sum(int(_field(f"/proc/{one}/status", "VmHWM")) * 1024 for one in descendants_of(pid))
+
+
+def cpu_seconds(apart_from):
+    """User and system time of all processes in this namespace, the reaped ones' included, so that two differ by what
+    was spent between. Not counted are this process and a peer's server, `apart_from`, both of which serve all alike."""
+    ticks = 0
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == apart_from:
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                # After the name, which may hold anything, the 12th and 13th are its own, then two of its children.
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            continue  # its parent has its time now
+        ticks += sum(int(field) for field in fields[13 if int(entry) == os.getpid() else 11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def descendants_of(pid):
     """The process ids below a process, itself included."""
     children = {}

@@ -43,9 +43,16 @@ class Registry:
                 raise RuntimeError(f"docker-registry does not answer; see {self._log.name}")
             time.sleep(0.02)
 
-    def push(self, repository, tag, image):
-        """Puts an image there: its blobs, then its manifest."""
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def push(self, repository, tag, image, present=()):
+        """Puts an image there: its blobs, but for those that are present in the repository, then its manifest."""
+        there = {blob.digest for blob in present}
         for blob in image.blobs:
+            if blob.digest in there:
+                continue
             _, headers = self._request("POST", f"/v2/{repository}/blobs/uploads/", expected=202)
             location = headers["Location"]
             location = location[location.index("/v2/"):]

@@ -25,7 +25,7 @@ class Service:
         self._process = subprocess.Popen(
             [installation.coracle, "serve", "--framing", "lines"], bufsize=0, env=environment, cwd="/",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, **other)
-        self._buffer = b""
+        self._buffer = bytearray()
         self._last = 0
         self.notifications = []
 
@@ -61,15 +61,22 @@ class Service:
 
     def receive(self, timeout=120):
         """The next message, whatever it is."""
-        while (end := self._buffer.find(b"\n")) < 0:
+        return json.loads(self.line(timeout))
+
+    def line(self, timeout=120):
+        """The bytes of the next message, for those who measure until they are here, and not how Python reads them."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
             if not select.select([self._process.stdout], [], [], timeout)[0]:
                 raise ServiceError(f"the service was silent for {timeout} s")
-            piece = os.read(self._process.stdout.fileno(), 1 << 16)
+            piece = os.read(self._process.stdout.fileno(), 1 << 20)
             if not piece:
                 raise ServiceError(f"the service ended with status {self._process.wait()}")
             self._buffer += piece
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1:]
-        return json.loads(line)
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end + 1]
+        return line
 
     def close(self):
         """Ends the session as the protocol asks, and the process in any case."""
