@@ -7,16 +7,19 @@ extension LayerDiff {
   /// Writes an upper directory as a layer's archive: sorted, with PAX headers, without anything that would differ
   /// from one run to the next. What was deleted is there as OCI's whiteouts.
   ///
-  /// - Parameter sink: gets the bytes in order.
+  /// - Parameters:
+  ///   - warn: gets a sentence for each entry that an archive cannot have.
+  ///   - sink: gets the bytes in order.
   /// - Throws: what reading the tree or the sink fails with.
   package static func write(
     upper: FilePath, lowers: [FilePath], overlayXattrs: OverlayXattrs, mountPoints: Set<String> = [],
-    sink: (UnsafeRawBufferPointer) throws -> Void
+    warn: (String) -> Void = { _ in }, sink: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     let below = try LowerLayers(lowers)
     try withoutActuallyEscaping(sink) { sink in
       let writer = try ArchiveWriter(sink, overlayXattrs)
       try UpperWalk(upper, below, mountPoints).visit(writer.write)
+      writer.leftOut.forEach(warn)
       try writer.finish()
     }
   }
@@ -27,6 +30,8 @@ final class ArchiveWriter {
   private let archive: OpaquePointer
   private let sink: Sink
   private let xattrs: OverlayXattrs
+  /// What an archive cannot have, a sentence each; at most a hundred.
+  private(set) var leftOut: [String] = []
   /// The first name of each file that has several.
   private var links: [FileIdentity: [UInt8]] = [:]
 
@@ -104,7 +109,11 @@ final class ArchiveWriter {
     case .characterDevice, .blockDevice:
       archive_entry_set_rdevmajor(entry, dev_t(status.device.major))
       archive_entry_set_rdevminor(entry, dev_t(status.device.minor))
-    case .socket, .unknown: return
+    case .socket, .unknown:
+      if leftOut.count < 100 {
+        leftOut.append("left out \(EntryPath.text(found.path)): it is a socket or of an unknown kind")
+      }
+      return
     case .directory, .fifo: break
     }
     try copyAttributes(found, to: entry)

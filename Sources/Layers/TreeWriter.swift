@@ -379,6 +379,9 @@ final class TreeWriter {
       throw EngineError(
         .unsupported, "cannot give \(EntryPath.text(name)) to \(id): ids here end with \(highest)",
         subject: EntryPath.text(name),
+        causes: [
+          "the ids from \(highest + 1) to \(max(entry.owner, entry.group)) are not in the user namespace's map"
+        ],
         hint: "add a range of subordinate ids that reaches it to /etc/subuid and /etc/subgid")
     }
     return Owner(user: UInt32(entry.owner), group: UInt32(entry.group))

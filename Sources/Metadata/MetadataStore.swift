@@ -55,7 +55,9 @@ package final class MetadataStore: Sendable {
         try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512")
       }
       let opening = configuration
-      writer = try Self.untilFree(busyTimeout) { try DatabaseQueue(path: path.string, configuration: opening) }
+      writer = try Self.untilFree(busyTimeout) {
+        try DatabaseQueue(path: path.string, configuration: opening)
+      }
       let bootID = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
       epochs = try Self.untilFree(busyTimeout) { [writer] in
         try writer.inDatabase { database in

@@ -1,3 +1,5 @@
+import Glibc
+
 internal import SystemPackage
 
 /// One HTTP request, which can be sent more than once.
@@ -49,11 +51,38 @@ struct ResponseHead: Sendable {
 
   var contentLength: Int64? { self["content-length"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? $0 : nil } }
 
-  /// The wait the server asks for (RFC 9110, section 10.2.3), where it is given in seconds.
+  /// The wait the server asks for (RFC 9110, section 10.2.3), in seconds or until a date; none for one that is over.
   var retryAfter: Duration? {
-    guard let seconds = self["retry-after"].flatMap({ UInt32($0) }) else { return nil }
-    return .seconds(Int64(seconds))
+    guard let field = self["retry-after"] else { return nil }
+    if let seconds = UInt32(field) { return .seconds(Int64(seconds)) }
+    // By the server's own clock, where it tells that.
+    guard let date = HTTPDate(field) else { return nil }
+    let now = self["date"].flatMap { HTTPDate($0)?.seconds } ?? Int64(time(nil))
+    return .seconds(min(max(0, date.seconds - now), Int64(UInt32.max)))
   }
+}
+
+/// A date as HTTP's fields have it, as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7, IMF-fixdate).
+struct HTTPDate: Hashable, Sendable {
+  /// Since 1970.
+  var seconds: Int64
+
+  init?(_ field: String) {
+    guard
+      let match = field.wholeMatch(
+        of: #/[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT/#),
+      let month = Self.months.firstIndex(of: match.2), let day = Int32(match.1), let year = Int32(match.3),
+      let hour = Int32(match.4), let minute = Int32(match.5), let second = Int32(match.6)
+    else { return nil }
+    var parts = tm()
+    (parts.tm_mday, parts.tm_mon, parts.tm_year) = (day, Int32(month), year - 1900)
+    (parts.tm_hour, parts.tm_min, parts.tm_sec) = (hour, minute, second)
+    seconds = Int64(timegm(&parts))
+  }
+
+  private static let months: [Substring] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+  ]
 }
 
 struct HTTPResponse: Sendable {

@@ -28,13 +28,16 @@ extension Session {
   }
 
   func imageLoad(_ params: ImageLoad.Params, _ context: RequestContext) async throws -> ImageLoad.Result {
-    let loaded = try await reading(params.path, params.stream) { [self] source in
-      try await engine.loadImages(
-        from: source, as: try params.reference.map { try Reference(parsing: $0) },
-        platform: try platform(params.platform), reporter: context.reporter(params.workDoneToken))
+    let (loaded, warnings) = try await LayerWarnings.collect {
+      try await reading(params.path, params.stream) { [self] source in
+        try await engine.loadImages(
+          from: source, as: try params.reference.map { try Reference(parsing: $0) },
+          platform: try platform(params.platform), reporter: context.reporter(params.workDoneToken))
+      }
     }
     return ImageLoad.Result(
-      images: loaded.map { RPCModel.LoadedImage(image: .init($0.image), references: $0.references) })
+      images: loaded.map { RPCModel.LoadedImage(image: .init($0.image), references: $0.references) },
+      layerWarnings: warnings.wire)
   }
 
   func containerExport(_ params: ContainerExport.Params, _ context: RequestContext) async throws

@@ -85,10 +85,12 @@ extension Session {
   func containerCommit(_ params: ContainerCommit.Params, _ context: RequestContext) async throws
     -> ContainerCommit.Result
   {
-    let image = try await engine.commit(
-      params.container, as: Reference(parsing: params.reference), message: params.message,
-      author: params.author,
-      changes: Engine.ImageChanges(params.changes), reporter: context.reporter(params.workDoneToken))
-    return ContainerCommit.Result(image: .init(image))
+    let (image, warnings) = try await LayerWarnings.collect {
+      try await engine.commit(
+        params.container, as: Reference(parsing: params.reference), message: params.message,
+        author: params.author,
+        changes: Engine.ImageChanges(params.changes), reporter: context.reporter(params.workDoneToken))
+    }
+    return ContainerCommit.Result(image: .init(image), layerWarnings: warnings.wire)
   }
 }

@@ -5,9 +5,11 @@ import RPCModel
 
 extension Session {
   func imagePull(_ params: ImagePull.Params, _ context: RequestContext) async throws -> ImagePull.Result {
-    let pulled = try await engine.pull(
-      Reference(parsing: params.reference), platform: try params.platform.map { try Platform(parsing: $0) },
-      concurrentLayers: params.concurrentLayers, reporter: context.reporter(params.workDoneToken))
+    let (pulled, layerWarnings) = try await LayerWarnings.collect {
+      try await engine.pull(
+        Reference(parsing: params.reference), platform: try params.platform.map { try Platform(parsing: $0) },
+        concurrentLayers: params.concurrentLayers, reporter: context.reporter(params.workDoneToken))
+    }
     return ImagePull.Result(
       image: .init(pulled.image), reference: pulled.reference.description,
       fetchedBytes: Int(pulled.fetchedBytes),
@@ -16,7 +18,8 @@ extension Session {
           digest: layer.layer.descriptor.digest.description, diffId: layer.layer.diffID.description,
           size: Int(layer.layer.descriptor.size), outcome: .init(layer.outcome),
           resumedBytes: layer.resumed > 0 ? Int(layer.resumed) : nil)
-      }, warnings: pulled.notices.wireWarnings, rateLimit: pulled.notices.rateLimit.map { .init($0) })
+      }, warnings: pulled.notices.wireWarnings, layerWarnings: layerWarnings.wire,
+      rateLimit: pulled.notices.rateLimit.map { .init($0) })
   }
 
   func imagePush(_ params: ImagePush.Params, _ context: RequestContext) async throws -> ImagePush.Result {
@@ -58,13 +61,15 @@ extension Session {
 
   func imageImport(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageImport.Result
   {
-    let image = try await reading(params.path, params.stream) { [self] source in
-      try await engine.importImage(
-        from: source, as: Reference(parsing: params.reference), message: params.message,
-        changes: Engine.ImageChanges(params.changes), platform: try platform(params.platform),
-        reporter: context.reporter(params.workDoneToken))
+    let (image, warnings) = try await LayerWarnings.collect {
+      try await reading(params.path, params.stream) { [self] source in
+        try await engine.importImage(
+          from: source, as: Reference(parsing: params.reference), message: params.message,
+          changes: Engine.ImageChanges(params.changes), platform: try platform(params.platform),
+          reporter: context.reporter(params.workDoneToken))
+      }
     }
-    return ImageImport.Result(image: .init(image))
+    return ImageImport.Result(image: .init(image), layerWarnings: warnings.wire)
   }
 
   func imageList(_ params: ImageList.Params, _ context: RequestContext) async throws -> ImageList.Result {

@@ -33,6 +33,13 @@ extension ImageConfiguration {
   }
 }
 
+extension [LayerWarnings.Warning] {
+  /// Nil where there is none.
+  var wire: [LayerWarning]? {
+    isEmpty ? nil : map { LayerWarning(layer: $0.layer.description, text: $0.text) }
+  }
+}
+
 extension HealthCheck {
   init(_ check: ImageConfig.Healthcheck) {
     func milliseconds(_ nanoseconds: Int64?) -> Int? { nanoseconds.map { Int($0 / 1_000_000) } }

@@ -65,3 +65,25 @@ import Testing
     #expect(policy.delay(afterFailures: 5, retryAfter: .seconds(3)) == nil)
   }
 }
+
+@Suite struct RetryAfterTests {
+  private func wait(_ fields: (name: String, value: String)...) -> Duration? {
+    ResponseHead(status: 429, fields: fields).retryAfter
+  }
+
+  @Test func secondsAndDatesAreUnderstood() {
+    #expect(wait(("retry-after", "7")) == .seconds(7))
+    let now = (name: "date", value: "Sun, 06 Nov 1994 08:49:37 GMT")
+    #expect(wait(("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"), now) == .seconds(30))
+    #expect(wait(("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), now) == .zero)
+    #expect(wait(("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")) == .zero)
+    #expect(HTTPDate("Thu, 29 Feb 2024 00:00:00 GMT")?.seconds == 1_709_164_800)
+  }
+
+  @Test(arguments: [
+    "", "-1", "soon", "Sun, 06 Now 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "1e9",
+  ])
+  func othersAreNot(text: String) {
+    #expect(wait(("retry-after", text)) == nil)
+  }
+}

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import RPCModel
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -113,6 +114,36 @@ struct OddTreeTests {
         ])
       #expect(result.status == .exited(7), "\(result.errorText)")
       #expect(result.text == "here\n")
+    }
+  }
+}
+
+@Suite("What a layer cannot have")
+struct LayerWarningTests {
+  @Test(
+    "a socket, and a device that an ordinary user cannot make, are left out, and the client is told which",
+    arguments: Account.available)
+  func sockets(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      let archive = try await store.busyboxArchive("mknod null c 1 3")
+      let imported = try await service.send(
+        ImageImport.self, .init(path: archive.string, reference: "busybox:1"))
+      let expected =
+        account == .ordinary ? ["left out the device ./null: an ordinary user cannot make one"] : nil
+      #expect(imported.layerWarnings?.map(\.text) == expected)
+
+      let container = try await service.send(
+        ContainerCreate.self, .init(image: "busybox:1", name: "c", command: ["true"]))
+      let details = try await service.send(ContainerInspect.self, .init(container: container.container.id))
+      let bind = "import socket; socket.socket(socket.AF_UNIX).bind('own.sock')"
+      let bound = try await ChildProcess.run(
+        ["python3", "-c", bind], workingDirectory: FilePath(details.upperDirectory))
+      #expect(bound.succeeded, "\(bound.errorText)")
+      let committed = try await service.send(ContainerCommit.self, .init(container: "c", reference: "s:2"))
+      #expect(
+        committed.layerWarnings?.map(\.text) == ["left out own.sock: it is a socket or of an unknown kind"])
+      #expect(await service.stop() == 0)
     }
   }
 }

@@ -30,20 +30,22 @@ extension ContainerEngine {
     let root = try root(of: record)
     let mountPoints = RuntimeSpec.mountPoints(try spec(record.id))
     let base = try image(named: record.imageDigest.description)
+    let warnings = LayerWarnings.current
     let layer = try await reporter.task("commit \(record.name)") { progress, _ in
       try await onBlockingThread("commit") { [self] in
         let builder = try LayerBuilder(.none, self)
         do {
           var done: Int64 = 0
+          var leftOut: [String] = []
           try LayerDiff.write(
             upper: root.upper, lowers: root.lowers, overlayXattrs: unpackOptions.overlayXattrs,
-            mountPoints: mountPoints
+            mountPoints: mountPoints, warn: { leftOut.append($0) }
           ) { bytes in
             try builder.write(bytes)
             done += Int64(bytes.count)
             progress.report(done)
           }
-          return try builder.finish()
+          return try builder.finish(warnings, leftOut: leftOut)
         } catch {
           builder.abandon()
           throw EngineError("commit container \(record.name)", wrapping: error, subject: record.id)

@@ -115,6 +115,7 @@ extension ContainerEngine {
       .layerUnpacked(
         diffID: layer.diffID, bytes: unpacked.uncompressedSize, entries: unpacked.entries,
         reference: reference))
+    LayerWarnings.current?.add(unpacked.warnings, of: layer.diffID)
     guard unpacked.dependencies == nil else { return unpacking }
     try unpacking.commit(as: layer.diffID)
     return nil

@@ -17,9 +17,10 @@ extension ContainerEngine {
     try refuseDigest(reference)
     let held = try await locks.holdContent()
     defer { held.release() }
+    let warnings = LayerWarnings.current
     let layer = try await reporter.task("import \(source.name)", total: try source.size) { progress, _ in
       try await withTaskCancellationHandler {
-        try await onBlockingThread("import") { [self] in try importLayer(source, progress) }
+        try await onBlockingThread("import") { [self] in try importLayer(source, progress, warnings) }
       } onCancel: {
         source.stop()
       }
@@ -37,7 +38,9 @@ extension ContainerEngine {
     return try summary(image)
   }
 
-  private func importLayer(_ source: ArchiveSource, _ progress: TaskProgress) throws -> ImageLayer {
+  private func importLayer(
+    _ source: ArchiveSource, _ progress: TaskProgress, _ warnings: LayerWarnings?
+  ) throws -> ImageLayer {
     var builder: LayerBuilder?
     do {
       try source.read(progress.report) { bytes in
@@ -45,7 +48,7 @@ extension ContainerEngine {
         builder = building
         try building.write(bytes)
       }
-      return try (builder ?? LayerBuilder(.none, self)).finish()
+      return try (builder ?? LayerBuilder(.none, self)).finish(warnings)
     } catch {
       builder?.abandon()
       throw EngineError("import \(source.name)", wrapping: error, subject: source.name)

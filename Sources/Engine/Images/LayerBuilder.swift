@@ -31,9 +31,11 @@ struct LayerBuilder: Sendable {
 
   /// Commits the blob, and the tree under its DiffID.
   ///
+  /// - Parameter warnings: gets what was left out.
   /// - Throws: what the unpacker found wrong with the archive.
-  func finish() throws -> ImageLayer {
+  func finish(_ warnings: LayerWarnings?, leftOut: [String] = []) throws -> ImageLayer {
     let unpacked = try unpacking.finish()
+    warnings?.add(leftOut + unpacked.warnings, of: unpacked.diffID)
     if unpacked.dependencies != nil {
       // There is nothing below it: directories that were implied stay as they were made.
       try unpacking.resolve(lowers: [])

@@ -114,7 +114,9 @@ extension ContainerEngine {
         found += due.map { PruneFinding(subject: .image($0), bytes: $0.uniqueBytes) }
         for leftover in left {
           // Another service may have removed it since.
-          guard let age = try? fileAge(leftover.path), age >= scope.unusedFor / 1_000_000_000 else { continue }
+          guard let age = try? fileAge(leftover.path), age >= scope.unusedFor / 1_000_000_000 else {
+            continue
+          }
           found.append(
             PruneFinding(subject: .leftover(leftover), bytes: try usage(leftover.path, isCancelled)))
         }

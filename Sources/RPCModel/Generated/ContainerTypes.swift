@@ -1038,16 +1038,21 @@ public enum ContainerCommit: RPCRequest {
   public struct Result: RPCValue {
     /// The new image.
     public var image: ImageSummary
+    /// What layers had to leave out; absent where nothing.
+    public var layerWarnings: [LayerWarning]?
 
     public init(
-      image: ImageSummary
+      image: ImageSummary,
+      layerWarnings: [LayerWarning]? = nil
     ) {
       self.image = image
+      self.layerWarnings = layerWarnings
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""image":"#, image)
+      json.member(#""layerWarnings":"#, layerWarnings)
       json.endObject()
     }
   }

@@ -61,6 +61,8 @@ public enum ImagePull: RPCRequest {
     public var layers: [PulledLayer]
     /// What registries had to say; absent where nothing.
     public var warnings: [RegistryWarning]?
+    /// What layers had to leave out; absent where nothing.
+    public var layerWarnings: [LayerWarning]?
     /// How often the registry may still be asked, where it says so.
     public var rateLimit: RateLimit?
 
@@ -70,6 +72,7 @@ public enum ImagePull: RPCRequest {
       fetchedBytes: Int,
       layers: [PulledLayer],
       warnings: [RegistryWarning]? = nil,
+      layerWarnings: [LayerWarning]? = nil,
       rateLimit: RateLimit? = nil
     ) {
       self.image = image
@@ -77,11 +80,12 @@ public enum ImagePull: RPCRequest {
       self.fetchedBytes = fetchedBytes
       self.layers = layers
       self.warnings = warnings
+      self.layerWarnings = layerWarnings
       self.rateLimit = rateLimit
     }
 
     private enum CodingKeys: CodingKey {
-      case image, reference, fetchedBytes, layers, warnings, rateLimit
+      case image, reference, fetchedBytes, layers, warnings, layerWarnings, rateLimit
     }
 
     public init(from decoder: any Decoder) throws {
@@ -91,6 +95,7 @@ public enum ImagePull: RPCRequest {
       fetchedBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .fetchedBytes)
       layers = try members.decode([PulledLayer].self, forKey: .layers)
       warnings = try members.decodeIfPresent([RegistryWarning].self, forKey: .warnings)
+      layerWarnings = try members.decodeIfPresent([LayerWarning].self, forKey: .layerWarnings)
       rateLimit = try members.decodeIfPresent(RateLimit.self, forKey: .rateLimit)
     }
 
@@ -101,6 +106,7 @@ public enum ImagePull: RPCRequest {
       json.member(#""fetchedBytes":"#, fetchedBytes)
       json.member(#""layers":"#, layers)
       json.member(#""warnings":"#, warnings)
+      json.member(#""layerWarnings":"#, layerWarnings)
       json.member(#""rateLimit":"#, rateLimit)
       json.endObject()
     }
@@ -464,16 +470,21 @@ public enum ImageLoad: RPCRequest {
   public struct Result: RPCValue {
     /// The images, as the archive lists them.
     public var images: [LoadedImage]
+    /// What layers had to leave out; absent where nothing.
+    public var layerWarnings: [LayerWarning]?
 
     public init(
-      images: [LoadedImage]
+      images: [LoadedImage],
+      layerWarnings: [LayerWarning]? = nil
     ) {
       self.images = images
+      self.layerWarnings = layerWarnings
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""images":"#, images)
+      json.member(#""layerWarnings":"#, layerWarnings)
       json.endObject()
     }
   }
@@ -534,16 +545,21 @@ public enum ImageImport: RPCRequest {
   public struct Result: RPCValue {
     /// The new image.
     public var image: ImageSummary
+    /// What layers had to leave out; absent where nothing.
+    public var layerWarnings: [LayerWarning]?
 
     public init(
-      image: ImageSummary
+      image: ImageSummary,
+      layerWarnings: [LayerWarning]? = nil
     ) {
       self.image = image
+      self.layerWarnings = layerWarnings
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""image":"#, image)
+      json.member(#""layerWarnings":"#, layerWarnings)
       json.endObject()
     }
   }
@@ -892,6 +908,29 @@ public struct ImageLayer: RPCValue {
     json.member(#""diffId":"#, diffId)
     json.member(#""size":"#, size)
     json.member(#""mediaType":"#, mediaType)
+    json.endObject()
+  }
+}
+
+/// Something that an archive or a tree has and a layer has not: a socket, a device that an ordinary user cannot make, an attribute that the file system does not take.
+public struct LayerWarning: RPCValue {
+  /// The layer's DiffID.
+  public var layer: Digest
+  /// A sentence that names the entry.
+  public var text: String
+
+  public init(
+    layer: Digest,
+    text: String
+  ) {
+    self.layer = layer
+    self.text = text
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""layer":"#, layer)
+    json.member(#""text":"#, text)
     json.endObject()
   }
 }

@@ -113,7 +113,7 @@ struct Commit: REPLCommand {
       .init(
         container: container, reference: reference, message: message, author: author,
         changes: try changes.wire))
-    show(answer.image, session.terminal)
+    show(answer.image, answer.layerWarnings, session.terminal)
     return 0
   }
 }

@@ -1,12 +1,20 @@
 import ArgumentParser
 import RPCModel
 
-/// One line about an image that a command has made.
-func show(_ image: ImageSummary, _ terminal: Terminal) {
+/// One line about an image that a command has made, and what its layers had to leave out.
+func show(_ image: ImageSummary, _ warnings: [LayerWarning]?, _ terminal: Terminal) {
+  terminal.note(warnings)
   if terminal.isJSON { return terminal.printJSON(image) }
   let name = image.references.first.map { FamiliarName($0).text } ?? "-"
   let layers = "\(image.layerCount) layer\(image.layerCount == 1 ? "" : "s")"
   terminal.print("\(name)  \(ShortID(image.digest).text)  \(layers), \(ByteCount(image.size).text)")
+}
+
+extension Terminal {
+  /// What layers had to leave out.
+  func note(_ warnings: [LayerWarning]?) {
+    for warning in warnings ?? [] { note("warning: \(warning.text)") }
+  }
 }
 
 struct Images: REPLCommand {

@@ -13,6 +13,7 @@ struct Pull: REPLCommand {
       return 0
     }
     session.terminal.note(answer.warnings, answer.rateLimit)
+    session.terminal.note(answer.layerWarnings)
     let here = answer.layers.count { $0.outcome != .fetched }
     let fetched = "fetched \(ByteCount(answer.fetchedBytes).text)"
     let resumed = answer.layers.reduce(0) { $0 + ($1.resumedBytes ?? 0) }
@@ -106,7 +107,7 @@ struct Import: REPLCommand {
         .init(
           path: input.path, stream: input.stream, reference: reference, message: message, changes: changes))
     }
-    show(answer.image, session.terminal)
+    show(answer.image, answer.layerWarnings, session.terminal)
     return 0
   }
 }
