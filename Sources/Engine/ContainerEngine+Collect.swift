@@ -20,6 +20,21 @@ extension ContainerEngine {
     for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
   }
 
+  /// Removes a layer that nothing uses: its name at once, and its tree soon after.
+  func removeLayer(_ key: Digest) throws {
+    if let tree = try snapshots.unname(key) { reclaim([tree]) }
+  }
+
+  /// Removes trees without a name, in their turn, while the engine goes on: tens of thousands of files take a second. What it
+  /// does not come to is left to the next service's `collect`.
+  func reclaim(_ trees: [FilePath]) {
+    // Another service may be removing the same tree just now.
+    try? reclaimer.add { for tree in trees { try? removeTree(tree) } }
+  }
+
+  /// Waits until the space of all that was removed so far is free.
+  package func reclaimed() async { try? await reclaimer.run {} }
+
   /// The first thing that a store sees after each start of the machine.
   ///
   /// What an image's row names was on the disk before the row. All else may have been cut off by a loss of power, its name there
@@ -66,11 +81,11 @@ extension ContainerEngine {
       Failpoint.blobCollected.pass()
     }
     for key in try snapshots.list() where !layers.contains(key) {
-      try snapshots.removeLayer(key)
+      try removeLayer(key)
       Failpoint.layerCollected.pass()
     }
     try content.sweep()
-    try snapshots.sweep { containers.contains($0) }
+    reclaim(try snapshots.sweep { containers.contains($0) })
     Failpoint.storeCollected.pass()
   }
 }

@@ -27,6 +27,8 @@ package final class ContainerEngine: Sendable {
   let credentials: RegistryCredentials?
   let runner: Runner
   let locks: StoreLocks
+  /// Removes trees without a name.
+  let reclaimer = QueueThread("reclaim")
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
   let attended = Mutex<[String: FileLock]>([:])

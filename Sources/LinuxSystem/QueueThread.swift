@@ -32,21 +32,30 @@ package final class QueueThread: Sendable {
   /// Runs `body` on the thread, after what was given before, and waits for its result.
   package func run<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<T, any Error>) in
-      let failure = core.state.withLock { state -> SystemError? in
-        if !state.isRunning {
-          do throws(SystemError) {
-            try startThread(name) { [core] in Self.loop(core) }
-            state.isRunning = true
-          } catch {
-            return error
-          }
-        }
-        state.queue.append { continuation.resume(with: Result { try body() }) }
-        return nil
+      do throws(SystemError) {
+        try add { continuation.resume(with: Result { try body() }) }
+      } catch {
+        continuation.resume(throwing: error)
       }
-      if let failure { return continuation.resume(throwing: failure) }
-      clinux_eventfd_wake(core.wake)
     }
+  }
+
+  /// Runs `body` on the thread, after what was given before. Does not wait.
+  package func add(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    let failure = core.state.withLock { state -> SystemError? in
+      if !state.isRunning {
+        do throws(SystemError) {
+          try startThread(name) { [core] in Self.loop(core) }
+          state.isRunning = true
+        } catch {
+          return error
+        }
+      }
+      state.queue.append(body)
+      return nil
+    }
+    if let failure { throw failure }
+    clinux_eventfd_wake(core.wake)
   }
 
   private static func loop(_ core: Core) {

@@ -71,6 +71,8 @@ package final class Session: Sendable {
     watch.cancel()
     channel.close()
     for await _ in written {}
+    // Who removes an image in a script finds its space free behind it.
+    await engine.reclaimed()
     return status
   }
 

@@ -51,10 +51,12 @@ package struct Snapshots: Sendable {
     do { return try LayerStage(self) } catch { throw EngineError("make room for a layer", wrapping: error) }
   }
 
-  /// Removes a layer that nothing uses: first its name, at once, then its tree.
-  package func removeLayer(_ key: Digest) throws(EngineError) {
+  /// Takes the name away from a layer that nothing uses, at once.
+  ///
+  /// - Returns: where its tree is now, for whoever removes it; nil where there was none.
+  package func unname(_ key: Digest) throws(EngineError) -> FilePath? {
     do {
-      try discard(place(of: key))
+      return try unname(place(of: key))
     } catch {
       throw EngineError("remove layer \(key.short)", wrapping: error, subject: "\(key)")
     }
@@ -84,19 +86,17 @@ package struct Snapshots: Sendable {
 
   package func removeContainer(_ id: String) throws(EngineError) {
     do {
-      try discard(containerDirectory(id))
+      if let grave = try unname(containerDirectory(id)) { try removeTree(grave) }
     } catch {
       throw EngineError("remove the directory of container \(id.prefix(12))", wrapping: error)
     }
   }
 
-  /// Takes a tree's name away and then removes it. One that is not there is as good as removed.
-  private func discard(_ path: FilePath) throws {
+  private func unname(_ path: FilePath) throws -> FilePath? {
     let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
-    if try renameIfPresent(path, to: grave) {
-      Failpoint.treeUnnamed.pass()
-      try removeTree(grave)
-    }
+    guard try renameIfPresent(path, to: grave) else { return nil }
+    Failpoint.treeUnnamed.pass()
+    return grave
   }
 
   /// Trees that are being made or removed.
@@ -107,11 +107,12 @@ package struct Snapshots: Sendable {
   /// Of all containers' directories.
   package func containerIDs() throws -> [String] { try directoryEntries(containers) }
 
-  /// Removes what services that were killed have left: layers that never became whole, and containers' directories that
-  /// no `container` has. For whoever knows that nobody adds content meanwhile.
-  package func sweep(keeping isKnown: (String) -> Bool) throws {
-    // Another service may be removing the same tree just now.
-    for name in try directoryEntries(staging) { try? removeTree(staging.appending(name)) }
+  /// Removes the directories of containers that are not there: services that were killed have left them. For whoever knows that
+  /// nobody adds content meanwhile.
+  ///
+  /// - Returns: what else they have left, trees that never became whole or were being removed.
+  package func sweep(keeping isKnown: (String) -> Bool) throws -> [FilePath] {
     for id in try directoryEntries(containers) where !isKnown(id) { try removeContainer(id) }
+    return try stagedTrees()
   }
 }

@@ -27,12 +27,12 @@ struct ImageLifeTests {
       let last = try await service.send(ImageRemove.self, .init(image: "other:2"))
       #expect(last.deleted == [image.digest])
       #expect(try await service.send(ImageList.self, .init()).images.isEmpty)
+      #expect(await service.stop() == 0)
       // Nothing of it is left on disk.
-      for directory in ["blobs/sha256", "layers", "ingest"] {
+      for directory in ["blobs/sha256", "layers", "ingest", "staging"] {
         let listed = try await ChildProcess.run(["ls", "-A", store.store.appending(directory).string])
         #expect(listed.text.isEmpty, "\(directory) still has \(listed.text)")
       }
-      #expect(await service.stop() == 0)
     }
   }
 
@@ -55,11 +55,11 @@ struct ImageLifeTests {
       #expect(try await ChildProcess.run(age).succeeded)
       let second = try await store.service()
       _ = try await second.send(ImageRemove.self, .init(image: "busybox:1"))
+      #expect(await second.stop() == 0)
       for directory in ["ingest", "staging", "containers", "layers"] {
         let listed = try await ChildProcess.run(["ls", "-A", store.store.appending(directory).string])
         #expect(listed.text.isEmpty, "\(directory) still has \(listed.text)")
       }
-      #expect(await second.stop() == 0)
     }
   }
 

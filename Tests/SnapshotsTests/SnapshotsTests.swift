@@ -57,17 +57,18 @@ struct SnapshotsTests {
     }
   }
 
-  @Test("a removed layer is gone with its tree, and removing it again is no error")
+  @Test("a removed layer has no name at once, its tree is there to remove, and removing it again is no error")
   func remove() async throws {
     try await withSnapshots { snapshots, root in
       let stage = try snapshots.stage()
       try makeDirectories(stage.directory.appending("a").appending("b"), mode: 0o755)
       try write("x", stage.directory.appending("a").appending("b").appending("c"))
       try stage.commit(as: key)
-      try snapshots.removeLayer(key)
-      try snapshots.removeLayer(key)
+      let tree = try #require(try snapshots.unname(key))
+      #expect(fileKind(tree.appending("diff")) == .directory)
+      #expect(try snapshots.unname(key) == nil)
       #expect(try snapshots.list() == [])
-      #expect(try directoryEntries(root.appending("staging")) == [])
+      #expect(try directoryEntries(root.appending("staging")) == [tree.lastComponent?.string])
     }
   }
 

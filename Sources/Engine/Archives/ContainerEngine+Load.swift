@@ -150,7 +150,7 @@ extension ContainerEngine {
       let used = try metadata.itemsInUse(.layer)
       for digest in blobs where !named.contains(digest) { try content.remove(digest) }
       for key in try snapshots.list() where !known.contains(key) && !used.contains(key) {
-        try snapshots.removeLayer(key)
+        try removeLayer(key)
       }
     }
   }

@@ -9,6 +9,8 @@ extension ContainerEngine {
   ///
   /// - Throws: `permissionDenied`; cancellation stops it at the next directory.
   package func diskUsage() async throws -> StoreUsage {
+    // What was removed before is not to count.
+    await reclaimed()
     // Those that have ended count as such.
     let containers = try await settledContainers()
     let uses = try metadata.itemUses()

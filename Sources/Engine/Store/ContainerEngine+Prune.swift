@@ -72,6 +72,7 @@ extension ContainerEngine {
   }
 
   private func findings(_ scope: PruneScope) async throws -> PruneFindings {
+    await reclaimed()
     let containers = try await settledContainers()
     let uses = try metadata.itemUses()
     let now = Timestamp.now

@@ -43,7 +43,7 @@ extension ContainerEngine {
   func remove(_ leftover: Leftover) throws {
     switch leftover.kind {
     case .item(let item) where item.kind == .blob: try content.remove(item.digest)
-    case .item(let item): try snapshots.removeLayer(item.digest)
+    case .item(let item): try removeLayer(item.digest)
     case .container(let id): try snapshots.removeContainer(id)
     case .download: try removeFile(leftover.path)
     case .remains: try removeTree(leftover.path)
