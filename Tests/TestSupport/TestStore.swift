@@ -94,18 +94,20 @@ package struct TestFailure: Error, CustomStringConvertible {
 package func withTestStore<Result: Sendable>(
   _ account: Account, _ body: @Sendable (TestStore) async throws -> Result
 ) async throws -> Result {
-  try await withTemporaryDirectory { directory in
-    try account.own(directory)
-    let store = TestStore(account: account, directory: directory)
-    let outcome: Swift.Result<Result, any Error>
-    do { outcome = .success(try await body(store)) } catch { outcome = .failure(error) }
-    if account == .ordinary, geteuid() != 0 {
-      // Files of subordinate ids can only be removed by whoever may give them.
-      _ = try await ChildProcess.run([
-        "unshare", "--map-root-user", "--map-auto", "rm", "-rf", store.store.string, store.run.string,
-      ])
+  try await TestPlaces.withPlace {
+    try await withTemporaryDirectory { directory in
+      try account.own(directory)
+      let store = TestStore(account: account, directory: directory)
+      let outcome: Swift.Result<Result, any Error>
+      do { outcome = .success(try await body(store)) } catch { outcome = .failure(error) }
+      if account == .ordinary, geteuid() != 0 {
+        // Files of subordinate ids can only be removed by whoever may give them.
+        _ = try await ChildProcess.run([
+          "unshare", "--map-root-user", "--map-auto", "rm", "-rf", store.store.string, store.run.string,
+        ])
+      }
+      return try outcome.get()
     }
-    return try outcome.get()
   }
 }
 

@@ -32,12 +32,11 @@ struct FailpointTests {
         try await scene.expectOutcome(service)
         if isDamaged { try await scene.expectWhole() }
         try await expectNothingLeft(scene, service)
-        #expect(await service.stop() == 0)
       }
     }
   }
 
-  /// That nothing is left when all that has a name is removed: not of the request, and not of the one that died.
+  /// Ends the service. That nothing is left when all that has a name is removed: not of the request, and not of the one that died.
   private func expectNothingLeft(_ scene: DeathScene, _ service: TestService) async throws {
     for container in try await scene.containers(service) {
       _ = try await service.send(ContainerRemove.self, .init(container: container, force: true))
@@ -49,6 +48,8 @@ struct FailpointTests {
     for image in try await service.send(ImageList.self, .init()).images {
       _ = try await service.send(ImageRemove.self, .init(image: image.digest, force: true))
     }
+    // The end of a session waits for what it has removed.
+    #expect(await service.stop() == 0)
     for directory in ["blobs/sha256", "layers", "ingest", "staging", "containers"] {
       let left = try scene.list(directory)
       #expect(left.isEmpty, "\(directory) still has \(left)")
