@@ -18,7 +18,7 @@ ROUNDS = 3
 LAYER_LIMIT, REPEAT_LIMIT, REMOVAL_RATIO = 0.050, 0.010, 1 / 4
 REPEATS = 5
 REPOSITORY = "bench/layers"
-POSITIONS = {"below all": 0, "between": 2, "on top": 4}
+POSITIONS = {"below those": 0, "between those": 2, "on top of those": 4}
 
 
 class Subject:
@@ -132,7 +132,7 @@ def measure(bench):
         return made
 
     sections = [
-        section(f"image/pull: one new small layer {where} of present ones", "ms", where, at_most(LAYER_LIMIT))
+        section(f"image/pull: one new small layer, {where} that are present", "ms", where, at_most(LAYER_LIMIT))
         for where in POSITIONS]
     sections.append(section("image/pull again: nothing is new", "ms", "again", at_most(REPEAT_LIMIT)))
     removal = section(

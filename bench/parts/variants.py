@@ -29,8 +29,8 @@ def large_image(cache):
 
     def fill(archive):
         chance = random.Random(f"{SEED}.large")
-        # A small pool repeats within gzip's window.
-        pool = content_pool(chance)[:16384]
+        # A small pool repeats within gzip's window; it is larger than any slice that tarfile asks for.
+        pool = content_pool(chance)[:24 << 10]
         archive.addfile(directory_entry("large"))
         count = LARGE_LAYER_BYTES // LARGE_FILE_BYTES
         for index in range(count):
