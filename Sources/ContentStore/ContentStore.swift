@@ -112,16 +112,8 @@ package struct ContentStore: Sendable {
     try BlobWriter(store: self, expected: expected, size: size)
   }
 
-  /// Waits until all that was taken in is on the disk (syncfs(2)).
-  package func sync() throws(EngineError) {
-    do {
-      let directory = try FileDescriptor.open(root, .readOnly, options: [.directory, .closeOnExec])
-      defer { try? directory.close() }
-      try directory.syncFileSystem()
-    } catch {
-      throw EngineError("sync the store", wrapping: error, subject: root.string)
-    }
-  }
+  /// For a piece of work that is about to add to the store, and is to be durable at its end.
+  package func beginWriteback() throws(EngineError) -> Writeback { try Writeback(root: root) }
 
   private func missing(_ digest: Digest, _ error: SystemError) -> EngineError {
     guard error.errno == .noSuchFileOrDirectory else {

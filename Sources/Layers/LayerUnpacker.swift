@@ -7,8 +7,8 @@ package import SystemPackage
 ///
 /// `write` and `finish` belong to one thread; `cancel` may be called from any.
 package final class LayerUnpacker: Sendable {
-  private let input = BytePipe(pieces: 4, size: 256 << 10)
-  private let output = BytePipe(pieces: 8, size: 256 << 10)
+  private let input = BytePipe(pieces: 4, size: 64 << 10)
+  private let output = BytePipe(pieces: 4, size: 128 << 10)
   private let directory: FilePath
   private let options: UnpackOptions
   private let inflater: WorkerThread

@@ -7,9 +7,6 @@
 typedef size_t (*ccurl_bytes_callback)(char *bytes, size_t size, size_t count, void *context);
 typedef int (*ccurl_seek_callback)(void *context, curl_off_t offset, int origin);
 
-/// The largest receive buffer, in bytes.
-static const long ccurl_largest_buffer = CURL_MAX_READ_SIZE;
-
 static inline CURLcode ccurl_set_long(CURL *easy, CURLoption option, long value) {
   return curl_easy_setopt(easy, option, value);
 }

@@ -1,3 +1,4 @@
+import ContentStore
 import EngineErrors
 import Layers
 import LinuxSystem
@@ -35,9 +36,10 @@ extension ContainerEngine {
         try await reporter.task("load \(source.name)") { _, reporter in
           let held = try await locks.holdContent()
           defer { held.release() }
+          let writeback = try content.beginWriteback()
           if directory == nil { try await takeIn(source, intake, reporter) }
           let plan = try await planLoad(intake, platform)
-          return try await load(plan, as: reference, reporter)
+          return try await load(plan, as: reference, writeback, reporter)
         })
     } catch {
       outcome = .failure(EngineError("load \(source.name)", wrapping: error))
@@ -72,10 +74,9 @@ extension ContainerEngine {
     }
   }
 
-  private func load(_ planned: [PlannedImage], as reference: Reference?, _ reporter: TaskReporter)
-    async throws
-    -> [LoadedImage]
-  {
+  private func load(
+    _ planned: [PlannedImage], as reference: Reference?, _ writeback: Writeback, _ reporter: TaskReporter
+  ) async throws -> [LoadedImage] {
     var planned = planned
     guard !planned.isEmpty else { throw EngineError(.corrupt, "the archive's list of images is empty") }
     if let reference {
@@ -87,9 +88,9 @@ extension ContainerEngine {
       planned[0].references = [reference]
     }
     var images: [(record: ImageRecord, references: [String])] = []
-    for image in planned { images.append((try await unpack(image, reporter), names(image))) }
+    for image in planned { images.append((try await unpack(image, writeback, reporter), names(image))) }
     // All images are whole: now they are durable, and then they are named.
-    let sizes = try await makeDurable(images.map(\.record))
+    let sizes = try await makeDurable(images.map(\.record), writeback)
     try Task.checkCancellation()
     for (image, references) in images {
       for reference in references.isEmpty ? [nil] : references.map(Optional.some) {
@@ -105,7 +106,9 @@ extension ContainerEngine {
     Set(image.references.map(\.withoutDigest.description)).sorted()
   }
 
-  private func unpack(_ image: PlannedImage, _ reporter: TaskReporter) async throws -> ImageRecord {
+  private func unpack(_ image: PlannedImage, _ writeback: Writeback, _ reporter: TaskReporter) async throws
+    -> ImageRecord
+  {
     let digest = Digest(of: image.manifestBytes)
     let layers = try stack(image.manifest, image.config)
     let title = image.references.first?.familiar ?? digest.short
@@ -116,7 +119,9 @@ extension ContainerEngine {
           if index >= max(1, configuration.concurrentLayers), let (done, result) = try await group.next() {
             unpacked[done] = result
           }
-          group.addTask { [self] in (index, try await unpackLayer(layer, of: title, reporter: reporter)) }
+          group.addTask { [self] in
+            (index, try await unpackLayer(layer, of: title, writeback, reporter: reporter))
+          }
         }
         for try await (done, result) in group { unpacked[done] = result }
         return unpacked

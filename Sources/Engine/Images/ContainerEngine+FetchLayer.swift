@@ -12,9 +12,9 @@ extension ContainerEngine {
   ///
   /// Whoever holds the layer's lock works; everyone else, in this process or another, waits for it and sees
   /// its progress (invariant 3).
-  func fetchLayer(_ layer: StackedLayer, of reference: Reference, reporter: TaskReporter) async throws
-    -> FetchedLayer
-  {
+  func fetchLayer(
+    _ layer: StackedLayer, of reference: Reference, _ writeback: Writeback, reporter: TaskReporter
+  ) async throws -> FetchedLayer {
     let blob = layer.descriptor
     if isPresent(layer) { return FetchedLayer(outcome: .present) }
     return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, reporter in
@@ -27,9 +27,9 @@ extension ContainerEngine {
       if content.isWhole(blob) {
         return FetchedLayer(
           outcome: .present,
-          pending: try await unpackBlob(of: layer, reference.description, progress: progress))
+          pending: try await unpackBlob(of: layer, reference.description, writeback, progress: progress))
       }
-      return try await download(layer, of: reference, progress: progress)
+      return try await download(layer, of: reference, writeback, progress: progress)
     }
   }
 
@@ -45,14 +45,14 @@ extension ContainerEngine {
   /// Downloads, hashes, stores, inflates, hashes again and unpacks in one pass over the bytes.
   ///
   /// What an earlier pull has brought of the blob is taken over; where it turns out to be wrong, all is fetched anew.
-  private func download(_ layer: StackedLayer, of reference: Reference, progress: TaskProgress) async throws
-    -> FetchedLayer
-  {
+  private func download(
+    _ layer: StackedLayer, of reference: Reference, _ writeback: Writeback, progress: TaskProgress
+  ) async throws -> FetchedLayer {
     let writer = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
     do {
       return FetchedLayer(
         outcome: .fetched, resumed: writer.leftover,
-        pending: try await download(layer, of: reference, into: writer, progress: progress))
+        pending: try await download(layer, of: reference, into: writer, writeback, progress: progress))
     } catch {
       let kind = (error as? EngineError)?.kind
       guard writer.leftover > 0, kind == .corrupt || kind == .digestMismatch else { throw error }
@@ -60,15 +60,16 @@ extension ContainerEngine {
       let fresh = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
       return FetchedLayer(
         outcome: .fetched,
-        pending: try await download(layer, of: reference, into: fresh, progress: progress))
+        pending: try await download(layer, of: reference, into: fresh, writeback, progress: progress))
     }
   }
 
   private func download(
-    _ layer: StackedLayer, of reference: Reference, into writer: BlobWriter, progress: TaskProgress
+    _ layer: StackedLayer, of reference: Reference, into writer: BlobWriter, _ writeback: Writeback,
+    progress: TaskProgress
   ) async throws -> LayerUnpacking? {
     let blob = layer.descriptor
-    let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self) : nil
+    let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self, writeback) : nil
     do {
       if writer.leftover > 0 {
         try await withTaskCancellationHandler {
@@ -124,9 +125,9 @@ extension ContainerEngine {
   /// Unpacks a layer whose blob is in the store, unless its tree is there too. Whoever calls holds the content.
   ///
   /// - Parameter image: a name for it in the journal.
-  func unpackLayer(_ layer: StackedLayer, of image: String, reporter: TaskReporter) async throws
-    -> FetchedLayer
-  {
+  func unpackLayer(
+    _ layer: StackedLayer, of image: String, _ writeback: Writeback, reporter: TaskReporter
+  ) async throws -> FetchedLayer {
     if key(of: layer) != nil { return FetchedLayer(outcome: .present) }
     let blob = layer.descriptor
     return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, _ in
@@ -134,14 +135,14 @@ extension ContainerEngine {
       defer { lock.releaseAndRemove() }
       if key(of: layer) != nil { return FetchedLayer(outcome: .waited) }
       return FetchedLayer(
-        outcome: .present, pending: try await unpackBlob(of: layer, image, progress: progress))
+        outcome: .present, pending: try await unpackBlob(of: layer, image, writeback, progress: progress))
     }
   }
 
-  private func unpackBlob(of layer: StackedLayer, _ reference: String, progress: TaskProgress) async throws
-    -> LayerUnpacking?
-  {
-    let unpacking = try LayerUnpacking(layer.diffID, self)
+  private func unpackBlob(
+    of layer: StackedLayer, _ reference: String, _ writeback: Writeback, progress: TaskProgress
+  ) async throws -> LayerUnpacking? {
+    let unpacking = try LayerUnpacking(layer.diffID, self, writeback)
     let path = content.path(of: layer.descriptor.digest)
     let unpacked = try await onBlockingThread("unpack") {
       try readFile(path, progress.report) { try unpacking.write($0) }
@@ -196,10 +197,12 @@ final class LayerUnpacking: Sendable {
   private let expected: Digest?
   private let stage: LayerStage
   private let unpacker: LayerUnpacker
+  private let writeback: Writeback
 
   /// - Parameter expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
-  init(_ expected: Digest?, _ engine: ContainerEngine) throws {
+  init(_ expected: Digest?, _ engine: ContainerEngine, _ writeback: Writeback) throws {
     self.expected = expected
+    self.writeback = writeback
     stage = try engine.snapshots.stage()
     do {
       unpacker = try LayerUnpacker(into: stage.directory, options: engine.unpackOptions)
@@ -209,7 +212,10 @@ final class LayerUnpacking: Sendable {
     }
   }
 
-  func write(_ bytes: UnsafeRawBufferPointer) throws { try unpacker.write(bytes) }
+  func write(_ bytes: UnsafeRawBufferPointer) throws {
+    try unpacker.write(bytes)
+    writeback.written(bytes.count)
+  }
 
   /// Waits for the unpacking to end and checks what it made.
   ///

@@ -1,3 +1,4 @@
+import ContentStore
 import EngineErrors
 import Foundation
 import Layers
@@ -17,10 +18,13 @@ extension ContainerEngine {
     try refuseDigest(reference)
     let held = try await locks.holdContent()
     defer { held.release() }
+    let writeback = try content.beginWriteback()
     let warnings = LayerWarnings.current
     let layer = try await reporter.task("import \(source.name)", total: try source.size) { progress, _ in
       try await withTaskCancellationHandler {
-        try await onBlockingThread("import") { [self] in try importLayer(source, progress, warnings) }
+        try await onBlockingThread("import") { [self] in
+          try importLayer(source, writeback, progress, warnings)
+        }
       } onCancel: {
         source.stop()
       }
@@ -32,23 +36,23 @@ extension ContainerEngine {
       history: [
         .init(created: now, createdBy: "import \(source.name)", comment: message)
       ])
-    let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference) {
+    let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference, writeback) {
       .imageImported($0, reference: reference.description)
     }
     return try summary(image)
   }
 
   private func importLayer(
-    _ source: ArchiveSource, _ progress: TaskProgress, _ warnings: LayerWarnings?
+    _ source: ArchiveSource, _ writeback: Writeback, _ progress: TaskProgress, _ warnings: LayerWarnings?
   ) throws -> ImageLayer {
     var builder: LayerBuilder?
     do {
       try source.read(progress.report) { bytes in
-        let building = try builder ?? LayerBuilder(Compression.detect(bytes.prefix(4)), self)
+        let building = try builder ?? LayerBuilder(Compression.detect(bytes.prefix(4)), self, writeback)
         builder = building
         try building.write(bytes)
       }
-      return try (builder ?? LayerBuilder(.none, self)).finish(warnings)
+      return try (builder ?? LayerBuilder(.none, self, writeback)).finish(warnings)
     } catch {
       builder?.abandon()
       throw EngineError("import \(source.name)", wrapping: error, subject: source.name)
@@ -57,7 +61,7 @@ extension ContainerEngine {
 
   /// Writes the configuration and the manifest of a new image, and names it.
   func makeImage(
-    _ config: ImageConfig, layers: [LayerRecord], as reference: Reference,
+    _ config: ImageConfig, layers: [LayerRecord], as reference: Reference, _ writeback: Writeback,
     event: (Digest) -> JournalEvent
   ) async throws -> ImageRecord {
     let configBytes = try encode(config)
@@ -72,7 +76,7 @@ extension ContainerEngine {
       configDigest: manifest.config.digest,
       size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
       platform: config.platform, layers: layers, createdAt: Timestamp.now, created: config.created)
-    try await commit(image, taggedAs: reference, event: event(image.manifestDigest))
+    try await commit(image, taggedAs: reference, writeback, event: event(image.manifestDigest))
     return image
   }
 

@@ -133,7 +133,8 @@ extension ContainerEngine {
     defer { lock.releaseAndRemove() }
     let title = "layer \(layer.diffID.short)"
     let (bytes, difference) = try await reporter.task(title, total: layer.descriptor.size) { progress, _ in
-      let unpacking = try LayerUnpacking(layer.diffID, self)
+      let writeback = try content.beginWriteback()
+      let unpacking = try LayerUnpacking(layer.diffID, self, writeback)
       let isCancelled = Atomic(false)
       return try await withTaskCancellationHandler {
         try await onBlockingThread("verify") { [self] () -> (Int64, String?) in
@@ -148,7 +149,7 @@ extension ContainerEngine {
             ? try comparison.difference(of: snapshots.layerDirectory(layer.key), from: unpacking.directory)
             : "it is missing"
           if difference != nil, !isBusy {
-            try content.sync()
+            try writeback.finish()
             try unpacking.replace(layer.key)
           }
           return (unpacked.uncompressedSize, difference)
