@@ -48,7 +48,7 @@ package struct DirectoryStack: ~Copyable {
   package var currentPath: [UInt8] { path }
 
   /// Whether the component at `level` (0 is the first below the root) has just these bytes.
-  package func component(_ level: Int, is bytes: some Collection<UInt8>) -> Bool {
+  package func component(_ level: Int, is bytes: ArraySlice<UInt8>) -> Bool {
     guard level < levels.count else { return false }
     let component = levels[level]
     guard component.end - component.start == bytes.count else { return false }
@@ -69,7 +69,7 @@ package struct DirectoryStack: ~Copyable {
   /// Goes down into the directory `component`, which is one component of a path.
   ///
   /// - Throws: `SystemError`; the position is then unchanged.
-  package mutating func enter(_ component: some Collection<UInt8>) throws(SystemError) {
+  package mutating func enter(_ component: ArraySlice<UInt8>) throws(SystemError) {
     let start = path.isEmpty ? 0 : path.count + 1
     guard start + component.count <= Self.longestPath else {
       throw SystemError(
@@ -89,7 +89,7 @@ package struct DirectoryStack: ~Copyable {
 
   /// Goes down into the directory of this name, given as C has it.
   package mutating func enter(_ name: [CChar]) throws(SystemError) {
-    try enter(name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) })
+    try enter(name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }[...])
   }
 
   /// Goes up to `depth`, which must not be below the current position.
@@ -101,7 +101,7 @@ package struct DirectoryStack: ~Copyable {
   }
 
   private mutating func open(
-    from directory: CInt, _ bytes: some Sequence<UInt8>
+    from directory: CInt, _ bytes: ArraySlice<UInt8>
   ) throws(SystemError) -> CInt {
     var length = 0
     for byte in bytes {

@@ -13,11 +13,7 @@ import Testing
       try stack.enter(Array("a".utf8CString))
       try stack.enter(Array("b".utf8CString))
       #expect(stack.currentPath == Array("a/b".utf8))
-      let isB = "b".withCString { name in
-        name.withMemoryRebound(to: UInt8.self, capacity: 1) {
-          stack.component(1, is: UnsafeBufferPointer(start: $0, count: 1))
-        }
-      }
+      let isB = stack.component(1, is: Array("b".utf8)[...])
       #expect(isB)
       stack.leave(to: 1)
       try stack.enter(Array("c".utf8CString))

@@ -1,4 +1,3 @@
-import ContentStore
 import EngineErrors
 import Layers
 import LinuxSystem
@@ -34,12 +33,11 @@ extension ContainerEngine {
     do {
       outcome = .success(
         try await reporter.task("load \(source.name)") { _, reporter in
-          let held = try await locks.holdContent()
-          defer { held.release() }
-          let writeback = try content.beginWriteback()
+          let addition = try await beginAddition()
+          defer { addition.end() }
           if directory == nil { try await takeIn(source, intake, reporter) }
           let plan = try await planLoad(intake, platform)
-          return try await load(plan, as: reference, writeback, reporter)
+          return try await load(plan, as: reference, addition, reporter)
         })
     } catch {
       outcome = .failure(EngineError("load \(source.name)", wrapping: error))
@@ -75,7 +73,7 @@ extension ContainerEngine {
   }
 
   private func load(
-    _ planned: [PlannedImage], as reference: Reference?, _ writeback: Writeback, _ reporter: TaskReporter
+    _ planned: [PlannedImage], as reference: Reference?, _ addition: Addition, _ reporter: TaskReporter
   ) async throws -> [LoadedImage] {
     var planned = planned
     guard !planned.isEmpty else { throw EngineError(.corrupt, "the archive's list of images is empty") }
@@ -88,9 +86,9 @@ extension ContainerEngine {
       planned[0].references = [reference]
     }
     var images: [(record: ImageRecord, references: [String])] = []
-    for image in planned { images.append((try await unpack(image, writeback, reporter), names(image))) }
+    for image in planned { images.append((try await unpack(image, addition, reporter), names(image))) }
     // All images are whole: now they are durable, and then they are named.
-    let sizes = try await makeDurable(images.map(\.record), writeback)
+    let sizes = try await makeDurable(images.map(\.record), addition)
     try Task.checkCancellation()
     for (image, references) in images {
       for reference in references.isEmpty ? [nil] : references.map(Optional.some) {
@@ -106,7 +104,7 @@ extension ContainerEngine {
     Set(image.references.map(\.withoutDigest.description)).sorted()
   }
 
-  private func unpack(_ image: PlannedImage, _ writeback: Writeback, _ reporter: TaskReporter) async throws
+  private func unpack(_ image: PlannedImage, _ addition: Addition, _ reporter: TaskReporter) async throws
     -> ImageRecord
   {
     let digest = Digest(of: image.manifestBytes)
@@ -120,7 +118,7 @@ extension ContainerEngine {
             unpacked[done] = result
           }
           group.addTask { [self] in
-            (index, try await unpackLayer(layer, of: title, writeback, reporter: reporter))
+            (index, try await unpackLayer(layer, of: title, addition, reporter: reporter))
           }
         }
         for try await (done, result) in group { unpacked[done] = result }

@@ -25,16 +25,15 @@ extension ContainerEngine {
   ) async throws -> ImageSummary {
     try refuseDigest(reference)
     let record = try metadata.container(matching: name)
-    let held = try await locks.holdContent()
-    defer { held.release() }
-    let writeback = try content.beginWriteback()
+    let addition = try await beginAddition()
+    defer { addition.end() }
     let root = try root(of: record)
     let mountPoints = RuntimeSpec.mountPoints(try spec(record.id))
     let base = try image(named: record.imageDigest.description)
     let warnings = LayerWarnings.current
     let layer = try await reporter.task("commit \(record.name)") { progress, _ in
       try await onBlockingThread("commit") { [self] in
-        let builder = try LayerBuilder(.none, self, writeback)
+        let builder = try LayerBuilder(.none, self, addition)
         do {
           var done: Int64 = 0
           var leftOut: [String] = []
@@ -65,7 +64,7 @@ extension ContainerEngine {
         .init(created: now, createdBy: command.joined(separator: " "), comment: message)
       ]
     let image = try await makeImage(
-      config, layers: base.layers + [LayerRecord(layer)], as: reference, writeback
+      config, layers: base.layers + [LayerRecord(layer)], as: reference, addition
     ) { .imageCommitted($0, reference: reference.description, container: record.id) }
     return try summary(image)
   }

@@ -2,6 +2,7 @@ import ContentStore
 import EngineErrors
 import Layers
 import LinuxSystem
+import Metadata
 import OCIModel
 import Registry
 import Snapshots
@@ -13,7 +14,7 @@ extension ContainerEngine {
   /// Whoever holds the layer's lock works; everyone else, in this process or another, waits for it and sees
   /// its progress (invariant 3).
   func fetchLayer(
-    _ layer: StackedLayer, of reference: Reference, _ writeback: Writeback, reporter: TaskReporter
+    _ layer: StackedLayer, of reference: Reference, _ addition: Addition, reporter: TaskReporter
   ) async throws -> FetchedLayer {
     let blob = layer.descriptor
     if isPresent(layer) { return FetchedLayer(outcome: .present) }
@@ -27,9 +28,9 @@ extension ContainerEngine {
       if content.isWhole(blob) {
         return FetchedLayer(
           outcome: .present,
-          pending: try await unpackBlob(of: layer, reference.description, writeback, progress: progress))
+          pending: try await unpackBlob(of: layer, reference.description, addition, progress: progress))
       }
-      return try await download(layer, of: reference, writeback, progress: progress)
+      return try await download(layer, of: reference, addition, progress: progress)
     }
   }
 
@@ -46,13 +47,13 @@ extension ContainerEngine {
   ///
   /// What an earlier pull has brought of the blob is taken over; where it turns out to be wrong, all is fetched anew.
   private func download(
-    _ layer: StackedLayer, of reference: Reference, _ writeback: Writeback, progress: TaskProgress
+    _ layer: StackedLayer, of reference: Reference, _ addition: Addition, progress: TaskProgress
   ) async throws -> FetchedLayer {
     let writer = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
     do {
       return FetchedLayer(
         outcome: .fetched, resumed: writer.leftover,
-        pending: try await download(layer, of: reference, into: writer, writeback, progress: progress))
+        pending: try await download(layer, of: reference, into: writer, addition, progress: progress))
     } catch {
       let kind = (error as? EngineError)?.kind
       guard writer.leftover > 0, kind == .corrupt || kind == .digestMismatch else { throw error }
@@ -60,16 +61,16 @@ extension ContainerEngine {
       let fresh = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
       return FetchedLayer(
         outcome: .fetched,
-        pending: try await download(layer, of: reference, into: fresh, writeback, progress: progress))
+        pending: try await download(layer, of: reference, into: fresh, addition, progress: progress))
     }
   }
 
   private func download(
-    _ layer: StackedLayer, of reference: Reference, into writer: BlobWriter, _ writeback: Writeback,
+    _ layer: StackedLayer, of reference: Reference, into writer: BlobWriter, _ addition: Addition,
     progress: TaskProgress
   ) async throws -> LayerUnpacking? {
     let blob = layer.descriptor
-    let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self, writeback) : nil
+    let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self, addition) : nil
     do {
       if writer.leftover > 0 {
         try await withTaskCancellationHandler {
@@ -93,7 +94,7 @@ extension ContainerEngine {
       try await metadata.append(
         .layerFetched(blob.digest, bytes: blob.size, reference: reference.description))
       guard let unpacking, let unpacked else { return nil }
-      return try await keep(unpacking, unpacked, layer, reference.description)
+      return try await keep(unpacking, unpacked, layer, reference.description, addition)
     } catch {
       // The reason a transfer was aborted is the unpacker's where that failed first.
       if Self.isCutOff(error) { writer.suspend() } else { writer.abandon() }
@@ -110,7 +111,8 @@ extension ContainerEngine {
 
   /// Commits an unpacked layer under its DiffID, or hands it back where it depends on the layers below.
   private func keep(
-    _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: String
+    _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: String,
+    _ addition: Addition
   ) async throws -> LayerUnpacking? {
     try await metadata.append(
       .layerUnpacked(
@@ -119,6 +121,8 @@ extension ContainerEngine {
     LayerWarnings.current?.add(unpacked.warnings, of: layer.diffID)
     guard unpacked.dependencies == nil else { return unpacking }
     try unpacking.commit(as: layer.diffID)
+    let item = StoreItem(.layer, layer.diffID)
+    addition.measured(item, try await onBlockingThread("measure") { [self] in try diskUsage(of: item) })
     return nil
   }
 
@@ -126,7 +130,7 @@ extension ContainerEngine {
   ///
   /// - Parameter image: a name for it in the journal.
   func unpackLayer(
-    _ layer: StackedLayer, of image: String, _ writeback: Writeback, reporter: TaskReporter
+    _ layer: StackedLayer, of image: String, _ addition: Addition, reporter: TaskReporter
   ) async throws -> FetchedLayer {
     if key(of: layer) != nil { return FetchedLayer(outcome: .present) }
     let blob = layer.descriptor
@@ -135,20 +139,20 @@ extension ContainerEngine {
       defer { lock.releaseAndRemove() }
       if key(of: layer) != nil { return FetchedLayer(outcome: .waited) }
       return FetchedLayer(
-        outcome: .present, pending: try await unpackBlob(of: layer, image, writeback, progress: progress))
+        outcome: .present, pending: try await unpackBlob(of: layer, image, addition, progress: progress))
     }
   }
 
   private func unpackBlob(
-    of layer: StackedLayer, _ reference: String, _ writeback: Writeback, progress: TaskProgress
+    of layer: StackedLayer, _ reference: String, _ addition: Addition, progress: TaskProgress
   ) async throws -> LayerUnpacking? {
-    let unpacking = try LayerUnpacking(layer.diffID, self, writeback)
+    let unpacking = try LayerUnpacking(layer.diffID, self, addition)
     let path = content.path(of: layer.descriptor.digest)
     let unpacked = try await onBlockingThread("unpack") {
       try readFile(path, progress.report) { try unpacking.write($0) }
       return try unpacking.finish()
     }
-    return try await keep(unpacking, unpacked, layer, reference)
+    return try await keep(unpacking, unpacked, layer, reference, addition)
   }
 
   /// Finishes the layers that depend on those below them, the lowest first, and answers every layer's key.
@@ -197,12 +201,12 @@ final class LayerUnpacking: Sendable {
   private let expected: Digest?
   private let stage: LayerStage
   private let unpacker: LayerUnpacker
-  private let writeback: Writeback
+  private let addition: Addition
 
   /// - Parameter expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
-  init(_ expected: Digest?, _ engine: ContainerEngine, _ writeback: Writeback) throws {
+  init(_ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition) throws {
     self.expected = expected
-    self.writeback = writeback
+    self.addition = addition
     stage = try engine.snapshots.stage()
     do {
       unpacker = try LayerUnpacker(into: stage.directory, options: engine.unpackOptions)
@@ -214,7 +218,7 @@ final class LayerUnpacking: Sendable {
 
   func write(_ bytes: UnsafeRawBufferPointer) throws {
     try unpacker.write(bytes)
-    writeback.written(bytes.count)
+    addition.written(bytes.count)
   }
 
   /// Waits for the unpacking to end and checks what it made.

@@ -1,4 +1,3 @@
-import ContentStore
 import EngineErrors
 import Foundation
 import Layers
@@ -16,14 +15,13 @@ extension ContainerEngine {
     platform: Platform = .host, reporter: TaskReporter = .silent
   ) async throws -> ImageSummary {
     try refuseDigest(reference)
-    let held = try await locks.holdContent()
-    defer { held.release() }
-    let writeback = try content.beginWriteback()
+    let addition = try await beginAddition()
+    defer { addition.end() }
     let warnings = LayerWarnings.current
     let layer = try await reporter.task("import \(source.name)", total: try source.size) { progress, _ in
       try await withTaskCancellationHandler {
         try await onBlockingThread("import") { [self] in
-          try importLayer(source, writeback, progress, warnings)
+          try importLayer(source, addition, progress, warnings)
         }
       } onCancel: {
         source.stop()
@@ -36,23 +34,23 @@ extension ContainerEngine {
       history: [
         .init(created: now, createdBy: "import \(source.name)", comment: message)
       ])
-    let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference, writeback) {
+    let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference, addition) {
       .imageImported($0, reference: reference.description)
     }
     return try summary(image)
   }
 
   private func importLayer(
-    _ source: ArchiveSource, _ writeback: Writeback, _ progress: TaskProgress, _ warnings: LayerWarnings?
+    _ source: ArchiveSource, _ addition: Addition, _ progress: TaskProgress, _ warnings: LayerWarnings?
   ) throws -> ImageLayer {
     var builder: LayerBuilder?
     do {
       try source.read(progress.report) { bytes in
-        let building = try builder ?? LayerBuilder(Compression.detect(bytes.prefix(4)), self, writeback)
+        let building = try builder ?? LayerBuilder(Compression.detect(bytes.prefix(4)), self, addition)
         builder = building
         try building.write(bytes)
       }
-      return try (builder ?? LayerBuilder(.none, self, writeback)).finish(warnings)
+      return try (builder ?? LayerBuilder(.none, self, addition)).finish(warnings)
     } catch {
       builder?.abandon()
       throw EngineError("import \(source.name)", wrapping: error, subject: source.name)
@@ -61,7 +59,7 @@ extension ContainerEngine {
 
   /// Writes the configuration and the manifest of a new image, and names it.
   func makeImage(
-    _ config: ImageConfig, layers: [LayerRecord], as reference: Reference, _ writeback: Writeback,
+    _ config: ImageConfig, layers: [LayerRecord], as reference: Reference, _ addition: Addition,
     event: (Digest) -> JournalEvent
   ) async throws -> ImageRecord {
     let configBytes = try encode(config)
@@ -76,7 +74,7 @@ extension ContainerEngine {
       configDigest: manifest.config.digest,
       size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
       platform: config.platform, layers: layers, createdAt: Timestamp.now, created: config.created)
-    try await commit(image, taggedAs: reference, writeback, event: event(image.manifestDigest))
+    try await commit(image, taggedAs: reference, addition, event: event(image.manifestDigest))
     return image
   }
 

@@ -56,9 +56,8 @@ extension ContainerEngine {
     _ reporter: TaskReporter
   ) async throws -> PullResult {
     try await reporter.task("pull \(reference.familiar)") { _, reporter in
-      let held = try await locks.holdContent()
-      defer { held.release() }
-      let writeback = try content.beginWriteback()
+      let addition = try await beginAddition()
+      defer { addition.end() }
       // The next pull may be days away.
       defer { registry.closeIdleConnections() }
       try await onBlockingThread("sweep") { [content] in try content.removeStalePartials() }
@@ -74,7 +73,7 @@ extension ContainerEngine {
       let layers = try stack(manifest, config)
 
       let pulled = try await fetchLayers(
-        layers, of: reference, writeback, atOnce: atOnce, reporter: reporter)
+        layers, of: reference, addition, atOnce: atOnce, reporter: reporter)
       let keys = try await settle(layers, pulled)
       _ = try content.put(bytes: fetched.bytes)
 
@@ -86,7 +85,7 @@ extension ContainerEngine {
           LayerRecord(descriptor: $0.descriptor, diffID: $0.diffID, key: $1)
         }, createdAt: Timestamp.now, created: config.created)
       try await commit(
-        image, taggedAs: reference, writeback,
+        image, taggedAs: reference, addition,
         event: .imagePulled(image.manifestDigest, reference: reference.description))
       return PullResult(
         image: try summary(image), reference: reference,
@@ -108,9 +107,9 @@ extension ContainerEngine {
 
   /// Makes an image's content durable, then names it (invariant 1).
   func commit(
-    _ image: ImageRecord, taggedAs reference: Reference, _ writeback: Writeback, event: JournalEvent
+    _ image: ImageRecord, taggedAs reference: Reference, _ addition: Addition, event: JournalEvent
   ) async throws {
-    let sizes = try await makeDurable([image], writeback)
+    let sizes = try await makeDurable([image], addition)
     // Pulled by digest alone, an image has no name but its digest.
     let name = reference.tag == nil ? nil : reference.withoutDigest.description
     try await metadata.recordImage(
@@ -183,7 +182,7 @@ extension ContainerEngine {
   }
 
   private func fetchLayers(
-    _ layers: [StackedLayer], of reference: Reference, _ writeback: Writeback, atOnce: Int,
+    _ layers: [StackedLayer], of reference: Reference, _ addition: Addition, atOnce: Int,
     reporter: TaskReporter
   ) async throws -> [FetchedLayer] {
     try await withThrowingTaskGroup(of: (Int, FetchedLayer).self) { group in
@@ -191,7 +190,7 @@ extension ContainerEngine {
       for (index, layer) in layers.enumerated() {
         if index >= max(1, atOnce), let (done, result) = try await group.next() { fetched[done] = result }
         group.addTask { [self] in
-          (index, try await fetchLayer(layer, of: reference, writeback, reporter: reporter))
+          (index, try await fetchLayer(layer, of: reference, addition, reporter: reporter))
         }
       }
       for try await (done, result) in group { fetched[done] = result }

@@ -13,8 +13,8 @@ struct LayerBuilder: Sendable {
 
   /// - Parameter compression: how the bytes given to `write` are compressed; plain ones are compressed with gzip
   ///   for the blob, others are kept as they are.
-  init(_ compression: Compression, _ engine: ContainerEngine, _ writeback: Writeback) throws {
-    unpacking = try LayerUnpacking(nil, engine, writeback)
+  init(_ compression: Compression, _ engine: ContainerEngine, _ addition: Addition) throws {
+    unpacking = try LayerUnpacking(nil, engine, addition)
     let writer = try engine.content.ingest(expected: nil, size: nil)
     self.writer = writer
     switch compression {

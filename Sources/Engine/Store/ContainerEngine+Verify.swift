@@ -45,8 +45,8 @@ extension ContainerEngine {
   /// - Parameter name: an image; all where nil.
   package func verify(_ name: String? = nil, reporter: TaskReporter = .silent) async throws -> Verification {
     let images = try name.map { [try image(named: $0)] } ?? metadata.images()
-    let held = try await locks.holdContent()
-    defer { held.release() }
+    let addition = try await beginAddition()
+    defer { addition.end() }
     var result = Verification(images: images.count)
     var users: [Digest: [String]] = [:]
     for image in images {
@@ -65,7 +65,7 @@ extension ContainerEngine {
       for layer in image.layers {
         if seen.insert(layer.key).inserted {
           let names = users[layer.descriptor.digest] ?? []
-          try await check(layer, lowers, names, isBusy: busy.contains(layer.key), &result, reporter)
+          try await check(layer, lowers, names, isBusy: busy.contains(layer.key), addition, &result, reporter)
         }
         lowers.insert(snapshots.layerDirectory(layer.key), at: 0)
       }
@@ -114,7 +114,8 @@ extension ContainerEngine {
   }
 
   private func check(
-    _ layer: LayerRecord, _ lowers: [FilePath], _ users: [String], isBusy: Bool, _ result: inout Verification,
+    _ layer: LayerRecord, _ lowers: [FilePath], _ users: [String], isBusy: Bool, _ addition: Addition,
+    _ result: inout Verification,
     _ reporter: TaskReporter
   ) async throws {
     result.layers += 1
@@ -133,8 +134,7 @@ extension ContainerEngine {
     defer { lock.releaseAndRemove() }
     let title = "layer \(layer.diffID.short)"
     let (bytes, difference) = try await reporter.task(title, total: layer.descriptor.size) { progress, _ in
-      let writeback = try content.beginWriteback()
-      let unpacking = try LayerUnpacking(layer.diffID, self, writeback)
+      let unpacking = try LayerUnpacking(layer.diffID, self, addition)
       let isCancelled = Atomic(false)
       return try await withTaskCancellationHandler {
         try await onBlockingThread("verify") { [self] () -> (Int64, String?) in
@@ -149,7 +149,7 @@ extension ContainerEngine {
             ? try comparison.difference(of: snapshots.layerDirectory(layer.key), from: unpacking.directory)
             : "it is missing"
           if difference != nil, !isBusy {
-            try writeback.finish()
+            try addition.sync()
             try unpacking.replace(layer.key)
           }
           return (unpacked.uncompressedSize, difference)
