@@ -6,10 +6,12 @@ public enum Framing: String, Sendable, CaseIterable {
   case lines
 
   /// The bytes of one message on the wire. The message has no line break of its own: JSON escapes them.
-  public func encode(_ message: some Collection<UInt8>) -> [UInt8] {
+  public func encode(_ message: consuming [UInt8]) -> [UInt8] {
     switch self {
-    case .contentLength: Array("Content-Length: \(message.count)\r\n\r\n".utf8) + message
-    case .lines: message + [UInt8(ascii: "\n")]
+    case .contentLength: return Array("Content-Length: \(message.count)\r\n\r\n".utf8) + message
+    case .lines:
+      message.append(UInt8(ascii: "\n"))
+      return message
     }
   }
 }
