@@ -18,6 +18,7 @@ def seconds_of(command, environment=None, log=None):
         (os.POSIX_SPAWN_OPEN, 1, output, flags, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
+    said_before = os.path.getsize(log) if log and os.path.exists(log) else 0
     start = time.monotonic_ns()
     pid = os.posix_spawn(command[0], command, environment, file_actions=actions)
     try:
@@ -28,7 +29,7 @@ def seconds_of(command, environment=None, log=None):
         raise
     end = time.monotonic_ns()
     if status != 0:
-        raise Unavailable(f"{' '.join(command)} failed" + _tail(log))
+        raise Unavailable(f"{' '.join(command)} failed" + _tail(log, said_before))
     return (end - start) / 1e9
 
 
@@ -117,8 +118,10 @@ def _field(path, name):
     raise OSError(f"{path} has no {name}")
 
 
-def _tail(log):
+def _tail(log, offset):
+    """The end of what one command has said in a log that it shares with others."""
     if log is None:
         return ""
-    with open(log, errors="replace") as file:
-        return ": " + file.read().strip()[-300:]
+    with open(log, "rb") as file:
+        file.seek(offset)
+        return ": " + file.read().decode(errors="replace").strip()[-300:]

@@ -23,7 +23,7 @@ class Target:
     def text(self, unit):
         if self.kind == "value":
             return f"<= {self.limit / UNITS[unit]:g} {unit}"
-        return f"<= {self.limit:g} of it" if self.kind == "ratio" else f">= {self.limit:g} times"
+        return f"<= {self.limit:.2g} of it" if self.kind == "ratio" else f">= {self.limit:g} times"
 
 
 def at_most(limit):
