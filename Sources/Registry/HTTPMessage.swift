@@ -1,5 +1,6 @@
 import Glibc
 
+internal import EngineErrors
 internal import SystemPackage
 
 /// One HTTP request, which can be sent more than once.
@@ -114,6 +115,8 @@ enum TransferFailure: Error, Sendable {
   case redirect(String)
   /// Something no try will get past, such as headers beyond all bounds.
   case malformed(String)
+  /// The answer's body is not what was asked for.
+  case unusable(EngineError)
   /// The server answered with a status that is no success.
   case status(HTTPResponse)
 
@@ -122,7 +125,7 @@ enum TransferFailure: Error, Sendable {
     switch self {
     case .unresolved, .refused, .insecure, .broken, .stalled, .connectTimedOut: true
     case .status(let response): response.head.status >= 500
-    case .badAddress, .redirect, .malformed: false
+    case .badAddress, .redirect, .malformed, .unusable: false
     }
   }
 
@@ -135,7 +138,7 @@ enum TransferFailure: Error, Sendable {
     case .broken, .stalled: true
     case .refused, .unresolved, .connectTimedOut: afterProgress
     case .status(let response): response.head.status == 429 || response.head.status >= 500
-    case .badAddress, .insecure, .redirect, .malformed: false
+    case .badAddress, .insecure, .redirect, .malformed, .unusable: false
     }
   }
 }

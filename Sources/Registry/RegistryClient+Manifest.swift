@@ -26,37 +26,40 @@ extension RegistryClient {
   ///   than 4 MiB; `unsupported` for other kinds of manifest.
   package func manifest(_ reference: Reference) async throws(EngineError) -> FetchedManifest {
     let operation = "fetch the manifest of \(reference)"
-    let response = try await asking(reference, .pull, to: operation, subject: reference.description) {
-      repository in
+    return try await asking(reference, .pull, to: operation, subject: reference.description) { repository in
       var request = HTTPRequest(
         .get, try repository.address("manifests/\(reference.manifestName)"),
         stallTimeout: configuration.stallTimeout)
       request.fields = [("Accept", MediaType.accepted.joined(separator: ", "))]
-      return try await send(request, repository, .pull) { head in
+      let response = try await send(request, repository, .pull) { head in
         if let length = head.contentLength, length > Int64(Self.manifestLimit) {
           throw TransferFailure.malformed("the manifest is \(length) bytes long; 4 MiB is the limit")
         }
         return .collect(limit: Self.manifestLimit)
       }
+      return try fetched(response, as: reference)
     }
+  }
+
+  /// Checks that a response has the manifest that was asked for.
+  private func fetched(_ response: HTTPResponse, as reference: Reference) throws -> FetchedManifest {
     let digest = Digest(of: response.body)
     let stated = response.head["docker-content-digest"].flatMap { try? Digest($0) }
     if let expected = reference.digest ?? stated, expected != digest {
-      throw EngineError(
-        .digestMismatch, "cannot \(operation)", subject: reference.description,
-        causes: ["the registry sent a document with digest \(digest) where \(expected) is expected"])
+      throw TransferFailure.unusable(
+        EngineError(
+          .digestMismatch, "the registry sent a document with digest \(digest) where \(expected) is expected")
+      )
     }
+    let type = response.head["content-type"]?.split(separator: ";").first.map { String($0).trimming }
+    let document: ManifestDocument
     do {
-      let type = response.head["content-type"]?.split(separator: ";").first.map { String($0).trimming }
-      let document = try ManifestDocument(parsing: response.body, mediaType: type)
-      return FetchedManifest(
-        bytes: response.body, mediaType: document.mediaType, digest: digest, document: document)
+      document = try ManifestDocument(parsing: response.body, mediaType: type)
     } catch {
-      throw EngineError(
-        error.kind, "cannot \(operation)", subject: reference.description,
-        causes: [error.message] + error.causes,
-        hint: error.hint)
+      throw TransferFailure.unusable(error)
     }
+    return FetchedManifest(
+      bytes: response.body, mediaType: document.mediaType, digest: digest, document: document)
   }
 
   /// Stores a manifest or index under the reference's tag, or by its digest where there is no tag.

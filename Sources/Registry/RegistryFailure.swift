@@ -67,6 +67,9 @@ private struct Told {
       retriable = false
     case .malformed(let reason):
       self.init(.corrupt, reason)
+    case .unusable(let error):
+      self.init(error.kind, error.message, hint: error.hint)
+      causes += error.causes
     case .status(let response):
       self.init(response)
     }

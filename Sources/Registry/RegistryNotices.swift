@@ -38,15 +38,18 @@ package final class RegistryNotices: Sendable {
   package var rateLimit: RateLimit? { content.withLock { $0.rateLimit } }
 
   func take(_ head: ResponseHead, from registry: String) {
-    let warnings = head.all("warning").compactMap(Self.text).map { Warning(registry: registry, text: $0) }
-    let limit = RateLimit(head, registry)
-    if warnings.isEmpty, limit == nil { return }
+    let warnings = head.all("warning").compactMap(Self.text)
+    for text in warnings { warn(text, about: registry) }
+    if let limit = RateLimit(head, registry) { content.withLock { $0.rateLimit = limit } }
+  }
+
+  /// Adds words of our own about a registry.
+  func warn(_ text: String, about registry: String) {
+    let warning = Warning(registry: registry, text: text)
     content.withLock { content in
-      for warning in warnings where content.warnings.count < Self.most && !content.warnings.contains(warning)
-      {
+      if content.warnings.count < Self.most, !content.warnings.contains(warning) {
         content.warnings.append(warning)
       }
-      content.rateLimit = limit ?? content.rateLimit
     }
   }
 

@@ -55,6 +55,7 @@ struct PlaceTests {
           FaultyResponse(status: 404), .failure(401, code: "UNAUTHORIZED", message: "no"),
           .failure(429, code: "TOOMANYREQUESTS", message: "no"),
           FaultyResponse(body: "no manifest".utf8, fault: .closes(afterBytes: 3)),
+          FaultyResponse(fields: ["Content-Type": "text/html"], body: "<html>log in</html>".utf8),
         ] {
           bad.on("GET", path, answer)
           good.on("GET", "/v2/hub/a/manifests/latest", .manifest(plainManifest))
@@ -63,7 +64,7 @@ struct PlaceTests {
           #expect(clientManifest.bytes == plainManifest)
         }
         let asked = bad.requests.count
-        #expect(asked == 4)
+        #expect(asked == 5)
         let (client, reference) = client("127.0.0.1:1", bad.host)
         let error = await #expect(throws: EngineError.self) { try await client.manifest(reference) }
         #expect(error?.kind == .unreachable)

@@ -34,6 +34,37 @@ struct SettingsTests {
     }
   }
 
+  @Test("what a mirror sends wrong is fetched from the registry itself, and the client is told")
+  func wrongMirror() async throws {
+    let account = try #require(Account.available.first)
+    for wrong in [PullPoint.config, .layer] {
+      try await withTestStore(account) { store in
+        try await withFaultyServer { mirror in
+          try await withFaultyServer { registry in
+            let image = try await ServedImage(store)
+            image.serve(on: mirror) { point, response in
+              guard point == wrong else { return response }
+              var response = response
+              response.body[response.body.count / 2] ^= 1
+              return response
+            }
+            image.serve(on: registry)
+            try await write(
+              #"{"registries": {"\#(registry.host)": {"mirrors": ["\#(mirror.host)"]}}}"#, store)
+            let service = try await store.service()
+            let pulled = try await service.send(ImagePull.self, .init(reference: "\(registry.host)/app:1"))
+            #expect(pulled.warnings?.map(\.registry) == [registry.host])
+            #expect(pulled.warnings?.first?.text.contains("http://\(mirror.host)") == true)
+            #expect(!registry.requests.contains { $0.target.contains("manifests") })
+            let verified = try await service.send(ImageVerify.self, .init())
+            #expect(verified.problems.isEmpty)
+            #expect(await service.stop() == 0)
+          }
+        }
+      }
+    }
+  }
+
   @Test(
     "what cannot be meant is said, with its place",
     arguments: [

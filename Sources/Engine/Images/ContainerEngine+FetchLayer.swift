@@ -30,7 +30,9 @@ extension ContainerEngine {
           outcome: .present,
           pending: try await unpackBlob(of: layer, reference.description, addition, progress: progress))
       }
-      return try await download(layer, of: reference, addition, progress: progress)
+      return try await registry.mistrustingMirrors(of: reference) {
+        try await download(layer, of: reference, addition, progress: progress)
+      }
     }
   }
 

@@ -144,14 +144,16 @@ extension ContainerEngine {
       let lease = try await content.withIngestLock(descriptor.digest)
       defer { lease.releaseAndRemove() }
       if !content.isWhole(descriptor) {
-        let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
-        do {
-          try await registry.fetchBlob(reference, descriptor) { try writer.write($0) }
-        } catch {
-          writer.abandon()
-          throw error
+        try await registry.mistrustingMirrors(of: reference) {
+          let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
+          do {
+            try await registry.fetchBlob(reference, descriptor) { try writer.write($0) }
+          } catch {
+            writer.abandon()
+            throw error
+          }
+          _ = try writer.commit()
         }
-        _ = try writer.commit()
       }
     }
     return try decode(

@@ -1,0 +1,29 @@
+internal import EngineErrors
+package import OCIModel
+
+extension RegistryClient {
+  /// Runs `body`, which fetches blobs of a repository and checks their bytes. Where these are wrong and a mirror may have
+  /// sent them, runs it once more with what the registry itself has; the mirrors are passed over for a while, and a
+  /// warning tells of it.
+  ///
+  /// - Throws: what `body` throws the second time, or at once where no mirror was asked or the error is another than
+  ///   `corrupt` or `digestMismatch`.
+  package func mistrustingMirrors<Result>(
+    of reference: Reference, _ body: () async throws -> Result
+  ) async throws -> Result {
+    let places = (try? configuration.repositories(of: reference, for: .pull)) ?? []
+    let mirrors = outages.passOver(places).filter(\.isMirror)
+    do {
+      return try await body()
+    } catch {
+      guard let error = error as? EngineError, [.corrupt, .digestMismatch].contains(error.kind),
+        !mirrors.isEmpty
+      else { throw error }
+      for mirror in mirrors { outages.begin(at: mirror.root) }
+      RegistryNotices.current?.warn(
+        "what a mirror sent (\(mirrors.map(\.root.origin).joined(separator: ", "))) is wrong:"
+          + " \(error.message); it was fetched from the registry itself", about: reference.registry)
+      return try await body()
+    }
+  }
+}
