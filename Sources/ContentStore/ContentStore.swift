@@ -1,5 +1,5 @@
 package import EngineErrors
-package import LinuxSystem
+import LinuxSystem
 package import OCIModel
 package import SystemPackage
 

@@ -1,4 +1,4 @@
-package import EngineErrors
+import EngineErrors
 import LinuxSystem
 
 /// Goes through an archive that is no layer, such as one of whole images, as its bytes come: one thread takes them, one

@@ -1,5 +1,5 @@
 import CArchive
-package import EngineErrors
+import EngineErrors
 
 /// Writes a tar archive of plain files and directories: owned by nobody in particular, without times, so that the same
 /// files always give the same bytes. Used by one thread.

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-package import SystemPackage
+import SystemPackage
 
 /// The user namespace of the calling process.
 package enum UserNamespace {

@@ -1,6 +1,6 @@
 package import EngineErrors
 import LinuxSystem
-package import SystemPackage
+import SystemPackage
 
 /// A container's output as a sequence: what is in the log, and then, if it follows, what comes, up to the container's end.
 ///

@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import LinuxSystem
 package import SystemPackage
-package import Testing
+import Testing
 
 /// Who a test's services run as: the same tests prove the engine for root and for an ordinary user.
 package enum Account: String, CaseIterable, Sendable, CustomTestStringConvertible {
