@@ -64,6 +64,8 @@ package struct ImageConfig: Hashable, Sendable, Codable {
     package var interval: Int64?
     package var timeout: Int64?
     package var startPeriod: Int64?
+    /// Between two tests in the start period.
+    package var startInterval: Int64?
     package var retries: Int64?
 
     package init() {}
@@ -73,6 +75,7 @@ package struct ImageConfig: Hashable, Sendable, Codable {
       case interval = "Interval"
       case timeout = "Timeout"
       case startPeriod = "StartPeriod"
+      case startInterval = "StartInterval"
       case retries = "Retries"
     }
   }

@@ -30,6 +30,12 @@ extension RequestOrder.Effects {
       observes = [.image(params.image)]
       changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
     case .containerStart(let params): changes = [.container(params.container)]
+    case .containerRestart(let params): changes = [.container(params.container)]
+    case .containerPause(let params): changes = [.container(params.container)]
+    case .containerUnpause(let params): changes = [.container(params.container)]
+    case .containerUpdate(let params): changes = [.container(params.container)]
+    case .containerRename(let params): changes = [.container(params.container), .container(params.name)]
+    case .containerCopyTo(let params): changes = [.container(params.container)]
     case .containerRemove(let params): changes = [.container(params.container)]
     case .containerCommit(let params):
       observes = [.container(params.container)]
@@ -42,6 +48,12 @@ extension RequestOrder.Effects {
     case .containerAttach(let params): observes = [.container(params.container)]
     case .containerExec(let params): observes = [.container(params.container)]
     case .containerDiff(let params): observes = [.container(params.container)]
+    case .containerTop(let params): observes = [.container(params.container)]
+    case .containerResize(let params):
+      observes = Set([params.container].compactMap { $0.map { .container($0) } })
+    case .containerStats(let params):
+      observes = params.containers.map { Set($0.map { .container($0) }) } ?? [.allContainers]
+    case .containerCopyFrom(let params): observes = [.container(params.container)]
     case .containerExport(let params): observes = [.container(params.container)]
     case .systemDiskUsage: observes = [.allImages, .allContainers]
     case .systemPrune: changes = [.allImages, .allContainers]

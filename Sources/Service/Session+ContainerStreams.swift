@@ -19,7 +19,7 @@ extension Session {
     let senders = try open(params.streams, context)
     let receiver = try params.stdin.map(openInput)
     defer { if let receiver { closeInput(receiver) } }
-    var options = try ContainerOptions(params.creation)
+    var options = try ContainerOptions(params.containerCreation)
     if receiver != nil { options.opensStdin = true }
     let started = try await engine.run(options)
     context.settleChanges()
@@ -135,4 +135,10 @@ extension Session {
     }
     await sender?.close()
   }
+}
+
+extension Session {
+  func containerResize(_ params: ContainerResize.Params, _ context: RequestContext) async throws
+    -> ContainerResize.Result
+  { throw notYet("container/resize") }
 }

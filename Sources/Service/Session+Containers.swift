@@ -8,7 +8,8 @@ extension Session {
   func containerCreate(_ params: ContainerCreate.Params, _ context: RequestContext) async throws
     -> ContainerCreate.Result
   {
-    ContainerCreate.Result(container: .init(try await engine.create(ContainerOptions(params))))
+    ContainerCreate.Result(
+      container: .init(try await engine.create(ContainerOptions(params.containerCreation))))
   }
 
   func containerStart(_ params: ContainerStart.Params, _ context: RequestContext) async throws
@@ -54,10 +55,11 @@ extension Session {
     return ContainerInspect.Result(
       container: .init(details.summary), environment: details.spec.process?.env ?? [],
       workingDirectory: details.spec.process?.cwd ?? "/", hostname: details.spec.hostname ?? "",
-      network: details.options.network == .host ? .host : .none, opensStdin: details.options.opensStdin,
+      network: .init(details.options.network), opensStdin: details.options.opensStdin,
       autoRemove: details.options.autoRemove, stopSignal: details.stopSignal,
       stopTimeoutMs: details.options.stopTimeoutMilliseconds, upperDirectory: details.upperDirectory,
-      logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath)
+      logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath,
+      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init())
   }
 
   func containerRemove(_ params: ContainerRemove.Params, _ context: RequestContext) async throws

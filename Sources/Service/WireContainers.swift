@@ -11,7 +11,8 @@ extension RPCModel.ContainerSummary {
       imageDigest: container.imageDigest.description, command: container.command,
       state: ContainerState(rawValue: container.state.rawValue), pid: container.pid.map(Int.init),
       labels: container.labels, createdAt: WireTime.text(container.createdAt),
-      startedAt: container.startedAt.map(WireTime.text), exit: container.exit.map { .init($0) })
+      startedAt: container.startedAt.map(WireTime.text), exit: container.exit.map { .init($0) },
+      restartCount: 0)
   }
 }
 
@@ -20,38 +21,6 @@ extension RPCModel.ExitStatus {
     self.init(
       code: min(max(Int(exit.code), 0), 255), signal: exit.signal?.description, at: WireTime.text(exit.at),
       lost: exit.isLost)
-  }
-}
-
-extension ContainerOptions {
-  init(_ params: ContainerCreate.Params) throws {
-    self.init(image: params.image)
-    name = params.name
-    command = params.command
-    entrypoint = params.entrypoint
-    environment = params.environment ?? [:]
-    workingDirectory = params.workingDirectory
-    user = params.user
-    hostname = params.hostname
-    network = params.network == .host ? .host : .none
-    opensStdin = params.opensStdin ?? false
-    labels = params.labels ?? [:]
-    stopSignal = try params.stopSignal.map { try Signal(wire: $0).description }
-    if let timeout = params.stopTimeoutMs { stopTimeoutMilliseconds = timeout }
-    autoRemove = params.autoRemove ?? false
-    hasReadOnlyRoot = params.readOnlyRoot ?? false
-    noNewPrivileges = params.noNewPrivileges ?? false
-  }
-}
-
-extension ContainerRun.Params {
-  var creation: ContainerCreate.Params {
-    ContainerCreate.Params(
-      image: image, name: name, command: command, entrypoint: entrypoint, environment: environment,
-      workingDirectory: workingDirectory, user: user, hostname: hostname, network: network,
-      opensStdin: opensStdin ?? (stdin != nil), labels: labels, stopSignal: stopSignal,
-      stopTimeoutMs: stopTimeoutMs,
-      autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges)
   }
 }
 

@@ -46,7 +46,8 @@ extension HealthCheck {
     self.init(
       test: check.test ?? [], intervalMs: milliseconds(check.interval),
       timeoutMs: milliseconds(check.timeout),
-      startPeriodMs: milliseconds(check.startPeriod), retries: check.retries.map { Int($0) })
+      startPeriodMs: milliseconds(check.startPeriod), startIntervalMs: milliseconds(check.startInterval),
+      retries: check.retries.map { Int($0) })
   }
 }
 
@@ -58,6 +59,7 @@ extension ImageConfig.Healthcheck {
     interval = nanoseconds(check.intervalMs)
     timeout = nanoseconds(check.timeoutMs)
     startPeriod = nanoseconds(check.startPeriodMs)
+    startInterval = nanoseconds(check.startIntervalMs)
     retries = check.retries.map(Int64.init)
   }
 }

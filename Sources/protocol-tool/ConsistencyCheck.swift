@@ -20,10 +20,15 @@ enum ConsistencyCheck {
       files.requests.flatMap { request in (request.params + request.result).map { (request.method, $0) } }
       + files.notifications.flatMap { notification in notification.params.map { (notification.method, $0) } }
       + files.structures.flatMap { structure in structure.fields.map { (structure.name, $0) } }
-    return fields.compactMap { owner, field in
-      guard let name = field.type.reference, !known.contains(name) else { return nil }
-      return "\(owner).\(field.name): there is no type \(name)"
+    let unmixed = files.requests.flatMap { request in
+      (request.mixins ?? []).filter { name in !files.structures.contains { $0.name == name } }
+        .map { "\(request.method): there is no structure \($0)" }
     }
+    return unmixed
+      + fields.compactMap { owner, field in
+        guard let name = field.type.reference, !known.contains(name) else { return nil }
+        return "\(owner).\(field.name): there is no type \(name)"
+      }
   }
 
   private static func requests(_ files: ProtocolFiles) -> [String] {

@@ -4,7 +4,9 @@ import Foundation
 enum GeneratedFiles {
   static func all(_ files: ProtocolFiles, root: URL) throws -> [(path: String, text: String)] {
     let swift = "Sources/RPCModel/Generated"
-    var result = files.files.map { ("\(swift)/\(pascalCase($0.noun))Types.swift", SwiftWriter.file($0)) }
+    var result = files.files.map {
+      ("\(swift)/\(pascalCase($0.noun))Types.swift", SwiftWriter.file($0, files))
+    }
     result.append(("\(swift)/Methods.swift", MethodTableWriter.methods(files)))
     result.append(("\(swift)/Dispatch.swift", MethodTableWriter.dispatch(files)))
     for (name, messages) in VectorWriter.vectors(files) {

@@ -19,6 +19,8 @@ struct ProtocolFile: Decodable {
     var cancellable: Bool
     /// Whether it reports its work by task/started and so on.
     var tasks: Bool?
+    /// Structures whose fields are parameters too, in front of `params`.
+    var mixins: [String]?
     var params: [Field]
     var result: [Field]
     var errors: [String]

@@ -21,6 +21,24 @@ struct ProtocolFiles {
     }
     schema = try decoder.decode(
       JSONValue.self, from: Data(contentsOf: directory.appending(path: "schema.json")))
+    mixIn()
+  }
+
+  /// Gives each request the fields of its mixins.
+  private mutating func mixIn() {
+    let structures = structures
+    for file in files.indices {
+      for request in files[file].requests.indices {
+        let names = files[file].requests[request].mixins ?? []
+        let fields = names.flatMap { name in structures.first { $0.name == name }?.fields ?? [] }
+        files[file].requests[request].params.insert(contentsOf: fields, at: 0)
+      }
+    }
+  }
+
+  /// The structures whose fields a request takes as parameters.
+  func mixins(of request: ProtocolFile.Request) -> [ProtocolFile.Structure] {
+    structures.filter { request.mixins?.contains($0.name) ?? false }
   }
 
   var requests: [ProtocolFile.Request] { files.flatMap(\.requests) }

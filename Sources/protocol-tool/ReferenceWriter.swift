@@ -11,10 +11,10 @@ enum ReferenceWriter {
   }
 
   private static func reference(_ files: ProtocolFiles) -> String {
-    files.files.map(noun).joined(separator: "\n")
+    files.files.map { noun($0, files) }.joined(separator: "\n")
   }
 
-  private static func noun(_ file: ProtocolFile) -> String {
+  private static func noun(_ file: ProtocolFile, _ files: ProtocolFiles) -> String {
     var lines = ["## \(file.noun)", "", file.doc, ""]
     for request in file.requests {
       lines += ["### `\(request.method)`", "", request.doc, ""]
@@ -23,7 +23,11 @@ enum ReferenceWriter {
       if request.tasks == true { facts.append("reports tasks") }
       if !request.errors.isEmpty { facts.append("errors: \(request.errors.joined(separator: ", "))") }
       lines += ["*\(facts.joined(separator: "; "))*", ""]
-      lines += table("Parameter", request.params) + table("Result", request.result)
+      let mixins = files.mixins(of: request)
+      lines += mixins.flatMap { ["Takes all members of [\($0.name)](#\($0.name.lowercased())).", ""] }
+      let mixed = Set(mixins.flatMap(\.fields).map(\.name))
+      lines += table("Parameter", request.params.filter { !mixed.contains($0.name) })
+      lines += table("Result", request.result)
       if let example = request.examples.first, let text = try? example.params.text() {
         lines += ["```json", "\(text)", "```", ""]
       }

@@ -38,6 +38,60 @@ public enum ContainerCreate: RPCRequest {
     public var readOnlyRoot: Bool?
     /// Whether set-id programs gain nothing; false when absent.
     public var noNewPrivileges: Bool?
+    /// Whether it has a terminal for its standard streams, on which both outputs are one; false when absent.
+    public var tty: Bool?
+    /// Of the terminal at the start; 24 rows of 80 columns when absent.
+    public var terminalSize: TerminalSize?
+    /// Whether a first process of the engine's own starts the command, hands signals on and reaps orphans; false when absent.
+    public var initProcess: Bool?
+    /// Whether it starts again by itself; never when absent.
+    public var restart: RestartPolicy?
+    /// How its health is looked at while a service runs; what it leaves out is as the image says.
+    public var health: HealthCheck?
+    /// How long it stays; persistent when absent.
+    public var lifetime: Lifetime?
+    /// What it may use; all there is when absent.
+    public var limits: ResourceLimits?
+    /// Limits of each of its processes, besides the service's own (setrlimit).
+    public var ulimits: [Ulimit]?
+    /// The size of /dev/shm; 64 MiB when absent.
+    public var sharedMemoryBytes: Int?
+    /// Devices of the host's that it gets besides the usual ones.
+    public var devices: [DeviceAccess]?
+    /// What is mounted in it besides the usual, in this order.
+    public var mounts: [Mount]?
+    /// Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
+    public var sysctls: [String: String]?
+    /// Groups that its process is in besides its user's, by name or number.
+    public var addedGroups: [String]?
+    /// Capabilities besides the usual ones, as CAP_NET_ADMIN or NET_ADMIN, or ALL.
+    public var addedCapabilities: [String]?
+    /// Capabilities that it is not to have, or ALL; what is added by name stays.
+    public var droppedCapabilities: [String]?
+    /// Which system calls it may make; the default profile when absent.
+    public var seccomp: SeccompChoice?
+    /// Paths that are hidden from it, instead of the usual ones.
+    public var maskedPaths: [String]?
+    /// Paths that it may only read, instead of the usual ones.
+    public var readOnlyPaths: [String]?
+    /// Whether it has all capabilities and devices, no seccomp filter and nothing masked; false when absent.
+    public var privileged: Bool?
+    /// Whether it has user ids of its own; host when absent.
+    public var userNamespace: UserNamespaceMode?
+    /// private when absent.
+    public var pidNamespace: NamespaceChoice?
+    /// private when absent.
+    public var ipcNamespace: NamespaceChoice?
+    /// private when absent.
+    public var utsNamespace: NamespaceChoice?
+    /// private when absent.
+    public var cgroupNamespace: NamespaceChoice?
+    /// With the network container: whose it joins.
+    public var networkContainer: String?
+    /// How much sooner or later than others the kernel kills it when memory is short; 0 when absent.
+    public var oomScoreAdjust: Int?
+    /// How much of its output is kept; all when absent.
+    public var logLimits: LogLimits?
 
     public init(
       image: String,
@@ -55,7 +109,34 @@ public enum ContainerCreate: RPCRequest {
       stopTimeoutMs: Int? = nil,
       autoRemove: Bool? = nil,
       readOnlyRoot: Bool? = nil,
-      noNewPrivileges: Bool? = nil
+      noNewPrivileges: Bool? = nil,
+      tty: Bool? = nil,
+      terminalSize: TerminalSize? = nil,
+      initProcess: Bool? = nil,
+      restart: RestartPolicy? = nil,
+      health: HealthCheck? = nil,
+      lifetime: Lifetime? = nil,
+      limits: ResourceLimits? = nil,
+      ulimits: [Ulimit]? = nil,
+      sharedMemoryBytes: Int? = nil,
+      devices: [DeviceAccess]? = nil,
+      mounts: [Mount]? = nil,
+      sysctls: [String: String]? = nil,
+      addedGroups: [String]? = nil,
+      addedCapabilities: [String]? = nil,
+      droppedCapabilities: [String]? = nil,
+      seccomp: SeccompChoice? = nil,
+      maskedPaths: [String]? = nil,
+      readOnlyPaths: [String]? = nil,
+      privileged: Bool? = nil,
+      userNamespace: UserNamespaceMode? = nil,
+      pidNamespace: NamespaceChoice? = nil,
+      ipcNamespace: NamespaceChoice? = nil,
+      utsNamespace: NamespaceChoice? = nil,
+      cgroupNamespace: NamespaceChoice? = nil,
+      networkContainer: String? = nil,
+      oomScoreAdjust: Int? = nil,
+      logLimits: LogLimits? = nil
     ) {
       self.image = image
       self.name = name
@@ -73,10 +154,37 @@ public enum ContainerCreate: RPCRequest {
       self.autoRemove = autoRemove
       self.readOnlyRoot = readOnlyRoot
       self.noNewPrivileges = noNewPrivileges
+      self.tty = tty
+      self.terminalSize = terminalSize
+      self.initProcess = initProcess
+      self.restart = restart
+      self.health = health
+      self.lifetime = lifetime
+      self.limits = limits
+      self.ulimits = ulimits
+      self.sharedMemoryBytes = sharedMemoryBytes
+      self.devices = devices
+      self.mounts = mounts
+      self.sysctls = sysctls
+      self.addedGroups = addedGroups
+      self.addedCapabilities = addedCapabilities
+      self.droppedCapabilities = droppedCapabilities
+      self.seccomp = seccomp
+      self.maskedPaths = maskedPaths
+      self.readOnlyPaths = readOnlyPaths
+      self.privileged = privileged
+      self.userNamespace = userNamespace
+      self.pidNamespace = pidNamespace
+      self.ipcNamespace = ipcNamespace
+      self.utsNamespace = utsNamespace
+      self.cgroupNamespace = cgroupNamespace
+      self.networkContainer = networkContainer
+      self.oomScoreAdjust = oomScoreAdjust
+      self.logLimits = logLimits
     }
 
     private enum CodingKeys: CodingKey {
-      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
     }
 
     public init(from decoder: any Decoder) throws {
@@ -97,6 +205,33 @@ public enum ContainerCreate: RPCRequest {
       autoRemove = try members.decodeIfPresent(Bool.self, forKey: .autoRemove)
       readOnlyRoot = try members.decodeIfPresent(Bool.self, forKey: .readOnlyRoot)
       noNewPrivileges = try members.decodeIfPresent(Bool.self, forKey: .noNewPrivileges)
+      tty = try members.decodeIfPresent(Bool.self, forKey: .tty)
+      terminalSize = try members.decodeIfPresent(TerminalSize.self, forKey: .terminalSize)
+      initProcess = try members.decodeIfPresent(Bool.self, forKey: .initProcess)
+      restart = try members.decodeIfPresent(RestartPolicy.self, forKey: .restart)
+      health = try members.decodeIfPresent(HealthCheck.self, forKey: .health)
+      lifetime = try members.decodeIfPresent(Lifetime.self, forKey: .lifetime)
+      limits = try members.decodeIfPresent(ResourceLimits.self, forKey: .limits)
+      ulimits = try members.decodeIfPresent([Ulimit].self, forKey: .ulimits)
+      sharedMemoryBytes = try members.decodeIfPresent(Int.self, in: 4096...9007199254740991, forKey: .sharedMemoryBytes)
+      devices = try members.decodeIfPresent([DeviceAccess].self, forKey: .devices)
+      mounts = try members.decodeIfPresent([Mount].self, forKey: .mounts)
+      sysctls = try members.decodeIfPresent([String: String].self, forKey: .sysctls)
+      addedGroups = try members.decodeIfPresent([String].self, forKey: .addedGroups)
+      addedCapabilities = try members.decodeIfPresent([String].self, forKey: .addedCapabilities)
+      droppedCapabilities = try members.decodeIfPresent([String].self, forKey: .droppedCapabilities)
+      seccomp = try members.decodeIfPresent(SeccompChoice.self, forKey: .seccomp)
+      maskedPaths = try members.decodeIfPresent([String].self, forKey: .maskedPaths)
+      readOnlyPaths = try members.decodeIfPresent([String].self, forKey: .readOnlyPaths)
+      privileged = try members.decodeIfPresent(Bool.self, forKey: .privileged)
+      userNamespace = try members.decodeIfPresent(UserNamespaceMode.self, forKey: .userNamespace)
+      pidNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .pidNamespace)
+      ipcNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .ipcNamespace)
+      utsNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .utsNamespace)
+      cgroupNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .cgroupNamespace)
+      networkContainer = try members.decodeIfPresent(String.self, forKey: .networkContainer)
+      oomScoreAdjust = try members.decodeIfPresent(Int.self, in: -1000...1000, forKey: .oomScoreAdjust)
+      logLimits = try members.decodeIfPresent(LogLimits.self, forKey: .logLimits)
     }
 
     public func write(to json: inout JSONWriter) {
@@ -117,7 +252,44 @@ public enum ContainerCreate: RPCRequest {
       json.member(#""autoRemove":"#, autoRemove)
       json.member(#""readOnlyRoot":"#, readOnlyRoot)
       json.member(#""noNewPrivileges":"#, noNewPrivileges)
+      json.member(#""tty":"#, tty)
+      json.member(#""terminalSize":"#, terminalSize)
+      json.member(#""initProcess":"#, initProcess)
+      json.member(#""restart":"#, restart)
+      json.member(#""health":"#, health)
+      json.member(#""lifetime":"#, lifetime)
+      json.member(#""limits":"#, limits)
+      json.member(#""ulimits":"#, ulimits)
+      json.member(#""sharedMemoryBytes":"#, sharedMemoryBytes)
+      json.member(#""devices":"#, devices)
+      json.member(#""mounts":"#, mounts)
+      json.member(#""sysctls":"#, sysctls)
+      json.member(#""addedGroups":"#, addedGroups)
+      json.member(#""addedCapabilities":"#, addedCapabilities)
+      json.member(#""droppedCapabilities":"#, droppedCapabilities)
+      json.member(#""seccomp":"#, seccomp)
+      json.member(#""maskedPaths":"#, maskedPaths)
+      json.member(#""readOnlyPaths":"#, readOnlyPaths)
+      json.member(#""privileged":"#, privileged)
+      json.member(#""userNamespace":"#, userNamespace)
+      json.member(#""pidNamespace":"#, pidNamespace)
+      json.member(#""ipcNamespace":"#, ipcNamespace)
+      json.member(#""utsNamespace":"#, utsNamespace)
+      json.member(#""cgroupNamespace":"#, cgroupNamespace)
+      json.member(#""networkContainer":"#, networkContainer)
+      json.member(#""oomScoreAdjust":"#, oomScoreAdjust)
+      json.member(#""logLimits":"#, logLimits)
       json.endObject()
+    }
+
+    /// With what is not given absent.
+    public init(_ containerCreation: ContainerCreation) {
+      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
+    }
+
+    /// What a container is made from.
+    public var containerCreation: ContainerCreation {
+      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
     }
   }
 
@@ -125,16 +297,21 @@ public enum ContainerCreate: RPCRequest {
   public struct Result: RPCValue {
     /// The container.
     public var container: ContainerSummary
+    /// What of the request does not apply on this machine, and why; absent where nothing.
+    public var warnings: [ContainerWarning]?
 
     public init(
-      container: ContainerSummary
+      container: ContainerSummary,
+      warnings: [ContainerWarning]? = nil
     ) {
       self.container = container
+      self.warnings = warnings
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""container":"#, container)
+      json.member(#""warnings":"#, warnings)
       json.endObject()
     }
   }
@@ -165,16 +342,21 @@ public enum ContainerStart: RPCRequest {
   public struct Result: RPCValue {
     /// The container, running.
     public var container: ContainerSummary
+    /// What of its limits does not apply on this machine, and why; absent where nothing.
+    public var warnings: [ContainerWarning]?
 
     public init(
-      container: ContainerSummary
+      container: ContainerSummary,
+      warnings: [ContainerWarning]? = nil
     ) {
       self.container = container
+      self.warnings = warnings
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""container":"#, container)
+      json.member(#""warnings":"#, warnings)
       json.endObject()
     }
   }
@@ -217,6 +399,60 @@ public enum ContainerRun: RPCRequest {
     public var readOnlyRoot: Bool?
     /// Whether set-id programs gain nothing; false when absent.
     public var noNewPrivileges: Bool?
+    /// Whether it has a terminal for its standard streams, on which both outputs are one; false when absent.
+    public var tty: Bool?
+    /// Of the terminal at the start; 24 rows of 80 columns when absent.
+    public var terminalSize: TerminalSize?
+    /// Whether a first process of the engine's own starts the command, hands signals on and reaps orphans; false when absent.
+    public var initProcess: Bool?
+    /// Whether it starts again by itself; never when absent.
+    public var restart: RestartPolicy?
+    /// How its health is looked at while a service runs; what it leaves out is as the image says.
+    public var health: HealthCheck?
+    /// How long it stays; persistent when absent.
+    public var lifetime: Lifetime?
+    /// What it may use; all there is when absent.
+    public var limits: ResourceLimits?
+    /// Limits of each of its processes, besides the service's own (setrlimit).
+    public var ulimits: [Ulimit]?
+    /// The size of /dev/shm; 64 MiB when absent.
+    public var sharedMemoryBytes: Int?
+    /// Devices of the host's that it gets besides the usual ones.
+    public var devices: [DeviceAccess]?
+    /// What is mounted in it besides the usual, in this order.
+    public var mounts: [Mount]?
+    /// Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
+    public var sysctls: [String: String]?
+    /// Groups that its process is in besides its user's, by name or number.
+    public var addedGroups: [String]?
+    /// Capabilities besides the usual ones, as CAP_NET_ADMIN or NET_ADMIN, or ALL.
+    public var addedCapabilities: [String]?
+    /// Capabilities that it is not to have, or ALL; what is added by name stays.
+    public var droppedCapabilities: [String]?
+    /// Which system calls it may make; the default profile when absent.
+    public var seccomp: SeccompChoice?
+    /// Paths that are hidden from it, instead of the usual ones.
+    public var maskedPaths: [String]?
+    /// Paths that it may only read, instead of the usual ones.
+    public var readOnlyPaths: [String]?
+    /// Whether it has all capabilities and devices, no seccomp filter and nothing masked; false when absent.
+    public var privileged: Bool?
+    /// Whether it has user ids of its own; host when absent.
+    public var userNamespace: UserNamespaceMode?
+    /// private when absent.
+    public var pidNamespace: NamespaceChoice?
+    /// private when absent.
+    public var ipcNamespace: NamespaceChoice?
+    /// private when absent.
+    public var utsNamespace: NamespaceChoice?
+    /// private when absent.
+    public var cgroupNamespace: NamespaceChoice?
+    /// With the network container: whose it joins.
+    public var networkContainer: String?
+    /// How much sooner or later than others the kernel kills it when memory is short; 0 when absent.
+    public var oomScoreAdjust: Int?
+    /// How much of its output is kept; all when absent.
+    public var logLimits: LogLimits?
     /// Whether to answer when it has started; false when absent.
     public var detach: Bool?
     /// The streams to carry the output; the client chooses their names.
@@ -241,6 +477,33 @@ public enum ContainerRun: RPCRequest {
       autoRemove: Bool? = nil,
       readOnlyRoot: Bool? = nil,
       noNewPrivileges: Bool? = nil,
+      tty: Bool? = nil,
+      terminalSize: TerminalSize? = nil,
+      initProcess: Bool? = nil,
+      restart: RestartPolicy? = nil,
+      health: HealthCheck? = nil,
+      lifetime: Lifetime? = nil,
+      limits: ResourceLimits? = nil,
+      ulimits: [Ulimit]? = nil,
+      sharedMemoryBytes: Int? = nil,
+      devices: [DeviceAccess]? = nil,
+      mounts: [Mount]? = nil,
+      sysctls: [String: String]? = nil,
+      addedGroups: [String]? = nil,
+      addedCapabilities: [String]? = nil,
+      droppedCapabilities: [String]? = nil,
+      seccomp: SeccompChoice? = nil,
+      maskedPaths: [String]? = nil,
+      readOnlyPaths: [String]? = nil,
+      privileged: Bool? = nil,
+      userNamespace: UserNamespaceMode? = nil,
+      pidNamespace: NamespaceChoice? = nil,
+      ipcNamespace: NamespaceChoice? = nil,
+      utsNamespace: NamespaceChoice? = nil,
+      cgroupNamespace: NamespaceChoice? = nil,
+      networkContainer: String? = nil,
+      oomScoreAdjust: Int? = nil,
+      logLimits: LogLimits? = nil,
       detach: Bool? = nil,
       streams: OutputStreams? = nil,
       stdin: StreamID? = nil
@@ -261,13 +524,40 @@ public enum ContainerRun: RPCRequest {
       self.autoRemove = autoRemove
       self.readOnlyRoot = readOnlyRoot
       self.noNewPrivileges = noNewPrivileges
+      self.tty = tty
+      self.terminalSize = terminalSize
+      self.initProcess = initProcess
+      self.restart = restart
+      self.health = health
+      self.lifetime = lifetime
+      self.limits = limits
+      self.ulimits = ulimits
+      self.sharedMemoryBytes = sharedMemoryBytes
+      self.devices = devices
+      self.mounts = mounts
+      self.sysctls = sysctls
+      self.addedGroups = addedGroups
+      self.addedCapabilities = addedCapabilities
+      self.droppedCapabilities = droppedCapabilities
+      self.seccomp = seccomp
+      self.maskedPaths = maskedPaths
+      self.readOnlyPaths = readOnlyPaths
+      self.privileged = privileged
+      self.userNamespace = userNamespace
+      self.pidNamespace = pidNamespace
+      self.ipcNamespace = ipcNamespace
+      self.utsNamespace = utsNamespace
+      self.cgroupNamespace = cgroupNamespace
+      self.networkContainer = networkContainer
+      self.oomScoreAdjust = oomScoreAdjust
+      self.logLimits = logLimits
       self.detach = detach
       self.streams = streams
       self.stdin = stdin
     }
 
     private enum CodingKeys: CodingKey {
-      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, detach, streams, stdin
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits, detach, streams, stdin
     }
 
     public init(from decoder: any Decoder) throws {
@@ -288,6 +578,33 @@ public enum ContainerRun: RPCRequest {
       autoRemove = try members.decodeIfPresent(Bool.self, forKey: .autoRemove)
       readOnlyRoot = try members.decodeIfPresent(Bool.self, forKey: .readOnlyRoot)
       noNewPrivileges = try members.decodeIfPresent(Bool.self, forKey: .noNewPrivileges)
+      tty = try members.decodeIfPresent(Bool.self, forKey: .tty)
+      terminalSize = try members.decodeIfPresent(TerminalSize.self, forKey: .terminalSize)
+      initProcess = try members.decodeIfPresent(Bool.self, forKey: .initProcess)
+      restart = try members.decodeIfPresent(RestartPolicy.self, forKey: .restart)
+      health = try members.decodeIfPresent(HealthCheck.self, forKey: .health)
+      lifetime = try members.decodeIfPresent(Lifetime.self, forKey: .lifetime)
+      limits = try members.decodeIfPresent(ResourceLimits.self, forKey: .limits)
+      ulimits = try members.decodeIfPresent([Ulimit].self, forKey: .ulimits)
+      sharedMemoryBytes = try members.decodeIfPresent(Int.self, in: 4096...9007199254740991, forKey: .sharedMemoryBytes)
+      devices = try members.decodeIfPresent([DeviceAccess].self, forKey: .devices)
+      mounts = try members.decodeIfPresent([Mount].self, forKey: .mounts)
+      sysctls = try members.decodeIfPresent([String: String].self, forKey: .sysctls)
+      addedGroups = try members.decodeIfPresent([String].self, forKey: .addedGroups)
+      addedCapabilities = try members.decodeIfPresent([String].self, forKey: .addedCapabilities)
+      droppedCapabilities = try members.decodeIfPresent([String].self, forKey: .droppedCapabilities)
+      seccomp = try members.decodeIfPresent(SeccompChoice.self, forKey: .seccomp)
+      maskedPaths = try members.decodeIfPresent([String].self, forKey: .maskedPaths)
+      readOnlyPaths = try members.decodeIfPresent([String].self, forKey: .readOnlyPaths)
+      privileged = try members.decodeIfPresent(Bool.self, forKey: .privileged)
+      userNamespace = try members.decodeIfPresent(UserNamespaceMode.self, forKey: .userNamespace)
+      pidNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .pidNamespace)
+      ipcNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .ipcNamespace)
+      utsNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .utsNamespace)
+      cgroupNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .cgroupNamespace)
+      networkContainer = try members.decodeIfPresent(String.self, forKey: .networkContainer)
+      oomScoreAdjust = try members.decodeIfPresent(Int.self, in: -1000...1000, forKey: .oomScoreAdjust)
+      logLimits = try members.decodeIfPresent(LogLimits.self, forKey: .logLimits)
       detach = try members.decodeIfPresent(Bool.self, forKey: .detach)
       streams = try members.decodeIfPresent(OutputStreams.self, forKey: .streams)
       stdin = try members.decodeIfPresent(StreamID.self, forKey: .stdin)
@@ -311,10 +628,47 @@ public enum ContainerRun: RPCRequest {
       json.member(#""autoRemove":"#, autoRemove)
       json.member(#""readOnlyRoot":"#, readOnlyRoot)
       json.member(#""noNewPrivileges":"#, noNewPrivileges)
+      json.member(#""tty":"#, tty)
+      json.member(#""terminalSize":"#, terminalSize)
+      json.member(#""initProcess":"#, initProcess)
+      json.member(#""restart":"#, restart)
+      json.member(#""health":"#, health)
+      json.member(#""lifetime":"#, lifetime)
+      json.member(#""limits":"#, limits)
+      json.member(#""ulimits":"#, ulimits)
+      json.member(#""sharedMemoryBytes":"#, sharedMemoryBytes)
+      json.member(#""devices":"#, devices)
+      json.member(#""mounts":"#, mounts)
+      json.member(#""sysctls":"#, sysctls)
+      json.member(#""addedGroups":"#, addedGroups)
+      json.member(#""addedCapabilities":"#, addedCapabilities)
+      json.member(#""droppedCapabilities":"#, droppedCapabilities)
+      json.member(#""seccomp":"#, seccomp)
+      json.member(#""maskedPaths":"#, maskedPaths)
+      json.member(#""readOnlyPaths":"#, readOnlyPaths)
+      json.member(#""privileged":"#, privileged)
+      json.member(#""userNamespace":"#, userNamespace)
+      json.member(#""pidNamespace":"#, pidNamespace)
+      json.member(#""ipcNamespace":"#, ipcNamespace)
+      json.member(#""utsNamespace":"#, utsNamespace)
+      json.member(#""cgroupNamespace":"#, cgroupNamespace)
+      json.member(#""networkContainer":"#, networkContainer)
+      json.member(#""oomScoreAdjust":"#, oomScoreAdjust)
+      json.member(#""logLimits":"#, logLimits)
       json.member(#""detach":"#, detach)
       json.member(#""streams":"#, streams)
       json.member(#""stdin":"#, stdin)
       json.endObject()
+    }
+
+    /// With what is not given absent.
+    public init(_ containerCreation: ContainerCreation) {
+      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
+    }
+
+    /// What a container is made from.
+    public var containerCreation: ContainerCreation {
+      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
     }
   }
 
@@ -324,25 +678,30 @@ public enum ContainerRun: RPCRequest {
     public var container: ContainerSummary
     /// How it ended; absent with detach.
     public var exit: ExitStatus?
+    /// What of the request does not apply on this machine, and why; absent where nothing.
+    public var warnings: [ContainerWarning]?
 
     public init(
       container: ContainerSummary,
-      exit: ExitStatus? = nil
+      exit: ExitStatus? = nil,
+      warnings: [ContainerWarning]? = nil
     ) {
       self.container = container
       self.exit = exit
+      self.warnings = warnings
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""container":"#, container)
       json.member(#""exit":"#, exit)
+      json.member(#""warnings":"#, warnings)
       json.endObject()
     }
   }
 }
 
-/// Ends a container gently: its stop signal, then SIGKILL when the time is over. One that has exited already is answered with its exit.
+/// Ends a container gently: its stop signal, then SIGKILL when the time is over. It does not start again by its restart policy. One that has exited already is answered with its exit.
 public enum ContainerStop: RPCRequest {
   public static let method = Method.containerStop
   /// What `container/stop` takes.
@@ -403,6 +762,67 @@ public enum ContainerStop: RPCRequest {
   }
 }
 
+/// Stops a container as container/stop does, and starts it again. One that does not run is started.
+public enum ContainerRestart: RPCRequest {
+  public static let method = Method.containerRestart
+  /// What `container/restart` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// Instead of the container's own, as SIGINT or 2.
+    public var signal: String?
+    /// Instead of the container's own.
+    public var timeoutMs: Int?
+
+    public init(
+      container: String,
+      signal: String? = nil,
+      timeoutMs: Int? = nil
+    ) {
+      self.container = container
+      self.signal = signal
+      self.timeoutMs = timeoutMs
+    }
+
+    private enum CodingKeys: CodingKey {
+      case container, signal, timeoutMs
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      container = try members.decode(String.self, forKey: .container)
+      signal = try members.decodeIfPresent(String.self, forKey: .signal)
+      timeoutMs = try members.decodeIfPresent(Int.self, in: 0...86400000, forKey: .timeoutMs)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""signal":"#, signal)
+      json.member(#""timeoutMs":"#, timeoutMs)
+      json.endObject()
+    }
+  }
+
+  /// What `container/restart` answers.
+  public struct Result: RPCValue {
+    /// The container, running.
+    public var container: ContainerSummary
+
+    public init(
+      container: ContainerSummary
+    ) {
+      self.container = container
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.endObject()
+    }
+  }
+}
+
 /// Sends a signal to a container's first process.
 public enum ContainerKill: RPCRequest {
   public static let method = Method.containerKill
@@ -440,37 +860,107 @@ public enum ContainerKill: RPCRequest {
   }
 }
 
-/// Answers when a container has exited. By its whole id also for one that has been removed since, as long as the journal has its end.
+/// Holds all processes of a running container (the cgroup freezer).
+public enum ContainerPause: RPCRequest {
+  public static let method = Method.containerPause
+  /// What `container/pause` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+
+    public init(
+      container: String
+    ) {
+      self.container = container
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.endObject()
+    }
+  }
+
+  /// What `container/pause` answers.
+  public struct Result: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+}
+
+/// Lets a paused container go on.
+public enum ContainerUnpause: RPCRequest {
+  public static let method = Method.containerUnpause
+  /// What `container/unpause` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+
+    public init(
+      container: String
+    ) {
+      self.container = container
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.endObject()
+    }
+  }
+
+  /// What `container/unpause` answers.
+  public struct Result: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+}
+
+/// Answers when a container has exited, or something else about it is so. By its whole id also for one that has been removed since, as long as the journal has its end.
 public enum ContainerWait: RPCRequest {
   public static let method = Method.containerWait
   /// What `container/wait` takes.
   public struct Params: RPCValue {
     /// A name, an id, or the first four or more digits of one.
     public var container: String
+    /// What to wait for; exited when absent. A container that exits first fails with conflict.
+    public var until: WaitCondition?
     /// Fails with timedOut after it; no end when absent.
     public var timeoutMs: Int?
 
     public init(
       container: String,
+      until: WaitCondition? = nil,
       timeoutMs: Int? = nil
     ) {
       self.container = container
+      self.until = until
       self.timeoutMs = timeoutMs
     }
 
     private enum CodingKeys: CodingKey {
-      case container, timeoutMs
+      case container, until, timeoutMs
     }
 
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       container = try members.decode(String.self, forKey: .container)
+      until = try members.decodeIfPresent(WaitCondition.self, forKey: .until)
       timeoutMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .timeoutMs)
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""container":"#, container)
+      json.member(#""until":"#, until)
       json.member(#""timeoutMs":"#, timeoutMs)
       json.endObject()
     }
@@ -478,18 +968,23 @@ public enum ContainerWait: RPCRequest {
 
   /// What `container/wait` answers.
   public struct Result: RPCValue {
-    /// How it ended.
-    public var exit: ExitStatus
+    /// How it ended, where that was waited for.
+    public var exit: ExitStatus?
+    /// The line that matched, where one was waited for.
+    public var line: String?
 
     public init(
-      exit: ExitStatus
+      exit: ExitStatus? = nil,
+      line: String? = nil
     ) {
       self.exit = exit
+      self.line = line
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""exit":"#, exit)
+      json.member(#""line":"#, line)
       json.endObject()
     }
   }
@@ -582,6 +1077,16 @@ public enum ContainerInspect: RPCRequest {
     public var logPath: String
     /// Its OCI runtime configuration there.
     public var runtimeConfigPath: String
+    /// What it was made from, as it was asked for and updated since.
+    public var creation: ContainerCreation
+    /// What it may use now.
+    public var limits: ResourceLimits
+    /// What of its limits does not apply on this machine, and why; absent where nothing.
+    public var warnings: [ContainerWarning]?
+    /// Its control group on the service's machine, where it has one.
+    public var cgroup: String?
+    /// The last five looks at its health, the newest last; absent without a check.
+    public var healthChecks: [HealthCheckResult]?
 
     public init(
       container: ContainerSummary,
@@ -595,7 +1100,12 @@ public enum ContainerInspect: RPCRequest {
       stopTimeoutMs: Int,
       upperDirectory: String,
       logPath: String,
-      runtimeConfigPath: String
+      runtimeConfigPath: String,
+      creation: ContainerCreation,
+      limits: ResourceLimits,
+      warnings: [ContainerWarning]? = nil,
+      cgroup: String? = nil,
+      healthChecks: [HealthCheckResult]? = nil
     ) {
       self.container = container
       self.environment = environment
@@ -609,10 +1119,15 @@ public enum ContainerInspect: RPCRequest {
       self.upperDirectory = upperDirectory
       self.logPath = logPath
       self.runtimeConfigPath = runtimeConfigPath
+      self.creation = creation
+      self.limits = limits
+      self.warnings = warnings
+      self.cgroup = cgroup
+      self.healthChecks = healthChecks
     }
 
     private enum CodingKeys: CodingKey {
-      case container, environment, workingDirectory, hostname, network, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath
+      case container, environment, workingDirectory, hostname, network, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath, creation, limits, warnings, cgroup, healthChecks
     }
 
     public init(from decoder: any Decoder) throws {
@@ -629,6 +1144,11 @@ public enum ContainerInspect: RPCRequest {
       upperDirectory = try members.decode(String.self, forKey: .upperDirectory)
       logPath = try members.decode(String.self, forKey: .logPath)
       runtimeConfigPath = try members.decode(String.self, forKey: .runtimeConfigPath)
+      creation = try members.decode(ContainerCreation.self, forKey: .creation)
+      limits = try members.decode(ResourceLimits.self, forKey: .limits)
+      warnings = try members.decodeIfPresent([ContainerWarning].self, forKey: .warnings)
+      cgroup = try members.decodeIfPresent(String.self, forKey: .cgroup)
+      healthChecks = try members.decodeIfPresent([HealthCheckResult].self, forKey: .healthChecks)
     }
 
     public func write(to json: inout JSONWriter) {
@@ -645,6 +1165,103 @@ public enum ContainerInspect: RPCRequest {
       json.member(#""upperDirectory":"#, upperDirectory)
       json.member(#""logPath":"#, logPath)
       json.member(#""runtimeConfigPath":"#, runtimeConfigPath)
+      json.member(#""creation":"#, creation)
+      json.member(#""limits":"#, limits)
+      json.member(#""warnings":"#, warnings)
+      json.member(#""cgroup":"#, cgroup)
+      json.member(#""healthChecks":"#, healthChecks)
+      json.endObject()
+    }
+  }
+}
+
+/// Gives a container another name, whether it runs or not.
+public enum ContainerRename: RPCRequest {
+  public static let method = Method.containerRename
+  /// What `container/rename` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// The new name.
+    public var name: String
+
+    public init(
+      container: String,
+      name: String
+    ) {
+      self.container = container
+      self.name = name
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""name":"#, name)
+      json.endObject()
+    }
+  }
+
+  /// What `container/rename` answers.
+  public struct Result: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+}
+
+/// Changes the limits and the restart policy of a container; of a running one at once. What is absent stays as it is.
+public enum ContainerUpdate: RPCRequest {
+  public static let method = Method.containerUpdate
+  /// What `container/update` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// The limits to change; 0 takes one away.
+    public var limits: ResourceLimits?
+    /// Whether it starts again by itself.
+    public var restart: RestartPolicy?
+
+    public init(
+      container: String,
+      limits: ResourceLimits? = nil,
+      restart: RestartPolicy? = nil
+    ) {
+      self.container = container
+      self.limits = limits
+      self.restart = restart
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""limits":"#, limits)
+      json.member(#""restart":"#, restart)
+      json.endObject()
+    }
+  }
+
+  /// What `container/update` answers.
+  public struct Result: RPCValue {
+    /// What it may use now.
+    public var limits: ResourceLimits
+    /// What of it does not apply on this machine, and why; absent where nothing.
+    public var warnings: [ContainerWarning]?
+
+    public init(
+      limits: ResourceLimits,
+      warnings: [ContainerWarning]? = nil
+    ) {
+      self.limits = limits
+      self.warnings = warnings
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""limits":"#, limits)
+      json.member(#""warnings":"#, warnings)
       json.endObject()
     }
   }
@@ -698,6 +1315,12 @@ public enum ContainerLogs: RPCRequest {
     public var follow: Bool?
     /// Only so many of the last lines.
     public var tail: Int?
+    /// Only what was written at this time or later.
+    public var since: Time?
+    /// Only what was written before this time.
+    public var until: Time?
+    /// Whether each line begins with its time and a space; false when absent.
+    public var timestamps: Bool?
     /// The streams to carry it.
     public var streams: OutputStreams
 
@@ -705,16 +1328,22 @@ public enum ContainerLogs: RPCRequest {
       container: String,
       follow: Bool? = nil,
       tail: Int? = nil,
+      since: Time? = nil,
+      until: Time? = nil,
+      timestamps: Bool? = nil,
       streams: OutputStreams
     ) {
       self.container = container
       self.follow = follow
       self.tail = tail
+      self.since = since
+      self.until = until
+      self.timestamps = timestamps
       self.streams = streams
     }
 
     private enum CodingKeys: CodingKey {
-      case container, follow, tail, streams
+      case container, follow, tail, since, until, timestamps, streams
     }
 
     public init(from decoder: any Decoder) throws {
@@ -722,6 +1351,9 @@ public enum ContainerLogs: RPCRequest {
       container = try members.decode(String.self, forKey: .container)
       follow = try members.decodeIfPresent(Bool.self, forKey: .follow)
       tail = try members.decodeIfPresent(Int.self, in: 0...1000000, forKey: .tail)
+      since = try members.decodeIfPresent(Time.self, forKey: .since)
+      until = try members.decodeIfPresent(Time.self, forKey: .until)
+      timestamps = try members.decodeIfPresent(Bool.self, forKey: .timestamps)
       streams = try members.decode(OutputStreams.self, forKey: .streams)
     }
 
@@ -730,6 +1362,9 @@ public enum ContainerLogs: RPCRequest {
       json.member(#""container":"#, container)
       json.member(#""follow":"#, follow)
       json.member(#""tail":"#, tail)
+      json.member(#""since":"#, since)
+      json.member(#""until":"#, until)
+      json.member(#""timestamps":"#, timestamps)
       json.member(#""streams":"#, streams)
       json.endObject()
     }
@@ -757,15 +1392,19 @@ public enum ContainerAttach: RPCRequest {
     public var streams: OutputStreams?
     /// The name of the stream that the client will send the standard input on.
     public var stdin: StreamID?
+    /// Of this client's terminal, for a container with one.
+    public var terminalSize: TerminalSize?
 
     public init(
       container: String,
       streams: OutputStreams? = nil,
-      stdin: StreamID? = nil
+      stdin: StreamID? = nil,
+      terminalSize: TerminalSize? = nil
     ) {
       self.container = container
       self.streams = streams
       self.stdin = stdin
+      self.terminalSize = terminalSize
     }
 
     public func write(to json: inout JSONWriter) {
@@ -773,6 +1412,7 @@ public enum ContainerAttach: RPCRequest {
       json.member(#""container":"#, container)
       json.member(#""streams":"#, streams)
       json.member(#""stdin":"#, stdin)
+      json.member(#""terminalSize":"#, terminalSize)
       json.endObject()
     }
   }
@@ -815,6 +1455,12 @@ public enum ContainerExec: RPCRequest {
     public var streams: OutputStreams?
     /// The name of the stream that the client will send the standard input on.
     public var stdin: StreamID?
+    /// Whether it has a terminal for its standard streams; all output is then on stdout; false when absent.
+    public var tty: Bool?
+    /// Of the terminal at the start; 24 rows of 80 columns when absent.
+    public var terminalSize: TerminalSize?
+    /// Whether it has all capabilities that the service can give; false when absent.
+    public var privileged: Bool?
 
     public init(
       container: String,
@@ -823,7 +1469,10 @@ public enum ContainerExec: RPCRequest {
       workingDirectory: String? = nil,
       user: String? = nil,
       streams: OutputStreams? = nil,
-      stdin: StreamID? = nil
+      stdin: StreamID? = nil,
+      tty: Bool? = nil,
+      terminalSize: TerminalSize? = nil,
+      privileged: Bool? = nil
     ) {
       self.container = container
       self.command = command
@@ -832,6 +1481,9 @@ public enum ContainerExec: RPCRequest {
       self.user = user
       self.streams = streams
       self.stdin = stdin
+      self.tty = tty
+      self.terminalSize = terminalSize
+      self.privileged = privileged
     }
 
     public func write(to json: inout JSONWriter) {
@@ -843,6 +1495,9 @@ public enum ContainerExec: RPCRequest {
       json.member(#""user":"#, user)
       json.member(#""streams":"#, streams)
       json.member(#""stdin":"#, stdin)
+      json.member(#""tty":"#, tty)
+      json.member(#""terminalSize":"#, terminalSize)
+      json.member(#""privileged":"#, privileged)
       json.endObject()
     }
   }
@@ -861,6 +1516,149 @@ public enum ContainerExec: RPCRequest {
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""exit":"#, exit)
+      json.endObject()
+    }
+  }
+}
+
+/// Tells the terminal of a container, or of a container/exec that this session has under way, its new size.
+public enum ContainerResize: RPCRequest {
+  public static let method = Method.containerResize
+  /// What `container/resize` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String?
+    /// The container/exec, instead of a container.
+    public var request: RequestID?
+    /// The new size.
+    public var size: TerminalSize
+
+    public init(
+      container: String? = nil,
+      request: RequestID? = nil,
+      size: TerminalSize
+    ) {
+      self.container = container
+      self.request = request
+      self.size = size
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""request":"#, request)
+      json.member(#""size":"#, size)
+      json.endObject()
+    }
+  }
+
+  /// What `container/resize` answers.
+  public struct Result: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+}
+
+/// The processes of a running container.
+public enum ContainerTop: RPCRequest {
+  public static let method = Method.containerTop
+  /// What `container/top` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+
+    public init(
+      container: String
+    ) {
+      self.container = container
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.endObject()
+    }
+  }
+
+  /// What `container/top` answers.
+  public struct Result: RPCValue {
+    /// By process id.
+    public var processes: [ContainerProcess]
+
+    public init(
+      processes: [ContainerProcess]
+    ) {
+      self.processes = processes
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""processes":"#, processes)
+      json.endObject()
+    }
+  }
+}
+
+/// What containers use, in numbers. With follow it also sends container/statsSampled again and again, until it is cancelled or none of them runs any more.
+public enum ContainerStats: RPCRequest {
+  public static let method = Method.containerStats
+  /// What `container/stats` takes.
+  public struct Params: RPCValue {
+    /// Names or ids; all that run when absent.
+    public var containers: [String]?
+    /// Whether to go on; false when absent.
+    public var follow: Bool?
+    /// Between two samples; 1000 when absent.
+    public var intervalMs: Int?
+
+    public init(
+      containers: [String]? = nil,
+      follow: Bool? = nil,
+      intervalMs: Int? = nil
+    ) {
+      self.containers = containers
+      self.follow = follow
+      self.intervalMs = intervalMs
+    }
+
+    private enum CodingKeys: CodingKey {
+      case containers, follow, intervalMs
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      containers = try members.decodeIfPresent([String].self, forKey: .containers)
+      follow = try members.decodeIfPresent(Bool.self, forKey: .follow)
+      intervalMs = try members.decodeIfPresent(Int.self, in: 10...3600000, forKey: .intervalMs)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""containers":"#, containers)
+      json.member(#""follow":"#, follow)
+      json.member(#""intervalMs":"#, intervalMs)
+      json.endObject()
+    }
+  }
+
+  /// What `container/stats` answers.
+  public struct Result: RPCValue {
+    /// The last sample of each.
+    public var stats: [ContainerSample]
+
+    public init(
+      stats: [ContainerSample]
+    ) {
+      self.stats = stats
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""stats":"#, stats)
       json.endObject()
     }
   }
@@ -901,6 +1699,192 @@ public enum ContainerDiff: RPCRequest {
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""changes":"#, changes)
+      json.endObject()
+    }
+  }
+}
+
+/// Puts files into a container, running or not: from a path of the service's machine, or as a tar archive from a stream. No link in the container leads out of it.
+public enum ContainerCopyTo: RPCRequest {
+  public static let method = Method.containerCopyTo
+  /// What `container/copyTo` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// Where, in the container: a directory that is there takes the file or directory into it; a name that is not there becomes the copy.
+    public var target: String
+    /// What to copy, an absolute path as the service's machine names it; one that ends in /. is copied without its own name.
+    public var path: String?
+    /// The stream that the client will send the archive on, instead of a path; the target must be a directory.
+    public var stream: StreamID?
+    /// Whose the files are to be; the container's root when absent.
+    public var ownership: CopyOwnership?
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      container: String,
+      target: String,
+      path: String? = nil,
+      stream: StreamID? = nil,
+      ownership: CopyOwnership? = nil,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.container = container
+      self.target = target
+      self.path = path
+      self.stream = stream
+      self.ownership = ownership
+      self.workDoneToken = workDoneToken
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""target":"#, target)
+      json.member(#""path":"#, path)
+      json.member(#""stream":"#, stream)
+      json.member(#""ownership":"#, ownership)
+      json.member(#""workDoneToken":"#, workDoneToken)
+      json.endObject()
+    }
+  }
+
+  /// What `container/copyTo` answers.
+  public struct Result: RPCValue {
+    /// How many files and directories were written.
+    public var entries: Int
+    /// How many bytes of content.
+    public var bytes: Int
+
+    public init(
+      entries: Int,
+      bytes: Int
+    ) {
+      self.entries = entries
+      self.bytes = bytes
+    }
+
+    private enum CodingKeys: CodingKey {
+      case entries, bytes
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      entries = try members.decode(Int.self, in: 0...9007199254740991, forKey: .entries)
+      bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""entries":"#, entries)
+      json.member(#""bytes":"#, bytes)
+      json.endObject()
+    }
+  }
+}
+
+/// Takes files out of a container, running or not: to a path of the service's machine, or as a tar archive on a stream. No link in the container leads out of it.
+public enum ContainerCopyFrom: RPCRequest {
+  public static let method = Method.containerCopyFrom
+  /// What `container/copyFrom` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// What, in the container; one that ends in /. is copied without its own name.
+    public var source: String
+    /// Where to, an absolute path as the service's machine names it, by the rule of container/copyTo's target.
+    public var path: String?
+    /// The stream to carry a tar archive, instead of a path; the client chooses its name.
+    public var stream: StreamID?
+    /// Bytes that the stream may carry before the first stream/credit; 1 MiB when absent.
+    public var initialCredit: Int?
+    /// Whose the files are to be; the service's user when absent.
+    public var ownership: CopyOwnership?
+    /// Whether a source that is a symbolic link is followed, in the container; false when absent.
+    public var followLinks: Bool?
+    /// Asks for LSP's $/progress as well.
+    public var workDoneToken: ProgressToken?
+
+    public init(
+      container: String,
+      source: String,
+      path: String? = nil,
+      stream: StreamID? = nil,
+      initialCredit: Int? = nil,
+      ownership: CopyOwnership? = nil,
+      followLinks: Bool? = nil,
+      workDoneToken: ProgressToken? = nil
+    ) {
+      self.container = container
+      self.source = source
+      self.path = path
+      self.stream = stream
+      self.initialCredit = initialCredit
+      self.ownership = ownership
+      self.followLinks = followLinks
+      self.workDoneToken = workDoneToken
+    }
+
+    private enum CodingKeys: CodingKey {
+      case container, source, path, stream, initialCredit, ownership, followLinks, workDoneToken
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      container = try members.decode(String.self, forKey: .container)
+      source = try members.decode(String.self, forKey: .source)
+      path = try members.decodeIfPresent(String.self, forKey: .path)
+      stream = try members.decodeIfPresent(StreamID.self, forKey: .stream)
+      initialCredit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .initialCredit)
+      ownership = try members.decodeIfPresent(CopyOwnership.self, forKey: .ownership)
+      followLinks = try members.decodeIfPresent(Bool.self, forKey: .followLinks)
+      workDoneToken = try members.decodeIfPresent(ProgressToken.self, forKey: .workDoneToken)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""source":"#, source)
+      json.member(#""path":"#, path)
+      json.member(#""stream":"#, stream)
+      json.member(#""initialCredit":"#, initialCredit)
+      json.member(#""ownership":"#, ownership)
+      json.member(#""followLinks":"#, followLinks)
+      json.member(#""workDoneToken":"#, workDoneToken)
+      json.endObject()
+    }
+  }
+
+  /// What `container/copyFrom` answers.
+  public struct Result: RPCValue {
+    /// How many files and directories were read.
+    public var entries: Int
+    /// How many bytes of content.
+    public var bytes: Int
+
+    public init(
+      entries: Int,
+      bytes: Int
+    ) {
+      self.entries = entries
+      self.bytes = bytes
+    }
+
+    private enum CodingKeys: CodingKey {
+      case entries, bytes
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: CodingKeys.self)
+      entries = try members.decode(Int.self, in: 0...9007199254740991, forKey: .entries)
+      bytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .bytes)
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""entries":"#, entries)
+      json.member(#""bytes":"#, bytes)
       json.endObject()
     }
   }
@@ -1083,6 +2067,310 @@ public struct ContainerRunningNotification: RPCNotification {
   }
 }
 
+/// What containers use now, for a container/stats that follows. A client that is slow gets the newest only.
+public struct ContainerStatsSampledNotification: RPCNotification {
+  public static let method = "container/statsSampled"
+  public static let delivery = Delivery.coalesce
+  /// The container/stats.
+  public var request: RequestID
+  /// A sample of each.
+  public var stats: [ContainerSample]
+
+  public init(
+    request: RequestID,
+    stats: [ContainerSample]
+  ) {
+    self.request = request
+    self.stats = stats
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""request":"#, request)
+    json.member(#""stats":"#, stats)
+    json.endObject()
+  }
+}
+
+/// What a container is made from.
+public struct ContainerCreation: RPCValue {
+  /// A name or digest of an image in the store.
+  public var image: String
+  /// A generated one when absent.
+  public var name: String?
+  /// Replaces the image's arguments.
+  public var command: [String]?
+  /// Replaces the image's program, and with it the image's arguments.
+  public var entrypoint: [String]?
+  /// Variables; each replaces one of the image's.
+  public var environment: [String: String]?
+  /// Made when it is missing.
+  public var workingDirectory: String?
+  /// user[:group], by name or number.
+  public var user: String?
+  /// The id's first twelve digits when absent.
+  public var hostname: String?
+  /// none when absent.
+  public var network: NetworkMode?
+  /// Whether the standard input can be written to; false, which is /dev/null, when absent.
+  public var opensStdin: Bool?
+  /// Labels of the container.
+  public var labels: [String: String]?
+  /// What container/stop sends; the image's, or SIGTERM, when absent.
+  public var stopSignal: String?
+  /// How long container/stop waits before it kills; 10000 when absent.
+  public var stopTimeoutMs: Int?
+  /// Whether the container goes when it exits; false when absent.
+  public var autoRemove: Bool?
+  /// Whether the root file system is read-only; false when absent.
+  public var readOnlyRoot: Bool?
+  /// Whether set-id programs gain nothing; false when absent.
+  public var noNewPrivileges: Bool?
+  /// Whether it has a terminal for its standard streams, on which both outputs are one; false when absent.
+  public var tty: Bool?
+  /// Of the terminal at the start; 24 rows of 80 columns when absent.
+  public var terminalSize: TerminalSize?
+  /// Whether a first process of the engine's own starts the command, hands signals on and reaps orphans; false when absent.
+  public var initProcess: Bool?
+  /// Whether it starts again by itself; never when absent.
+  public var restart: RestartPolicy?
+  /// How its health is looked at while a service runs; what it leaves out is as the image says.
+  public var health: HealthCheck?
+  /// How long it stays; persistent when absent.
+  public var lifetime: Lifetime?
+  /// What it may use; all there is when absent.
+  public var limits: ResourceLimits?
+  /// Limits of each of its processes, besides the service's own (setrlimit).
+  public var ulimits: [Ulimit]?
+  /// The size of /dev/shm; 64 MiB when absent.
+  public var sharedMemoryBytes: Int?
+  /// Devices of the host's that it gets besides the usual ones.
+  public var devices: [DeviceAccess]?
+  /// What is mounted in it besides the usual, in this order.
+  public var mounts: [Mount]?
+  /// Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
+  public var sysctls: [String: String]?
+  /// Groups that its process is in besides its user's, by name or number.
+  public var addedGroups: [String]?
+  /// Capabilities besides the usual ones, as CAP_NET_ADMIN or NET_ADMIN, or ALL.
+  public var addedCapabilities: [String]?
+  /// Capabilities that it is not to have, or ALL; what is added by name stays.
+  public var droppedCapabilities: [String]?
+  /// Which system calls it may make; the default profile when absent.
+  public var seccomp: SeccompChoice?
+  /// Paths that are hidden from it, instead of the usual ones.
+  public var maskedPaths: [String]?
+  /// Paths that it may only read, instead of the usual ones.
+  public var readOnlyPaths: [String]?
+  /// Whether it has all capabilities and devices, no seccomp filter and nothing masked; false when absent.
+  public var privileged: Bool?
+  /// Whether it has user ids of its own; host when absent.
+  public var userNamespace: UserNamespaceMode?
+  /// private when absent.
+  public var pidNamespace: NamespaceChoice?
+  /// private when absent.
+  public var ipcNamespace: NamespaceChoice?
+  /// private when absent.
+  public var utsNamespace: NamespaceChoice?
+  /// private when absent.
+  public var cgroupNamespace: NamespaceChoice?
+  /// With the network container: whose it joins.
+  public var networkContainer: String?
+  /// How much sooner or later than others the kernel kills it when memory is short; 0 when absent.
+  public var oomScoreAdjust: Int?
+  /// How much of its output is kept; all when absent.
+  public var logLimits: LogLimits?
+
+  public init(
+    image: String,
+    name: String? = nil,
+    command: [String]? = nil,
+    entrypoint: [String]? = nil,
+    environment: [String: String]? = nil,
+    workingDirectory: String? = nil,
+    user: String? = nil,
+    hostname: String? = nil,
+    network: NetworkMode? = nil,
+    opensStdin: Bool? = nil,
+    labels: [String: String]? = nil,
+    stopSignal: String? = nil,
+    stopTimeoutMs: Int? = nil,
+    autoRemove: Bool? = nil,
+    readOnlyRoot: Bool? = nil,
+    noNewPrivileges: Bool? = nil,
+    tty: Bool? = nil,
+    terminalSize: TerminalSize? = nil,
+    initProcess: Bool? = nil,
+    restart: RestartPolicy? = nil,
+    health: HealthCheck? = nil,
+    lifetime: Lifetime? = nil,
+    limits: ResourceLimits? = nil,
+    ulimits: [Ulimit]? = nil,
+    sharedMemoryBytes: Int? = nil,
+    devices: [DeviceAccess]? = nil,
+    mounts: [Mount]? = nil,
+    sysctls: [String: String]? = nil,
+    addedGroups: [String]? = nil,
+    addedCapabilities: [String]? = nil,
+    droppedCapabilities: [String]? = nil,
+    seccomp: SeccompChoice? = nil,
+    maskedPaths: [String]? = nil,
+    readOnlyPaths: [String]? = nil,
+    privileged: Bool? = nil,
+    userNamespace: UserNamespaceMode? = nil,
+    pidNamespace: NamespaceChoice? = nil,
+    ipcNamespace: NamespaceChoice? = nil,
+    utsNamespace: NamespaceChoice? = nil,
+    cgroupNamespace: NamespaceChoice? = nil,
+    networkContainer: String? = nil,
+    oomScoreAdjust: Int? = nil,
+    logLimits: LogLimits? = nil
+  ) {
+    self.image = image
+    self.name = name
+    self.command = command
+    self.entrypoint = entrypoint
+    self.environment = environment
+    self.workingDirectory = workingDirectory
+    self.user = user
+    self.hostname = hostname
+    self.network = network
+    self.opensStdin = opensStdin
+    self.labels = labels
+    self.stopSignal = stopSignal
+    self.stopTimeoutMs = stopTimeoutMs
+    self.autoRemove = autoRemove
+    self.readOnlyRoot = readOnlyRoot
+    self.noNewPrivileges = noNewPrivileges
+    self.tty = tty
+    self.terminalSize = terminalSize
+    self.initProcess = initProcess
+    self.restart = restart
+    self.health = health
+    self.lifetime = lifetime
+    self.limits = limits
+    self.ulimits = ulimits
+    self.sharedMemoryBytes = sharedMemoryBytes
+    self.devices = devices
+    self.mounts = mounts
+    self.sysctls = sysctls
+    self.addedGroups = addedGroups
+    self.addedCapabilities = addedCapabilities
+    self.droppedCapabilities = droppedCapabilities
+    self.seccomp = seccomp
+    self.maskedPaths = maskedPaths
+    self.readOnlyPaths = readOnlyPaths
+    self.privileged = privileged
+    self.userNamespace = userNamespace
+    self.pidNamespace = pidNamespace
+    self.ipcNamespace = ipcNamespace
+    self.utsNamespace = utsNamespace
+    self.cgroupNamespace = cgroupNamespace
+    self.networkContainer = networkContainer
+    self.oomScoreAdjust = oomScoreAdjust
+    self.logLimits = logLimits
+  }
+
+  private enum CodingKeys: CodingKey {
+    case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    image = try members.decode(String.self, forKey: .image)
+    name = try members.decodeIfPresent(String.self, forKey: .name)
+    command = try members.decodeIfPresent([String].self, forKey: .command)
+    entrypoint = try members.decodeIfPresent([String].self, forKey: .entrypoint)
+    environment = try members.decodeIfPresent([String: String].self, forKey: .environment)
+    workingDirectory = try members.decodeIfPresent(String.self, forKey: .workingDirectory)
+    user = try members.decodeIfPresent(String.self, forKey: .user)
+    hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
+    network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
+    opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
+    labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
+    stopSignal = try members.decodeIfPresent(String.self, forKey: .stopSignal)
+    stopTimeoutMs = try members.decodeIfPresent(Int.self, in: 0...86400000, forKey: .stopTimeoutMs)
+    autoRemove = try members.decodeIfPresent(Bool.self, forKey: .autoRemove)
+    readOnlyRoot = try members.decodeIfPresent(Bool.self, forKey: .readOnlyRoot)
+    noNewPrivileges = try members.decodeIfPresent(Bool.self, forKey: .noNewPrivileges)
+    tty = try members.decodeIfPresent(Bool.self, forKey: .tty)
+    terminalSize = try members.decodeIfPresent(TerminalSize.self, forKey: .terminalSize)
+    initProcess = try members.decodeIfPresent(Bool.self, forKey: .initProcess)
+    restart = try members.decodeIfPresent(RestartPolicy.self, forKey: .restart)
+    health = try members.decodeIfPresent(HealthCheck.self, forKey: .health)
+    lifetime = try members.decodeIfPresent(Lifetime.self, forKey: .lifetime)
+    limits = try members.decodeIfPresent(ResourceLimits.self, forKey: .limits)
+    ulimits = try members.decodeIfPresent([Ulimit].self, forKey: .ulimits)
+    sharedMemoryBytes = try members.decodeIfPresent(Int.self, in: 4096...9007199254740991, forKey: .sharedMemoryBytes)
+    devices = try members.decodeIfPresent([DeviceAccess].self, forKey: .devices)
+    mounts = try members.decodeIfPresent([Mount].self, forKey: .mounts)
+    sysctls = try members.decodeIfPresent([String: String].self, forKey: .sysctls)
+    addedGroups = try members.decodeIfPresent([String].self, forKey: .addedGroups)
+    addedCapabilities = try members.decodeIfPresent([String].self, forKey: .addedCapabilities)
+    droppedCapabilities = try members.decodeIfPresent([String].self, forKey: .droppedCapabilities)
+    seccomp = try members.decodeIfPresent(SeccompChoice.self, forKey: .seccomp)
+    maskedPaths = try members.decodeIfPresent([String].self, forKey: .maskedPaths)
+    readOnlyPaths = try members.decodeIfPresent([String].self, forKey: .readOnlyPaths)
+    privileged = try members.decodeIfPresent(Bool.self, forKey: .privileged)
+    userNamespace = try members.decodeIfPresent(UserNamespaceMode.self, forKey: .userNamespace)
+    pidNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .pidNamespace)
+    ipcNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .ipcNamespace)
+    utsNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .utsNamespace)
+    cgroupNamespace = try members.decodeIfPresent(NamespaceChoice.self, forKey: .cgroupNamespace)
+    networkContainer = try members.decodeIfPresent(String.self, forKey: .networkContainer)
+    oomScoreAdjust = try members.decodeIfPresent(Int.self, in: -1000...1000, forKey: .oomScoreAdjust)
+    logLimits = try members.decodeIfPresent(LogLimits.self, forKey: .logLimits)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""image":"#, image)
+    json.member(#""name":"#, name)
+    json.member(#""command":"#, command)
+    json.member(#""entrypoint":"#, entrypoint)
+    json.member(#""environment":"#, environment)
+    json.member(#""workingDirectory":"#, workingDirectory)
+    json.member(#""user":"#, user)
+    json.member(#""hostname":"#, hostname)
+    json.member(#""network":"#, network)
+    json.member(#""opensStdin":"#, opensStdin)
+    json.member(#""labels":"#, labels)
+    json.member(#""stopSignal":"#, stopSignal)
+    json.member(#""stopTimeoutMs":"#, stopTimeoutMs)
+    json.member(#""autoRemove":"#, autoRemove)
+    json.member(#""readOnlyRoot":"#, readOnlyRoot)
+    json.member(#""noNewPrivileges":"#, noNewPrivileges)
+    json.member(#""tty":"#, tty)
+    json.member(#""terminalSize":"#, terminalSize)
+    json.member(#""initProcess":"#, initProcess)
+    json.member(#""restart":"#, restart)
+    json.member(#""health":"#, health)
+    json.member(#""lifetime":"#, lifetime)
+    json.member(#""limits":"#, limits)
+    json.member(#""ulimits":"#, ulimits)
+    json.member(#""sharedMemoryBytes":"#, sharedMemoryBytes)
+    json.member(#""devices":"#, devices)
+    json.member(#""mounts":"#, mounts)
+    json.member(#""sysctls":"#, sysctls)
+    json.member(#""addedGroups":"#, addedGroups)
+    json.member(#""addedCapabilities":"#, addedCapabilities)
+    json.member(#""droppedCapabilities":"#, droppedCapabilities)
+    json.member(#""seccomp":"#, seccomp)
+    json.member(#""maskedPaths":"#, maskedPaths)
+    json.member(#""readOnlyPaths":"#, readOnlyPaths)
+    json.member(#""privileged":"#, privileged)
+    json.member(#""userNamespace":"#, userNamespace)
+    json.member(#""pidNamespace":"#, pidNamespace)
+    json.member(#""ipcNamespace":"#, ipcNamespace)
+    json.member(#""utsNamespace":"#, utsNamespace)
+    json.member(#""cgroupNamespace":"#, cgroupNamespace)
+    json.member(#""networkContainer":"#, networkContainer)
+    json.member(#""oomScoreAdjust":"#, oomScoreAdjust)
+    json.member(#""logLimits":"#, logLimits)
+    json.endObject()
+  }
+}
+
 /// A container in a list.
 public struct ContainerSummary: RPCValue {
   /// 64 hexadecimal digits.
@@ -1107,6 +2395,10 @@ public struct ContainerSummary: RPCValue {
   public var startedAt: Time?
   /// How it ended, when it has.
   public var exit: ExitStatus?
+  /// How well it is, where something looks at that.
+  public var health: HealthState?
+  /// How often its restart policy has started it again since it was last started by a request.
+  public var restartCount: Int
 
   public init(
     id: String,
@@ -1119,7 +2411,9 @@ public struct ContainerSummary: RPCValue {
     labels: [String: String],
     createdAt: Time,
     startedAt: Time? = nil,
-    exit: ExitStatus? = nil
+    exit: ExitStatus? = nil,
+    health: HealthState? = nil,
+    restartCount: Int
   ) {
     self.id = id
     self.name = name
@@ -1132,10 +2426,12 @@ public struct ContainerSummary: RPCValue {
     self.createdAt = createdAt
     self.startedAt = startedAt
     self.exit = exit
+    self.health = health
+    self.restartCount = restartCount
   }
 
   private enum CodingKeys: CodingKey {
-    case id, name, image, imageDigest, command, state, pid, labels, createdAt, startedAt, exit
+    case id, name, image, imageDigest, command, state, pid, labels, createdAt, startedAt, exit, health, restartCount
   }
 
   public init(from decoder: any Decoder) throws {
@@ -1151,6 +2447,8 @@ public struct ContainerSummary: RPCValue {
     createdAt = try members.decode(Time.self, forKey: .createdAt)
     startedAt = try members.decodeIfPresent(Time.self, forKey: .startedAt)
     exit = try members.decodeIfPresent(ExitStatus.self, forKey: .exit)
+    health = try members.decodeIfPresent(HealthState.self, forKey: .health)
+    restartCount = try members.decode(Int.self, in: 0...9007199254740991, forKey: .restartCount)
   }
 
   public func write(to json: inout JSONWriter) {
@@ -1166,6 +2464,8 @@ public struct ContainerSummary: RPCValue {
     json.member(#""createdAt":"#, createdAt)
     json.member(#""startedAt":"#, startedAt)
     json.member(#""exit":"#, exit)
+    json.member(#""health":"#, health)
+    json.member(#""restartCount":"#, restartCount)
     json.endObject()
   }
 }
@@ -1277,6 +2577,787 @@ public struct FileChange: RPCValue {
   }
 }
 
+/// The size of a terminal in characters.
+public struct TerminalSize: RPCValue {
+  /// Lines.
+  public var rows: Int
+  /// Characters in a line.
+  public var columns: Int
+
+  public init(
+    rows: Int,
+    columns: Int
+  ) {
+    self.rows = rows
+    self.columns = columns
+  }
+
+  private enum CodingKeys: CodingKey {
+    case rows, columns
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    rows = try members.decode(Int.self, in: 1...65535, forKey: .rows)
+    columns = try members.decode(Int.self, in: 1...65535, forKey: .columns)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""rows":"#, rows)
+    json.member(#""columns":"#, columns)
+    json.endObject()
+  }
+}
+
+/// Whether a container starts again by itself when it ends, after a pause that doubles from 100 ms up to a minute, and begins anew once it has run for ten seconds. It holds when no service runs. container/stop ends it until the container is started again.
+public struct RestartPolicy: RPCValue {
+  /// When.
+  public var kind: RestartKind
+  /// With onFailure, how often in a row; without an end when absent.
+  public var maximumRetries: Int?
+
+  public init(
+    kind: RestartKind,
+    maximumRetries: Int? = nil
+  ) {
+    self.kind = kind
+    self.maximumRetries = maximumRetries
+  }
+
+  private enum CodingKeys: CodingKey {
+    case kind, maximumRetries
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    kind = try members.decode(RestartKind.self, forKey: .kind)
+    maximumRetries = try members.decodeIfPresent(Int.self, in: 1...9007199254740991, forKey: .maximumRetries)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""kind":"#, kind)
+    json.member(#""maximumRetries":"#, maximumRetries)
+    json.endObject()
+  }
+}
+
+/// One look at a container's health.
+public struct HealthCheckResult: RPCValue {
+  /// When it began.
+  public var at: Time
+  /// How long it took.
+  public var durationMs: Int
+  /// Absent where it was over time or could not be executed.
+  public var exitCode: Int?
+  /// The first 4 KiB of what it wrote.
+  public var output: String
+
+  public init(
+    at: Time,
+    durationMs: Int,
+    exitCode: Int? = nil,
+    output: String
+  ) {
+    self.at = at
+    self.durationMs = durationMs
+    self.exitCode = exitCode
+    self.output = output
+  }
+
+  private enum CodingKeys: CodingKey {
+    case at, durationMs, exitCode, output
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    at = try members.decode(Time.self, forKey: .at)
+    durationMs = try members.decode(Int.self, in: 0...9007199254740991, forKey: .durationMs)
+    exitCode = try members.decodeIfPresent(Int.self, in: 0...255, forKey: .exitCode)
+    output = try members.decode(String.self, forKey: .output)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""at":"#, at)
+    json.member(#""durationMs":"#, durationMs)
+    json.member(#""exitCode":"#, exitCode)
+    json.member(#""output":"#, output)
+    json.endObject()
+  }
+}
+
+/// What container/wait waits for.
+public struct WaitCondition: RPCValue {
+  /// Which kind.
+  public var condition: WaitKind
+  /// With portOpen: a TCP port that takes connections in the container's network.
+  public var port: Int?
+  /// With logMatch: text that a line of the output contains.
+  public var pattern: String?
+
+  public init(
+    condition: WaitKind,
+    port: Int? = nil,
+    pattern: String? = nil
+  ) {
+    self.condition = condition
+    self.port = port
+    self.pattern = pattern
+  }
+
+  private enum CodingKeys: CodingKey {
+    case condition, port, pattern
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    condition = try members.decode(WaitKind.self, forKey: .condition)
+    port = try members.decodeIfPresent(Int.self, in: 1...65535, forKey: .port)
+    pattern = try members.decodeIfPresent(String.self, forKey: .pattern)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""condition":"#, condition)
+    json.member(#""port":"#, port)
+    json.member(#""pattern":"#, pattern)
+    json.endObject()
+  }
+}
+
+/// What a container may use: all of its processes together (cgroups). In container/update 0 takes a limit away.
+public struct ResourceLimits: RPCValue {
+  /// Of memory, caches included; what needs more is killed.
+  public var memoryBytes: Int?
+  /// What memory it is left with when the machine is short of it.
+  public var memoryReservationBytes: Int?
+  /// Of swap besides the memory; as much as the kernel gives when absent.
+  public var swapBytes: Int?
+  /// Of processor time in a thousandth of one processor: 1500 is one and a half.
+  public var cpuMillis: Int?
+  /// Its share when processors are short, against 100 of others.
+  public var cpuWeight: Int?
+  /// Which processors, as 0-2,7; an empty text takes the limit away.
+  public var cpuSet: String?
+  /// Which NUMA nodes' memory, as 0-1.
+  public var memoryNodes: String?
+  /// Processes and threads.
+  public var processes: Int?
+  /// Its share of disks, against 100 of others.
+  public var ioWeight: Int?
+  /// Of single disks.
+  public var ioRates: [DeviceRate]?
+
+  public init(
+    memoryBytes: Int? = nil,
+    memoryReservationBytes: Int? = nil,
+    swapBytes: Int? = nil,
+    cpuMillis: Int? = nil,
+    cpuWeight: Int? = nil,
+    cpuSet: String? = nil,
+    memoryNodes: String? = nil,
+    processes: Int? = nil,
+    ioWeight: Int? = nil,
+    ioRates: [DeviceRate]? = nil
+  ) {
+    self.memoryBytes = memoryBytes
+    self.memoryReservationBytes = memoryReservationBytes
+    self.swapBytes = swapBytes
+    self.cpuMillis = cpuMillis
+    self.cpuWeight = cpuWeight
+    self.cpuSet = cpuSet
+    self.memoryNodes = memoryNodes
+    self.processes = processes
+    self.ioWeight = ioWeight
+    self.ioRates = ioRates
+  }
+
+  private enum CodingKeys: CodingKey {
+    case memoryBytes, memoryReservationBytes, swapBytes, cpuMillis, cpuWeight, cpuSet, memoryNodes, processes, ioWeight, ioRates
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    memoryBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .memoryBytes)
+    memoryReservationBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .memoryReservationBytes)
+    swapBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .swapBytes)
+    cpuMillis = try members.decodeIfPresent(Int.self, in: 0...1000000000, forKey: .cpuMillis)
+    cpuWeight = try members.decodeIfPresent(Int.self, in: 0...10000, forKey: .cpuWeight)
+    cpuSet = try members.decodeIfPresent(String.self, forKey: .cpuSet)
+    memoryNodes = try members.decodeIfPresent(String.self, forKey: .memoryNodes)
+    processes = try members.decodeIfPresent(Int.self, in: 0...4194304, forKey: .processes)
+    ioWeight = try members.decodeIfPresent(Int.self, in: 0...10000, forKey: .ioWeight)
+    ioRates = try members.decodeIfPresent([DeviceRate].self, forKey: .ioRates)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""memoryBytes":"#, memoryBytes)
+    json.member(#""memoryReservationBytes":"#, memoryReservationBytes)
+    json.member(#""swapBytes":"#, swapBytes)
+    json.member(#""cpuMillis":"#, cpuMillis)
+    json.member(#""cpuWeight":"#, cpuWeight)
+    json.member(#""cpuSet":"#, cpuSet)
+    json.member(#""memoryNodes":"#, memoryNodes)
+    json.member(#""processes":"#, processes)
+    json.member(#""ioWeight":"#, ioWeight)
+    json.member(#""ioRates":"#, ioRates)
+    json.endObject()
+  }
+}
+
+/// How fast a container may use one disk.
+public struct DeviceRate: RPCValue {
+  /// Its path, as /dev/sda, or its numbers, as 8:0.
+  public var device: String
+  /// Read.
+  public var readBytesPerSecond: Int?
+  /// Written.
+  public var writeBytesPerSecond: Int?
+  /// Read operations.
+  public var readsPerSecond: Int?
+  /// Write operations.
+  public var writesPerSecond: Int?
+
+  public init(
+    device: String,
+    readBytesPerSecond: Int? = nil,
+    writeBytesPerSecond: Int? = nil,
+    readsPerSecond: Int? = nil,
+    writesPerSecond: Int? = nil
+  ) {
+    self.device = device
+    self.readBytesPerSecond = readBytesPerSecond
+    self.writeBytesPerSecond = writeBytesPerSecond
+    self.readsPerSecond = readsPerSecond
+    self.writesPerSecond = writesPerSecond
+  }
+
+  private enum CodingKeys: CodingKey {
+    case device, readBytesPerSecond, writeBytesPerSecond, readsPerSecond, writesPerSecond
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    device = try members.decode(String.self, forKey: .device)
+    readBytesPerSecond = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .readBytesPerSecond)
+    writeBytesPerSecond = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .writeBytesPerSecond)
+    readsPerSecond = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .readsPerSecond)
+    writesPerSecond = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .writesPerSecond)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""device":"#, device)
+    json.member(#""readBytesPerSecond":"#, readBytesPerSecond)
+    json.member(#""writeBytesPerSecond":"#, writeBytesPerSecond)
+    json.member(#""readsPerSecond":"#, readsPerSecond)
+    json.member(#""writesPerSecond":"#, writesPerSecond)
+    json.endObject()
+  }
+}
+
+/// A limit of setrlimit(2).
+public struct Ulimit: RPCValue {
+  /// As nofile, nproc or core.
+  public var name: String
+  /// What applies; without a limit when absent.
+  public var soft: Int?
+  /// What it may be raised to; as soft when absent.
+  public var hard: Int?
+
+  public init(
+    name: String,
+    soft: Int? = nil,
+    hard: Int? = nil
+  ) {
+    self.name = name
+    self.soft = soft
+    self.hard = hard
+  }
+
+  private enum CodingKeys: CodingKey {
+    case name, soft, hard
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    name = try members.decode(String.self, forKey: .name)
+    soft = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .soft)
+    hard = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .hard)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""name":"#, name)
+    json.member(#""soft":"#, soft)
+    json.member(#""hard":"#, hard)
+    json.endObject()
+  }
+}
+
+/// A device of the host's in a container.
+public struct DeviceAccess: RPCValue {
+  /// Its path on the service's machine.
+  public var path: String
+  /// Its path in the container; the same when absent.
+  public var target: String?
+  /// What may be done with it: r, w and m for mknod; rwm when absent.
+  public var access: String?
+
+  public init(
+    path: String,
+    target: String? = nil,
+    access: String? = nil
+  ) {
+    self.path = path
+    self.target = target
+    self.access = access
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""path":"#, path)
+    json.member(#""target":"#, target)
+    json.member(#""access":"#, access)
+    json.endObject()
+  }
+}
+
+/// Something that is mounted in a container.
+public struct Mount: RPCValue {
+  /// What.
+  public var kind: MountKind
+  /// Where, an absolute path in the container; made when it is missing.
+  public var target: String
+  /// With bind: an absolute path on the service's machine.
+  public var source: String?
+  /// Whether it can only be read; false when absent.
+  public var readOnly: Bool?
+  /// With bind: whether a source that is missing is made, as a directory; false when absent.
+  public var createsSource: Bool?
+  /// With bind: whether what is mounted beneath the source comes too; true when absent.
+  public var recursive: Bool?
+  /// With bind: whether mounts made later are seen on the other side; private when absent.
+  public var propagation: MountPropagation?
+  /// With bind: whether files are the container's ids as if it had the host's; false when absent.
+  public var idmapped: Bool?
+  /// With tmpfs: how much it takes at most; half of the memory when absent.
+  public var sizeBytes: Int?
+  /// With tmpfs: the directory's permission bits; 0o1777, which is 1023, when absent.
+  public var mode: Int?
+  /// Such as noexec, nosuid, nodev.
+  public var options: [String]?
+
+  public init(
+    kind: MountKind,
+    target: String,
+    source: String? = nil,
+    readOnly: Bool? = nil,
+    createsSource: Bool? = nil,
+    recursive: Bool? = nil,
+    propagation: MountPropagation? = nil,
+    idmapped: Bool? = nil,
+    sizeBytes: Int? = nil,
+    mode: Int? = nil,
+    options: [String]? = nil
+  ) {
+    self.kind = kind
+    self.target = target
+    self.source = source
+    self.readOnly = readOnly
+    self.createsSource = createsSource
+    self.recursive = recursive
+    self.propagation = propagation
+    self.idmapped = idmapped
+    self.sizeBytes = sizeBytes
+    self.mode = mode
+    self.options = options
+  }
+
+  private enum CodingKeys: CodingKey {
+    case kind, target, source, readOnly, createsSource, recursive, propagation, idmapped, sizeBytes, mode, options
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    kind = try members.decode(MountKind.self, forKey: .kind)
+    target = try members.decode(String.self, forKey: .target)
+    source = try members.decodeIfPresent(String.self, forKey: .source)
+    readOnly = try members.decodeIfPresent(Bool.self, forKey: .readOnly)
+    createsSource = try members.decodeIfPresent(Bool.self, forKey: .createsSource)
+    recursive = try members.decodeIfPresent(Bool.self, forKey: .recursive)
+    propagation = try members.decodeIfPresent(MountPropagation.self, forKey: .propagation)
+    idmapped = try members.decodeIfPresent(Bool.self, forKey: .idmapped)
+    sizeBytes = try members.decodeIfPresent(Int.self, in: 1...9007199254740991, forKey: .sizeBytes)
+    mode = try members.decodeIfPresent(Int.self, in: 0...4095, forKey: .mode)
+    options = try members.decodeIfPresent([String].self, forKey: .options)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""kind":"#, kind)
+    json.member(#""target":"#, target)
+    json.member(#""source":"#, source)
+    json.member(#""readOnly":"#, readOnly)
+    json.member(#""createsSource":"#, createsSource)
+    json.member(#""recursive":"#, recursive)
+    json.member(#""propagation":"#, propagation)
+    json.member(#""idmapped":"#, idmapped)
+    json.member(#""sizeBytes":"#, sizeBytes)
+    json.member(#""mode":"#, mode)
+    json.member(#""options":"#, options)
+    json.endObject()
+  }
+}
+
+/// Which system calls a container may make.
+public struct SeccompChoice: RPCValue {
+  /// Which profile.
+  public var mode: SeccompMode
+  /// With custom: the profile as JSON, as the OCI runtime configuration's linux.seccomp or as Docker has it.
+  public var profile: String?
+
+  public init(
+    mode: SeccompMode,
+    profile: String? = nil
+  ) {
+    self.mode = mode
+    self.profile = profile
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""mode":"#, mode)
+    json.member(#""profile":"#, profile)
+    json.endObject()
+  }
+}
+
+/// Whose namespace a container has.
+public struct NamespaceChoice: RPCValue {
+  /// Whose.
+  public var mode: NamespaceMode
+  /// With container: which one's; it must run at each start.
+  public var container: String?
+
+  public init(
+    mode: NamespaceMode,
+    container: String? = nil
+  ) {
+    self.mode = mode
+    self.container = container
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""mode":"#, mode)
+    json.member(#""container":"#, container)
+    json.endObject()
+  }
+}
+
+/// How much of a container's output is kept. The oldest goes first.
+public struct LogLimits: RPCValue {
+  /// The size at which the log is begun anew; 10 MiB when absent.
+  public var fileBytes: Int?
+  /// How many such parts are kept, the present one included; 2 when absent.
+  public var files: Int?
+
+  public init(
+    fileBytes: Int? = nil,
+    files: Int? = nil
+  ) {
+    self.fileBytes = fileBytes
+    self.files = files
+  }
+
+  private enum CodingKeys: CodingKey {
+    case fileBytes, files
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    fileBytes = try members.decodeIfPresent(Int.self, in: 65536...9007199254740991, forKey: .fileBytes)
+    files = try members.decodeIfPresent(Int.self, in: 1...1000, forKey: .files)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""fileBytes":"#, fileBytes)
+    json.member(#""files":"#, files)
+    json.endObject()
+  }
+}
+
+/// Something that was asked for and does not apply.
+public struct ContainerWarning: RPCValue {
+  /// What, as limits.memoryBytes.
+  public var subject: String
+  /// Why, and what to do.
+  public var reason: String
+
+  public init(
+    subject: String,
+    reason: String
+  ) {
+    self.subject = subject
+    self.reason = reason
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""subject":"#, subject)
+    json.member(#""reason":"#, reason)
+    json.endObject()
+  }
+}
+
+/// A process of a container.
+public struct ContainerProcess: RPCValue {
+  /// On the service's machine.
+  public var pid: Int
+  /// In the container.
+  public var containerPid: Int
+  /// On the service's machine.
+  public var parentPid: Int
+  /// Its effective user id, as the service's machine counts.
+  public var user: Int
+  /// A letter of proc(5): R runs, S sleeps, D waits for a disk, T is stopped, Z has ended.
+  public var state: String
+  /// How many.
+  public var threads: Int
+  /// Of processor time used, in microseconds.
+  public var cpuTimeUs: Int
+  /// Of memory in use.
+  public var residentBytes: Int
+  /// When.
+  public var startedAt: Time
+  /// The program and its arguments.
+  public var command: [String]
+
+  public init(
+    pid: Int,
+    containerPid: Int,
+    parentPid: Int,
+    user: Int,
+    state: String,
+    threads: Int,
+    cpuTimeUs: Int,
+    residentBytes: Int,
+    startedAt: Time,
+    command: [String]
+  ) {
+    self.pid = pid
+    self.containerPid = containerPid
+    self.parentPid = parentPid
+    self.user = user
+    self.state = state
+    self.threads = threads
+    self.cpuTimeUs = cpuTimeUs
+    self.residentBytes = residentBytes
+    self.startedAt = startedAt
+    self.command = command
+  }
+
+  private enum CodingKeys: CodingKey {
+    case pid, containerPid, parentPid, user, state, threads, cpuTimeUs, residentBytes, startedAt, command
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    pid = try members.decode(Int.self, in: 1...4194304, forKey: .pid)
+    containerPid = try members.decode(Int.self, in: 1...4194304, forKey: .containerPid)
+    parentPid = try members.decode(Int.self, in: 0...4194304, forKey: .parentPid)
+    user = try members.decode(Int.self, in: 0...4294967295, forKey: .user)
+    state = try members.decode(String.self, forKey: .state)
+    threads = try members.decode(Int.self, in: 0...4194304, forKey: .threads)
+    cpuTimeUs = try members.decode(Int.self, in: 0...9007199254740991, forKey: .cpuTimeUs)
+    residentBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .residentBytes)
+    startedAt = try members.decode(Time.self, forKey: .startedAt)
+    command = try members.decode([String].self, forKey: .command)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""pid":"#, pid)
+    json.member(#""containerPid":"#, containerPid)
+    json.member(#""parentPid":"#, parentPid)
+    json.member(#""user":"#, user)
+    json.member(#""state":"#, state)
+    json.member(#""threads":"#, threads)
+    json.member(#""cpuTimeUs":"#, cpuTimeUs)
+    json.member(#""residentBytes":"#, residentBytes)
+    json.member(#""startedAt":"#, startedAt)
+    json.member(#""command":"#, command)
+    json.endObject()
+  }
+}
+
+/// What a container uses. A number that this machine does not tell is absent.
+public struct ContainerSample: RPCValue {
+  /// Its id.
+  public var container: String
+  /// Its name.
+  public var name: String
+  /// When it was measured.
+  public var at: Time
+  /// Of processor time since its start, in microseconds.
+  public var cpuTimeUs: Int
+  /// Of processor time since the sample before, in a thousandth of one processor; absent in the first.
+  public var cpuPermille: Int?
+  /// Time that the limit of processor time has held it up, in microseconds.
+  public var throttledUs: Int?
+  /// Of memory in use, without caches that can be dropped.
+  public var memoryBytes: Int
+  /// The most that was in use.
+  public var memoryPeakBytes: Int?
+  /// How much it may use.
+  public var memoryLimitBytes: Int?
+  /// Of swap in use.
+  public var swapBytes: Int?
+  /// Processes that were killed for want of memory.
+  public var outOfMemoryKills: Int?
+  /// Processes and threads.
+  public var processes: Int
+  /// How many it may have.
+  public var processLimit: Int?
+  /// Read from disks.
+  public var readBytes: Int?
+  /// Written to disks.
+  public var writtenBytes: Int?
+  /// From its network.
+  public var receivedBytes: Int?
+  /// To its network.
+  public var sentBytes: Int?
+
+  public init(
+    container: String,
+    name: String,
+    at: Time,
+    cpuTimeUs: Int,
+    cpuPermille: Int? = nil,
+    throttledUs: Int? = nil,
+    memoryBytes: Int,
+    memoryPeakBytes: Int? = nil,
+    memoryLimitBytes: Int? = nil,
+    swapBytes: Int? = nil,
+    outOfMemoryKills: Int? = nil,
+    processes: Int,
+    processLimit: Int? = nil,
+    readBytes: Int? = nil,
+    writtenBytes: Int? = nil,
+    receivedBytes: Int? = nil,
+    sentBytes: Int? = nil
+  ) {
+    self.container = container
+    self.name = name
+    self.at = at
+    self.cpuTimeUs = cpuTimeUs
+    self.cpuPermille = cpuPermille
+    self.throttledUs = throttledUs
+    self.memoryBytes = memoryBytes
+    self.memoryPeakBytes = memoryPeakBytes
+    self.memoryLimitBytes = memoryLimitBytes
+    self.swapBytes = swapBytes
+    self.outOfMemoryKills = outOfMemoryKills
+    self.processes = processes
+    self.processLimit = processLimit
+    self.readBytes = readBytes
+    self.writtenBytes = writtenBytes
+    self.receivedBytes = receivedBytes
+    self.sentBytes = sentBytes
+  }
+
+  private enum CodingKeys: CodingKey {
+    case container, name, at, cpuTimeUs, cpuPermille, throttledUs, memoryBytes, memoryPeakBytes, memoryLimitBytes, swapBytes, outOfMemoryKills, processes, processLimit, readBytes, writtenBytes, receivedBytes, sentBytes
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    container = try members.decode(String.self, forKey: .container)
+    name = try members.decode(String.self, forKey: .name)
+    at = try members.decode(Time.self, forKey: .at)
+    cpuTimeUs = try members.decode(Int.self, in: 0...9007199254740991, forKey: .cpuTimeUs)
+    cpuPermille = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .cpuPermille)
+    throttledUs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .throttledUs)
+    memoryBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .memoryBytes)
+    memoryPeakBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .memoryPeakBytes)
+    memoryLimitBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .memoryLimitBytes)
+    swapBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .swapBytes)
+    outOfMemoryKills = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .outOfMemoryKills)
+    processes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .processes)
+    processLimit = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .processLimit)
+    readBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .readBytes)
+    writtenBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .writtenBytes)
+    receivedBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .receivedBytes)
+    sentBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .sentBytes)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""container":"#, container)
+    json.member(#""name":"#, name)
+    json.member(#""at":"#, at)
+    json.member(#""cpuTimeUs":"#, cpuTimeUs)
+    json.member(#""cpuPermille":"#, cpuPermille)
+    json.member(#""throttledUs":"#, throttledUs)
+    json.member(#""memoryBytes":"#, memoryBytes)
+    json.member(#""memoryPeakBytes":"#, memoryPeakBytes)
+    json.member(#""memoryLimitBytes":"#, memoryLimitBytes)
+    json.member(#""swapBytes":"#, swapBytes)
+    json.member(#""outOfMemoryKills":"#, outOfMemoryKills)
+    json.member(#""processes":"#, processes)
+    json.member(#""processLimit":"#, processLimit)
+    json.member(#""readBytes":"#, readBytes)
+    json.member(#""writtenBytes":"#, writtenBytes)
+    json.member(#""receivedBytes":"#, receivedBytes)
+    json.member(#""sentBytes":"#, sentBytes)
+    json.endObject()
+  }
+}
+
+/// Whose copied files are.
+public struct CopyOwnership: RPCValue {
+  /// Whether they keep the owners' numbers that they have; false when absent.
+  public var keeps: Bool?
+  /// The user's number.
+  public var user: Int?
+  /// The group's number.
+  public var group: Int?
+
+  public init(
+    keeps: Bool? = nil,
+    user: Int? = nil,
+    group: Int? = nil
+  ) {
+    self.keeps = keeps
+    self.user = user
+    self.group = group
+  }
+
+  private enum CodingKeys: CodingKey {
+    case keeps, user, group
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    keeps = try members.decodeIfPresent(Bool.self, forKey: .keeps)
+    user = try members.decodeIfPresent(Int.self, in: 0...4294967294, forKey: .user)
+    group = try members.decodeIfPresent(Int.self, in: 0...4294967294, forKey: .group)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""keeps":"#, keeps)
+    json.member(#""user":"#, user)
+    json.member(#""group":"#, group)
+    json.endObject()
+  }
+}
+
 /// What a container does.
 ///
 /// Values that this version does not know decode and keep their text.
@@ -1287,12 +3368,18 @@ public struct ContainerState: OpenEnumeration {
   public static let created = ContainerState(rawValue: "created")
   /// Its first process lives.
   public static let running = ContainerState(rawValue: "running")
+  /// Its processes live and are held.
+  public static let paused = ContainerState(rawValue: "paused")
+  /// Its first process has ended, and its restart policy will start it again.
+  public static let restarting = ContainerState(rawValue: "restarting")
   /// Its first process has ended.
   public static let exited = ContainerState(rawValue: "exited")
 
   public static let known = [
     ContainerState.created,
     ContainerState.running,
+    ContainerState.paused,
+    ContainerState.restarting,
     ContainerState.exited,
   ]
 }
@@ -1303,6 +3390,8 @@ public enum NetworkMode: String, RPCValue, CaseIterable {
   case none
   /// The service's own network.
   case host
+  /// That of the container that networkContainer names.
+  case container
 }
 
 /// What happened to a file.
@@ -1323,4 +3412,104 @@ public struct ChangeKind: OpenEnumeration {
     ChangeKind.modified,
     ChangeKind.deleted,
   ]
+}
+
+/// When a container starts again by itself.
+public enum RestartKind: String, RPCValue, CaseIterable {
+  /// It stays as it ended.
+  case never
+  /// When its exit code is not 0.
+  case onFailure
+  /// Whenever it ends, and after a start of the machine also when it had been stopped.
+  case always
+  /// As always, but one that was stopped stays so after a start of the machine.
+  case unlessStopped
+}
+
+/// How well a container is.
+///
+/// Values that this version does not know decode and keep their text.
+public struct HealthState: OpenEnumeration {
+  public var rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// No look has succeeded yet, and it is not unhealthy yet either.
+  public static let starting = HealthState(rawValue: "starting")
+  /// The last look succeeded, or fewer failed since than retries.
+  public static let healthy = HealthState(rawValue: "healthy")
+  /// As many looks in a row as retries have failed.
+  public static let unhealthy = HealthState(rawValue: "unhealthy")
+
+  public static let known = [
+    HealthState.starting,
+    HealthState.healthy,
+    HealthState.unhealthy,
+  ]
+}
+
+/// How long a container stays.
+public enum Lifetime: String, RPCValue, CaseIterable {
+  /// Until it is removed.
+  case persistent
+  /// Until this session ends, however it ends; it is then killed and removed.
+  case session
+}
+
+/// What is waited for.
+public enum WaitKind: String, RPCValue, CaseIterable {
+  /// Its first process ends.
+  case exited
+  /// Its first process has been started.
+  case running
+  /// It is healthy.
+  case healthy
+  /// A TCP port takes connections.
+  case portOpen
+  /// A line of its output, from the start of this run on, contains a text.
+  case logMatch
+}
+
+/// What is mounted.
+public enum MountKind: String, RPCValue, CaseIterable {
+  /// A file or directory of the host's.
+  case bind
+  /// A new file system in memory.
+  case tmpfs
+}
+
+/// Whether mounts that are made later on one side are seen on the other (mount_namespaces(7)).
+public enum MountPropagation: String, RPCValue, CaseIterable {
+  /// No.
+  case `private`
+  /// Those of the host's are seen in the container.
+  case slave
+  /// Both ways.
+  case shared
+}
+
+/// Which profile.
+public enum SeccompMode: String, RPCValue, CaseIterable {
+  /// What ordinary programs need; the profile that Docker's is like.
+  case `default`
+  /// None.
+  case unconfined
+  /// The profile that is given.
+  case custom
+}
+
+/// Whose namespace.
+public enum NamespaceMode: String, RPCValue, CaseIterable {
+  /// Its own.
+  case `private`
+  /// The service's.
+  case host
+  /// That of another container.
+  case container
+}
+
+/// Which user ids a container has.
+public enum UserNamespaceMode: String, RPCValue, CaseIterable {
+  /// Those of the service.
+  case host
+  /// 65536 of its own, which no other container has; root in it is nobody outside.
+  case auto
 }

@@ -25,15 +25,25 @@ public enum ClientRequest: Hashable, Sendable {
   case containerStart(ContainerStart.Params)
   case containerRun(ContainerRun.Params)
   case containerStop(ContainerStop.Params)
+  case containerRestart(ContainerRestart.Params)
   case containerKill(ContainerKill.Params)
+  case containerPause(ContainerPause.Params)
+  case containerUnpause(ContainerUnpause.Params)
   case containerWait(ContainerWait.Params)
   case containerList(ContainerList.Params)
   case containerInspect(ContainerInspect.Params)
+  case containerRename(ContainerRename.Params)
+  case containerUpdate(ContainerUpdate.Params)
   case containerRemove(ContainerRemove.Params)
   case containerLogs(ContainerLogs.Params)
   case containerAttach(ContainerAttach.Params)
   case containerExec(ContainerExec.Params)
+  case containerResize(ContainerResize.Params)
+  case containerTop(ContainerTop.Params)
+  case containerStats(ContainerStats.Params)
   case containerDiff(ContainerDiff.Params)
+  case containerCopyTo(ContainerCopyTo.Params)
+  case containerCopyFrom(ContainerCopyFrom.Params)
   case containerExport(ContainerExport.Params)
   case containerCommit(ContainerCommit.Params)
   case registryLogin(RegistryLogin.Params)
@@ -66,15 +76,25 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerStart: self = .containerStart(try params.decode(ContainerStart.Params.self))
     case .containerRun: self = .containerRun(try params.decode(ContainerRun.Params.self))
     case .containerStop: self = .containerStop(try params.decode(ContainerStop.Params.self))
+    case .containerRestart: self = .containerRestart(try params.decode(ContainerRestart.Params.self))
     case .containerKill: self = .containerKill(try params.decode(ContainerKill.Params.self))
+    case .containerPause: self = .containerPause(try params.decode(ContainerPause.Params.self))
+    case .containerUnpause: self = .containerUnpause(try params.decode(ContainerUnpause.Params.self))
     case .containerWait: self = .containerWait(try params.decode(ContainerWait.Params.self))
     case .containerList: self = .containerList(try params.decode(ContainerList.Params.self))
     case .containerInspect: self = .containerInspect(try params.decode(ContainerInspect.Params.self))
+    case .containerRename: self = .containerRename(try params.decode(ContainerRename.Params.self))
+    case .containerUpdate: self = .containerUpdate(try params.decode(ContainerUpdate.Params.self))
     case .containerRemove: self = .containerRemove(try params.decode(ContainerRemove.Params.self))
     case .containerLogs: self = .containerLogs(try params.decode(ContainerLogs.Params.self))
     case .containerAttach: self = .containerAttach(try params.decode(ContainerAttach.Params.self))
     case .containerExec: self = .containerExec(try params.decode(ContainerExec.Params.self))
+    case .containerResize: self = .containerResize(try params.decode(ContainerResize.Params.self))
+    case .containerTop: self = .containerTop(try params.decode(ContainerTop.Params.self))
+    case .containerStats: self = .containerStats(try params.decode(ContainerStats.Params.self))
     case .containerDiff: self = .containerDiff(try params.decode(ContainerDiff.Params.self))
+    case .containerCopyTo: self = .containerCopyTo(try params.decode(ContainerCopyTo.Params.self))
+    case .containerCopyFrom: self = .containerCopyFrom(try params.decode(ContainerCopyFrom.Params.self))
     case .containerExport: self = .containerExport(try params.decode(ContainerExport.Params.self))
     case .containerCommit: self = .containerCommit(try params.decode(ContainerCommit.Params.self))
     case .registryLogin: self = .registryLogin(try params.decode(RegistryLogin.Params.self))
@@ -108,15 +128,25 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerStart: .containerStart
     case .containerRun: .containerRun
     case .containerStop: .containerStop
+    case .containerRestart: .containerRestart
     case .containerKill: .containerKill
+    case .containerPause: .containerPause
+    case .containerUnpause: .containerUnpause
     case .containerWait: .containerWait
     case .containerList: .containerList
     case .containerInspect: .containerInspect
+    case .containerRename: .containerRename
+    case .containerUpdate: .containerUpdate
     case .containerRemove: .containerRemove
     case .containerLogs: .containerLogs
     case .containerAttach: .containerAttach
     case .containerExec: .containerExec
+    case .containerResize: .containerResize
+    case .containerTop: .containerTop
+    case .containerStats: .containerStats
     case .containerDiff: .containerDiff
+    case .containerCopyTo: .containerCopyTo
+    case .containerCopyFrom: .containerCopyFrom
     case .containerExport: .containerExport
     case .containerCommit: .containerCommit
     case .registryLogin: .registryLogin
@@ -153,15 +183,25 @@ public protocol RequestHandler: Sendable {
   func containerStart(_ params: ContainerStart.Params, _ context: Context) async throws -> ContainerStart.Result
   func containerRun(_ params: ContainerRun.Params, _ context: Context) async throws -> ContainerRun.Result
   func containerStop(_ params: ContainerStop.Params, _ context: Context) async throws -> ContainerStop.Result
+  func containerRestart(_ params: ContainerRestart.Params, _ context: Context) async throws -> ContainerRestart.Result
   func containerKill(_ params: ContainerKill.Params, _ context: Context) async throws -> ContainerKill.Result
+  func containerPause(_ params: ContainerPause.Params, _ context: Context) async throws -> ContainerPause.Result
+  func containerUnpause(_ params: ContainerUnpause.Params, _ context: Context) async throws -> ContainerUnpause.Result
   func containerWait(_ params: ContainerWait.Params, _ context: Context) async throws -> ContainerWait.Result
   func containerList(_ params: ContainerList.Params, _ context: Context) async throws -> ContainerList.Result
   func containerInspect(_ params: ContainerInspect.Params, _ context: Context) async throws -> ContainerInspect.Result
+  func containerRename(_ params: ContainerRename.Params, _ context: Context) async throws -> ContainerRename.Result
+  func containerUpdate(_ params: ContainerUpdate.Params, _ context: Context) async throws -> ContainerUpdate.Result
   func containerRemove(_ params: ContainerRemove.Params, _ context: Context) async throws -> ContainerRemove.Result
   func containerLogs(_ params: ContainerLogs.Params, _ context: Context) async throws -> ContainerLogs.Result
   func containerAttach(_ params: ContainerAttach.Params, _ context: Context) async throws -> ContainerAttach.Result
   func containerExec(_ params: ContainerExec.Params, _ context: Context) async throws -> ContainerExec.Result
+  func containerResize(_ params: ContainerResize.Params, _ context: Context) async throws -> ContainerResize.Result
+  func containerTop(_ params: ContainerTop.Params, _ context: Context) async throws -> ContainerTop.Result
+  func containerStats(_ params: ContainerStats.Params, _ context: Context) async throws -> ContainerStats.Result
   func containerDiff(_ params: ContainerDiff.Params, _ context: Context) async throws -> ContainerDiff.Result
+  func containerCopyTo(_ params: ContainerCopyTo.Params, _ context: Context) async throws -> ContainerCopyTo.Result
+  func containerCopyFrom(_ params: ContainerCopyFrom.Params, _ context: Context) async throws -> ContainerCopyFrom.Result
   func containerExport(_ params: ContainerExport.Params, _ context: Context) async throws -> ContainerExport.Result
   func containerCommit(_ params: ContainerCommit.Params, _ context: Context) async throws -> ContainerCommit.Result
   func registryLogin(_ params: RegistryLogin.Params, _ context: Context) async throws -> RegistryLogin.Result
@@ -196,15 +236,25 @@ extension RequestHandler {
     case .containerStart(let params): try await containerStart(params, context)
     case .containerRun(let params): try await containerRun(params, context)
     case .containerStop(let params): try await containerStop(params, context)
+    case .containerRestart(let params): try await containerRestart(params, context)
     case .containerKill(let params): try await containerKill(params, context)
+    case .containerPause(let params): try await containerPause(params, context)
+    case .containerUnpause(let params): try await containerUnpause(params, context)
     case .containerWait(let params): try await containerWait(params, context)
     case .containerList(let params): try await containerList(params, context)
     case .containerInspect(let params): try await containerInspect(params, context)
+    case .containerRename(let params): try await containerRename(params, context)
+    case .containerUpdate(let params): try await containerUpdate(params, context)
     case .containerRemove(let params): try await containerRemove(params, context)
     case .containerLogs(let params): try await containerLogs(params, context)
     case .containerAttach(let params): try await containerAttach(params, context)
     case .containerExec(let params): try await containerExec(params, context)
+    case .containerResize(let params): try await containerResize(params, context)
+    case .containerTop(let params): try await containerTop(params, context)
+    case .containerStats(let params): try await containerStats(params, context)
     case .containerDiff(let params): try await containerDiff(params, context)
+    case .containerCopyTo(let params): try await containerCopyTo(params, context)
+    case .containerCopyFrom(let params): try await containerCopyFrom(params, context)
     case .containerExport(let params): try await containerExport(params, context)
     case .containerCommit(let params): try await containerCommit(params, context)
     case .registryLogin(let params): try await registryLogin(params, context)
@@ -246,6 +296,7 @@ public enum ServerNotification: Hashable, Sendable {
   case progress(ProgressNotification)
   case windowLogMessage(WindowLogMessageNotification)
   case containerRunning(ContainerRunningNotification)
+  case containerStatsSampled(ContainerStatsSampledNotification)
   case eventOccurred(EventOccurredNotification)
   case eventEnded(EventEndedNotification)
   case taskStarted(TaskStartedNotification)
@@ -262,6 +313,7 @@ public enum ServerNotification: Hashable, Sendable {
     case "$/progress": self = .progress(try params.decode(ProgressNotification.self))
     case "window/logMessage": self = .windowLogMessage(try params.decode(WindowLogMessageNotification.self))
     case "container/running": self = .containerRunning(try params.decode(ContainerRunningNotification.self))
+    case "container/statsSampled": self = .containerStatsSampled(try params.decode(ContainerStatsSampledNotification.self))
     case "event/occurred": self = .eventOccurred(try params.decode(EventOccurredNotification.self))
     case "event/ended": self = .eventEnded(try params.decode(EventEndedNotification.self))
     case "task/started": self = .taskStarted(try params.decode(TaskStartedNotification.self))

@@ -1293,6 +1293,8 @@ public struct HealthCheck: RPCValue {
   public var timeoutMs: Int?
   /// In which failures do not count.
   public var startPeriodMs: Int?
+  /// Between two tests in that period.
+  public var startIntervalMs: Int?
   /// How many failures one after another make it unhealthy.
   public var retries: Int?
 
@@ -1301,17 +1303,19 @@ public struct HealthCheck: RPCValue {
     intervalMs: Int? = nil,
     timeoutMs: Int? = nil,
     startPeriodMs: Int? = nil,
+    startIntervalMs: Int? = nil,
     retries: Int? = nil
   ) {
     self.test = test
     self.intervalMs = intervalMs
     self.timeoutMs = timeoutMs
     self.startPeriodMs = startPeriodMs
+    self.startIntervalMs = startIntervalMs
     self.retries = retries
   }
 
   private enum CodingKeys: CodingKey {
-    case test, intervalMs, timeoutMs, startPeriodMs, retries
+    case test, intervalMs, timeoutMs, startPeriodMs, startIntervalMs, retries
   }
 
   public init(from decoder: any Decoder) throws {
@@ -1320,6 +1324,7 @@ public struct HealthCheck: RPCValue {
     intervalMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .intervalMs)
     timeoutMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .timeoutMs)
     startPeriodMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .startPeriodMs)
+    startIntervalMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .startIntervalMs)
     retries = try members.decodeIfPresent(Int.self, in: 0...2147483647, forKey: .retries)
   }
 
@@ -1329,6 +1334,7 @@ public struct HealthCheck: RPCValue {
     json.member(#""intervalMs":"#, intervalMs)
     json.member(#""timeoutMs":"#, timeoutMs)
     json.member(#""startPeriodMs":"#, startPeriodMs)
+    json.member(#""startIntervalMs":"#, startIntervalMs)
     json.member(#""retries":"#, retries)
     json.endObject()
   }

@@ -25,15 +25,25 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerStart = "container/start"
   case containerRun = "container/run"
   case containerStop = "container/stop"
+  case containerRestart = "container/restart"
   case containerKill = "container/kill"
+  case containerPause = "container/pause"
+  case containerUnpause = "container/unpause"
   case containerWait = "container/wait"
   case containerList = "container/list"
   case containerInspect = "container/inspect"
+  case containerRename = "container/rename"
+  case containerUpdate = "container/update"
   case containerRemove = "container/remove"
   case containerLogs = "container/logs"
   case containerAttach = "container/attach"
   case containerExec = "container/exec"
+  case containerResize = "container/resize"
+  case containerTop = "container/top"
+  case containerStats = "container/stats"
   case containerDiff = "container/diff"
+  case containerCopyTo = "container/copyTo"
+  case containerCopyFrom = "container/copyFrom"
   case containerExport = "container/export"
   case containerCommit = "container/commit"
   case registryLogin = "registry/login"
@@ -44,7 +54,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .containerRun, .containerStop, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerExport, .containerCommit, .registryLogin: true
+    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -70,19 +80,29 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .imageHistory: [.invalidArgument, .notFound, .corrupt]
     case .imageTag: [.invalidArgument, .notFound]
     case .imageRemove: [.invalidArgument, .notFound, .inUse, .conflict]
-    case .containerCreate: [.invalidArgument, .notFound, .alreadyExists, .noSpace]
+    case .containerCreate: [.invalidArgument, .notFound, .alreadyExists, .conflict, .permissionDenied, .unsupported, .noSpace]
     case .containerStart: [.invalidArgument, .notFound, .conflict, .permissionDenied, .unsupported, .noSpace]
-    case .containerRun: [.invalidArgument, .notFound, .alreadyExists, .permissionDenied, .unsupported, .noSpace, .cancelled]
+    case .containerRun: [.invalidArgument, .notFound, .alreadyExists, .conflict, .permissionDenied, .unsupported, .noSpace, .cancelled]
     case .containerStop: [.invalidArgument, .notFound, .conflict, .cancelled]
+    case .containerRestart: [.invalidArgument, .notFound, .conflict, .permissionDenied, .unsupported, .noSpace, .cancelled]
     case .containerKill: [.invalidArgument, .notFound, .conflict]
+    case .containerPause: [.invalidArgument, .notFound, .conflict, .unsupported]
+    case .containerUnpause: [.invalidArgument, .notFound, .conflict, .unsupported]
     case .containerWait: [.invalidArgument, .notFound, .conflict, .timedOut, .cancelled]
     case .containerList: [.corrupt]
     case .containerInspect: [.invalidArgument, .notFound, .corrupt]
+    case .containerRename: [.invalidArgument, .notFound, .alreadyExists]
+    case .containerUpdate: [.invalidArgument, .notFound, .conflict, .unsupported]
     case .containerRemove: [.invalidArgument, .notFound, .inUse]
     case .containerLogs: [.invalidArgument, .notFound, .cancelled]
     case .containerAttach: [.invalidArgument, .notFound, .conflict, .cancelled]
-    case .containerExec: [.invalidArgument, .notFound, .conflict, .permissionDenied, .cancelled]
+    case .containerExec: [.invalidArgument, .notFound, .conflict, .permissionDenied, .unsupported, .cancelled]
+    case .containerResize: [.invalidArgument, .notFound, .conflict]
+    case .containerTop: [.invalidArgument, .notFound, .conflict]
+    case .containerStats: [.invalidArgument, .notFound, .conflict, .cancelled]
     case .containerDiff: [.invalidArgument, .notFound, .corrupt]
+    case .containerCopyTo: [.invalidArgument, .notFound, .conflict, .corrupt, .noSpace, .permissionDenied, .cancelled]
+    case .containerCopyFrom: [.invalidArgument, .notFound, .conflict, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerExport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerCommit: [.invalidArgument, .notFound, .corrupt, .noSpace, .cancelled]
     case .registryLogin: [.invalidArgument, .unauthorized, .unreachable, .timedOut, .notFound, .permissionDenied, .noSpace, .cancelled]
@@ -121,6 +141,18 @@ public enum EventKind: String, Hashable, Sendable, CaseIterable {
   case containerStarted = "container.started"
   /// A container has ended.
   case containerExited = "container.exited"
+  /// A container's processes were held.
+  case containerPaused = "container.paused"
+  /// A container's processes go on.
+  case containerUnpaused = "container.unpaused"
+  /// A container got another name.
+  case containerRenamed = "container.renamed"
+  /// A container's limits or its restart policy were changed.
+  case containerUpdated = "container.updated"
+  /// A container became healthy, unhealthy, or was started with a check.
+  case containerHealthChanged = "container.healthChanged"
+  /// The kernel killed processes of a container for want of memory.
+  case containerOutOfMemory = "container.outOfMemory"
   /// A container is gone.
   case containerRemoved = "container.removed"
   /// Events between the cursor that was asked for and this one are no longer known.

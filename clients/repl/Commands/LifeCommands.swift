@@ -61,9 +61,9 @@ struct Wait: REPLCommand {
       if session.terminal.isJSON {
         session.terminal.printJSON(answer)
       } else {
-        session.terminal.print("\(answer.exit.code)")
+        session.terminal.print("\(answer.exit?.code ?? 0)")
       }
-      status = Int32(clamping: answer.exit.code)
+      status = Int32(clamping: answer.exit?.code ?? 0)
     }
     return status
   }

@@ -39,9 +39,9 @@ struct CreationOptions: ParsableArguments, Sendable {
 
   var stopTimeoutMs: Int? { stopTimeout.flatMap { Int(exactly: ($0 * 1000).rounded()) } }
 
-  var wire: ContainerRun.Params {
+  var wire: ContainerCreation {
     get throws {
-      ContainerRun.Params(
+      ContainerCreation(
         image: image, name: name, command: command.isEmpty ? nil : command,
         entrypoint: entrypoint.map { [$0] },
         environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
@@ -66,7 +66,7 @@ struct Run: REPLCommand {
   @OptionGroup var options: CreationOptions
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    var params = try options.wire
+    var params = ContainerRun.Params(try options.wire)
     if detach {
       params.detach = true
       let answer = try await session.request(ContainerRun.self, params)
@@ -94,16 +94,7 @@ struct Create: REPLCommand {
   @OptionGroup var options: CreationOptions
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let params = try options.wire
-    let answer = try await session.request(
-      ContainerCreate.self,
-      .init(
-        image: params.image, name: params.name, command: params.command, entrypoint: params.entrypoint,
-        environment: params.environment, workingDirectory: params.workingDirectory, user: params.user,
-        hostname: params.hostname, network: params.network, opensStdin: params.opensStdin,
-        labels: params.labels,
-        stopSignal: params.stopSignal, stopTimeoutMs: params.stopTimeoutMs, autoRemove: params.autoRemove,
-        readOnlyRoot: params.readOnlyRoot, noNewPrivileges: params.noNewPrivileges))
+    let answer = try await session.request(ContainerCreate.self, .init(options.wire))
     if session.terminal.isJSON {
       session.terminal.printJSON(answer)
     } else {

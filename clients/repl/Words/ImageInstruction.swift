@@ -76,6 +76,7 @@ struct ImageInstruction {
       case "interval": check.intervalMs = try time(parts[1])
       case "timeout": check.timeoutMs = try time(parts[1])
       case "start-period": check.startPeriodMs = try time(parts[1])
+      case "start-interval": check.startIntervalMs = try time(parts[1])
       case "retries": check.retries = try Int(parts[1]) ?? { throw wrong("'\(parts[1])' is not a number") }()
       default: throw wrong("there is no option \(option)")
       }

@@ -1,0 +1,113 @@
+import Engine
+import EngineErrors
+import RPCModel
+
+/// Mounts, namespaces and system calls of containers, as the wire has them, and back.
+extension MountOptions {
+  init(_ mount: RPCModel.Mount) {
+    self.init(mount.kind == .bind ? .bind : .tmpfs, target: mount.target)
+    source = mount.source
+    isReadOnly = mount.readOnly ?? false
+    createsSource = mount.createsSource ?? false
+    isRecursive = mount.recursive ?? true
+    propagation =
+      switch mount.propagation ?? .private {
+      case .private: .private
+      case .slave: .slave
+      case .shared: .shared
+      }
+    isIDMapped = mount.idmapped ?? false
+    sizeBytes = mount.sizeBytes.map(Int64.init)
+    mode = mount.mode
+    options = mount.options ?? []
+  }
+}
+
+extension RPCModel.Mount {
+  init(_ mount: MountOptions) {
+    let isBind = mount.kind == .bind
+    let propagation: MountPropagation =
+      switch mount.propagation {
+      case .private: .private
+      case .slave: .slave
+      case .shared: .shared
+      }
+    self.init(
+      kind: isBind ? .bind : .tmpfs, target: mount.target, source: mount.source, readOnly: mount.isReadOnly,
+      createsSource: isBind ? mount.createsSource : nil, recursive: isBind ? mount.isRecursive : nil,
+      propagation: isBind ? propagation : nil, idmapped: isBind ? mount.isIDMapped : nil,
+      sizeBytes: mount.sizeBytes.map(Int.init), mode: mount.mode,
+      options: mount.options.isEmpty ? nil : mount.options)
+  }
+}
+
+extension Engine.SeccompChoice {
+  init(_ choice: RPCModel.SeccompChoice) throws(EngineError) {
+    switch choice.mode {
+    case .default: self = .default
+    case .unconfined: self = .unconfined
+    case .custom:
+      guard let profile = choice.profile else {
+        throw EngineError(
+          .invalidArgument, "a custom seccomp profile is not given", subject: "seccomp.profile")
+      }
+      self = .custom(profile)
+    }
+  }
+}
+
+extension RPCModel.SeccompChoice {
+  init(_ choice: Engine.SeccompChoice) {
+    switch choice {
+    case .default: self.init(mode: .default)
+    case .unconfined: self.init(mode: .unconfined)
+    case .custom(let profile): self.init(mode: .custom, profile: profile)
+    }
+  }
+}
+
+extension Engine.NamespaceChoice {
+  init(_ choice: RPCModel.NamespaceChoice) throws(EngineError) {
+    switch choice.mode {
+    case .private: self = .private
+    case .host: self = .host
+    case .container:
+      guard let container = choice.container else {
+        throw EngineError(
+          .invalidArgument, "the container whose namespace is to be joined is not named", subject: "container"
+        )
+      }
+      self = .container(container)
+    }
+  }
+}
+
+extension RPCModel.NamespaceChoice {
+  init(_ choice: Engine.NamespaceChoice) {
+    switch choice {
+    case .private: self.init(mode: .private)
+    case .host: self.init(mode: .host)
+    case .container(let name): self.init(mode: .container, container: name)
+    }
+  }
+}
+
+extension Engine.NetworkMode {
+  init(_ mode: RPCModel.NetworkMode) {
+    switch mode {
+    case .none: self = .none
+    case .host: self = .host
+    case .container: self = .container
+    }
+  }
+}
+
+extension RPCModel.NetworkMode {
+  init(_ mode: Engine.NetworkMode) {
+    switch mode {
+    case .none: self = .none
+    case .host: self = .host
+    case .container: self = .container
+    }
+  }
+}
