@@ -30,3 +30,7 @@ int clinux_start_writeback(int descriptor, int64_t offset, int64_t length) {
 dev_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }
 unsigned clinux_major(dev_t device) { return major(device); }
 unsigned clinux_minor(dev_t device) { return minor(device); }
+
+int clinux_punch_hole(int descriptor, uint64_t length) {
+  return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)length);
+}

@@ -20,6 +20,20 @@ package struct ContainerRecord: Hashable, Sendable {
   package var exit: ContainerExit?
   /// Nobody saw its end: its shim or the machine went down first.
   package var isLost = false
+  /// How often its restart policy has started it since it was last started by a request.
+  package var restartCount: Int64 = 0
+  /// How much of what its shim wrote about this run's restarts the journal has, in bytes.
+  package var livesRead: Int64 = 0
+  /// Somebody stopped it: its restart policy rests until it is started again.
+  package var isStopped = false
+  /// The last that was known; nil where nothing looks at it. A start begins anew.
+  package var health: ContainerHealth?
+  /// Processes that were killed for want of memory since the start, as far as the journal has them.
+  package var outOfMemoryKills: Int64 = 0
+  /// The session that it goes with; nil for one that stays.
+  package var session: String?
+  /// The first of the ids outside that are its own ones inside; nil without a user namespace of its own.
+  package var firstID: Int64?
   /// What the caller asked for, as JSON; this module does not look into it.
   package var options: String
 
@@ -38,7 +52,17 @@ package struct ContainerRecord: Hashable, Sendable {
 }
 
 package enum ContainerState: String, Hashable, Sendable, CaseIterable {
-  case created, running, exited
+  case created, running, paused
+  /// Its first process has ended, and its shim will start it again.
+  case restarting
+  case exited
+
+  /// Those in which its shim lives.
+  package static let live: Set<ContainerState> = [.running, .paused, .restarting]
+}
+
+package enum ContainerHealth: String, Hashable, Sendable, CaseIterable {
+  case starting, healthy, unhealthy
 }
 
 /// How a container's first process ended.

@@ -13,7 +13,7 @@ extension MetadataStore {
     try await write("create the container \(container.name)", subject: container.name, .process) { database in
       do {
         let statement = try database.cachedStatement(
-          sql: "INSERT INTO containers (\(ContainerRecord.columns)) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)")
+          sql: "INSERT INTO containers (\(ContainerRecord.columns)) VALUES (\(ContainerRecord.placeholders))")
         try statement.execute(arguments: container.arguments)
       } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_FOREIGNKEY {
         throw EngineError(
@@ -83,50 +83,6 @@ extension MetadataStore {
     }
   }
 
-  /// Records a start, and forgets how the container ended before.
-  ///
-  /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
-  package func markRunning(
-    _ id: String, from: Set<ContainerState> = [.created, .exited], pid: Int32, at time: Int64,
-    events: [JournalEvent] = []
-  ) async throws(EngineError) -> Bool {
-    try await change("record the start of the container \(id)", id, from: from, events) { database, filter in
-      let statement = try database.cachedStatement(
-        sql: """
-          UPDATE containers SET state = 'running', pid = ?, startedAt = ?, finishedAt = NULL, exitCode = NULL,
-            signal = NULL, isLost = 0
-          WHERE \(filter)
-          """)
-      try statement.execute(arguments: [pid, time, id])
-    }
-  }
-
-  /// Records an end.
-  ///
-  /// - Parameter isLost: nobody saw it, and `exit` and `time` are a guess.
-  /// - Returns: false when the container is gone or in none of the states `from`: someone else was first.
-  package func markExited(
-    _ id: String, from: Set<ContainerState> = [.running], exit: ContainerExit, at time: Int64,
-    isLost: Bool = false,
-    events: [JournalEvent] = []
-  ) async throws(EngineError) -> Bool {
-    var (code, signal): (Int32?, Int32?) = (nil, nil)
-    switch exit {
-    case .exited(let value): code = value
-    case .signalled(let value): signal = value
-    }
-    let arguments: StatementArguments = [time, code, signal, isLost, id]
-    return try await change("record the end of the container \(id)", id, from: from, events) {
-      database, filter in
-      let statement = try database.cachedStatement(
-        sql: """
-          UPDATE containers SET state = 'exited', pid = NULL, finishedAt = ?, exitCode = ?, signal = ?, isLost = ?
-          WHERE \(filter)
-          """)
-      try statement.execute(arguments: arguments)
-    }
-  }
-
   /// Removes a container's row.
   ///
   /// - Returns: false when it is gone or in none of the states `from`: someone else was first.
@@ -156,7 +112,7 @@ extension MetadataStore {
   }
 
   /// Runs a compare-and-set: `body` gets the condition, whose last argument is the id. The events are journalled only by the one who changes it.
-  private func change(
+  func change(
     _ operation: String, _ id: String, from states: Set<ContainerState>, _ events: [JournalEvent],
     _ body: @escaping @Sendable (Database, String) throws -> Void
   ) async throws(EngineError) -> Bool {
@@ -170,7 +126,7 @@ extension MetadataStore {
   }
 
   /// The states as SQL; they are this module's own words.
-  private static func list(_ states: Set<ContainerState>) -> String {
+  static func list(_ states: Set<ContainerState>) -> String {
     states.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")
   }
 

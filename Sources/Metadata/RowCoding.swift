@@ -40,8 +40,9 @@ extension TagRecord {
 extension ContainerRecord {
   static let columns = """
     id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt, exitCode, signal,
-    isLost, options
+    isLost, options, restartCount, livesRead, isStopped, health, outOfMemoryKills, session, firstID
     """
+  static let placeholders = Array(repeating: "?", count: 20).joined(separator: ",")
 
   init(_ row: Row) throws {
     try self.init(
@@ -59,16 +60,27 @@ extension ContainerRecord {
       exit = .signalled(signal: signal)
     }
     isLost = try row.value(11)
+    restartCount = try row.value(13)
+    livesRead = try row.value(14)
+    isStopped = try row.value(15)
+    if let text = try row.optional(16) as String? {
+      guard let health = ContainerHealth(rawValue: text) else { throw Row.damage("the health '\(text)'") }
+      self.health = health
+    }
+    outOfMemoryKills = try row.value(17)
+    session = try row.optional(18)
+    firstID = try row.optional(19)
   }
 
-  var exitCode: Int32? { if case .exited(let code) = exit { code } else { nil } }
-  var signal: Int32? { if case .signalled(let signal) = exit { signal } else { nil } }
+  var exitCode: Int32? { exit?.code }
+  var signal: Int32? { exit?.signal }
 
   /// The values of `columns`.
   var arguments: StatementArguments {
     [
       id, name, imageDigest.description, imageName, state.rawValue, pid, createdAt, startedAt, finishedAt,
-      exitCode, signal, isLost, options,
+      exitCode, signal, isLost, options, restartCount, livesRead, isStopped, health?.rawValue,
+      outOfMemoryKills, session, firstID,
     ]
   }
 }

@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 2
+  static let version = 3
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,7 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second].enumerated() where try found(in: database) <= number {
+      for (number, step) in [first, second, third].enumerated() where try found(in: database) <= number {
         try database.execute(sql: step)
       }
       try database.execute(sql: "PRAGMA user_version = \(version)")
@@ -124,5 +124,29 @@ enum Schema {
     INSERT INTO content (kind, digest) SELECT DISTINCT kind, digest FROM items;
     INSERT INTO imageContent SELECT image, id FROM items JOIN content USING (kind, digest);
     DROP TABLE items;
+    """
+
+  /// Containers that are held or wait for their next start, and what is known of their lives. A table's check cannot be
+  /// changed, so the table is made anew.
+  private static let third = """
+    CREATE TABLE newContainers (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+      imageDigest TEXT NOT NULL REFERENCES images ON DELETE RESTRICT, imageName TEXT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('created', 'running', 'paused', 'restarting', 'exited')), pid INTEGER,
+      createdAt INTEGER NOT NULL, startedAt INTEGER, finishedAt INTEGER,
+      exitCode INTEGER, signal INTEGER, isLost INTEGER NOT NULL DEFAULT 0, options TEXT NOT NULL,
+      restartCount INTEGER NOT NULL DEFAULT 0, livesRead INTEGER NOT NULL DEFAULT 0,
+      isStopped INTEGER NOT NULL DEFAULT 0,
+      health TEXT CHECK (health IN ('starting', 'healthy', 'unhealthy')),
+      outOfMemoryKills INTEGER NOT NULL DEFAULT 0, session TEXT, firstID INTEGER UNIQUE
+    ) STRICT;
+    INSERT INTO newContainers (id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt,
+        exitCode, signal, isLost, options)
+      SELECT id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt,
+        exitCode, signal, isLost, options FROM containers;
+    DROP TABLE containers;
+    ALTER TABLE newContainers RENAME TO containers;
+    CREATE INDEX containersOfImage ON containers (imageDigest);
+    CREATE INDEX containersOfSession ON containers (session) WHERE session IS NOT NULL;
     """
 }

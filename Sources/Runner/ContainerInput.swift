@@ -72,7 +72,10 @@ extension Runner {
   /// - Throws: `EngineError.conflict` if it is not running, was not started with its input open, or has closed it.
   package func attachInput(_ id: String) throws(EngineError) -> ContainerInput {
     do {
-      guard case .running = try state(id) else { throw notRunning("attach to", id) }
+      switch try state(id) {
+      case .running, .paused: break
+      case .absent, .restarting, .exited, .lost: throw notRunning("attach to", id)
+      }
       let directory = try FileDescriptor.open(
         directory(of: id), .readOnly, options: [.closeOnExec, .directory])
       defer { try? directory.close() }

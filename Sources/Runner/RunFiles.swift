@@ -7,6 +7,10 @@ enum RunFiles {
   static let lock: FilePath.Component = "lock"
   static let pid: FilePath.Component = "pid"
   static let exit: FilePath.Component = "exit"
+  /// What a shim writes about restarts, a line each.
+  static let lives: FilePath.Component = "lives"
+  /// The restart rule, there while there is one.
+  static let restart: FilePath.Component = "restart"
   static let attachSocket: FilePath.Component = "attach.sock"
 
   /// The `name=number` lines of a file; nil if there is none.

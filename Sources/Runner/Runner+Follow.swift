@@ -14,7 +14,7 @@ extension Runner {
         case .exited(let record), .lost(let record): return record
         case .absent:
           throw EngineError(.notFound, "cannot wait for container \(id): it was not started", subject: id)
-        case .running:
+        case .running, .paused, .restarting:
           guard let shim = try runningShim(id) else { continue }
           if let channel = ownShims[id] {
             try await DescriptorWatcher.shared.readable(channel.descriptor, shim.descriptor)

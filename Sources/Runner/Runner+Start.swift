@@ -10,16 +10,18 @@ extension Runner {
   /// - Parameters:
   ///   - log: gets the container's output, appended; made if missing.
   ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
+  ///   - endsWithService: it is killed when this service ends, however that is.
   /// - Returns: to be given to `start` or `callOff`.
   /// - Throws: `cancelled` when the task was cancelled, and nothing is left.
   package func prepare(
-    _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool
+    _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool, endsWithService: Bool = false
   ) async throws(EngineError) -> PreparedContainer {
     let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
     let directory = directory(of: id)
     var request = ShimRequest(
       mode: CLINUX_MODE_CONTAINER, runDirectory: directory, log: log, plan: plan, namespaces: plan.namespaces)
     if openStdin { request.flags |= CLINUX_REQUEST_STDIN_OPEN.rawValue }
+    if endsWithService { request.flags |= CLINUX_REQUEST_SESSION.rawValue }
     if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
     let bytes = try request.encoded()
     do {

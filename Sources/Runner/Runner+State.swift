@@ -7,6 +7,10 @@ internal import SystemPackage
 package enum RunnerState: Hashable, Sendable {
   /// The pid of its first process, as the host counts.
   case running(pid: Int32)
+  /// The same, and its processes are held.
+  case paused(pid: Int32)
+  /// Its first process has ended, and its shim waits to start it again.
+  case restarting
   case exited(ExitRecord)
   /// The shim, or the machine, ended without an exit record, and this has been recorded.
   case lost(ExitRecord)
@@ -25,7 +29,9 @@ extension Runner {
         case nil:
           return .absent
         case .process, .elsewhere:
-          guard let named = try namedProcess(id) else { return .absent }
+          guard let named = try namedProcess(id) else {
+            return try hasRestarted(id) ? .restarting : .absent
+          }
           return .running(pid: named.pid)
         case .nobody:
           if try exitRecord(id) != nil { continue }
@@ -39,6 +45,11 @@ extension Runner {
     } catch {
       throw EngineError("look at container \(id)", wrapping: error, subject: id)
     }
+  }
+
+  /// A shim that has just begun removes what an earlier one wrote.
+  private func hasRestarted(_ id: String) throws -> Bool {
+    directory(of: id).appending(RunFiles.lives).withPlatformString { access($0, F_OK) } == 0
   }
 
   func exitRecord(_ id: String) throws -> ExitRecord? {

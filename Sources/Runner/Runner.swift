@@ -43,7 +43,9 @@ package struct Runner: Sendable {
   /// - Throws: `EngineError.inUse` if it is.
   package func cleanUp(_ id: String) async throws(EngineError) {
     let directory = directory(of: id)
-    if case .running = try state(id) {
+    switch try state(id) {
+    case .absent, .exited, .lost: break
+    case .running, .paused, .restarting:
       throw EngineError(.inUse, "cannot clean up container \(id): it is running", subject: id)
     }
     do {

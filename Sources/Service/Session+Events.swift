@@ -74,7 +74,8 @@ extension EventOccurredNotification {
         uniqueKeysWithValues: record.event.attributes.map { name, value in
           switch value {
           case .string(let text): (name, .string(text))
-          case .integer(let time) where name == "exitedAt": (name, .string(WireTime.text(time)))
+          case .integer(let time) where name == "exitedAt" || name == "restartsAt":
+            (name, .string(WireTime.text(time)))
           case .integer(let number): (name, .integer(Int(number)))
           case .boolean(let flag): (name, .boolean(flag))
           }

@@ -6,6 +6,8 @@ import CLinux
 /// in reach until the root is pivoted; from then on only standard streams and the failure pipe are open.
 struct Child {
   let request: Request
+  /// Whether the shim starts it by the restart rule: no service says the word for the start.
+  let isRestart: Bool
   /// Where a failed operation is reported; close-on-exec, so that its end is the success of exec.
   var errors: CInt
   /// The new root (O_PATH or a mount), or -1: then it is the process's own.
@@ -24,8 +26,9 @@ struct Child {
   /// The kernel's own words about a failed mount.
   var explanation = Explanation()
 
-  init(_ request: Request, errors: CInt) {
+  init(_ request: Request, errors: CInt, isRestart: Bool = false) {
     self.request = request
+    self.isRestart = isRestart
     self.errors = errors
   }
 
@@ -78,6 +81,7 @@ struct Child {
 
   /// The word for the start comes on the shim's status socket after that for its request; its end, with the service.
   func awaitStart() throws(Failure) {
+    if isRestart { return }
     var byte: UInt8 = 0
     let count = clinux_receive(CInt(CLINUX_SHIM_STATUS.rawValue), &byte, 1, 1)
     if count != 1 { throw Failure(CLINUX_STEP_AWAIT_START, ECANCELED) }

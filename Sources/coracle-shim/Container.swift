@@ -1,124 +1,182 @@
 import CLinux
 
-/// One container from `clone3` to its exit record.
+/// One container from its first start to its exit record, with all that its restart rule starts again.
 struct Container {
   private let request: Request
   private let status: StatusSocket
-  private let first: pid_t
-  private let pidfd: CInt
-  /// What the child says when an operation fails; its end, by exec, says that none did.
-  private let failures: CInt
   private let terminate: CInt
-  private var mounts: CInt = -1
+  private var life: Life
   private var log: OutputLog
-  private var input: InputRelay
-  private var output: OutputDrain
+  private var isOwnerGone = false
 
-  /// Takes the lock, makes the pipes and clones the container's process, which goes on to execute the plan.
+  /// Takes the lock and begins the first life.
   init(_ request: Request, _ status: StatusSocket) throws(Failure) {
     self.request = request
     self.status = status
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     let endedWell = try RunFiles.lock()
     log = try OutputLog(path: request.log, isWhole: endedWell)
-    let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
-    let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
-    let stdout = try Pipe()
-    let stderr = try Pipe()
-    let errors = try Pipe()
     terminate = try check(CLINUX_STEP_SIGNAL, clinux_terminate_signalfd())
-
-    var pidfd: CInt = -1
-    first = try check(CLINUX_STEP_CLONE, clinux_clone3(request.namespaces, &pidfd))
-    if first == 0 {
-      Child(request, errors: errors.writeEnd).run(
-        stdin: stdin.readEnd, stdout: stdout.writeEnd, stderr: stderr.writeEnd)
-    }
-    self.pidfd = pidfd
-    failures = errors.readEnd
-    for end in [stdin.readEnd, stdout.writeEnd, stderr.writeEnd, errors.writeEnd] { _ = close(end) }
-    output = OutputDrain(stdout: stdout.readEnd, stderr: stderr.readEnd)
-    input = InputRelay(pipe: stdin.writeEnd)
+    life = try Life(request, isRestart: false)
   }
 
   mutating func run() {
-    // While the child mounts: this costs the start nothing.
-    var prepared: Failure?
-    mounts = RunFiles.holdMountNamespace(of: first)
-    do throws(Failure) {
-      try RunFiles.writePid(shim: getpid(), first: first, namespaces: request.namespaces)
-      try input.listen()
-    } catch { prepared = error }
-    _ = output.becomeNonBlocking()
-
-    if let prepared {
-      // A container that no other service could find must not run: its child still waits for the start.
-      _ = clinux_pidfd_signal(pidfd, SIGKILL)
-      var waitStatus: CInt = 0
-      _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
-      input.removeSocket()
+    guard start() else { return }
+    var waitStatus = follow()
+    var restarts = Restarts()
+    while let pause = restarts.pause(after: waitStatus) {
+      let now = clinux_now()
+      if !RunFiles.appendEnded(waitStatus: waitStatus, at: now, until: now + pause, lostBytes: log.lostInAll)
+      {
+        break
+      }
       RunFiles.removePid()
-      status.fail(prepared)
-      return
+      life.bury()
+      guard wait(nanoseconds: pause), restarts.areAllowed else { return end(waitStatus, lives: false) }
+      waitStatus = restart(&restarts)
     }
-    var report = clinux_report()
-    let count = readFully(failures, &report, MemoryLayout<clinux_report>.size)
-    _ = close(failures)
-    if count > 0 {
+    end(waitStatus, lives: true)
+  }
+
+  /// The first start, which a service waits for.
+  ///
+  /// - Returns: whether the command was executed.
+  private mutating func start() -> Bool {
+    do throws(Failure) {
+      try RunFiles.writePid(shim: getpid(), first: life.first, namespaces: request.namespaces)
+      try life.prepare()
+    } catch {
+      // A container that no other service could find must not run: its child still waits for the start.
+      life.kill()
+      life.bury()
+      RunFiles.removePid()
+      status.fail(error)
+      return false
+    }
+    if let report = life.failure() {
       failed(report)
-      return
+      return false
     }
-    status.started(pid: first)
-    request.release()
-    follow()
+    status.started(pid: life.first)
+    request.releaseMemory()
+    return true
   }
 
   /// The child reported an operation that failed, and exits.
   private mutating func failed(_ report: clinux_report) {
-    var waitStatus: CInt = 0
-    _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
+    _ = life.end()
     if report.step == CLINUX_STEP_EXECVE.rawValue {
       // The shells' convention: 127 is a command that is not there, 126 one that cannot be executed.
       try? RunFiles.writeExit(waitStatus: Child.exitCode(forExec: report.error) << 8, lostBytes: 0)
     } else {
       RunFiles.removePid()
     }
-    input.removeSocket()
+    life.bury()
     status.send(report)
   }
 
-  private mutating func follow() {
+  /// A start by the restart rule. One that fails counts as an end, and the next pause is longer.
+  ///
+  /// - Returns: how it ended, as wait(2) has it.
+  private mutating func restart(_ restarts: inout Restarts) -> CInt {
+    while true {
+      var failure: CInt = 125
+      do throws(Failure) {
+        life = try Life(request, isRestart: true)
+        do throws(Failure) { try life.prepare() } catch {
+          life.kill()
+          life.bury()
+          throw error
+        }
+        guard let report = life.failure() else {
+          RunFiles.appendStarted(pid: life.first)
+          try? RunFiles.writePid(shim: getpid(), first: life.first, namespaces: request.namespaces)
+          request.releaseMemory()
+          restarts.began()
+          return follow()
+        }
+        if report.step == CLINUX_STEP_EXECVE.rawValue { failure = Child.exitCode(forExec: report.error) }
+        life.bury()
+      } catch {}
+      guard let pause = restarts.pause(after: failure << 8), wait(nanoseconds: pause), restarts.areAllowed
+      else {
+        return failure << 8
+      }
+    }
+  }
+
+  /// Serves the container until its first process ends.
+  private mutating func follow() -> CInt {
     var poll = PollSet()
     var isIdle = false
     while true {
       poll.clear()
-      poll.add(pidfd, POLLIN)
+      poll.add(life.pidfd, POLLIN)
       poll.add(terminate, POLLIN)
-      output.addTo(&poll)
-      input.addTo(&poll)
+      if isOwned { poll.add(status.descriptor, 0) }
+      life.output.addTo(&poll)
+      life.input.addTo(&poll)
       // A quiet moment, and the memory that start or a burst of output needed is given back.
       let ready = poll.wait(milliseconds: isIdle ? -1 : 50)
       if ready == 0 {
         isIdle = true
-        output.releaseMemory()
+        life.output.releaseMemory()
         clinux_release_program()
         continue
       }
       isIdle = false
       if poll.isReady(terminate), clinux_signalfd_take(terminate) == 1 {
-        _ = clinux_pidfd_signal(pidfd, SIGTERM)
+        _ = clinux_pidfd_signal(life.pidfd, SIGTERM)
       }
-      output.drain(poll, to: &log)
-      input.relay(poll)
-      if poll.isReady(pidfd) { break }
+      if isOwned, poll.isReady(status.descriptor) { ownerIsGone() }
+      life.output.drain(poll, to: &log)
+      life.input.relay(poll)
+      if poll.isReady(life.pidfd) { break }
     }
     // The first process stays a zombie, and its pid its own, until the exit record is there: who finds the pid and no
     // exit record has found this container.
-    var waitStatus: CInt = 0
-    _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
-    output.drainRest(to: &log)
+    let waitStatus = life.end()
+    life.output.drainRest(to: &log)
     log.finish()
-    input.removeSocket()
+    return waitStatus
+  }
+
+  /// Whether the container goes with the session that started it.
+  private var isOwned: Bool { request.flags & CLINUX_REQUEST_SESSION.rawValue != 0 && !isOwnerGone }
+
+  private mutating func ownerIsGone() {
+    isOwnerGone = true
+    RunFiles.removeRestartRule()
+    life.kill()
+  }
+
+  /// The pause before a restart.
+  ///
+  /// - Returns: false when it was called off.
+  private mutating func wait(nanoseconds: UInt64) -> Bool {
+    let end = clinux_now() + nanoseconds
+    clinux_release_program()
+    while true {
+      let now = clinux_now()
+      if now >= end { return true }
+      var poll = PollSet()
+      poll.clear()
+      poll.add(terminate, POLLIN)
+      if isOwned { poll.add(status.descriptor, 0) }
+      _ = poll.wait(milliseconds: CInt(truncatingIfNeeded: min((end - now) / 1_000_000 + 1, 60_000)))
+      if poll.isReady(terminate), clinux_signalfd_take(terminate) == 1 { return false }
+      if isOwned, poll.isReady(status.descriptor) {
+        isOwnerGone = true
+        return false
+      }
+    }
+  }
+
+  /// Writes the exit record.
+  ///
+  /// - Parameter lives: whether the first process is still to be buried.
+  private mutating func end(_ waitStatus: CInt, lives: Bool) {
+    if lives { life.input.removeSocket() }
     do throws(Failure) {
       try RunFiles.writeExit(waitStatus: waitStatus, lostBytes: log.lostInAll)
     } catch {
@@ -126,9 +184,8 @@ struct Container {
     }
     // Its end is how the service that started the container hears of the exit, before the mounts are taken down.
     _ = close(status.descriptor)
-    _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
     // By hand, because at the end of a process its lock goes first: so a free lock says that the mounts are gone.
-    _ = close(mounts)
+    if lives { life.bury() }
   }
 }
 

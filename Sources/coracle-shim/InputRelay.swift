@@ -9,6 +9,7 @@ struct InputRelay {
   private var listener: CInt = -1
   private var clients: InlineArray<8, CInt> = InlineArray(repeating: -1)
   private var packet: UnsafeMutablePointer<UInt8>?
+  private var hasSocket = false
   private var next = 0
   private var end = 0
 
@@ -23,6 +24,7 @@ struct InputRelay {
     }
     packet = memory.assumingMemoryBound(to: UInt8.self)
     listener = try check(CLINUX_STEP_SOCKET, clinux_listen_here("attach.sock"))
+    hasSocket = true
   }
 
   func addTo(_ poll: inout PollSet) {
@@ -60,11 +62,12 @@ struct InputRelay {
     pipe = -1
     next = 0
     end = 0
-    if let packet { clinux_release_memory(packet, Int(CLINUX_ATTACH_PAYLOAD) + 1) }
+    if let packet { clinux_unmap(packet, Int(CLINUX_ATTACH_PAYLOAD) + 1) }
+    packet = nil
   }
 
   func removeSocket() {
-    if packet != nil { _ = unlink("attach.sock") }
+    if hasSocket { _ = unlink("attach.sock") }
   }
 
   private func freeSlot() -> Int? {

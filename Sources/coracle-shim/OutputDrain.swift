@@ -4,7 +4,7 @@ import CLinux
 struct OutputDrain {
   private var stdout: CInt
   private var stderr: CInt
-  private let buffer: UnsafeMutableRawPointer?
+  private var buffer: UnsafeMutableRawPointer?
 
   init(stdout: CInt, stderr: CInt) {
     self.stdout = stdout
@@ -29,16 +29,26 @@ struct OutputDrain {
 
   /// What the pipes hold once the first process is gone. A process outside its pid namespace may hold them open and
   /// write on: no more is taken than the pipes could hold at the exit.
-  func drainRest(to log: inout OutputLog) {
-    drainRest(stdout, CLINUX_LOG_STDOUT, &log)
-    drainRest(stderr, CLINUX_LOG_STDERR, &log)
+  mutating func drainRest(to log: inout OutputLog) {
+    stdout = drainRest(stdout, CLINUX_LOG_STDOUT, &log)
+    stderr = drainRest(stderr, CLINUX_LOG_STDERR, &log)
   }
 
   func releaseMemory() {
     if let buffer { clinux_release_memory(buffer, Int(CLINUX_LOG_PAYLOAD)) }
   }
 
-  private func drainRest(_ pipe: CInt, _ stream: clinux_log_stream, _ log: inout OutputLog) {
+  /// Closes the pipes and gives the buffer back, for good.
+  mutating func finish() {
+    if stdout >= 0 { _ = close(stdout) }
+    if stderr >= 0 { _ = close(stderr) }
+    (stdout, stderr) = (-1, -1)
+    if let buffer { clinux_unmap(buffer, Int(CLINUX_LOG_PAYLOAD)) }
+    buffer = nil
+  }
+
+  /// Answers the pipe, or -1 once it has ended.
+  private func drainRest(_ pipe: CInt, _ stream: clinux_log_stream, _ log: inout OutputLog) -> CInt {
     var pipe = pipe
     var left = Int(clinux_pipe_capacity(pipe))
     while left > 0, pipe >= 0 {
@@ -46,6 +56,7 @@ struct OutputDrain {
       if count <= 0 { break }
       left -= count
     }
+    return pipe
   }
 
   /// Answers the pipe, or -1 once it has ended.

@@ -38,8 +38,8 @@ struct Request {
     self.size = size
   }
 
-  /// Once the child has its own copy, the parent needs no plan; nothing of the request may be used afterwards.
-  func release() { clinux_unmap(mapped, size) }
+  /// Gives back the memory that the plan was read into; it is read anew from the memfd for a restart.
+  func releaseMemory() { clinux_release_memory(UnsafeMutableRawPointer(mutating: mapped), size) }
 }
 
 /// Reads fields one after the other, within bounds.

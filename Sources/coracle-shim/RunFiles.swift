@@ -15,6 +15,7 @@ enum RunFiles {
     // Of an earlier run of the container: only the holder of the lock may say that it is over.
     let endedWell = unlink("exit") == 0 && !lossWasRecorded
     _ = unlink("pid")
+    _ = unlink("lives")
     return endedWell
   }
 
@@ -74,6 +75,68 @@ enum RunFiles {
   }
 
   static func removePid() { _ = unlink("pid") }
+
+  /// Says that the first process has ended and gets a successor.
+  ///
+  /// - Returns: false where that cannot be written: a restart that nobody would hear of must not be.
+  static func appendEnded(waitStatus: CInt, at: UInt64, until: UInt64, lostBytes: UInt64) -> Bool {
+    var text = SmallText()
+    text.add("ended wait=")
+    text.add(UInt64(waitStatus))
+    text.add(" at=")
+    text.add(at)
+    text.add(" until=")
+    text.add(until)
+    text.add(" lostoutput=")
+    text.add(lostBytes)
+    text.add("\n")
+    return text.append(to: "lives")
+  }
+
+  static func appendStarted(pid: pid_t) {
+    var text = SmallText()
+    text.add("started pid=")
+    text.add(UInt64(pid))
+    text.add(" at=")
+    text.add(clinux_now())
+    text.add("\n")
+    _ = text.append(to: "lives")
+  }
+
+  struct RestartRule {
+    var onFailureOnly: Bool
+    /// In a row; 0 is without an end.
+    var most: UInt64
+  }
+
+  /// What a service wrote in `restart` (Runner+RestartPolicy.swift); nil where it does not want any.
+  static func restartRule() -> RestartRule? {
+    let file = clinux_open("restart", O_RDONLY | O_CLOEXEC, 0)
+    guard file >= 0 else { return nil }
+    defer { _ = close(file) }
+    var buffer: InlineArray<96, UInt8> = InlineArray(repeating: 0)
+    let count = withUnsafeMutableBytes(of: &buffer) { read(file, $0.baseAddress, 95) }
+    guard count > 0 else { return nil }
+    return withUnsafeBytes(of: &buffer) {
+      let text = $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self)
+      return RestartRule(
+        onFailureOnly: number(after: "failure=", in: text) != 0, most: number(after: "most=", in: text))
+    }
+  }
+
+  static func removeRestartRule() { _ = unlink("restart") }
+
+  private static func number(after name: StaticString, in text: CString) -> UInt64 {
+    let key = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+    guard let found = strstr(text, key) else { return 0 }
+    var value: UInt64 = 0
+    var next = found + name.utf8CodeUnitCount
+    while next[0] >= 48, next[0] <= 57 {
+      value = value &* 10 &+ UInt64(next[0] - 48)
+      next += 1
+    }
+    return value
+  }
 
   /// Field 22 of /proc/PID/stat, in clock ticks since boot; 0 where /proc does not say.
   private static func startTime(of pid: pid_t) -> UInt64 {

@@ -30,6 +30,14 @@ struct SmallText {
     }
   }
 
+  /// Appends to a file, made if missing.
+  mutating func append(to name: CString) -> Bool {
+    let file = clinux_open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard file >= 0 else { return false }
+    defer { _ = close(file) }
+    return withUnsafeBytes(of: &bytes) { CLinux.write(file, $0.baseAddress, count) } == count
+  }
+
   /// Writes the file whole or not at all: a temporary name beside it, then a rename.
   func write(to name: CString, temporary: CString) throws(Failure) {
     let file = try check(

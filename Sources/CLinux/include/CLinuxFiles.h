@@ -43,3 +43,6 @@ static inline const char *clinux_dirent_name(const void *record) {
 dev_t clinux_makedev(unsigned major, unsigned minor);
 unsigned clinux_major(dev_t device);
 unsigned clinux_minor(dev_t device);
+
+/// Gives back a file's content from its beginning on, and keeps its length (fallocate(2)).
+int clinux_punch_hole(int descriptor, uint64_t length);

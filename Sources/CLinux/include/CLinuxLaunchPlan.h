@@ -31,6 +31,8 @@ enum clinux_mode { CLINUX_MODE_CONTAINER = 1, CLINUX_MODE_EXEC = 2 };
 
 enum clinux_request_flag {
   CLINUX_REQUEST_STDIN_OPEN = 1,
+  /// The container goes with the service that started it: it is killed when the status socket is hung up.
+  CLINUX_REQUEST_SESSION = 4,
   /// Takes the overlay mount of kernels before 6.8 on newer ones too, for tests.
   CLINUX_REQUEST_OLD_OVERLAY = 2,
 };

@@ -15,10 +15,7 @@ extension ContainerEngine {
     user: String? = nil, opensStdin: Bool
   ) async throws -> ExecSession {
     let record = try await current(name)
-    guard record.state == .running else {
-      throw EngineError(
-        .conflict, "container \(record.name) does not run", subject: record.id, retriable: false)
-    }
+    try record.admit(.exec)
     let spec = try spec(record.id)
     guard var process = spec.process else {
       throw EngineError(.corrupt, "container \(record.name) has no process", subject: record.id)

@@ -10,13 +10,10 @@ extension ContainerEngine {
   /// - Throws: `inUse` for a running container without `force`.
   package func removeContainer(_ name: String, force: Bool) async throws {
     let record = try await current(name)
-    if record.state == .running {
-      guard force else {
-        throw EngineError(
-          .inUse, "container \(record.name) runs", subject: record.id,
-          hint: "stop it first, or remove it with force")
-      }
+    if force, ContainerState.live.contains(record.state) {
       _ = try await stop(record.id, signal: .kill)
+    } else {
+      try record.admit(.remove)
     }
     try await remove(record)
   }

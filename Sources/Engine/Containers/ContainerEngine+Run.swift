@@ -9,7 +9,7 @@ extension ContainerEngine {
     let draft = try await draft(options)
     do {
       defer { draft.lock.release() }
-      let (record, prepared) = try await prepareAndRecord(draft, opensStdin: options.opensStdin)
+      let (record, prepared) = try await prepareAndRecord(draft, options)
       return try summary(try await launch(record, prepared))
     } catch {
       leave(draft.record.id)
@@ -19,11 +19,11 @@ extension ContainerEngine {
   }
 
   /// The shim makes the container's mounts while the database learns of it. Neither stays if the other fails.
-  private func prepareAndRecord(_ draft: DraftContainer, opensStdin: Bool) async throws -> (
+  private func prepareAndRecord(_ draft: DraftContainer, _ options: ContainerOptions) async throws -> (
     ContainerRecord, PreparedContainer
   ) {
     do {
-      let prepared = try await prepare(draft.record, draft.spec, draft.root, opensStdin: opensStdin)
+      let prepared = try await prepare(draft.record, draft.spec, draft.root, options)
       do {
         let attention = try await locks.attendContainer(draft.record.id)
         attended.withLock { $0[draft.record.id] = attention }

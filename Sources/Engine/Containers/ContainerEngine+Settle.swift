@@ -3,12 +3,12 @@ import LinuxSystem
 import Metadata
 import Runner
 
-/// The true state of a container is that of its shim's lock and exit record; the database follows it, and
-/// the journal tells of it, here and nowhere else.
+/// The true state of a container is that of its shim's lock and files; the database follows it, and the journal tells of it,
+/// here and nowhere else. What follows from what is seen is `ContainerLife`'s to say.
 extension ContainerEngine {
   /// Brings the row of a container up to what its shim did; nil when another service removed it meanwhile.
   func settled(_ record: ContainerRecord) async throws -> ContainerRecord? {
-    guard try isBehind(record) else { return record }
+    guard try isBehind(record, runner.state(record.id)) else { return record }
     let lock: FileLock
     do {
       lock = try await locks.holdContainer(record.id)
@@ -22,34 +22,113 @@ extension ContainerEngine {
 
   /// The same for a caller that holds the container's lock. Exactly one caller of all services journals a change.
   func settle(_ record: ContainerRecord) async throws -> ContainerRecord {
-    switch (record.state, try runner.state(record.id)) {
-    case (.running, .exited(let exit)), (.running, .lost(let exit)):
-      return try await markExited(record, ExitStatus(exit))
-    case (.running, .absent):
-      return try await markExited(record, .lost)
-    case (.created, .running(let pid)), (.exited, .running(let pid)):
-      // The service that started it died before it could say so.
-      return try await markRunning(record, pid: pid, at: Timestamp.now)
-    case (.created, .exited(let exit)), (.created, .lost(let exit)):
-      let running = try await markRunning(record, pid: 0, at: Int64(clamping: exit.at))
-      return try await markExited(running, ExitStatus(exit))
-    default:
-      return record
+    let seen = try runner.state(record.id)
+    guard isBehind(record, seen) else { return record }
+    let sighting = ContainerLife.Sighting(seen, of: record)
+    var record = try await recordLives(record, sighting)
+    for change in ContainerLife(state: record.state).changes(seeing: sighting) {
+      record = try await apply(change, to: record, seen)
+    }
+    return record
+  }
+
+  private func isBehind(_ record: ContainerRecord, _ seen: RunnerState) -> Bool {
+    let sighting = ContainerLife.Sighting(seen, of: record)
+    return !ContainerLife(state: record.state).changes(seeing: sighting).isEmpty
+      || hasUnreadLives(record, sighting)
+  }
+
+  // MARK: Restarts by the shim
+
+  private func hasUnreadLives(_ record: ContainerRecord, _ sighting: ContainerLife.Sighting) -> Bool {
+    mayHaveLives(record, sighting) && runner.livesSize(record.id) > record.livesRead
+  }
+
+  /// What is left of an ended run has been read with its end.
+  private func mayHaveLives(_ record: ContainerRecord, _ sighting: ContainerLife.Sighting) -> Bool {
+    switch record.state {
+    case .running, .paused, .restarting: true
+    case .created, .exited: sighting != .absent && sighting != .exited
     }
   }
 
-  /// Changes the row and journals the event in one transaction.
+  /// Journals what a shim wrote about restarts since the last look, in the order in which it was.
+  private func recordLives(_ record: ContainerRecord, _ sighting: ContainerLife.Sighting) async throws
+    -> ContainerRecord
+  {
+    guard hasUnreadLives(record, sighting) else { return record }
+    var record = record
+    if !ContainerState.live.contains(record.state) {
+      record = try await markRunning(record, pid: 0, at: Timestamp.now)
+    }
+    for entry in try runner.lives(record.id, after: record.livesRead) {
+      switch entry.content {
+      case .ended(let exit, let until):
+        record = try await markRestarting(record, ExitStatus(exit), until: until, livesRead: entry.end)
+      case .started(let pid, let at):
+        record = try await markRestarted(record, pid: pid, at: Int64(clamping: at), livesRead: entry.end)
+      }
+    }
+    runner.forgetLives(record.id, before: record.livesRead)
+    return record
+  }
+
+  // MARK: Rows and events, each in one transaction
+
+  private func apply(
+    _ change: ContainerLife.Change, to record: ContainerRecord, _ seen: RunnerState
+  ) async throws -> ContainerRecord {
+    switch (change, seen) {
+    case (.started, .running(let pid)), (.started, .paused(let pid)):
+      return try await markRunning(record, pid: pid, at: Timestamp.now)
+    case (.started, .exited(let exit)), (.started, .lost(let exit)):
+      return try await markRunning(record, pid: 0, at: Int64(clamping: exit.at))
+    case (.exited, .exited(let exit)), (.exited, .lost(let exit)):
+      return try await markExited(record, ExitStatus(exit))
+    case (.paused, _): return try await mark(record, paused: true)
+    case (.unpaused, _): return try await mark(record, paused: false)
+    case (.started, _), (.exited, _), (.lost, _): return try await markExited(record, .lost)
+    }
+  }
+
   func markRunning(_ record: ContainerRecord, pid: Int32, at time: Int64) async throws -> ContainerRecord {
+    var record = record
+    record.begin(pid: pid, at: time)
+    record.restartCount = 0
+    record.livesRead = 0
+    record.isStopped = false
     _ = try await metadata.markRunning(
       record.id, pid: pid, at: time,
-      events: [.containerStarted(record.id, name: record.name, pid: pid)])
+      events: [.containerStarted(record.id, name: record.name, pid: pid)] + healthEvents(of: record))
+    return record
+  }
+
+  private func markRestarted(
+    _ record: ContainerRecord, pid: Int32, at time: Int64, livesRead: Int64
+  ) async throws -> ContainerRecord {
     var record = record
-    record.state = .running
-    record.pid = pid
-    record.startedAt = time
-    record.exit = nil
-    record.finishedAt = nil
-    record.isLost = false
+    record.begin(pid: pid, at: time)
+    record.restartCount += 1
+    record.livesRead = livesRead
+    _ = try await metadata.markRestarted(
+      record.id, pid: pid, at: time, restartCount: record.restartCount, livesRead: livesRead,
+      events: [
+        .containerStarted(record.id, name: record.name, pid: pid, restarts: record.restartCount)
+      ] + healthEvents(of: record))
+    return record
+  }
+
+  private func markRestarting(
+    _ record: ContainerRecord, _ exit: ExitStatus, until: UInt64, livesRead: Int64
+  ) async throws -> ContainerRecord {
+    _ = try await metadata.markRestarting(
+      record.id, exit: exit.recorded, at: exit.at, livesRead: livesRead,
+      events: [
+        .containerExited(record.id, name: record.name, exit, restartsAt: Int64(clamping: until))
+      ])
+    var record = record
+    record.end(.restarting, exit)
+    record.livesRead = livesRead
     return record
   }
 
@@ -58,19 +137,59 @@ extension ContainerEngine {
       record.id, from: [record.state], exit: exit.recorded, at: exit.at, isLost: exit.isLost,
       events: [.containerExited(record.id, name: record.name, exit)])
     var record = record
-    record.state = .exited
-    record.pid = nil
-    record.exit = exit.recorded
-    record.finishedAt = exit.at
-    record.isLost = exit.isLost
+    record.end(.exited, exit)
     return record
   }
 
-  private func isBehind(_ record: ContainerRecord) throws -> Bool {
-    switch (record.state, try runner.state(record.id)) {
-    case (.running, .running), (.created, .absent), (.exited, .absent), (.exited, .exited), (.exited, .lost):
-      false
-    default: true
+  private func mark(_ record: ContainerRecord, paused: Bool) async throws -> ContainerRecord {
+    _ = try await metadata.mark(
+      record.id, paused: paused,
+      events: [
+        paused
+          ? .containerPaused(record.id, name: record.name) : .containerUnpaused(record.id, name: record.name)
+      ])
+    var record = record
+    record.state = paused ? .paused : .running
+    return record
+  }
+
+  private func healthEvents(of record: ContainerRecord) -> [JournalEvent] {
+    record.health.map { [.containerHealthChanged(record.id, name: record.name, $0)] } ?? []
+  }
+}
+
+extension ContainerLife.Sighting {
+  init(_ state: RunnerState, of record: ContainerRecord) {
+    switch state {
+    case .absent: self = .absent
+    case .running: self = .running
+    case .paused: self = .paused
+    case .restarting: self = .restarting
+    case .exited(let exit), .lost(let exit):
+      // A row that has exited and a later exit record: a run that began and ended while no service looked.
+      let isKnown = record.state != .exited || record.finishedAt == Int64(clamping: exit.at)
+      self = isKnown ? .exited : .exitedAgain
     }
+  }
+}
+
+extension ContainerRecord {
+  fileprivate mutating func begin(pid: Int32, at time: Int64) {
+    state = .running
+    self.pid = pid
+    startedAt = time
+    exit = nil
+    finishedAt = nil
+    isLost = false
+    outOfMemoryKills = 0
+    if health != nil { health = .starting }
+  }
+
+  fileprivate mutating func end(_ state: ContainerState, _ exit: ExitStatus) {
+    self.state = state
+    pid = nil
+    self.exit = exit.recorded
+    finishedAt = exit.at
+    isLost = exit.isLost
   }
 }

@@ -18,26 +18,26 @@ extension ContainerEngine {
     defer { lock.release() }
     guard let stored = try metadata.container(id: record.id) else { throw removedMeanwhile(record) }
     let record = try await settle(stored)
-    guard record.state != .running else {
-      throw EngineError(
-        .conflict, "container \(record.name) runs already", subject: record.id, retriable: false)
-    }
+    try record.admit(.start)
     // An exit record of an earlier run must not be taken for this one's.
     try await runner.cleanUp(record.id)
-    let prepared = try await prepare(
-      record, spec(record.id), root(of: record), opensStdin: options(record).opensStdin)
+    let options = try options(record)
+    let prepared = try await prepare(record, spec(record.id), root(of: record), options)
     return try await launch(record, prepared)
   }
 
   /// Lets a shim make what a container runs in. The caller holds the container's state lock.
   func prepare(
-    _ record: ContainerRecord, _ spec: RuntimeSpec, _ root: OverlayRoot, opensStdin: Bool
+    _ record: ContainerRecord, _ spec: RuntimeSpec, _ root: OverlayRoot, _ options: ContainerOptions
   ) async throws -> PreparedContainer {
     var root = root
     root.lowers.append(mountPoints)
     let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
     do {
-      return try await runner.prepare(record.id, plan, log: logPath(record.id), openStdin: opensStdin)
+      if let rule = options.restart?.rule { try runner.setRestartRule(record.id, rule) }
+      return try await runner.prepare(
+        record.id, plan, log: logPath(record.id), openStdin: options.opensStdin,
+        endsWithService: options.lifetime == .session)
     } catch {
       throw named(error, record)
     }
@@ -109,6 +109,7 @@ extension ContainerEngine {
     return try await withDeadline(timeout, late) { try await self.exit(of: record) }
   }
 
+  /// Waits for the last end, and journals those before it that a restart policy followed up.
   func exit(of record: ContainerRecord) async throws -> ExitStatus {
     while true {
       guard let stored = try metadata.container(id: record.id), let current = try await settled(stored) else {
@@ -117,17 +118,42 @@ extension ContainerEngine {
         return exit
       }
       if let exit = ExitStatus(current) { return exit }
-      guard current.state == .running else {
+      guard ContainerState.live.contains(current.state) else {
         throw EngineError(
           .conflict, "container \(record.name) was not started", subject: record.id, retriable: false)
       }
       do {
-        _ = try await runner.waitForExit(record.id)
-      } catch {
+        if runner.hasRestartRule(record.id) || current.state == .restarting {
+          try await waitForChange(of: current)
+        } else {
+          _ = try await runner.waitForExit(record.id)
+        }
+      } catch let error as EngineError {
         guard error.kind == .notFound else { throw error }
         // Another service has removed it since, and the row is gone.
         try await Task.sleep(for: .milliseconds(1))
       }
+    }
+  }
+
+  /// Returns when the container is in another state than the record says.
+  private func waitForChange(of record: ContainerRecord) async throws {
+    try await runner.waitForChange(record.id) {
+      guard let stored = try metadata.container(id: record.id), let now = try await settled(stored) else {
+        return true
+      }
+      return now.state != record.state || now.pid != record.pid
+    }
+  }
+}
+
+extension RestartPolicy {
+  /// As the shim has it; nil where it is never to start the container again.
+  var rule: RestartRule? {
+    switch kind {
+    case .never: nil
+    case .onFailure: RestartRule(onFailureOnly: true, maximum: maximumRetries.map { UInt64(clamping: $0) })
+    case .always, .unlessStopped: RestartRule(onFailureOnly: false)
     }
   }
 }

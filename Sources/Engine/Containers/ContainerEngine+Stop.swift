@@ -4,7 +4,8 @@ import Metadata
 import Runner
 
 extension ContainerEngine {
-  /// Ends a container gently: its stop signal, then `SIGKILL` when the time is over.
+  /// Ends a container gently: its stop signal, then `SIGKILL` when the time is over. Its restart policy rests until it is
+  /// started again.
   ///
   /// One that has exited is answered with its exit. Cancellation stops the waiting; the signal has been sent.
   /// - Throws: `conflict` for a container that was never started.
@@ -12,8 +13,13 @@ extension ContainerEngine {
     -> ExitStatus
   {
     let record = try await current(name)
-    if let exit = ExitStatus(record) { return exit }
+    if try !record.admit(.stop), let exit = ExitStatus(record) {
+      // Also after a start of the machine.
+      try await endRestarts(of: record)
+      return exit
+    }
     let options = try options(record)
+    try await endRestarts(of: record)
     let gentle = signal ?? options.stopSignal.flatMap(Signal.init) ?? .terminate
     try send(gentle, to: record)
     do {
@@ -25,14 +31,38 @@ extension ContainerEngine {
     }
   }
 
+  /// Sends a signal to the first process. One that is to end it ends the restart policy as well.
+  ///
   /// - Throws: `conflict` for a container that does not run.
   package func kill(_ name: String, signal: Signal = .kill) async throws {
     let record = try await current(name)
-    guard record.state == .running else {
-      throw EngineError(
-        .conflict, "container \(record.name) does not run", subject: record.id, retriable: false)
-    }
+    try record.admit(.kill)
+    let stopSignal = try options(record).stopSignal.flatMap(Signal.init) ?? .terminate
+    if signal == .kill || signal == stopSignal { try await endRestarts(of: record) }
+    if record.state == .restarting { return }
     try runner.signal(record.id, signal.rawValue)
+  }
+
+  /// Stops a container, where it runs, and starts it again.
+  ///
+  /// - Throws: as `stop` and `start`. After a cancellation it may be stopped.
+  package func restart(_ name: String, signal: Signal? = nil, timeout: Duration? = nil) async throws
+    -> ContainerSummary
+  {
+    let record = try await current(name)
+    if ContainerState.live.contains(record.state) {
+      _ = try await stop(record.id, signal: signal, timeout: timeout)
+    }
+    return try await start(record.id)
+  }
+
+  /// Lets a container end for good when it ends next, and one that waits for its next start end now.
+  private func endRestarts(of record: ContainerRecord) async throws {
+    guard try options(record).restart?.rule != nil else { return }
+    _ = try await metadata.markStopped(record.id)
+    guard record.state == .restarting || runner.hasRestartRule(record.id) else { return }
+    try runner.setRestartRule(record.id, nil)
+    try runner.endPause(record.id)
   }
 
   /// A container that has exited by itself in the meantime has what the signal was for.

@@ -51,16 +51,48 @@ extension JournalEvent {
     container("created", id, name, ["image": .string(image)])
   }
 
-  static func containerStarted(_ id: String, name: String, pid: Int32) -> JournalEvent {
-    container("started", id, name, ["pid": .integer(Int64(pid))])
+  /// - Parameter restarts: how often its restart policy has started it; nil where a request did.
+  static func containerStarted(_ id: String, name: String, pid: Int32, restarts: Int64? = nil) -> JournalEvent
+  {
+    var attributes: [String: JournalValue] = ["pid": .integer(Int64(pid))]
+    if let restarts { attributes["restarts"] = .integer(restarts) }
+    return container("started", id, name, attributes)
   }
 
-  static func containerExited(_ id: String, name: String, _ exit: ExitStatus) -> JournalEvent {
+  static func containerPaused(_ id: String, name: String) -> JournalEvent {
+    container("paused", id, name, [:])
+  }
+
+  static func containerUnpaused(_ id: String, name: String) -> JournalEvent {
+    container("unpaused", id, name, [:])
+  }
+
+  static func containerRenamed(_ id: String, name: String, previous: String) -> JournalEvent {
+    container("renamed", id, name, ["previousName": .string(previous)])
+  }
+
+  static func containerUpdated(_ id: String, name: String) -> JournalEvent {
+    container("updated", id, name, [:])
+  }
+
+  static func containerHealthChanged(_ id: String, name: String, _ health: ContainerHealth) -> JournalEvent {
+    container("healthChanged", id, name, ["health": .string(health.rawValue)])
+  }
+
+  static func containerOutOfMemory(_ id: String, name: String, kills: Int64) -> JournalEvent {
+    container("outOfMemory", id, name, ["kills": .integer(kills)])
+  }
+
+  /// - Parameter restartsAt: when its restart policy starts it again, in nanoseconds since 1970.
+  static func containerExited(
+    _ id: String, name: String, _ exit: ExitStatus, restartsAt: Int64? = nil
+  ) -> JournalEvent {
     var attributes: [String: JournalValue] = [
       "exitCode": .integer(Int64(exit.code)), "exitedAt": .integer(exit.at),
     ]
     if let signal = exit.signal { attributes["signal"] = .string(signal.description) }
     if exit.isLost { attributes["lost"] = .boolean(true) }
+    if let restartsAt { attributes["restartsAt"] = .integer(restartsAt) }
     return container("exited", id, name, attributes)
   }
 

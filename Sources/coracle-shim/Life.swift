@@ -1,0 +1,71 @@
+import CLinux
+
+/// One first process of a container, from `clone3` to its end. A container that starts again by itself has several, one
+/// after the other.
+struct Life {
+  let first: pid_t
+  let pidfd: CInt
+  /// What the child says when an operation fails; its end, by exec, says that none did.
+  let failures: CInt
+  var input: InputRelay
+  var output: OutputDrain
+  private var mounts: CInt = -1
+
+  /// Makes the pipes and clones the container's process, which goes on to execute the plan.
+  init(_ request: Request, isRestart: Bool) throws(Failure) {
+    let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
+    let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
+    let stdout = try Pipe()
+    let stderr = try Pipe()
+    let errors = try Pipe()
+    var pidfd: CInt = -1
+    first = try check(CLINUX_STEP_CLONE, clinux_clone3(request.namespaces, &pidfd))
+    if first == 0 {
+      Child(request, errors: errors.writeEnd, isRestart: isRestart).run(
+        stdin: stdin.readEnd, stdout: stdout.writeEnd, stderr: stderr.writeEnd)
+    }
+    self.pidfd = pidfd
+    failures = errors.readEnd
+    for end in [stdin.readEnd, stdout.writeEnd, stderr.writeEnd, errors.writeEnd] { _ = close(end) }
+    output = OutputDrain(stdout: stdout.readEnd, stderr: stderr.readEnd)
+    input = InputRelay(pipe: stdin.writeEnd)
+  }
+
+  /// While the child mounts: this costs the start nothing.
+  mutating func prepare() throws(Failure) {
+    mounts = RunFiles.holdMountNamespace(of: first)
+    try input.listen()
+    _ = output.becomeNonBlocking()
+  }
+
+  /// Waits for the child's word.
+  ///
+  /// - Returns: the failed operation, after which the child exits; nil when the command was executed.
+  func failure() -> clinux_report? {
+    var report = clinux_report()
+    let count = readFully(failures, &report, MemoryLayout<clinux_report>.size)
+    _ = close(failures)
+    return count > 0 ? report : nil
+  }
+
+  func kill() { _ = clinux_pidfd_signal(pidfd, SIGKILL) }
+
+  /// Waits for the end; the process stays a zombie, and its pid its own, until `bury`.
+  func end() -> CInt {
+    var waitStatus: CInt = 0
+    _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
+    return waitStatus
+  }
+
+  /// Takes down all that there was of an ended one, its mounts last.
+  mutating func bury() {
+    input.finish()
+    input.removeSocket()
+    output.finish()
+    var waitStatus: CInt = 0
+    _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+    _ = close(pidfd)
+    if mounts >= 0 { _ = close(mounts) }
+    mounts = -1
+  }
+}
