@@ -96,3 +96,9 @@ int clinux_is_procfs(int descriptor) {
 int clinux_make_node(int directory, const char *name, uint32_t mode, uint32_t major, uint32_t minor) {
   return mknodat(directory, name, mode, makedev(major, minor));
 }
+
+int clinux_is_device(int directory, const char *name, uint32_t mode, uint32_t major, uint32_t minor) {
+  struct stat status;
+  return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && (status.st_mode & S_IFMT) == (mode & S_IFMT)
+    && status.st_rdev == makedev(major, minor);
+}

@@ -39,6 +39,18 @@ pid_t clinux_fork_sibling(void) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+pid_t clinux_clone_sibling(uint64_t namespaces) {
+  struct clone_args arguments = {.flags = namespaces | CLONE_PARENT};
+  return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+int clinux_executable_error(const char *path) {
+  struct stat status;
+  if (stat(path, &status) != 0) return errno;
+  if (!S_ISREG(status.st_mode)) return EACCES;
+  return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
 int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 int clinux_pidfd_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0);

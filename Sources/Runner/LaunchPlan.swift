@@ -51,6 +51,14 @@ package struct LaunchPlan: Hashable, Sendable {
     /// Writes a whole file of the container, such as /etc/hosts, made new.
     case writeFile(target: String, mode: UInt16, content: [UInt8])
     case setLoopbackUp
+    /// For an OCI runtime: says that this operation has come, and waits for the creator's word.
+    case awaitCreator
+    /// For an OCI runtime: runs a program to its end inside, with the state as its standard input.
+    case runHook(Hook)
+    /// For an OCI runtime: fails as `execute` would for a command that is not there, or not executable.
+    case findCommand(String, path: String)
+    /// For an OCI runtime: says that all is made, and waits for the start; failures go to standard error from then on.
+    case awaitRelease
     case setHostname(String)
     case setDomainname(String)
     /// Makes the new root the root, and detaches the old one.
@@ -79,6 +87,29 @@ package struct LaunchPlan: Hashable, Sendable {
     case changeDirectory(String)
     /// Searched in PATH of `environment` inside the container when `arguments[0]` has no slash.
     case execute(arguments: [String], environment: [String])
+  }
+
+  package struct Hook: Hashable, Sendable {
+    package var path: String
+    package var arguments: [String]
+    package var environment: [String]
+    /// In ms; nil is without an end.
+    package var timeout: Int64?
+    /// The state's JSON up to and after the process's number, which only the process itself knows as the container counts.
+    package var stateBeforePid: String
+    package var stateAfterPid: String
+
+    package init(
+      path: String, arguments: [String], environment: [String], timeout: Int64?, stateBeforePid: String,
+      stateAfterPid: String
+    ) {
+      self.path = path
+      self.arguments = arguments
+      self.environment = environment
+      self.timeout = timeout
+      self.stateBeforePid = stateBeforePid
+      self.stateAfterPid = stateAfterPid
+    }
   }
 
   package struct MountAttributes: OptionSet, Hashable, Sendable {

@@ -7,6 +7,15 @@ extension LaunchPlan.Operation {
     case .makeMountsPrivate, .setLoopbackUp, .pivotRoot, .remountRootReadOnly, .newSession,
       .setNoNewPrivileges, .awaitStart:
       encoder.operation(plainCode)
+    case .awaitCreator: encoder.operation(CLINUX_OP_AWAIT_CREATOR)
+    case .awaitRelease: encoder.operation(CLINUX_OP_AWAIT_RELEASE)
+    case .runHook(let hook):
+      try encode(hook, to: &encoder)
+    case .findCommand(let command, let path):
+      try encoder.operation(CLINUX_OP_FIND_COMMAND) { (fields) throws(EngineError) in
+        try fields.string(command)
+        try fields.string(path)
+      }
     case .mountOverlayRoot, .bindRoot, .mount, .bind:
       try encodeMount(to: &encoder)
     case .makeDirectory, .makeNode, .makeSymlink, .writeFile, .maskPath, .readOnlyPath, .changeDirectory:
@@ -143,6 +152,19 @@ extension LaunchPlan.Operation {
     case .loadSeccomp(let program):
       try encoder.operation(CLINUX_OP_LOAD_SECCOMP) { (fields) throws(EngineError) in fields.bytes(program) }
     default: break
+    }
+  }
+}
+
+extension LaunchPlan.Operation {
+  private func encode(_ hook: LaunchPlan.Hook, to encoder: inout PlanEncoder) throws(EngineError) {
+    try encoder.operation(CLINUX_OP_RUN_HOOK) { (fields) throws(EngineError) in
+      try fields.string(hook.path)
+      try fields.strings(hook.arguments)
+      try fields.strings(hook.environment)
+      fields.number(hook.timeout ?? -1)
+      try fields.string(hook.stateBeforePid)
+      try fields.string(hook.stateAfterPid)
     }
   }
 }

@@ -82,7 +82,7 @@ extension Child {
   }
 
   /// A null-terminated array over a list of strings in the plan.
-  private func pointers(
+  func pointers(
     _ fields: inout Fields
   ) throws(Failure) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> {
     let count = try fields.takeNumber()

@@ -140,6 +140,11 @@ extension Child {
     let major = UInt32(truncatingIfNeeded: try fields.takeNumber())
     let minor = UInt32(truncatingIfNeeded: try fields.takeNumber())
     let (directory, name) = try openParent(of: target)
+    if clinux_make_node(directory, name, mode, major, minor) == 0 { return }
+    // A root without a fresh /dev: what is there may be the image's own, or another thing of that name.
+    guard clinux_errno() == EEXIST else { throw Failure(CLINUX_STEP_MKNOD) }
+    if clinux_is_device(directory, name, mode, major, minor) != 0 { return }
+    try check(CLINUX_STEP_UNLINK, unlinkat(directory, name, 0))
     try check(CLINUX_STEP_MKNOD, clinux_make_node(directory, name, mode, major, minor))
   }
 

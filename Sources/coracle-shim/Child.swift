@@ -10,6 +10,8 @@ struct Child {
   let isRestart: Bool
   /// Where a failed operation is reported; close-on-exec, so that its end is the success of exec.
   var errors: CInt
+  /// For an OCI runtime: the FIFO that takes the word for the start.
+  var start: CInt = -1
   /// The new root (O_PATH or a mount), or -1: then it is the process's own.
   var root: CInt = -1
   /// The directory of the last target, since devices and links come in rows: -1, or the directory of `parentPath`.
@@ -23,6 +25,8 @@ struct Child {
   /// The first descriptor that is none of those that stay.
   var firstFree: CUnsignedInt { CUnsignedInt(CLINUX_SHIM_STATUS.rawValue) + 1 }
   var isSealed = false
+  /// The number of the operation at hand.
+  var operation: UInt32 = 0
   /// The kernel's own words about a failed mount.
   var explanation = Explanation()
 
@@ -33,12 +37,21 @@ struct Child {
   }
 
   consuming func run(stdin: CInt, stdout: CInt, stderr: CInt) -> Never {
-    var operation: UInt32 = 0
     do throws(Failure) {
       // Modes are given in full by the plan.
       _ = umask(0)
       try takeStreams(stdin, stdout, stderr)
       try dieWithShim()
+    } catch {
+      report(error, 0)
+      _exit(125)
+    }
+    perform()
+  }
+
+  /// Executes the plan.
+  consuming func perform() -> Never {
+    do throws(Failure) {
       var operations = request.operations
       while operation < request.operationCount {
         guard let (code, fields) = operations.operation() else { throw Failure(CLINUX_STEP_REQUEST, EINVAL) }
@@ -47,7 +60,7 @@ struct Child {
       }
       throw Failure(CLINUX_STEP_REQUEST, ENOEXEC)
     } catch {
-      report(error, operation)
+      if errors < 0 { tell(error) } else { report(error, operation) }
       _exit(error.step == CLINUX_STEP_EXECVE ? Child.exitCode(forExec: error.error) : 125)
     }
   }
@@ -74,6 +87,8 @@ struct Child {
   /// Asked again after each change of credentials, which undoes it. getppid() does not tell: the shim has no
   /// pid in a new pid namespace. The failure pipe does: its only reader is the shim.
   func dieWithShim() throws(Failure) {
+    // The process of an OCI runtime's caller has no shim.
+    if request.isForRuntime { return }
     try check(CLINUX_STEP_PRCTL, clinux_die_with_parent())
     var entry = pollfd(fd: errors, events: 0, revents: 0)
     if poll(&entry, 1, 0) > 0 { throw Failure(CLINUX_STEP_PARENT_ALIVE, ESRCH) }
@@ -87,7 +102,7 @@ struct Child {
     if count != 1 { throw Failure(CLINUX_STEP_AWAIT_START, ECANCELED) }
   }
 
-  private func report(_ failure: Failure, _ operation: UInt32) {
+  func report(_ failure: Failure, _ operation: UInt32) {
     var report = clinux_report()
     report.kind = CLINUX_REPORT_OPERATION_FAILED.rawValue
     report.operation = operation

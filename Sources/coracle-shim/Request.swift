@@ -5,6 +5,8 @@ typealias CString = UnsafePointer<CChar>
 /// The request that the service wrote, mapped for the life of the process.
 struct Request {
   let mode: UInt32
+  /// Whether no shim stays with the process.
+  var isForRuntime: Bool { mode == CLINUX_MODE_RUNTIME.rawValue || mode == CLINUX_MODE_RUNTIME_EXEC.rawValue }
   let flags: UInt32
   let namespaces: UInt64
   let operationCount: UInt32

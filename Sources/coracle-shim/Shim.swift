@@ -22,6 +22,8 @@ struct Shim {
         container.run()
       case CLINUX_MODE_EXEC.rawValue:
         try ExecSession(request, status).run()
+      case CLINUX_MODE_RUNTIME.rawValue, CLINUX_MODE_RUNTIME_EXEC.rawValue:
+        try RuntimeProcess(request, status).run()
       default:
         throw Failure(CLINUX_STEP_REQUEST, EINVAL)
       }

@@ -7,6 +7,8 @@ import CLinux
   private static var most: Int { Int(CLINUX_SHIM_OF_EXEC.rawValue) }
 
   static func main() {
+    // Executed by an OCI runtime, it finds a request there and no socket.
+    if Request(descriptor: control) != nil { Shim.run() }
     // Nothing of this process, nor of a shim, is for a container: neither memory and descriptors, once an exec session's
     // child is visible in the container's /proc, nor the executable (a sealed memfd besides). exec undoes it for the
     // payload.

@@ -11,3 +11,4 @@
 #include "CLinuxThread.h"
 #include "CLinuxUserNamespace.h"
 #include "CLinuxFiles.h"
+#include "CLinuxHook.h"

@@ -27,7 +27,19 @@ enum clinux_shim_descriptor_count {
   CLINUX_SHIM_OF_EXEC = 6,
 };
 
-enum clinux_mode { CLINUX_MODE_CONTAINER = 1, CLINUX_MODE_EXEC = 2 };
+enum clinux_mode {
+  CLINUX_MODE_CONTAINER = 1,
+  CLINUX_MODE_EXEC = 2,
+  /// A container's first process for a caller of an OCI runtime: it has the caller's 0, 1 and 2, and no shim stays with it.
+  CLINUX_MODE_RUNTIME = 3,
+  /// A further process for such a caller.
+  CLINUX_MODE_RUNTIME_EXEC = 4,
+};
+
+/// In the two modes for an OCI runtime the program is executed with the descriptors of a shim, without a template, and
+/// clones the process as its own parent's child (CLONE_PARENT). In the first this FIFO of the run directory takes the
+/// word for the start.
+#define CLINUX_START_FIFO "exec.fifo"
 
 enum clinux_request_flag {
   CLINUX_REQUEST_STDIN_OPEN = 1,
@@ -35,6 +47,10 @@ enum clinux_request_flag {
   CLINUX_REQUEST_SESSION = 4,
   /// Takes the overlay mount of kernels before 6.8 on newer ones too, for tests.
   CLINUX_REQUEST_OLD_OVERLAY = 2,
+  /// For an OCI runtime: before it clones, the shim waits for one byte on the status socket.
+  CLINUX_REQUEST_AWAIT_CLONE = 256,
+  /// For an OCI runtime: before its first operation, the process waits for one byte on the status socket.
+  CLINUX_REQUEST_AWAIT_FIRST = 512,
 };
 
 /// Followed by fields, each aligned to 8 bytes: a number is a `uint64_t`; a byte string is its length
@@ -68,6 +84,10 @@ enum clinux_operation_code {
   CLINUX_OP_MAKE_SYMLINK,
   CLINUX_OP_WRITE_FILE,
   CLINUX_OP_SET_LOOPBACK_UP,
+  CLINUX_OP_AWAIT_CREATOR,
+  CLINUX_OP_RUN_HOOK,
+  CLINUX_OP_FIND_COMMAND,
+  CLINUX_OP_AWAIT_RELEASE,
   CLINUX_OP_SET_HOSTNAME,
   CLINUX_OP_SET_DOMAINNAME,
   CLINUX_OP_PIVOT_ROOT,
@@ -99,6 +119,12 @@ enum clinux_report_kind {
   CLINUX_REPORT_SHIM_FAILED = 3,
   /// Exec sessions: the command ended with wait status `error`, at `time`.
   CLINUX_REPORT_ENDED = 4,
+  /// OCI runtime: the process is there: `pid`. The shim ends.
+  CLINUX_REPORT_CLONED = 5,
+  /// OCI runtime: the process waits for a byte, at operation number `operation`.
+  CLINUX_REPORT_WAITING = 6,
+  /// OCI runtime: all is made; the process waits for the start and reports nothing any more.
+  CLINUX_REPORT_CREATED = 7,
 };
 
 /// The system call, or the check, that failed.
@@ -150,6 +176,8 @@ enum clinux_step {
   CLINUX_STEP_SIGNAL,
   CLINUX_STEP_AWAIT_START,
   CLINUX_STEP_EXECVE,
+  CLINUX_STEP_FIND_COMMAND,
+  CLINUX_STEP_HOOK,
 };
 
 struct clinux_report {

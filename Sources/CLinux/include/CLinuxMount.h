@@ -45,3 +45,5 @@ int clinux_node(int descriptor, struct clinux_node *_Nonnull node);
 /// Whether the descriptor is of a procfs (fstatfs(2), PROC_SUPER_MAGIC); -1 on failure.
 int clinux_is_procfs(int descriptor);
 int clinux_make_node(int directory, const char *_Nonnull name, uint32_t mode, uint32_t major, uint32_t minor);
+/// Whether `name` itself, not what it may lead to, is this device with these file type bits.
+int clinux_is_device(int directory, const char *_Nonnull name, uint32_t mode, uint32_t major, uint32_t minor);

@@ -20,6 +20,11 @@ int clinux_setns(int descriptor, uint64_t namespaces);
 /// with `poll` it does not wait. Answers 1, or 0 if `poll` found it running.
 int clinux_wait_pidfd(int pidfd, int *_Nonnull status, int keep, int poll);
 
+/// As clinux_fork_sibling, in new namespaces: 0 in the new process.
+pid_t clinux_clone_sibling(uint64_t namespaces);
+/// 0 if `path` is a file that the caller's effective identity may execute; else an error number.
+int clinux_executable_error(const char *_Nonnull path);
+
 /// close_range(2) from `first` up; with `on_exec` they are closed by exec only.
 int clinux_close_from(unsigned first, int on_exec);
 /// prctl(2) with up to four arguments.
