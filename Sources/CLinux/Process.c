@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinuxProcess.h"
+#include "CLinuxLaunchPlan.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,67 @@ pid_t clinux_clone3(uint64_t namespaces, int *pidfd) {
   struct clone_args arguments = {
     .flags = namespaces | CLONE_PIDFD, .pidfd = (uintptr_t)pidfd, .exit_signal = SIGCHLD};
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+struct joined_answer {
+  pid_t pid;
+  int pidfd, error;
+  uint32_t step, which;
+};
+
+/// The user namespace after the others, which mostly are its parent's: those that are its own, only its root may join, and
+/// they come after it.
+static int join_all(const struct clinux_joined *joined, size_t count, struct joined_answer *answer) {
+  uint64_t left = 0;
+  for (int round = 0; round < 3; round++)
+    for (size_t i = 0; i < count; i++) {
+      int is_turn = joined[i].kind == CLONE_NEWUSER ? round == 1 : round == 0 || (round == 2 && (left & 1ull << i));
+      if (!is_turn || setns(joined[i].descriptor, (int)joined[i].kind) == 0) continue;
+      answer->which = (uint32_t)i;
+      if (round != 0 || errno != EPERM) return -1;
+      left |= 1ull << i;
+    }
+  return 0;
+}
+
+pid_t clinux_clone3_joined(
+  uint64_t namespaces, int *pidfd, const struct clinux_joined *joined, size_t count, uint32_t *failed, uint32_t *which) {
+  int ends[2];
+  struct joined_answer answer = {.pid = -1, .pidfd = -1, .error = EIO, .step = CLINUX_STEP_CLONE};
+  *failed = CLINUX_STEP_CLONE;
+  *which = 0;
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+  // It shares the descriptors, so that the pidfd it gets is this process's too.
+  struct clone_args between = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
+  pid_t joining = (pid_t)syscall(SYS_clone3, &between, sizeof between);
+  if (joining == 0) {
+    if (join_all(joined, count, &answer) != 0) {
+      answer.error = errno;
+      answer.step = CLINUX_STEP_SETNS;
+    } else {
+      struct clone_args arguments = {
+        .flags = namespaces | CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)&answer.pidfd};
+      answer.pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+      if (answer.pid == 0) return 0;
+      answer.error = errno;
+    }
+    if (write(ends[1], &answer, sizeof answer) != sizeof answer) _exit(1);
+    _exit(0);
+  }
+  int error = errno;
+  if (joining > 0) {
+    while (waitpid(joining, 0, 0) < 0 && errno == EINTR) continue;
+    // The pipe has room for it, so it is there by now.
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    if (read(ends[0], &answer, sizeof answer) != sizeof answer) answer.pid = -1;
+    error = answer.error;
+  }
+  close(ends[0]);
+  close(ends[1]);
+  *failed = answer.step;
+  *which = answer.which;
+  *pidfd = answer.pidfd;
+  return errno = error, answer.pid;
 }
 
 pid_t clinux_fork_sibling(void) {

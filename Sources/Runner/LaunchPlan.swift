@@ -27,6 +27,21 @@ package struct LaunchPlan: Hashable, Sendable {
     package static let user = Namespaces(rawValue: 0x1000_0000)
     package static let pid = Namespaces(rawValue: 0x2000_0000)
     package static let network = Namespaces(rawValue: 0x4000_0000)
+
+    /// Its name below `/proc/PID/ns`; nil where there is not exactly one.
+    var fileName: String? {
+      switch self {
+      case .time: "time"
+      case .mount: "mnt"
+      case .cgroup: "cgroup"
+      case .uts: "uts"
+      case .ipc: "ipc"
+      case .user: "user"
+      case .pid: "pid"
+      case .network: "net"
+      default: nil
+      }
+    }
   }
 
   /// One step. Paths named `target` are inside the container and resolved beneath its root without leaving
@@ -87,6 +102,11 @@ package struct LaunchPlan: Hashable, Sendable {
     case changeDirectory(String)
     /// Searched in PATH of `environment` inside the container when `arguments[0]` has no slash.
     case execute(arguments: [String], environment: [String])
+    /// By the shim, before it clones the container's process, which is then in the namespace that the path is of. Such
+    /// operations stand first.
+    case joinNamespace(Namespaces, path: FilePath)
+    /// Of the user namespace that the process is in, where it has all capabilities but is nobody.
+    case becomeRoot
   }
 
   package struct Hook: Hashable, Sendable {

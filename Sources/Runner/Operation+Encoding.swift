@@ -5,7 +5,7 @@ extension LaunchPlan.Operation {
   func encode(to encoder: inout PlanEncoder) throws(EngineError) {
     switch self {
     case .makeMountsPrivate, .setLoopbackUp, .pivotRoot, .remountRootReadOnly, .newSession,
-      .setNoNewPrivileges, .awaitStart:
+      .setNoNewPrivileges, .awaitStart, .becomeRoot:
       encoder.operation(plainCode)
     case .awaitCreator: encoder.operation(CLINUX_OP_AWAIT_CREATOR)
     case .awaitRelease: encoder.operation(CLINUX_OP_AWAIT_RELEASE)
@@ -23,6 +23,11 @@ extension LaunchPlan.Operation {
     case .setHostname, .setDomainname, .sysctl, .setResourceLimit, .setOOMScoreAdjust, .setUmask, .setGroups,
       .setUser, .dropBoundingCapabilities, .setCapabilities, .loadSeccomp:
       try encodeSetting(to: &encoder)
+    case .joinNamespace(let kind, let path):
+      try encoder.operation(CLINUX_OP_JOIN_NAMESPACE) { (fields) throws(EngineError) in
+        fields.number(kind.rawValue)
+        try fields.path(path)
+      }
     case .execute(let arguments, let environment):
       guard !arguments.isEmpty else {
         throw EngineError(.invalidArgument, "cannot execute an empty command")
@@ -42,6 +47,7 @@ extension LaunchPlan.Operation {
     case .remountRootReadOnly: CLINUX_OP_REMOUNT_ROOT_READ_ONLY
     case .newSession: CLINUX_OP_NEW_SESSION
     case .awaitStart: CLINUX_OP_AWAIT_START
+    case .becomeRoot: CLINUX_OP_BECOME_ROOT
     default: CLINUX_OP_SET_NO_NEW_PRIVILEGES
     }
   }

@@ -37,6 +37,8 @@ extension LaunchPlan.Operation {
     case .loadSeccomp: "load the seccomp filter"
     case .changeDirectory(let path): "change directory to \(path)"
     case .execute(let arguments, _): "execute \(arguments.first ?? "")"
+    case .joinNamespace(let kind, let path): "join the \(kind.fileName ?? "") namespace \(path)"
+    case .becomeRoot: "become root of the user namespace"
     }
   }
 }

@@ -62,6 +62,15 @@ extension Child {
     try dieWithShim()
   }
 
+  /// Of a user namespace, whose capabilities this process has: files that it makes are then root's, and not of a user that
+  /// is nobody there.
+  func becomeRoot() throws(Failure) {
+    try check(CLINUX_STEP_SETGROUPS, clinux_setgroups(nil, 0))
+    try check(CLINUX_STEP_SETRESGID, clinux_setresgid(0))
+    try check(CLINUX_STEP_SETRESUID, clinux_setresuid(0))
+    try dieWithShim()
+  }
+
   private func dropBounding(keep: UInt64) throws(Failure) {
     for capability in UInt32(0)..<64 where keep & (1 << UInt64(capability)) == 0 {
       if clinux_capbset_drop(capability) == 0 { continue }

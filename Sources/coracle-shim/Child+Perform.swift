@@ -63,6 +63,11 @@ extension Child {
       try changeDirectory(to: try fields.takeString())
     case CLINUX_OP_AWAIT_START:
       try awaitStart()
+    case CLINUX_OP_JOIN_NAMESPACE:
+      // The shim has done so.
+      break
+    case CLINUX_OP_BECOME_ROOT:
+      try becomeRoot()
     case CLINUX_OP_EXECUTE:
       try execute(&fields)
     default:

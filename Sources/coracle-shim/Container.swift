@@ -4,6 +4,7 @@ import CLinux
 struct Container {
   private let request: Request
   private let status: StatusSocket
+  private let host: HostSide
   private let terminate: CInt
   private var life: Life
   private var log: OutputLog
@@ -17,7 +18,8 @@ struct Container {
     let endedWell = try RunFiles.lock()
     log = try OutputLog(path: request.log, isWhole: endedWell)
     terminate = try check(CLINUX_STEP_SIGNAL, clinux_terminate_signalfd())
-    life = try Life(request, isRestart: false)
+    host = try HostSide(request)
+    life = try Life(request, host, isRestart: false)
   }
 
   mutating func run() {
@@ -38,12 +40,15 @@ struct Container {
     end(waitStatus, lives: true)
   }
 
+  /// The container's own and those it joined: what an exec session joins.
+  private var namespaces: UInt64 { request.namespaces | host.joinedKinds }
+
   /// The first start, which a service waits for.
   ///
   /// - Returns: whether the command was executed.
   private mutating func start() -> Bool {
     do throws(Failure) {
-      try RunFiles.writePid(shim: getpid(), first: life.first, namespaces: request.namespaces)
+      try RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
       try life.prepare()
     } catch {
       // A container that no other service could find must not run: its child still waits for the start.
@@ -82,7 +87,7 @@ struct Container {
     while true {
       var failure: CInt = 125
       do throws(Failure) {
-        life = try Life(request, isRestart: true)
+        life = try Life(request, host, isRestart: true)
         do throws(Failure) { try life.prepare() } catch {
           life.kill()
           life.bury()
@@ -90,7 +95,7 @@ struct Container {
         }
         guard let report = life.failure() else {
           RunFiles.appendStarted(pid: life.first)
-          try? RunFiles.writePid(shim: getpid(), first: life.first, namespaces: request.namespaces)
+          try? RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
           request.releaseMemory()
           restarts.began()
           return follow()

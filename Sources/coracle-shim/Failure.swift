@@ -4,10 +4,17 @@ import CLinux
 struct Failure: Error {
   var step: clinux_step
   var error: CInt
+  /// Of the plan, where the shim itself carries one out.
+  var operation: UInt32?
 
   init(_ step: clinux_step, _ error: CInt) {
     self.step = step
     self.error = error
+  }
+
+  init(_ failure: Failure, of operation: UInt32) {
+    self = failure
+    self.operation = operation
   }
 
   /// The failed call's reason is the thread's errno.

@@ -12,14 +12,14 @@ struct Life {
   private var mounts: CInt = -1
 
   /// Makes the pipes and clones the container's process, which goes on to execute the plan.
-  init(_ request: Request, isRestart: Bool) throws(Failure) {
+  init(_ request: Request, _ host: HostSide, isRestart: Bool) throws(Failure) {
     let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
     let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
     let stdout = try Pipe()
     let stderr = try Pipe()
     let errors = try Pipe()
     var pidfd: CInt = -1
-    first = try check(CLINUX_STEP_CLONE, clinux_clone3(request.namespaces, &pidfd))
+    first = try host.clone(request.namespaces, &pidfd)
     if first == 0 {
       Child(request, errors: errors.writeEnd, isRestart: isRestart).run(
         stdin: stdin.readEnd, stdout: stdout.writeEnd, stderr: stderr.writeEnd)

@@ -12,6 +12,10 @@ struct StatusSocket {
   func fail(_ failure: Failure) {
     var report = clinux_report()
     report.kind = CLINUX_REPORT_SHIM_FAILED.rawValue
+    if let operation = failure.operation {
+      report.kind = CLINUX_REPORT_OPERATION_FAILED.rawValue
+      report.operation = operation
+    }
     report.step = failure.step.rawValue
     report.error = failure.error
     send(report)

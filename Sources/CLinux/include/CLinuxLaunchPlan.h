@@ -108,6 +108,9 @@ enum clinux_operation_code {
   CLINUX_OP_CHANGE_DIRECTORY,
   CLINUX_OP_AWAIT_START,
   CLINUX_OP_EXECUTE,
+  /// By the shim, before it clones the container's process; these stand first.
+  CLINUX_OP_JOIN_NAMESPACE,
+  CLINUX_OP_BECOME_ROOT,
 };
 
 enum clinux_report_kind {

@@ -11,6 +11,18 @@ pid_t clinux_clone3(uint64_t namespaces, int *_Nonnull pidfd);
 /// clone3(2) as fork(2), but the new process is a child of this one's parent (CLONE_PARENT): 0 in the new process. Only for a
 /// single-threaded process.
 pid_t clinux_fork_sibling(void);
+/// A namespace that a process is to join.
+struct clinux_joined {
+  /// Its CLONE_NEW… flag.
+  uint64_t kind;
+  int descriptor;
+  int zero;
+};
+/// As clinux_clone3, but the new process is in `joined` as well: a process in between joins them, and makes the new one a
+/// child of this one (CLONE_PARENT). Answers -1 with errno; `failed` is then the clinux_step, `which` the one of `joined`.
+pid_t clinux_clone3_joined(
+  uint64_t namespaces, int *_Nonnull pidfd, const struct clinux_joined *_Nonnull joined, size_t count,
+  uint32_t *_Nonnull failed, uint32_t *_Nonnull which);
 int clinux_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2).
 int clinux_pidfd_signal(int pidfd, int signal);

@@ -14,8 +14,11 @@ extension LaunchPlan {
       throw EngineError(.invalidArgument, "the configuration has no process", subject: "process")
     }
     let linux = spec.linux ?? RuntimeSpec.Linux()
-    let namespaces = try Namespaces(linux.namespaces ?? [])
-    var operations: [Operation] = [
+    let (namespaces, joins) = try NamespaceCompiler.compile(linux.namespaces ?? [])
+    var operations: [Operation] = joins
+    // Of a user namespace that it only joined, the process is nobody yet.
+    if joins.contains(where: \.joinsUser) { operations.append(.becomeRoot) }
+    operations += [
       .makeMountsPrivate,
       .mountOverlayRoot(lowers: root.lowers, upper: root.upper, work: root.work, userXattrs: isRootless),
     ]
@@ -117,31 +120,5 @@ extension LaunchPlan {
       ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"),
     ]
     return nodes + links.map { .makeSymlink(target: $0.0, content: $0.1) }
-  }
-}
-
-extension LaunchPlan.Namespaces {
-  fileprivate init(_ list: [RuntimeSpec.Namespace]) throws(EngineError) {
-    let known: [String: LaunchPlan.Namespaces] = [
-      "mount": .mount, "pid": .pid, "network": .network, "uts": .uts, "ipc": .ipc, "cgroup": .cgroup,
-      "user": .user, "time": .time,
-    ]
-    self = []
-    for namespace in list {
-      guard let flag = known[namespace.type] else {
-        throw EngineError(
-          .invalidArgument, "not a namespace: \(namespace.type)", subject: "linux.namespaces")
-      }
-      guard namespace.path == nil else {
-        throw EngineError(
-          .unsupported, "joining a namespace by path is not supported yet: \(namespace.type)",
-          subject: "linux.namespaces")
-      }
-      insert(flag)
-    }
-    guard contains(.mount) else {
-      throw EngineError(
-        .unsupported, "a container needs a mount namespace of its own", subject: "linux.namespaces")
-    }
   }
 }

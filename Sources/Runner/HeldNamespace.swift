@@ -1,0 +1,43 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+internal import SystemPackage
+
+/// A namespace of a running container, open: its path means this one as long as the value lives, whatever becomes of
+/// the container and its process ids.
+package final class HeldNamespace: Sendable {
+  private let descriptor: FileDescriptor
+
+  fileprivate init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
+
+  deinit { try? descriptor.close() }
+
+  /// For other processes of this service's user, such as its shims.
+  package var path: String { "/proc/\(getpid())/fd/\(descriptor.rawValue)" }
+}
+
+extension Runner {
+  /// Opens a namespace of a container's first process.
+  ///
+  /// - Parameter kind: one namespace.
+  /// - Throws: `conflict` if the container is not running.
+  package func namespace(_ kind: LaunchPlan.Namespaces, of id: String) throws(EngineError) -> HeldNamespace {
+    do {
+      guard let name = kind.fileName else {
+        throw EngineError(.internal, "cannot open several namespaces as one")
+      }
+      let first = try firstProcess(id).named
+      let held = HeldNamespace(
+        try FileDescriptor.open("/proc/\(first.pid)/ns/\(name)", .readOnly, options: .closeOnExec))
+      // The number was still the container's after it was opened, and so it was before.
+      let now = try firstProcess(id).named
+      guard now.pid == first.pid, now.startTime == first.startTime else { throw notRunning("join", id) }
+      return held
+    } catch let error as Errno where error == .noSuchFileOrDirectory || error == .noSuchProcess {
+      // A process that has ended has none.
+      throw notRunning("join", id)
+    } catch {
+      throw EngineError("join a namespace of container \(id)", wrapping: error, subject: id)
+    }
+  }
+}

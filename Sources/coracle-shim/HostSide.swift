@@ -1,0 +1,62 @@
+import CLinux
+
+/// What the shim does before it clones the container's process, in the host's namespaces and with the service's
+/// privilege: the operations that a plan begins with.
+///
+/// Descriptors stay open for the shim's life, so that a namespace which is joined is still there for a later start.
+struct HostSide {
+  private static var most: Int { 8 }
+  private var joined: UnsafeMutablePointer<clinux_joined>?
+  private var count = 0
+  /// The index in the plan of the first of `joined`.
+  private var firstJoin: UInt32 = 0
+  /// The first operation that is the container's process's.
+  private(set) var end: UInt32 = 0
+  /// Of the namespaces that the container's process joins.
+  private(set) var joinedKinds: UInt64 = 0
+
+  /// - Throws: with the operation that failed.
+  init(_ request: Request) throws(Failure) {
+    var operations = request.operations
+    do throws(Failure) {
+      while end < request.operationCount, let (code, fields) = operations.operation() {
+        var fields = fields
+        switch clinux_operation_code(code) {
+        case CLINUX_OP_JOIN_NAMESPACE: try join(&fields)
+        default: return
+        }
+        end += 1
+      }
+    } catch {
+      throw Failure(error, of: end)
+    }
+  }
+
+  private mutating func join(_ fields: inout Fields) throws(Failure) {
+    let kind = try fields.takeNumber()
+    let path = try fields.takeString()
+    guard count < Self.most else { throw Failure(CLINUX_STEP_REQUEST, E2BIG) }
+    let list = joined ?? .allocate(capacity: Self.most)
+    joined = list
+    if count == 0 { firstJoin = end }
+    list[count] = clinux_joined(
+      kind: kind, descriptor: try check(CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_CLOEXEC, 0)), zero: 0)
+    count += 1
+    joinedKinds |= kind
+  }
+
+  /// As fork(2), with the new namespaces and in those that are joined.
+  func clone(_ namespaces: UInt64, _ pidfd: inout CInt) throws(Failure) -> pid_t {
+    guard let joined, count > 0 else {
+      return try check(CLINUX_STEP_CLONE, clinux_clone3(namespaces, &pidfd))
+    }
+    var step: UInt32 = 0
+    var which: UInt32 = 0
+    let pid = clinux_clone3_joined(namespaces, &pidfd, joined, count, &step, &which)
+    if pid < 0 {
+      let failure = Failure(clinux_step(step))
+      throw step == CLINUX_STEP_SETNS.rawValue ? Failure(failure, of: firstJoin + which) : failure
+    }
+    return pid
+  }
+}
