@@ -106,7 +106,10 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
   package struct Namespace: Hashable, Sendable, Codable {
     package var type: String
     package var path: String?
-    package init(_ type: String) { self.type = type }
+    package init(_ type: String, path: String? = nil) {
+      self.type = type
+      self.path = path
+    }
   }
 
   package struct Device: Hashable, Sendable, Codable {

@@ -10,11 +10,13 @@ extension Runner {
   /// - Parameters:
   ///   - log: gets the container's output, appended; made if missing.
   ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
+  ///   - held: what the plan joins, kept until the container has started.
   ///   - endsWithService: it is killed when this service ends, however that is.
   /// - Returns: to be given to `start` or `callOff`.
   /// - Throws: `cancelled` when the task was cancelled, and nothing is left.
   package func prepare(
-    _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool, endsWithService: Bool = false
+    _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool, endsWithService: Bool = false,
+    holding held: [HeldNamespace] = []
   ) async throws(EngineError) -> PreparedContainer {
     let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
     let directory = directory(of: id)
@@ -28,7 +30,7 @@ extension Runner {
       try await settle(id)
       try makeDirectories(directory, mode: 0o700)
       do {
-        return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure)
+        return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure, held: held)
       } catch {
         try? RunFiles.removeAll(directory)
         throw error

@@ -62,6 +62,7 @@ package struct PreparedContainer: Sendable {
   let id: String
   let shim: LaunchedShim
   let failure: LaunchFailure
+  let held: [HeldNamespace]
 }
 
 /// A container whose command has been executed.

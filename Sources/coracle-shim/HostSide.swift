@@ -40,7 +40,8 @@ struct HostSide {
     joined = list
     if count == 0 { firstJoin = end }
     list[count] = clinux_joined(
-      kind: kind, descriptor: try check(CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_CLOEXEC, 0)), zero: 0)
+      kind: kind, descriptor: try check(CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_CLOEXEC, 0)), zero: 0
+    )
     count += 1
     joinedKinds |= kind
   }

@@ -123,9 +123,11 @@ package struct TestService: Sendable {
   }
 
   /// Imports busybox as `busybox:1`.
-  package func importBusybox(_ store: TestStore) async throws -> ImageSummary {
+  ///
+  /// - Parameter change: commands that change its root, in its directory.
+  package func importBusybox(_ store: TestStore, _ change: String = "") async throws -> ImageSummary {
     try await send(
-      ImageImport.self, .init(path: try await store.busyboxArchive().string, reference: "busybox:1")
+      ImageImport.self, .init(path: try await store.busyboxArchive(change).string, reference: "busybox:1")
     ).image
   }
 

@@ -32,12 +32,13 @@ extension ContainerEngine {
   ) async throws -> PreparedContainer {
     var root = root
     root.lowers.append(mountPoints)
+    let (spec, joined) = try joining(spec, options)
     let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
     do {
       if let rule = options.restart?.rule { try runner.setRestartRule(record.id, rule) }
       return try await runner.prepare(
         record.id, plan, log: logPath(record.id), openStdin: options.opensStdin,
-        endsWithService: options.lifetime == .session)
+        endsWithService: options.lifetime == .session, holding: joined)
     } catch {
       throw named(error, record)
     }

@@ -1,4 +1,5 @@
 import EngineErrors
+import LinuxSystem
 import OCIModel
 import Runner
 import SystemPackage
@@ -34,11 +35,11 @@ extension RuntimeSpec {
       [ResourceLimit(type: "RLIMIT_NOFILE", soft: $0.soft, hard: $0.hard)]
     }
     var spec = RuntimeSpec(process: process, root: Root(path: "rootfs", readonly: options.hasReadOnlyRoot))
+    let namespaces = try NamespacePlan(options)
     spec.hostname = hostname(id, options)
-    let network: DefaultNetwork = options.network == .host ? .host : .none
-    spec.linux = defaultLinux(network: network)
+    spec.linux = defaultLinux(namespaces: namespaces.new)
     spec.mounts =
-      defaultMounts(network: network, isRootless: configuration.isRootless)
+      defaultMounts(host: namespaces.host, isRootless: configuration.isRootless)
       + BoundFile.allCases.map {
         Mount($0.target, type: "bind", source: directory.appending($0.rawValue).string, options: ["bind"])
       }
@@ -46,7 +47,8 @@ extension RuntimeSpec {
   }
 
   private static func hostname(_ id: String, _ options: ContainerOptions) -> String {
-    options.hostname ?? String(id.prefix(12))
+    if options.utsNamespace == .host { return machineName() }
+    return options.hostname ?? String(id.prefix(12))
   }
 
   private static func environment(_ image: [String], _ options: ContainerOptions, id: String, home: String)

@@ -1,14 +1,11 @@
+import LinuxSystem
 package import OCIModel
 
 /// What a container has when nobody asked for anything else: what Docker gives, where Docker has a rule.
 extension RuntimeSpec {
-  package enum DefaultNetwork: Sendable { case none, host }
-
-  package static func defaultLinux(network: DefaultNetwork) -> Linux {
+  package static func defaultLinux(namespaces: [Namespace]) -> Linux {
     var linux = Linux()
-    linux.namespaces =
-      ["mount", "pid", "uts", "ipc", "cgroup"].map(Namespace.init)
-      + (network == .none ? [Namespace("network")] : [])
+    linux.namespaces = namespaces
     linux.devices = [
       Device("/dev/null", major: 1, minor: 3), Device("/dev/zero", major: 1, minor: 5),
       Device("/dev/full", major: 1, minor: 7), Device("/dev/random", major: 1, minor: 8),
@@ -26,27 +23,37 @@ extension RuntimeSpec {
     return linux
   }
 
-  package static func defaultMounts(network: DefaultNetwork, isRootless: Bool) -> [Mount] {
+  /// - Parameters:
+  ///   - host: the namespaces that are the service's.
+  ///   - isRootless: whether those belong to another user namespace than the container's, which may then mount nothing that
+  ///     shows them, but bind what the host has mounted.
+  package static func defaultMounts(host: LaunchPlan.Namespaces, isRootless: Bool) -> [Mount] {
+    let bound = isRootless ? host : []
+    let isolated = ["nosuid", "noexec", "nodev"]
     var mounts = [
-      Mount("/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]),
+      bound.contains(.pid)
+        ? Mount("/proc", type: "bind", source: "/proc", options: ["rbind"] + isolated)
+        : Mount("/proc", type: "proc", source: "proc", options: isolated),
       Mount(
         "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"]),
       Mount(
         "/dev/pts", type: "devpts", source: "devpts",
         options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-      Mount(
-        "/dev/shm", type: "tmpfs", source: "shm",
-        options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-      Mount("/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]),
+      // POSIX shared memory is files, and so is shared as the others of IPC are.
+      host.contains(.ipc)
+        ? Mount("/dev/shm", type: "bind", source: "/dev/shm", options: ["bind"] + isolated)
+        : Mount("/dev/shm", type: "tmpfs", source: "shm", options: isolated + ["mode=1777", "size=65536k"]),
     ]
-    if isRootless, network == .host {
-      // A sysfs shows a network namespace, and only who owns that one may mount it.
-      mounts.append(
-        Mount("/sys", type: "bind", source: "/sys", options: ["rbind", "nosuid", "noexec", "nodev", "ro"]))
-    } else {
-      mounts.append(
-        Mount("/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]))
+    if !bound.contains(.ipc) {
+      mounts.append(Mount("/dev/mqueue", type: "mqueue", source: "mqueue", options: isolated))
+    } else if fileExists("/dev/mqueue") {
+      mounts.append(Mount("/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["bind"] + isolated))
     }
+    // A sysfs shows a network namespace, and only who owns that one may mount it.
+    mounts.append(
+      bound.contains(.network)
+        ? Mount("/sys", type: "bind", source: "/sys", options: ["rbind"] + isolated + ["ro"])
+        : Mount("/sys", type: "sysfs", source: "sysfs", options: isolated + ["ro"]))
     return mounts
   }
 

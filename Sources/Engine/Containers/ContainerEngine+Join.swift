@@ -1,0 +1,46 @@
+import EngineErrors
+import Metadata
+import OCIModel
+import Runner
+
+extension ContainerEngine {
+  /// A container's configuration with the namespaces of others that it is to have this time.
+  ///
+  /// - Returns: also those namespaces, which stay what they are while they are held: until the container has started.
+  /// - Throws: `notFound` for a container that is not there, `conflict` for one that does not run.
+  func joining(_ spec: RuntimeSpec, _ options: ContainerOptions) throws -> (RuntimeSpec, [HeldNamespace]) {
+    let joined = try NamespacePlan(options).joined
+    guard !joined.isEmpty else { return (spec, []) }
+    var spec = spec
+    var linux = spec.linux ?? .init()
+    var held: [HeldNamespace] = []
+    for (type, kind, container) in joined {
+      let target = try metadata.container(matching: container)
+      do {
+        let namespace = try runner.namespace(kind, of: target.id)
+        held.append(namespace)
+        linux.namespaces = (linux.namespaces ?? []) + [.init(type, path: namespace.path)]
+      } catch {
+        guard error.kind == .conflict else { throw error }
+        throw EngineError(
+          .conflict, "cannot join the \(type) namespace of container \(target.name): it does not run",
+          subject: target.id, hint: "start it first")
+      }
+      if kind == .network { shareNetworkFiles(of: target.id, &spec) }
+    }
+    spec.linux = linux
+    return (spec, held)
+  }
+
+  /// Who has the network of another container has its names too.
+  private func shareNetworkFiles(of id: String, _ spec: inout RuntimeSpec) {
+    let directory = snapshots.containerDirectory(id)
+    let shared: [BoundFile] = [.hosts, .resolvConf]
+    spec.mounts = spec.mounts?.map { mount in
+      guard let file = shared.first(where: { $0.target == mount.destination }) else { return mount }
+      var mount = mount
+      mount.source = directory.appending(file.rawValue).string
+      return mount
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import EngineErrors
+import OCIModel
+import Runner
+
+/// Whose namespaces a container has, as its options say it.
+struct NamespacePlan {
+  var pid: NamespaceChoice
+  var ipc: NamespaceChoice
+  var uts: NamespaceChoice
+  var cgroup: NamespaceChoice
+  var network: NamespaceChoice
+
+  /// - Throws: `invalidArgument` for what does not go together.
+  init(_ options: ContainerOptions) throws(EngineError) {
+    pid = options.pidNamespace ?? .private
+    ipc = options.ipcNamespace ?? .private
+    uts = options.utsNamespace ?? .private
+    cgroup = options.cgroupNamespace ?? .private
+    switch options.network {
+    case .none: network = .private
+    case .host: network = .host
+    case .container:
+      guard let name = options.networkContainer, !name.isEmpty else {
+        throw EngineError(
+          .invalidArgument, "the container whose network is to be joined is not named",
+          subject: "networkContainer")
+      }
+      network = .container(name)
+    }
+    if options.networkContainer != nil, options.network != .container {
+      throw EngineError(
+        .invalidArgument, "a container is named whose network is not joined", subject: "networkContainer",
+        hint: "the network is then container")
+    }
+    if options.hostname != nil, uts != .private {
+      throw EngineError(
+        .invalidArgument, "the host name belongs to somebody else's UTS namespace", subject: "hostname",
+        hint: "leave out the host name, or the UTS namespace")
+    }
+  }
+
+  /// By their names in OCI's configuration.
+  private var choices: [(type: String, kind: LaunchPlan.Namespaces, choice: NamespaceChoice)] {
+    [
+      ("pid", .pid, pid), ("uts", .uts, uts), ("ipc", .ipc, ipc), ("cgroup", .cgroup, cgroup),
+      ("network", .network, network),
+    ]
+  }
+
+  /// Those that are made for the container, with its mounts'.
+  var new: [RuntimeSpec.Namespace] {
+    [.init("mount")] + choices.filter { $0.choice == .private }.map { .init($0.type) }
+  }
+
+  /// Those of other containers, which are looked for at each start.
+  var joined: [(type: String, kind: LaunchPlan.Namespaces, container: String)] {
+    choices.compactMap { entry in
+      if case .container(let name) = entry.choice { (entry.type, entry.kind, name) } else { nil }
+    }
+  }
+
+  /// What is the host's.
+  var host: LaunchPlan.Namespaces {
+    LaunchPlan.Namespaces(choices.filter { $0.choice == .host }.map(\.kind))
+  }
+}
