@@ -48,6 +48,7 @@ const char *clinux_step_name(uint32_t step) {
   case CLINUX_STEP_DUP: return "dup3";
   case CLINUX_STEP_SIGNAL: return "signalfd";
   case CLINUX_STEP_AWAIT_START: return "the start was called off";
+  case CLINUX_STEP_FORK: return "clone";
   case CLINUX_STEP_EXECVE: return "execve";
   case CLINUX_STEP_FIND_COMMAND: return "find the command";
   case CLINUX_STEP_HOOK: return "the hook failed";

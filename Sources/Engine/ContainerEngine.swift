@@ -32,6 +32,8 @@ package final class ContainerEngine: Sendable {
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
   let attended = Mutex<[String: FileLock]>([:])
+  /// Once it owns anything.
+  let session = Mutex<OwnSession?>(nil)
   /// Containers that were attended and are not any more.
   let watchedIDs: AsyncStream<String>
   let watchRequests: AsyncStream<String>.Continuation

@@ -34,6 +34,9 @@ struct StoreLocks: Sendable {
   /// it under its hands.
   func attendContainer(_ id: String) async throws -> FileLock { try await hold("attended.lock", of: id) }
 
+  /// Held by the engine that looks at a container's health.
+  func holdHealth(_ id: String) async throws -> FileLock { try await hold("health.lock", of: id) }
+
   private func hold(_ name: String, of id: String) async throws -> FileLock {
     do {
       return try await FileLock.acquire(

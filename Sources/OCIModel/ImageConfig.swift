@@ -36,6 +36,8 @@ package struct ImageConfig: Hashable, Sendable, Codable {
     package var labels: [String: String]?
     package var stopSignal: String?
     // Docker's, beyond the specification.
+    /// In seconds.
+    package var stopTimeout: Int?
     package var healthcheck: Healthcheck?
     package var onBuild: [String]?
     package var shell: [String]?
@@ -52,6 +54,7 @@ package struct ImageConfig: Hashable, Sendable, Codable {
       case workingDir = "WorkingDir"
       case labels = "Labels"
       case stopSignal = "StopSignal"
+      case stopTimeout = "StopTimeout"
       case healthcheck = "Healthcheck"
       case onBuild = "OnBuild"
       case shell = "Shell"

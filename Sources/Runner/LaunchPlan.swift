@@ -100,6 +100,9 @@ package struct LaunchPlan: Hashable, Sendable {
     case loadSeccomp(program: [UInt8])
     /// One that leads out through a descriptor is refused.
     case changeDirectory(String)
+    /// Stays as the first process, hands signals on, reaps what is left to it, and ends as the command does, which a child of
+    /// it executes.
+    case reapOrphans
     /// Searched in PATH of `environment` inside the container when `arguments[0]` has no slash.
     case execute(arguments: [String], environment: [String])
     /// By the shim, before it clones the container's process, which is then in the namespace that the path is of. Such

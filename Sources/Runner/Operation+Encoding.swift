@@ -5,7 +5,7 @@ extension LaunchPlan.Operation {
   func encode(to encoder: inout PlanEncoder) throws(EngineError) {
     switch self {
     case .makeMountsPrivate, .setLoopbackUp, .pivotRoot, .remountRootReadOnly, .newSession,
-      .setNoNewPrivileges, .awaitStart, .becomeRoot:
+      .setNoNewPrivileges, .awaitStart, .becomeRoot, .reapOrphans:
       encoder.operation(plainCode)
     case .awaitCreator: encoder.operation(CLINUX_OP_AWAIT_CREATOR)
     case .awaitRelease: encoder.operation(CLINUX_OP_AWAIT_RELEASE)
@@ -48,6 +48,7 @@ extension LaunchPlan.Operation {
     case .newSession: CLINUX_OP_NEW_SESSION
     case .awaitStart: CLINUX_OP_AWAIT_START
     case .becomeRoot: CLINUX_OP_BECOME_ROOT
+    case .reapOrphans: CLINUX_OP_REAP_ORPHANS
     default: CLINUX_OP_SET_NO_NEW_PRIVILEGES
     }
   }

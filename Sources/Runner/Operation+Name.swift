@@ -36,6 +36,7 @@ extension LaunchPlan.Operation {
     case .setNoNewPrivileges: "set no_new_privs"
     case .loadSeccomp: "load the seccomp filter"
     case .changeDirectory(let path): "change directory to \(path)"
+    case .reapOrphans: "become the first process"
     case .execute(let arguments, _): "execute \(arguments.first ?? "")"
     case .joinNamespace(let kind, let path): "join the \(kind.fileName ?? "") namespace \(path)"
     case .becomeRoot: "become root of the user namespace"

@@ -1,11 +1,17 @@
 import Engine
 import EngineErrors
+import LinuxSystem
 import RPCModel
 
 extension Session {
   func containerRestart(_ params: ContainerRestart.Params, _ context: RequestContext) async throws
     -> ContainerRestart.Result
-  { throw notYet("container/restart") }
+  {
+    let container = try await engine.restart(
+      params.container, signal: try params.signal.map { try Signal(wire: $0) },
+      timeout: params.timeoutMs.map { .milliseconds($0) })
+    return ContainerRestart.Result(container: .init(container))
+  }
 
   func containerPause(_ params: ContainerPause.Params, _ context: RequestContext) async throws
     -> ContainerPause.Result
@@ -17,7 +23,10 @@ extension Session {
 
   func containerRename(_ params: ContainerRename.Params, _ context: RequestContext) async throws
     -> ContainerRename.Result
-  { throw notYet("container/rename") }
+  {
+    try await engine.rename(params.container, to: params.name)
+    return ContainerRename.Result()
+  }
 
   func notYet(_ method: String) -> EngineError {
     EngineError(.unsupported, "\(method) is not there yet", subject: method)

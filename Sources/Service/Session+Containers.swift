@@ -37,8 +37,12 @@ extension Session {
   func containerWait(_ params: ContainerWait.Params, _ context: RequestContext) async throws
     -> ContainerWait.Result
   {
-    let exit = try await engine.wait(params.container, timeout: params.timeoutMs.map { .milliseconds($0) })
-    return ContainerWait.Result(exit: .init(exit))
+    let timeout: Duration? = params.timeoutMs.map { .milliseconds($0) }
+    if let until = params.until, until.condition != .exited {
+      let line = try await engine.wait(params.container, for: WaitCondition(until), timeout: timeout)
+      return ContainerWait.Result(line: line)
+    }
+    return ContainerWait.Result(exit: .init(try await engine.wait(params.container, timeout: timeout)))
   }
 
   func containerList(_ params: ContainerList.Params, _ context: RequestContext) async throws
@@ -57,9 +61,11 @@ extension Session {
       workingDirectory: details.spec.process?.cwd ?? "/", hostname: details.spec.hostname ?? "",
       network: .init(details.options.network), opensStdin: details.options.opensStdin,
       autoRemove: details.options.autoRemove, stopSignal: details.stopSignal,
-      stopTimeoutMs: details.options.stopTimeoutMilliseconds, upperDirectory: details.upperDirectory,
+      stopTimeoutMs: details.options.stopTimeoutMilliseconds ?? ContainerOptions.standardStopTimeout,
+      upperDirectory: details.upperDirectory,
       logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath,
-      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init())
+      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init(),
+      healthChecks: details.healthResults.isEmpty ? nil : details.healthResults.map { .init($0) })
   }
 
   func containerRemove(_ params: ContainerRemove.Params, _ context: RequestContext) async throws

@@ -68,6 +68,7 @@ package final class Session: Sendable {
       break
     }
     await endRequests()
+    await engine.endSession()
     watch.cancel()
     channel.close()
     for await _ in written {}

@@ -12,7 +12,8 @@ extension RPCModel.ContainerSummary {
       state: ContainerState(rawValue: container.state.rawValue), pid: container.pid.map(Int.init),
       labels: container.labels, createdAt: WireTime.text(container.createdAt),
       startedAt: container.startedAt.map(WireTime.text), exit: container.exit.map { .init($0) },
-      restartCount: 0)
+      health: container.health.map { HealthState(rawValue: $0.rawValue) },
+      restartCount: Int(container.restartCount))
   }
 }
 
@@ -33,5 +34,35 @@ extension Signal {
         hint: "a signal is a name such as SIGTERM, or a number")
     }
     self = signal
+  }
+}
+
+extension HealthCheckResult {
+  init(_ result: HealthResult) {
+    self.init(
+      at: WireTime.text(result.at), durationMs: Int(result.duration / 1_000_000),
+      exitCode: result.exitCode.map { min(max(Int($0), 0), 255) }, output: result.output)
+  }
+}
+
+extension Engine.WaitCondition {
+  /// - Throws: `invalidArgument` where a member is missing.
+  init(_ until: RPCModel.WaitCondition) throws(EngineError) {
+    switch until.condition {
+    case .exited, .running: self = .running
+    case .healthy: self = .healthy
+    case .portOpen:
+      guard let port = until.port.flatMap(UInt16.init(exactly:)) else {
+        throw EngineError(.invalidArgument, "the port to wait for is not given", subject: "until.port")
+      }
+      self = .portOpen(port)
+    case .logMatch:
+      guard let pattern = until.pattern, pattern.utf8.count <= 4096 else {
+        throw EngineError(
+          .invalidArgument, "the text to wait for is not given, or longer than 4096 bytes",
+          subject: "until.pattern")
+      }
+      self = .logMatch(pattern)
+    }
   }
 }

@@ -68,6 +68,8 @@ extension Child {
       break
     case CLINUX_OP_BECOME_ROOT:
       try becomeRoot()
+    case CLINUX_OP_REAP_ORPHANS:
+      try reapOrphans()
     case CLINUX_OP_EXECUTE:
       try execute(&fields)
     default:

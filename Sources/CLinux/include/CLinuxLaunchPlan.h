@@ -107,6 +107,7 @@ enum clinux_operation_code {
   CLINUX_OP_LOAD_SECCOMP,
   CLINUX_OP_CHANGE_DIRECTORY,
   CLINUX_OP_AWAIT_START,
+  CLINUX_OP_REAP_ORPHANS,
   CLINUX_OP_EXECUTE,
   /// By the shim, before it clones the container's process; these stand first.
   CLINUX_OP_JOIN_NAMESPACE,
@@ -178,6 +179,7 @@ enum clinux_step {
   CLINUX_STEP_DUP,
   CLINUX_STEP_SIGNAL,
   CLINUX_STEP_AWAIT_START,
+  CLINUX_STEP_FORK,
   CLINUX_STEP_EXECVE,
   CLINUX_STEP_FIND_COMMAND,
   CLINUX_STEP_HOOK,

@@ -23,6 +23,12 @@ struct clinux_joined {
 pid_t clinux_clone3_joined(
   uint64_t namespaces, int *_Nonnull pidfd, const struct clinux_joined *_Nonnull joined, size_t count,
   uint32_t *_Nonnull failed, uint32_t *_Nonnull which);
+/// clone(2) as fork(2): 0 in the child. Only for a single-threaded process.
+pid_t clinux_fork(void);
+/// Takes the next signal of those that are blocked, whichever it is (rt_sigtimedwait(2)).
+int clinux_take_signal(void);
+/// waitpid(2) for any child that has ended: its pid and wait status, or 0 when there is none.
+pid_t clinux_reap(int *_Nonnull status);
 int clinux_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2).
 int clinux_pidfd_signal(int pidfd, int signal);

@@ -12,7 +12,9 @@ extension ContainerEngine {
     var summaries: [ContainerSummary] = []
     for record in try metadata.containers() {
       // One that another service removes meanwhile is left out.
-      guard let record = try await settled(record), all || record.state == .running else { continue }
+      guard let record = try await settled(record), all || ContainerState.live.contains(record.state) else {
+        continue
+      }
       summaries.append(try summary(record))
     }
     return summaries
@@ -24,7 +26,7 @@ extension ContainerEngine {
     let options = try options(record)
     return ContainerDetails(
       summary: try summary(record), options: options, spec: try spec(record.id),
-      stopSignal: options.stopSignal ?? Signal.terminate.description,
+      healthResults: healthResults(record), stopSignal: options.stopSignal ?? Signal.terminate.description,
       upperDirectory: directory.appending("upper").string, logPath: logPath(record.id).string,
       runtimeConfigPath: directory.appending("config.json").string)
   }
@@ -43,7 +45,8 @@ extension ContainerEngine {
     return ContainerSummary(
       id: record.id, name: record.name, image: record.imageName, imageDigest: record.imageDigest,
       command: options.resolvedCommand, state: record.state, pid: record.pid, exit: ExitStatus(record),
-      labels: options.labels, createdAt: record.createdAt, startedAt: record.startedAt)
+      labels: options.labels, health: ContainerState.live.contains(record.state) ? record.health : nil,
+      restartCount: record.restartCount, createdAt: record.createdAt, startedAt: record.startedAt)
   }
 
   func options(_ record: ContainerRecord) throws -> ContainerOptions {

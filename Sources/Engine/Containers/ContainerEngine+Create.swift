@@ -48,16 +48,24 @@ extension ContainerEngine {
       do {
         let lock = try await locks.holdContainer(id)
         let root = root(id, of: image)
+        let config = try config(of: image)
         let spec = try RuntimeSpec.container(
-          id: id, image: config(of: image), options: options, directory: directory, lowers: root.lowers,
+          id: id, image: config, options: options, directory: directory, lowers: root.lowers,
           configuration: configuration)
         try writeBoundFiles(spec, options, into: directory)
         var options = options
         options.resolvedCommand = spec.process?.args ?? []
-        let record = ContainerRecord(
+        options.resolvedHealth = HealthPlan(asked: options.health, image: config.config?.healthcheck)
+        options.stopSignal = options.stopSignal ?? config.config?.stopSignal
+        options.stopTimeoutMilliseconds =
+          options.stopTimeoutMilliseconds
+          ?? config.config?.stopTimeout.map { $0 < 86_400 ? max(0, $0) * 1000 : 86_400_000 }
+        var record = ContainerRecord(
           id: id, name: try options.name ?? freeName(), imageDigest: image.manifestDigest,
           imageName: options.image, createdAt: Timestamp.now,
           options: String(decoding: try encode(options), as: UTF8.self))
+        if options.resolvedHealth != nil { record.health = .starting }
+        if options.lifetime == .session { record.session = try ownSession() }
         return DraftContainer(
           record: record, isNamed: options.name != nil, spec: spec, root: root, content: content, lock: lock)
       } catch {

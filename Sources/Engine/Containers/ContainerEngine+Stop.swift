@@ -24,7 +24,9 @@ extension ContainerEngine {
     try send(gentle, to: record)
     do {
       return try await exit(
-        of: record, within: timeout ?? .milliseconds(options.stopTimeoutMilliseconds))
+        of: record,
+        within: timeout
+          ?? .milliseconds(options.stopTimeoutMilliseconds ?? ContainerOptions.standardStopTimeout))
     } catch let error as EngineError where error.kind == .timedOut {
       try send(.kill, to: record)
       return try await exit(of: record)

@@ -1,4 +1,5 @@
 import EngineErrors
+import LinuxSystem
 import Metadata
 
 extension ContainerEngine {
@@ -12,9 +13,11 @@ extension ContainerEngine {
     }
     do {
       let cursor = try metadata.end()
+      await removeOrphans()
       await withDiscardingTaskGroup { group in
         for record in (try? metadata.containers()) ?? [] {
           group.addTask { await self.seeTo(record.id) }
+          if record.state == .running { group.addTask { await self.lookAfter(record.id) } }
         }
         group.addTask {
           for await id in self.watchedIDs { await self.seeTo(id) }
@@ -23,6 +26,9 @@ extension ContainerEngine {
           for try await event in metadata.follow(after: cursor) where event.event.kind == "container.started"
           {
             let id = event.event.subject
+            group.addTask { await self.lookAfter(id) }
+            // By its shim, and who sees to it does so still.
+            if event.event.attributes["restarts"] != nil { continue }
             if attended.withLock({ $0[id] }) == nil { group.addTask { await self.seeTo(id) } }
           }
         } catch {
@@ -35,23 +41,68 @@ extension ContainerEngine {
     }
   }
 
+  /// What is measured of a container while it runs, whoever waits for its end.
+  private func lookAfter(_ id: String) async {
+    await reporting("look after", id) {
+      guard let record = try metadata.container(id: id) else { return }
+      try await watchHealth(of: record)
+    }
+  }
+
+  /// Waits for a container's end, starts it again where its policy says so and its shim cannot, and removes it where it is to
+  /// go.
   private func seeTo(_ id: String) async {
-    do {
-      guard let stored = try metadata.container(id: id), let record = try await settled(stored) else {
-        return
+    await reporting("see to", id) {
+      while let stored = try metadata.container(id: id), let record = try await settled(stored) {
+        if ContainerState.live.contains(record.state) { _ = try await exit(of: record) }
+        guard let ended = try metadata.container(id: id), ended.state == .exited else { return }
+        guard try await startAgain(ended) else { return try await removeIfDue(ended) }
       }
-      if record.state == .running { _ = try await exit(of: record) }
-      guard let ended = try metadata.container(id: id), ended.state == .exited else { return }
-      guard try options(ended).autoRemove, attended.withLock({ $0[id] }) == nil else { return }
-      let attention = try await locks.attendContainer(id)
-      defer { attention.release() }
-      if let still = try metadata.container(id: id), still.state == .exited { try await remove(still) }
+    }
+  }
+
+  /// Starts a container whose shim is gone with its machine, or was killed, by its restart policy.
+  ///
+  /// - Returns: whether it was started.
+  private func startAgain(_ record: ContainerRecord) async throws -> Bool {
+    guard let policy = try options(record).restart, attended.withLock({ $0[record.id] }) == nil else {
+      return false
+    }
+    let isOfEarlierBoot = (record.finishedAt ?? record.createdAt) < Timestamp.boot
+    let isDue =
+      switch policy.kind {
+      case .never: false
+      case .onFailure, .unlessStopped: record.isLost && !record.isStopped
+      case .always: record.isLost && !record.isStopped || isOfEarlierBoot
+      }
+    guard isDue else { return false }
+    do {
+      _ = try await start(record)
+    } catch let error as EngineError where error.kind == .conflict {
+      // Another service was first.
+    }
+    return true
+  }
+
+  private func removeIfDue(_ record: ContainerRecord) async throws {
+    let isOrphan = record.session.map(isOver) ?? false
+    guard try options(record).autoRemove || isOrphan, attended.withLock({ $0[record.id] }) == nil else {
+      return
+    }
+    let attention = try await locks.attendContainer(record.id)
+    defer { attention.release() }
+    if let still = try metadata.container(id: record.id), still.state == .exited { try await remove(still) }
+  }
+
+  private func reporting(_ purpose: String, _ id: String, _ body: () async throws -> Void) async {
+    do {
+      try await body()
     } catch let error as EngineError where [.cancelled, .notFound].contains(error.kind) {
       return
     } catch is CancellationError {
       return
     } catch {
-      log.error("cannot see to container \(id.prefix(12)): \(error)")
+      log.error("cannot \(purpose) container \(id.prefix(12)): \(error)")
     }
   }
 }

@@ -14,6 +14,9 @@ package struct ContainerSummary: Sendable {
   /// Once it has exited.
   package var exit: ExitStatus?
   package var labels: [String: String]
+  /// While it lives, and where something looks at it.
+  package var health: ContainerHealth?
+  package var restartCount: Int64
   package var createdAt: Int64
   package var startedAt: Int64?
 }
@@ -22,6 +25,7 @@ package struct ContainerDetails: Sendable {
   package var summary: ContainerSummary
   package var options: ContainerOptions
   package var spec: RuntimeSpec
+  package var healthResults: [HealthResult]
   package var stopSignal: String
   /// On the host, as are the paths.
   package var upperDirectory: String

@@ -28,7 +28,7 @@ package struct ContainerOptions: Hashable, Sendable, Codable {
   package var labels: [String: String] = [:]
   package var stopSignal: String?
   /// How long `stop` waits before it kills, in milliseconds.
-  package var stopTimeoutMilliseconds = 10_000
+  package var stopTimeoutMilliseconds: Int?
   /// Whether the container goes when it exits.
   package var autoRemove = false
   package var lifetime: Lifetime?
@@ -62,10 +62,14 @@ package struct ContainerOptions: Hashable, Sendable, Codable {
   package var utsNamespace: NamespaceChoice?
   package var cgroupNamespace: NamespaceChoice?
 
+  /// Nil where nothing looks at its health; what the image says is in it.
+  package internal(set) var resolvedHealth: HealthPlan?
   /// What runs, after the image's part was added.
   package internal(set) var resolvedCommand: [String] = []
 
   package init(image: String) { self.image = image }
+
+  package static let standardStopTimeout = 10_000
 }
 
 /// How long a container stays.

@@ -1,0 +1,66 @@
+import EngineErrors
+import LinuxSystem
+import Metadata
+import SystemPackage
+
+/// Containers that go with the session that made them.
+extension ContainerEngine {
+  /// This engine's name for what it owns. Its lock, held for as long as the engine lives, tells the others that it does.
+  func ownSession() throws -> String {
+    try session.withLock { session in
+      if let session { return session.name }
+      let name = ContainerName.newIdentifier()
+      try makeDirectories(sessionsDirectory, mode: 0o700)
+      let path = sessionsDirectory.appending(name)
+      guard let lock = try FileLock.tryAcquire(path) else {
+        throw EngineError(.conflict, "cannot begin a session: its name is taken", subject: path.string)
+      }
+      session = OwnSession(name: name, lock: lock)
+      return name
+    }
+  }
+
+  struct OwnSession: Sendable {
+    var name: String
+    var lock: FileLock
+  }
+
+  /// Kills and removes all containers of this session. To be called when the client has gone.
+  package func endSession() async {
+    guard let own = session.withLock({ $0 }) else { return }
+    await removeContainers(ofSession: own.name)
+    session.withLock { $0 = nil }
+    own.lock.releaseAndRemove()
+  }
+
+  /// Removes what belonged to sessions whose service was killed.
+  func removeOrphans() async {
+    let sessions = Set(((try? metadata.containers()) ?? []).compactMap(\.session))
+    for name in sessions where isOver(session: name) {
+      await removeContainers(ofSession: name)
+      try? removeFile(sessionsDirectory.appending(name))
+    }
+  }
+
+  func isOver(session name: String) -> Bool {
+    if session.withLock({ $0?.name == name }) { return false }
+    let path = sessionsDirectory.appending(name)
+    guard let lock = try? FileLock.tryAcquire(path) else { return false }
+    lock.release()
+    return true
+  }
+
+  private func removeContainers(ofSession name: String) async {
+    for record in (try? metadata.containers()) ?? [] where record.session == name {
+      do {
+        try await removeContainer(record.id, force: true)
+      } catch let error as EngineError where error.kind == .notFound {
+        continue
+      } catch {
+        log.error("cannot remove container \(record.name) of a session that is over: \(error)")
+      }
+    }
+  }
+
+  private var sessionsDirectory: FilePath { configuration.runDirectory.appending("sessions") }
+}

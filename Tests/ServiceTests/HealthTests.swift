@@ -1,0 +1,87 @@
+import Glibc
+import RPCModel
+import TestSupport
+import Testing
+
+@Suite("Health checks")
+struct HealthTests {
+  @Test(
+    "starting, healthy, unhealthy and healthy again, each an event; inspect has the looks",
+    arguments: Account.available)
+  func changes(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      _ = try await service.importBusybox(store)
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container.healthChanged"]))
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", command: ["sleep", "1000"],
+          health: HealthCheck(
+            test: ["CMD-SHELL", "echo looked; [ -e /well ]"], intervalMs: 20, timeoutMs: 5000, retries: 2),
+          detach: true)
+      ).container.id
+      func reaches(_ count: Int) async {
+        await service.notifications.wait { all in
+          all.filter { if case .eventOccurred(let event) = $0 { event.subject == id } else { false } }.count
+            >= count
+        }
+      }
+      await reaches(2)
+      _ = try await service.exec(id, ["touch", "/well"])
+      _ = try await service.send(
+        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 20_000))
+      #expect(try await service.send(ContainerList.self, .init()).containers.first?.health == .healthy)
+      _ = try await service.exec(id, ["rm", "/well"])
+      await reaches(4)
+      let kinds = service.notifications.events.compactMap { $0.attributes["health"] }
+      #expect(kinds == [.string("starting"), .string("unhealthy"), .string("healthy"), .string("unhealthy")])
+      let checks = try #require(
+        try await service.send(ContainerInspect.self, .init(container: id)).healthChecks)
+      #expect((1...5).contains(checks.count))
+      #expect(checks.last?.output == "looked\n" && checks.last?.exitCode == 1)
+      _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test(
+    "a look over its time has failed and is killed; another service takes over when the first is gone",
+    .requires(.root))
+  func timeout() async throws {
+    try await withTestStore(.root) { store in
+      let first = try await store.service("first")
+      _ = try await first.importBusybox(store)
+      let id = try await first.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", command: ["sleep", "1000"],
+          health: HealthCheck(
+            test: ["CMD", "sh", "-c", "[ -e /well ] || sleep 999"], intervalMs: 10, timeoutMs: 30, retries: 1),
+          detach: true)
+      ).container.id
+      let second = try await store.service("second")
+      _ = try await second.send(EventSubscribe.self, .init(after: "0-0", kinds: ["container.healthChanged"]))
+      await second.notifications.wait { all in
+        all.contains {
+          if case .eventOccurred(let event) = $0 {
+            event.attributes["health"] == .string("unhealthy")
+          } else {
+            false
+          }
+        }
+      }
+      let checks = try await second.send(ContainerInspect.self, .init(container: id)).healthChecks
+      #expect(checks?.last?.exitCode == nil)
+      first.process.kill(SIGKILL)
+      #expect(await first.process.waitForExit() == 128 + SIGKILL)
+      _ = try await second.exec(id, ["touch", "/well"])
+      _ = try await second.send(
+        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 20_000))
+      // Nothing of the looks that were over time is left.
+      #expect(try await !second.exec(id, ["ps"]).stdout.contains("sleep 999"))
+      _ = try await second.send(ContainerRemove.self, .init(container: id, force: true))
+      #expect(await second.stop() == 0)
+    }
+  }
+}

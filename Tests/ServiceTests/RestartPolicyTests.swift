@@ -1,0 +1,205 @@
+import Glibc
+import RPCModel
+import TestSupport
+import Testing
+
+@Suite("Restart policies")
+struct RestartPolicyTests {
+  private func withBusybox(
+    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
+  ) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      _ = try await service.importBusybox(store)
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
+      try await body(store, service)
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  /// Counts its runs in its writable layer.
+  private let counting = "echo run >> /runs; wc -l < /runs"
+
+  private func shim(_ store: TestStore, _ id: String) throws -> Int32 {
+    let record = try store.run.appending("containers/\(id)/pid").readAll()
+    let line = try #require(
+      String(decoding: record, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("shim=") })
+    return try #require(Int32(line.dropFirst("shim=".count)))
+  }
+
+  @Test(
+    "on-failure: so many times, each end and start an event, in order, with the numbers",
+    arguments: Account.available)
+  func onFailure(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      let answer = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", command: ["sh", "-c", "\(counting); exit 3"],
+          restart: RestartPolicy(kind: .onFailure, maximumRetries: 2)))
+      #expect(answer.exit?.code == 3)
+      #expect(answer.container.state == .exited && answer.container.restartCount == 2)
+      #expect(try await service.logs(answer.container.id) == "1\n2\n3\n")
+      let events = service.notifications.events.filter { $0.subject == answer.container.id }
+      #expect(
+        events.map(\.kind) == [
+          "container.created", "container.started", "container.exited", "container.started",
+          "container.exited", "container.started", "container.exited",
+        ])
+      #expect(
+        events.map { $0.attributes["restartsAt"] != nil } == [false, false, true, false, true, false, false])
+      #expect(events.compactMap { $0.attributes["restarts"] } == [.integer(1), .integer(2)])
+      // One that ends well stays as it is.
+      let good = try await service.send(
+        ContainerRun.self,
+        .init(image: "busybox:1", command: ["true"], restart: RestartPolicy(kind: .onFailure)))
+      #expect(good.exit?.code == 0 && good.container.restartCount == 0)
+    }
+  }
+
+  @Test(
+    "they hold when no service runs, and the next one journals all of it; stop ends them",
+    arguments: Account.available)
+  func withoutService(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let first = try await store.service("first")
+      _ = try await first.importBusybox(store)
+      let cursor = try await first.send(SystemInfo.self, .init()).cursor
+      let id = try await first.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "loop",
+          // The first run waits until no service is there.
+          command: [
+            "sh", "-c", "\(counting); [ $(wc -l < /runs) -gt 3 ] && exec sleep 1000; read go; exit 1",
+          ],
+          opensStdin: true, restart: RestartPolicy(kind: .always), detach: true)
+      ).container.id
+      first.process.kill(SIGKILL)
+      #expect(await first.process.waitForExit() == 128 + SIGKILL)
+      // The container ends now and twice more, by /proc: nobody else is there to end it.
+      let lives = store.run.appending("containers/\(id)/lives")
+      for run in 1...3 {
+        let pid = try await waitForPid(store, id, after: run)
+        kill(pid, SIGKILL)
+      }
+      let second = try await store.service("second")
+      _ = try await second.send(EventSubscribe.self, .init(after: cursor, kinds: ["container."]))
+      _ = try await second.send(
+        ContainerWait.self,
+        .init(container: id, until: .init(condition: .logMatch, pattern: "4"), timeoutMs: 20_000))
+      await second.notifications.wait { all in
+        all.filter {
+          if case .eventOccurred(let event) = $0 { event.kind == "container.started" } else { false }
+        }
+        .count == 4
+      }
+      let listed = try #require(try await second.send(ContainerList.self, .init()).containers.first)
+      #expect(listed.state == .running && listed.restartCount == 3)
+      #expect(try !lives.readAll().isEmpty)
+      #expect(try await second.send(ContainerStop.self, .init(container: id, timeoutMs: 0)).exit.code == 137)
+      _ = await second.notifications.event("container.exited", subject: id)
+      #expect(
+        second.notifications.events.map(\.kind) == ["container.created"]
+          + Array(repeating: ["container.started", "container.exited"], count: 4).flatMap(\.self))
+      #expect(try await second.send(ContainerInspect.self, .init(container: id)).container.state == .exited)
+      #expect(await second.stop() == 0)
+    }
+  }
+
+  /// The first process of a container's run, with its pid file alone to go by.
+  private func waitForPid(_ store: TestStore, _ id: String, after run: Int) async throws -> Int32 {
+    let directory = store.run.appending("containers/\(id)")
+    while true {
+      let starts = (try? directory.appending("lives").readAll()).map {
+        String(decoding: $0, as: UTF8.self).split(separator: "\n").filter { $0.hasPrefix("started") }.count
+      }
+      if run == 1 || starts == run - 1, let record = try? directory.appending("pid").readAll(),
+        let line = String(decoding: record, as: UTF8.self).split(separator: "\n").first(where: {
+          $0.hasPrefix("init=")
+        }), let pid = Int32(line.dropFirst("init=".count))
+      {
+        return pid
+      }
+      await Task.yield()
+    }
+  }
+
+  @Test("stop ends a container in the pause before its next start, at once", arguments: Account.available)
+  func stopInPause(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(image: "busybox:1", command: ["false"], restart: RestartPolicy(kind: .always), detach: true)
+      ).container.id
+      // After some ends the pause is long enough to be met.
+      await service.notifications.wait { all in
+        all.filter {
+          if case .eventOccurred(let event) = $0 {
+            event.kind == "container.exited" && event.subject == id
+          } else {
+            false
+          }
+        }.count >= 3
+      }
+      let exit = try await service.send(ContainerStop.self, .init(container: id)).exit
+      #expect(exit.code == 1)
+      let after = try await service.send(ContainerInspect.self, .init(container: id)).container
+      #expect(after.state == .exited && after.restartCount >= 2)
+      // It can be started again, and its policy with it.
+      _ = try await service.send(ContainerStart.self, .init(container: id))
+      _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
+    }
+  }
+
+  @Test("a killed shim takes its container along, and the policy starts it again", .requires(.root))
+  func shimLost() async throws {
+    try await withBusybox(.root) { store, service in
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", command: ["sleep", "1000"], restart: RestartPolicy(kind: .unlessStopped),
+          detach: true)
+      ).container.id
+      let lost = try shim(store, id)
+      kill(lost, SIGKILL)
+      await service.notifications.wait { all in
+        all.filter {
+          if case .eventOccurred(let event) = $0 { event.kind == "container.started" } else { false }
+        }
+        .count == 2
+      }
+      #expect(try shim(store, id) != lost)
+      _ = try await service.send(ContainerStop.self, .init(container: id, timeoutMs: 0))
+      #expect(try await service.send(ContainerInspect.self, .init(container: id)).container.state == .exited)
+    }
+  }
+
+  @Test("restart and rename", arguments: Account.available)
+  func restartAndRename(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      let made = try await service.send(
+        ContainerRun.self, .init(image: "busybox:1", name: "one", command: ["sleep", "1000"], detach: true)
+      ).container
+      let again = try await service.send(ContainerRestart.self, .init(container: "one", timeoutMs: 0))
+        .container
+      #expect(
+        again.id == made.id && again.pid != made.pid && again.state == .running && again.restartCount == 0)
+      _ = try await service.send(ContainerRename.self, .init(container: "one", name: "two"))
+      #expect(try await service.send(ContainerList.self, .init()).containers.map(\.name) == ["two"])
+      let renamed = await service.notifications.event("container.renamed")
+      #expect(
+        renamed?.attributes["previousName"] == .string("one") && renamed?.attributes["name"] == .string("two")
+      )
+      _ = try await service.send(
+        ContainerCreate.self, .init(image: "busybox:1", name: "three", command: ["true"]))
+      for (name, kind) in [("three", ErrorKind.alreadyExists), ("no name", .invalidArgument)] {
+        let error = await #expect(throws: RPCError.self) {
+          try await service.send(ContainerRename.self, .init(container: "two", name: name))
+        }
+        #expect(error?.data?.kind == kind)
+      }
+      _ = try await service.send(ContainerRemove.self, .init(container: "two", force: true))
+    }
+  }
+}
