@@ -14,8 +14,8 @@ final class TreeWriter {
   private let targets: DirectoryPlace
   private let ownUser: UInt32
   private let ownGroup: UInt32
-  /// Set at the end, since every entry that is made in a directory changes them.
-  private var directoryTimes: [[UInt8]: FileTime] = [:]
+  /// What directories get at the end: what is made in them before changes their times, and would take after the rest.
+  private var unfinished: [[UInt8]: DirectoryRest] = [:]
   /// Directories that so far have no entry of their own.
   private var implied: Set<[UInt8]> = []
   /// Hard links to what is not in the layer, and where they lead.
@@ -30,6 +30,8 @@ final class TreeWriter {
     parents = DirectoryPlace(root)
     targets = DirectoryPlace(root)
     (ownUser, ownGroup) = effectiveIDs()
+    // What the root directory is where no entry says otherwise.
+    try root.disinherit(permissions: 0o755)
   }
 
   deinit { try? root.close() }
@@ -80,13 +82,22 @@ final class TreeWriter {
 
   /// Sets what the making of entries has changed.
   func finish() throws {
-    for (path, time) in directoryTimes {
+    for (path, rest) in unfinished {
       let slices = path.split(separator: UInt8(ascii: "/"))
       // One that was replaced by something else has no directory's time.
       guard let directory = try? targets.walk(slices[...]) else { continue }
-      try directory.setTimes(of: [CChar(UInt8(ascii: ".")), 0], time)
+      let here = [CChar(UInt8(ascii: ".")), 0]
+      if let value = rest.defaultACL {
+        try value.withUnsafeBytes { value in
+          try setAttribute(AccessControl.inherited, value) {
+            try directory.setExtendedAttribute(AccessControl.inherited, value, of: here)
+          }
+        }
+      }
+      if let permissions = rest.permissions { try directory.setPermissions(of: here, permissions) }
+      try directory.setTimes(of: here, rest.time)
     }
-    directoryTimes = [:]
+    unfinished = [:]
   }
 
   func warn(_ text: String) {
@@ -102,7 +113,11 @@ final class TreeWriter {
 
   /// Says that `names` are kept to the end.
   private func keep(_ names: [UInt8]...) throws(EngineError) {
-    for name in names { bytesOfNames += name.count }
+    try keep(bytes: names.reduce(0) { $0 + $1.count })
+  }
+
+  private func keep(bytes count: Int) throws(EngineError) {
+    bytesOfNames += count
     guard bytesOfNames <= options.limits.names else {
       throw EngineError(
         .corrupt,
@@ -126,9 +141,7 @@ final class TreeWriter {
         hint: "the image is broken or hostile")
     }
     let here = [CChar(UInt8(ascii: ".")), 0]
-    try settle(here, entry, owner, in: root, isDirectory: true)
-    try root.setPermissions(of: here, entry.permissions)
-    directoryTimes[[]] = entry.time
+    try settleDirectory(here, [], entry, owner, in: root)
   }
 
   private func writeDirectory(
@@ -144,10 +157,8 @@ final class TreeWriter {
     } else {
       try parent.makeDirectory(base, permissions: permissions)
     }
-    try settle(base, entry, owner, in: parent, isDirectory: true)
-    try parent.setPermissions(of: base, entry.permissions)
     let path = placed(base.dropLast().map { UInt8(bitPattern: $0) })
-    if directoryTimes.updateValue(entry.time, forKey: path) == nil { try keep(path) }
+    try settleDirectory(base, path, entry, owner, in: parent)
     implied.remove(path)
   }
 
@@ -338,6 +349,8 @@ final class TreeWriter {
       let path = placed(component)
       try keep(path)
       implied.insert(path)
+      // Of one that was here before, and is gone.
+      unfinished[path] = nil
       return
     }
     if status.kind == .symbolicLink {
@@ -389,10 +402,9 @@ final class TreeWriter {
 
   /// Owner, attributes and times of what has no descriptor of its own.
   private func settle(
-    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor,
-    isDirectory: Bool = false
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor
   ) throws {
-    if owner.user != ownUser || owner.group != ownGroup || isDirectory {
+    if owner.user != ownUser || owner.group != ownGroup {
       try parent.setOwner(of: base, owner.user, group: owner.group)
     }
     try entry.forEachExtendedAttribute { name, value in
@@ -400,7 +412,36 @@ final class TreeWriter {
         try parent.setExtendedAttribute(name, value, of: base)
       }
     }
-    if !isDirectory { try parent.setTimes(of: base, entry.time) }
+    try parent.setTimes(of: base, entry.time)
+  }
+
+  /// What a directory has of its own at once, and what it would hand down to its entries at the end (`finish`): each of them
+  /// has an owner, permissions and attributes of its own in the archive.
+  private func settleDirectory(
+    _ base: [CChar], _ path: [UInt8], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor
+  ) throws {
+    try parent.setOwner(of: base, owner.user, group: owner.group)
+    var rest = DirectoryRest(time: entry.time)
+    try entry.forEachExtendedAttribute { name, value in
+      if String(cString: name) == AccessControl.inherited {
+        rest.defaultACL = Array(value)
+      } else {
+        try setAttribute(name, value) { try parent.setExtendedAttribute(name, value, of: base) }
+      }
+    }
+    let handedDown: UInt32 = 0o2000
+    if entry.permissions & handedDown != 0 { rest.permissions = entry.permissions }
+    try parent.setPermissions(of: base, entry.permissions & ~handedDown)
+    let (known, size) = (unfinished.updateValue(rest, forKey: path), rest.defaultACL?.count ?? 0)
+    if known == nil { try keep(path) }
+    if size > 0 { try keep(bytes: size) }
+  }
+
+  private struct DirectoryRest {
+    var time: FileTime
+    /// Nil where they are set.
+    var permissions: UInt32?
+    var defaultACL: [UInt8]?
   }
 
   private func setAttribute(

@@ -23,6 +23,30 @@ extension FileDescriptor {
   }
 }
 
+/// The attributes in which the kernel keeps access control lists (acl(5)).
+package enum AccessControl {
+  /// Of a directory: what its new entries get.
+  package static let inherited = "system.posix_acl_default"
+  package static let own = "system.posix_acl_access"
+}
+
+extension FileDescriptor {
+  /// Makes a directory of one's own, with nothing of what it got from the one that it was made in: its group, S_ISGID, and
+  /// access control lists, which it would hand on to all that is made in it.
+  package func disinherit(permissions: UInt32) throws(SystemError) {
+    let (user, group) = effectiveIDs()
+    try setOwner(user, group: group)
+    for name in [AccessControl.inherited, AccessControl.own] {
+      do throws(SystemError) {
+        try call("fremovexattr", on: name) { fremovexattr(rawValue, name) }
+      } catch {
+        guard error.errno == .noData || error.errno == .notSupported else { throw error }
+      }
+    }
+    try setPermissions(permissions)
+  }
+}
+
 /// Extended attributes of an entry that cannot be opened to read them, such as a symbolic link or a
 /// device. The kernel has no xattr call relative to a descriptor that is old enough, so these go through
 /// /proc/self/fd; the last component is not followed.

@@ -19,7 +19,12 @@ package struct Snapshots: Sendable {
     containers = root.appending("containers")
     staging = root.appending("staging")
     do {
-      for directory in [layers, containers, staging] { try makeDirectories(directory, mode: 0o700) }
+      for directory in [layers, containers, staging] where !fileExists(directory) {
+        try makeDirectories(directory, mode: 0o700)
+        // The store may lie in a directory that hands its group down, which is nothing for the files of containers.
+        let made = try openDirectory(directory)
+        try made.descriptor.disinherit(permissions: 0o700)
+      }
     } catch {
       throw EngineError("open the snapshots", error, subject: root.string)
     }

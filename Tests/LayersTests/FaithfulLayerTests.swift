@@ -202,6 +202,49 @@ struct FaithfulLayerTests {
     }
   }
 
+  @Test(
+    "what is in a directory takes neither its group nor its access control list", arguments: [false, true])
+  func inheritance(isFromOutside: Bool) async throws {
+    try await withTarget { target, _ in
+      let directory = target.removingLastComponent()
+      let tree = directory.appending("tree")
+      let around = directory.appending("around")
+      let inner = around.appending("store").appending("target")
+      try await shell(
+        """
+        mkdir -m 755 "$1" "$1/local" "$1/local/old" "$1/listed"; cd "$1"
+        echo file > local/file; ln -s file local/link; mkfifo local/pipe; mknod local/null c 1 3
+        mkdir -m 750 local/old/deeper; echo listed > listed/file
+        touch given; mknod null c 1 3; mknod block b 7 300; chown 7:8 given; ln given local/given
+        chown 7:8 given
+        chgrp 50 local; chmod 2775 local; setfacl -d -m u:9:rwx listed
+        touch -d @1000 local listed .
+        mkdir -p "$2/store"; chgrp 50 "$2" "$2/store"; chmod 2775 "$2" "$2/store"
+        setfacl -d -m u:9:rwx "$2" "$2/store"; mkdir "$2/store/target"
+        """, tree, around)
+      let bytes = try await archive(tree)
+      let place = isFromOutside ? inner : target
+      try await unpack(bytes, into: place)
+      let found = try await expectSame(tree, place)
+      #expect(found.contains("local d 2775 0 50") && found.contains("posix_acl_default"))
+    }
+  }
+
+  @Test("a directory that is only implied takes nothing of the one above it")
+  func impliedInheritance() async throws {
+    try await withTarget { target, _ in
+      var tar = TarArchive()
+      tar.add("local", .directory, mode: 0o2775, gid: 50)
+      tar.add("local/implied/file", content: "x")
+      try await unpack(tar.whole, into: target)
+      let (local, implied) = try (
+        status(target.appending("local")), status(target.appending("local").appending("implied"))
+      )
+      #expect(local.st_gid == 50 && local.st_mode & 0o7777 == 0o2775)
+      #expect(implied.st_gid == 0 && implied.st_mode & 0o7777 == 0o755)
+    }
+  }
+
   @Test("a socket in a container is no part of its layer")
   func socket() async throws {
     try await withTarget { target, _ in

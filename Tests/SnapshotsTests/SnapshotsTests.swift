@@ -44,6 +44,35 @@ struct SnapshotsTests {
     }
   }
 
+  @Test("locks that a killed service has left are gone after the sweep, and are no trees to remove later")
+  func sweptLocks() async throws {
+    try await withSnapshots { snapshots, root in
+      let staging = root.appending("staging")
+      try write("", staging.appending("\(key.hex).lock"))
+      try makeDirectories(staging.appending("layer-1"), mode: 0o700)
+      #expect(try snapshots.sweep { _ in true } == [staging.appending("layer-1")])
+      #expect(try directoryEntries(staging) == ["layer-1"])
+    }
+  }
+
+  @Test("a store takes nothing of the directory that it is made in", .requires(.root))
+  func inheritance() async throws {
+    try await withTemporaryDirectory { directory in
+      let around = directory.appending("around")
+      let made = try await ChildProcess.run(
+        [
+          "sh", "-ec", "mkdir around; chgrp 50 around; chmod 2775 around; setfacl -d -m u:9:rwx around",
+        ], workingDirectory: directory)
+      #expect(made.succeeded, "\(made.errorText)")
+      let snapshots = try Snapshots(root: around)
+      let upper = try snapshots.prepareContainer("one").appending("upper")
+      let found = try await ChildProcess.run(["getfacl", "-n", "-c", "-p", upper.string])
+      #expect(found.text == "user::rwx\ngroup::r-x\nother::r-x\n\n")
+      let owner = try await ChildProcess.run(["stat", "-c", "%a %u %g", upper.string])
+      #expect(owner.text == "755 0 0\n")
+    }
+  }
+
   @Test("of two that keep the same layer the first stays")
   func twice() async throws {
     try await withSnapshots { snapshots, root in
