@@ -1,5 +1,6 @@
 import EngineErrors
 import LinuxSystem
+import Synchronization
 
 /// Goes through an archive that is no layer, such as one of whole images, as its bytes come: one thread takes them, one
 /// inflates them, and the caller's visits the entries. Memory is bounded whatever the archive's size.
@@ -26,21 +27,28 @@ package final class ArchiveWalk: Sendable {
     /// Of a file, in bytes.
     package var size: Int64
     fileprivate let reader: ArchiveReader
+    fileprivate let budget: HoleBudget
 
     /// The file's bytes, in order. An entry whose content is not read is skipped.
+    ///
+    /// - Throws: `corrupt` for a sparse file whose holes are more than the archive may unpack to: here they are bytes.
     package func read(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
       var position: Int64 = 0
       while let (bytes, offset) = try reader.nextBlock() {
-        try Entry.fill(offset - position, body)
+        try fill(from: position, to: offset, body)
         try body(bytes)
         position = offset + Int64(bytes.count)
       }
-      try Entry.fill(size - position, body)
+      try fill(from: position, to: size, body)
     }
 
     /// A sparse file's holes.
-    private static func fill(_ count: Int64, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-      guard count > 0 else { return }
+    private func fill(from start: Int64, to end: Int64, _ body: (UnsafeRawBufferPointer) throws -> Void)
+      throws
+    {
+      guard start >= 0, end > start else { return }
+      let count = end - start
+      try budget.take(count)
       let zeros = [UInt8](repeating: 0, count: Int(min(count, 256 << 10)))
       var rest = count
       while rest > 0 {
@@ -65,9 +73,15 @@ package final class ArchiveWalk: Sendable {
     stop: @Sendable () -> Void = {}, visit: (Entry) throws -> Void
   ) throws {
     let (input, output, limits) = (input, output, limits)
+    let budget = HoleBudget(limits)
     let feeder = try WorkerThread("archive-read") {
       do {
-        try Self.feed(input, source)
+        try Self.feed(input) { take in
+          try source { bytes in
+            budget.compressed.add(Int64(bytes.count), ordering: .relaxed)
+            try take(bytes)
+          }
+        }
         input.finish()
       } catch {
         Self.fail([input, output], EngineError("read the archive", wrapping: error))
@@ -92,7 +106,7 @@ package final class ArchiveWalk: Sendable {
     defer { inflater.join() }
     do {
       let reader = try ArchiveReader(output)
-      while let header = try reader.next() { try visit(Self.entry(header, reader)) }
+      while let header = try reader.next() { try visit(Self.entry(header, reader, budget)) }
       try reader.drain()
     } catch {
       // So that the other two end.
@@ -131,7 +145,9 @@ package final class ArchiveWalk: Sendable {
     pipe.send(piece)
   }
 
-  private static func entry(_ header: ArchiveEntry, _ reader: ArchiveReader) throws -> Entry {
+  private static func entry(_ header: ArchiveEntry, _ reader: ArchiveReader, _ budget: HoleBudget) throws
+    -> Entry
+  {
     let path = try EntryPath(header.path ?? [])
     let kind: Entry.Kind
     switch header.kind {
@@ -140,7 +156,8 @@ package final class ArchiveWalk: Sendable {
     case .symbolicLink: kind = .link(to: try resolve(header.symbolicLink ?? [], in: path))
     default: kind = .other
     }
-    return Entry(path: text(path.components), kind: kind, size: max(0, header.size), reader: reader)
+    return Entry(
+      path: text(path.components), kind: kind, size: max(0, header.size), reader: reader, budget: budget)
   }
 
   /// Where a symbolic link leads in an archive that has no links on the way.
@@ -167,5 +184,21 @@ package final class ArchiveWalk: Sendable {
 
   private static func text(_ components: [ArraySlice<UInt8>]) -> String {
     String(decoding: Array(components.joined(separator: [UInt8(ascii: "/")])), as: UTF8.self)
+  }
+}
+
+/// How much the holes of an archive's sparse files may come to. The inflating thread counts what is in the archive.
+private final class HoleBudget: Sendable {
+  let compressed = Atomic<Int64>(0)
+  private let taken = Atomic<Int64>(0)
+  private let limits: UnpackLimits
+
+  init(_ limits: UnpackLimits) { self.limits = limits }
+
+  func take(_ count: Int64) throws(EngineError) {
+    let (total, isTooMuch) = taken.load(ordering: .relaxed).addingReportingOverflow(count)
+    guard !isTooMuch else { throw .overLimit("the archive's holes have no end", "--unpack-bytes") }
+    taken.store(total, ordering: .relaxed)
+    try limits.check(total, from: compressed.load(ordering: .relaxed), of: "archive")
   }
 }

@@ -41,7 +41,7 @@ struct Inflation {
         rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
         piece.count += produced
         size += Int64(produced)
-        try check(size, compressed)
+        try limits.check(size, from: compressed, of: "layer")
         if piece.room.isEmpty {
           hasher.update(piece.bytes)
           output.send(piece)
@@ -59,14 +59,6 @@ struct Inflation {
     hasher.update(piece.bytes)
     output.send(piece)
     return InflatedLayer(diffID: hasher.finish(), size: size)
-  }
-
-  private func check(_ size: Int64, _ compressed: Int64) throws(EngineError) {
-    let isBomb = size > limits.ratioFrom && size / max(compressed, 1) > limits.ratio
-    guard size > limits.bytes || isBomb else { return }
-    throw .overLimit(
-      "the layer unpacks to more than \(isBomb ? "\(limits.ratio) times its size" : "\(limits.bytes) bytes")",
-      isBomb ? "--unpack-ratio" : "--unpack-bytes")
   }
 }
 

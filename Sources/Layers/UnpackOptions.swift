@@ -1,3 +1,4 @@
+import EngineErrors
 package import OCIModel
 
 /// Which extended attributes overlayfs keeps its marks in.
@@ -32,6 +33,15 @@ package struct UnpackLimits: Sendable {
   /// for more.
   package var zstdWindowLog: Int32 = 27
   package init() {}
+
+  /// - Throws: `corrupt` where so many bytes are too many to come of so many compressed ones.
+  func check(_ size: Int64, from compressed: Int64, of what: String) throws(EngineError) {
+    let isBomb = size > ratioFrom && size / max(compressed, 1) > ratio
+    guard size > bytes || isBomb else { return }
+    throw .overLimit(
+      "the \(what) unpacks to more than \(isBomb ? "\(ratio) times its size" : "\(bytes) bytes")",
+      isBomb ? "--unpack-ratio" : "--unpack-bytes")
+  }
 }
 
 package struct UnpackOptions: Sendable {

@@ -48,6 +48,7 @@ struct HostileArchiveTests {
     elif kind == "config-digests": files["c.json"] = b'{"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": ["../../x"]}}'
     elif kind == "config-big": files["c.json"] = b" " * (8 << 20)
     elif kind == "list-device": listed = None
+    elif kind.startswith("sparse"): del files["l/layer.tar"]
     if kind.startswith("oci-"):
       import gzip
       blob = gzip.compress(layer, mtime=0)
@@ -81,6 +82,13 @@ struct HostileArchiveTests {
       for name, data in list(files.items()) + extra: add(name, data)
       for name, to in links.items():
         info = tarfile.TarInfo(name); info.type = tarfile.SYMTYPE; info.linkname = to; tar.addfile(info)
+      if kind.startswith("sparse"):
+        # A map of no data in a terabyte of holes.
+        info = tarfile.TarInfo("sparse"); data = b"1\n0\n0\n".ljust(512, b"\0"); info.size = len(data)
+        name = "blobs/sha256/" + "a" * 64 if kind == "sparse-blob" else "l/layer.tar"
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name,
+          "GNU.sparse.realsize": str(1 << 40)}
+        tar.addfile(info, io.BytesIO(data))
       if kind == "list-device":
         info = tarfile.TarInfo("manifest.json"); info.type = tarfile.CHRTYPE; info.devmajor = 1; info.devminor = 5; tar.addfile(info)
       if listed is not None: add("manifest.json", raw if raw is not None else json.dumps(listed).encode())
@@ -100,7 +108,7 @@ struct HostileArchiveTests {
     "layer-missing", "layer-more", "layer-changed", "layer-text", "config-missing", "config-types",
     "config-digests", "config-big", "oci-size", "oci-digest-form", "oci-negative", "oci-both", "oci-depth",
     "oci-layer-missing", "oci-blob-changed", "oci-blob-name", "oci-index-types", "oci-index-big", "truncated",
-    "empty", "text", "gzip-truncated",
+    "empty", "text", "gzip-truncated", "sparse-layer", "sparse-blob",
   ]
 
   @Test("each is refused with its kind, leaves nothing in the store or outside, and the service lives on")
