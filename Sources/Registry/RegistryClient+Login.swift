@@ -9,19 +9,24 @@ extension RegistryClient {
   /// - Throws: `unauthorized` when it does not; `unreachable`, `timedOut`.
   package func check(_ credential: Credential, for registry: String) async throws(EngineError) {
     try await retrying("log in to \(registry)", subject: registry) {
-      guard let base = try configuration.addresses(ofRegistry: registry).first,
-        let home = WebAddress("/v2/", relativeTo: base)
-      else { throw TransferFailure.badAddress(registry) }
-      let request = HTTPRequest(.get, home, stallTimeout: configuration.stallTimeout)
-      var response = try await http.send(request)
-      // Who is redirected to is not whom the password is for.
-      if response.head.status == 401, response.address.origin == home.origin,
-        let authorization = try await self.authorization(answering: response, credential)
-      {
-        response = try await http.send(request, authorization: authorization)
-      }
-      guard response.head.isSuccess else { throw TransferFailure.status(response) }
+      let roots = try configuration.roots(ofRegistry: registry)
+      try await schemes.ask(roots.first, orPlain: roots.plain) { try await check(credential, at: $0) }
     }
+  }
+
+  private func check(_ credential: Credential, at root: WebAddress) async throws {
+    guard let home = WebAddress("/v2/", relativeTo: root) else {
+      throw TransferFailure.badAddress(root.text)
+    }
+    let request = HTTPRequest(.get, home, stallTimeout: configuration.stallTimeout)
+    var response = try await http.send(request)
+    // Who is redirected to is not whom the password is for.
+    if response.head.status == 401, response.address.origin == home.origin,
+      let authorization = try await self.authorization(answering: response, credential)
+    {
+      response = try await http.send(request, authorization: authorization)
+    }
+    guard response.head.isSuccess else { throw TransferFailure.status(response) }
   }
 
   /// Nil where the registry asks in a way that nobody here knows.

@@ -12,6 +12,7 @@ package struct RegistryClient: Sendable {
   let http: HTTPClient
   private let tokens = TokenCache()
   let outages = Outages()
+  let schemes = SpokenSchemes()
 
   package init(configuration: RegistryConfiguration = RegistryConfiguration()) {
     self.configuration = configuration
@@ -145,23 +146,30 @@ extension RegistryClient {
     guard let last = places.popLast() else {
       throw EngineError(.internal, "cannot \(operation): there is no place to ask", subject: subject)
     }
-    var refusals: [String] = []
-    for place in places {
-      do {
+    @Sendable func ask(_ place: Repository) async throws -> Result {
+      try await schemes.ask(place.root, orPlain: place.plainRoot) { root in
+        var place = place
+        place.root = root
         return try await attempt(place)
+      }
+    }
+    var refusals: [String] = []
+    for mirror in places {
+      do {
+        return try await ask(mirror)
       } catch {
         if Task.isCancelled { throw .cancelled(operation) }
-        guard let failure = error as? TransferFailure, place.isMirror || failure.isOfTransport else {
+        guard let failure = error as? TransferFailure else {
           throw .registry(operation, error, subject: subject)
         }
-        if failure.isOfTransport { outages.begin(at: place.root) }
+        if failure.isOfTransport { outages.begin(at: mirror.root) }
         refusals.append(
-          "\(place.root.origin): \(EngineError(registry: operation, failure, subject: subject).causes.joined(separator: ", "))"
+          "\(mirror.root.origin): \(EngineError(registry: operation, failure, subject: subject).causes.joined(separator: ", "))"
         )
       }
     }
     do {
-      return try await retrying(operation, subject: subject, received: received) { try await attempt(last) }
+      return try await retrying(operation, subject: subject, received: received) { try await ask(last) }
     } catch {
       var error = error
       error.causes += refusals

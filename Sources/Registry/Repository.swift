@@ -5,6 +5,8 @@ import Synchronization
 struct Repository: Hashable, Sendable {
   /// The root of the place's API.
   var root: WebAddress
+  /// The same in plain HTTP, where that may be spoken if the server knows no TLS.
+  var plainRoot: WebAddress?
   /// As the place has it, with its prefix.
   var name: String
   /// Whose credentials are good here: the registry's, as references name it, or the mirror's host and port.
@@ -28,42 +30,45 @@ extension RegistryConfiguration {
     var found: [Repository] = []
     if access == .pull {
       for mirror in registries[reference.registry]?.mirrors ?? [] {
-        found += try places(mirror).map { place in
+        let (roots, prefix) = try place(mirror)
+        found.append(
           Repository(
-            root: place.root, name: place.prefix + reference.repository, registry: place.root.hostAndPort,
-            isMirror: true)
-        }
+            root: roots.first, plainRoot: roots.plain, name: prefix + reference.repository,
+            registry: roots.first.hostAndPort, isMirror: true))
       }
     }
-    return try found
-      + addresses(ofRegistry: reference.registry).map {
-        Repository(root: $0, name: reference.repository, registry: reference.registry, isMirror: false)
-      }
+    let roots = try roots(ofRegistry: reference.registry)
+    found.append(
+      Repository(
+        root: roots.first, plainRoot: roots.plain, name: reference.repository, registry: reference.registry,
+        isMirror: false))
+    return found
   }
 
-  /// The roots of a registry's API: plain HTTP for loopback hosts, HTTPS for all others; with an insecure one the second
-  /// is what to ask where the first is not understood.
-  func addresses(ofRegistry registry: String) throws -> [WebAddress] {
-    try places(endpoints[registry] ?? registry, isInsecure: registries[registry]?.isInsecure).map(\.root)
+  /// Where a server's API is: in plain HTTP on loopback hosts, in HTTPS on all others; an insecure one may turn out to speak
+  /// plain HTTP.
+  typealias Roots = (first: WebAddress, plain: WebAddress?)
+
+  func roots(ofRegistry registry: String) throws -> Roots {
+    try place(endpoints[registry] ?? registry, isInsecure: registries[registry]?.isInsecure).roots
   }
 
-  private func places(_ text: String, isInsecure: Bool? = nil) throws -> [(root: WebAddress, prefix: String)]
-  {
+  private func place(_ text: String, isInsecure: Bool? = nil) throws -> (roots: Roots, prefix: String) {
     guard let address = WebAddress(text.contains("://") ? text : "https://" + text) else {
       throw TransferFailure.badAddress(text)
     }
     let prefix = address.path.split(separator: "/").map { $0 + "/" }.joined()
-    func place(_ scheme: String) throws -> (WebAddress, String) {
+    func root(_ scheme: String) throws -> WebAddress {
       guard let root = WebAddress("\(scheme)://\(address.authority)") else {
         throw TransferFailure.badAddress(text)
       }
-      return (root, prefix)
+      return root
     }
-    if text.contains("://") { return [try place(address.scheme)] }
-    if isInsecure ?? allowsInsecure(address) { return [try place("https"), try place("http")] }
+    if text.contains("://") { return ((try root(address.scheme), nil), prefix) }
+    if isInsecure ?? allowsInsecure(address) { return ((try root("https"), try root("http")), prefix) }
     // Whoever keeps certificates for a port on this machine has a server there that shows one.
     let isPlain = address.isLoopback && certificateDirectory(of: address) == nil
-    return [try place(isPlain ? "http" : "https")]
+    return ((try root(isPlain ? "http" : "https"), nil), prefix)
   }
 
   /// Whether a server's certificate is of no matter, and so nothing is lost with plain HTTP.

@@ -211,7 +211,7 @@ import Testing
 }
 
 /// A certificate of 127.0.0.1's own, and its key.
-private func selfSigned(in directory: FilePath, _ name: String) async throws -> (FilePath, FilePath) {
+func selfSigned(in directory: FilePath, _ name: String) async throws -> (FilePath, FilePath) {
   let (certificate, key) = (directory.appending("\(name).pem"), directory.appending("\(name)-key.pem"))
   let made = try await ChildProcess.run([
     "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",

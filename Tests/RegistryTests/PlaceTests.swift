@@ -11,7 +11,9 @@ struct PlaceTests {
     var configuration = RegistryConfiguration()
     configuration.registries = settings
     let reference = Reference(registry: registry, repository: "a/b", tag: "1")
-    return try configuration.repositories(of: reference, for: .pull).map { "\($0.root.origin) \($0.name)" }
+    return try configuration.repositories(of: reference, for: .pull).map { place in
+      "\(place.root.origin) \(place.name)" + (place.plainRoot.map { " or \($0.origin)" } ?? "")
+    }
   }
 
   @Test("the mirrors come first, in their order, with their prefixes; the registry itself is last")
@@ -24,11 +26,11 @@ struct PlaceTests {
       ])
     #expect(
       try roots("r.example:99", ["r.example:99": RegistrySettings(isInsecure: true)]) == [
-        "https://r.example:99 a/b", "http://r.example:99 a/b",
+        "https://r.example:99 a/b or http://r.example:99"
       ])
     #expect(
       try roots("r.example", ["r.example": .init(mirrors: ["m:1"]), "m:1": .init(isInsecure: true)]) == [
-        "https://m:1 a/b", "http://m:1 a/b", "https://r.example:443 a/b",
+        "https://m:1 a/b or http://m:1", "https://r.example:443 a/b",
       ])
     #expect(throws: (any Error).self) { try roots("r.example", ["r.example": .init(mirrors: ["ftp://m"])]) }
     var configuration = RegistryConfiguration()
@@ -100,6 +102,33 @@ struct PlaceTests {
       let client = TestClient { $0.registries[server.host] = RegistrySettings(isInsecure: true) }.client
       let clientManifest = try await client.manifest(server.reference("a"))
       #expect(clientManifest.bytes == plainManifest)
+      // A login too.
+      server.on("GET", "/v2/", FaultyResponse(status: 200))
+      try await client.check(.password(user: "ali", secret: "sesame"), for: server.host)
+      let fresh = TestClient { $0.registries[server.host] = RegistrySettings(isInsecure: true) }.client
+      try await fresh.check(.password(user: "ali", secret: "sesame"), for: server.host)
+    }
+  }
+
+  @Test("one that is said to be insecure and has TLS is tried again and gone on with as any other")
+  func insecureWithTLS() async throws {
+    try await withTLSServer(blob: noise(300_000), manifest: plainManifest) { host in
+      let test = TestClient { $0.registries[host] = RegistrySettings(isInsecure: true) }
+      let reference = Reference(registry: host, repository: "a", tag: "latest")
+      // A 503, a 429 and a connection that breaks come first.
+      #expect(try await test.client.manifest(reference).bytes == plainManifest)
+      // Libcurl itself asks again on a new connection where a kept one is found closed.
+      let pauses = test.pauses.count
+      #expect(pauses >= 2)
+      let blob = layer(noise(300_000))
+      let sink = Sink()
+      try await test.client.fetchBlob(reference, blob, receive: sink.receive)
+      #expect(Digest(of: sink.bytes) == blob.digest)
+      #expect(test.pauses.count == pauses + 1)
+      let missing = await #expect(throws: EngineError.self) {
+        try await test.client.manifest(Reference(registry: host, repository: "none", tag: "latest"))
+      }
+      #expect(missing?.kind == .notFound)
     }
   }
 

@@ -17,6 +17,8 @@ struct FaultyConnection {
     var headEnd = unread.firstRange(of: end)
     while headEnd == nil {
       guard fill() else { return nil }
+      // A client that tries TLS first is told at once, as by other servers without it.
+      if unread.first == 0x16 { return nil }
       headEnd = unread.firstRange(of: end)
     }
     guard let headEnd else { return nil }
