@@ -89,11 +89,10 @@ extension RegistryClient {
     guard let realm = challenge.parameters["realm"], let address = WebAddress(realm),
       address.isSecure || address.isLoopback || configuration.allowsInsecure(address)
     else { throw TransferFailure.insecure("the registry wants tokens from an address that is not HTTPS") }
-    let wanted = [("service", challenge.parameters["service"]), ("scope", scope)].compactMap { name, value in
-      value.map { (name: name, value: $0) }
-    }
+    let scopes = scope?.split(separator: " ").map(String.init) ?? []
     let answer = try await http.send(
-      tokenRequest(address, wanted, credential), authorization: credential?.authorization ?? .anonymous)
+      tokenRequest(address, challenge.parameters["service"], scopes, credential),
+      authorization: credential?.authorization ?? .anonymous)
     guard answer.head.isSuccess else {
       // A refused token means a refused request: what the registry itself said is the nearer cause.
       throw TransferFailure.status((401...403).contains(answer.head.status) ? response : answer)
@@ -107,18 +106,20 @@ extension RegistryClient {
   /// With a password or none, a GET (distribution specification, "Token Authentication"); with an identity token a form
   /// (the same, "OAuth 2").
   private func tokenRequest(
-    _ realm: WebAddress, _ wanted: [(name: String, value: String)], _ credential: Credential?
+    _ realm: WebAddress, _ service: String?, _ scopes: [String], _ credential: Credential?
   ) throws -> HTTPRequest {
+    let service = service.map { [(name: "service", value: $0)] } ?? []
     guard case .identityToken(let token) = credential else {
       var address = realm
-      for (name, value) in wanted {
+      // Each scope a parameter of its own, as a mount of another repository's blob needs two.
+      for (name, value) in service + scopes.map({ (name: "scope", value: $0) }) {
         guard let longer = address.adding(name, value) else { throw TransferFailure.badAddress(realm.text) }
         address = longer
       }
       return HTTPRequest(.get, address, stallTimeout: configuration.stallTimeout)
     }
     let form =
-      wanted + [
+      service + (scopes.isEmpty ? [] : [("scope", scopes.joined(separator: " "))]) + [
         ("grant_type", "refresh_token"), ("client_id", configuration.userAgent), ("refresh_token", token),
       ]
     var request = HTTPRequest(.post, realm, stallTimeout: configuration.stallTimeout)

@@ -28,6 +28,30 @@ import Testing
     }
   }
 
+  @Test func eachScopeOfAChallengeIsAskedForByItself() async throws {
+    try await withTemporaryDirectory { directory in
+      try await withFaultyServer { server in
+        let bytes = noise(1000)
+        try directory.appending("blob").write(bytes)
+        server.on("GET", "/token", FaultyResponse(body: #"{"token":"T"}"#.utf8))
+        server.on(
+          "POST", "/v2/a/b/blobs/uploads/",
+          FaultyResponse(
+            status: 401,
+            fields: [
+              "WWW-Authenticate":
+                #"Bearer realm="http://\#(server.host)/token",service="s",scope="repository:a/b:pull,push repository:c:pull""#
+            ]), FaultyResponse(status: 201, fields: ["Location": "/x"]))
+        let outcome = try await TestClient().client.pushBlob(
+          server.reference("a/b"), layer(bytes), from: directory.appending("blob"), mountingFrom: "c")
+        #expect(outcome == .mounted)
+        let asked = server.requests.map { $0.target.lowercased() }.first { $0.hasPrefix("/token") }
+        #expect(
+          asked == "/token?service=s&scope=repository%3aa%2fb%3apull%2cpush&scope=repository%3ac%3apull")
+      }
+    }
+  }
+
   @Test func aTokenThatHasLapsedIsReplaced() async throws {
     try await withFaultyServer { server in
       let again = challenge("http://\(server.host)/token")
