@@ -45,7 +45,9 @@ final class BlobUpload: Sendable {
     let response: HTTPResponse
     do {
       response = try await client.send(request(.post, address), repository, .push)
-    } catch TransferFailure.status(let refusal) where (400..<500).contains(refusal.head.status) {
+    } catch TransferFailure.status(let refusal)
+      where (400..<500).contains(refusal.head.status) && refusal.head.status != 429
+    {
       // Whoever may not read the source may still write here.
       return false
     }
@@ -91,7 +93,10 @@ final class BlobUpload: Sendable {
     var put = request(.put, target)
     put.stallTimeout = client.configuration.commitTimeout
     put.fields = [("Content-Type", "application/octet-stream")]
-    if offset > 0 { put.fields.append(("Content-Range", "\(offset)-\(descriptor.size - 1)")) }
+    // Nothing is left to say a range of where the registry had all of it when the connection broke.
+    if (1..<descriptor.size).contains(offset) {
+      put.fields.append(("Content-Range", "\(offset)-\(descriptor.size - 1)"))
+    }
     put.body = .file(path, offset..<descriptor.size, progress: progress)
     return try await client.send(put, repository, .push)
   }

@@ -75,6 +75,35 @@ import Testing
     }
   }
 
+  @Test func whereTheRegistryHasItAllNothingIsLeftToSayARangeOf() async throws {
+    try await withFile { server, path in
+      server.on("POST", "/v2/a/blobs/uploads/", FaultyResponse(status: 202, fields: ["Location": "/up/1"]))
+      server.on(
+        "PATCH", "/up/1", FaultyResponse(status: 202, fields: ["Location": "/up/2", "Range": "0-399999"]))
+      server.on("PUT", "/up/2", .failure(503, code: "UNAVAILABLE", message: "later"))
+      server.on(
+        "GET", "/up/2", FaultyResponse(status: 204, fields: ["Location": "/up/3", "Range": "0-699999"]))
+      server.on("PUT", "/up/3", FaultyResponse(status: 201))
+      let test = TestClient { $0.uploadChunk = 400_000 }
+      #expect(try await test.client.pushBlob(server.reference("a"), blob, from: path) == .uploaded)
+      let last = try #require(server.requests.last)
+      #expect(last.body.isEmpty && last.fields["content-range"] == nil)
+    }
+  }
+
+  @Test func aMountThatIsAskedForTooOftenIsAskedForAgain() async throws {
+    try await withFile { server, path in
+      server.on(
+        "POST", "/v2/a/blobs/uploads/",
+        .failure(429, code: "TOOMANYREQUESTS", message: "slowly", fields: ["Retry-After": "1"]),
+        FaultyResponse(status: 201, fields: ["Location": "/x"]))
+      let test = TestClient()
+      let outcome = try await test.client.pushBlob(
+        server.reference("a"), blob, from: path, mountingFrom: "b/c")
+      #expect(outcome == .mounted && test.pauses == [.seconds(1)])
+    }
+  }
+
   @Test func whatAnotherRepositoryHasIsMountedOrElseSent() async throws {
     try await withFile { server, path in
       let uploads = "/v2/a/blobs/uploads/"
