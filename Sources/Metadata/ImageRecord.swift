@@ -47,9 +47,23 @@ package struct LayerRecord: Hashable, Sendable, Codable {
   }
 }
 
+/// An image with names that are to point to it, in full form, and the events that tell of it.
+package struct NamedImage: Sendable {
+  package var image: ImageRecord
+  package var references: [String]
+  package var events: [JournalEvent]
+
+  package init(image: ImageRecord, references: [String], events: [JournalEvent]) {
+    self.image = image
+    self.references = references
+    self.events = events
+  }
+}
+
 /// A name that points to an image.
 package struct TagRecord: Hashable, Sendable {
-  /// In full form, as `docker.io/library/busybox:latest`.
+  /// In full form, as `docker.io/library/busybox:latest`, or with a digest by which the image was pulled, and no tag: that of
+  /// its manifest, or of an index that leads to it.
   package var reference: String
   package var manifestDigest: Digest
   /// When it was made to point there, in nanoseconds since 1970.

@@ -19,21 +19,42 @@ extension MetadataStore {
     _ image: ImageRecord, sizes: [StoreItem: Int64] = [:], reference: String? = nil, at time: Int64,
     events: [JournalEvent] = []
   ) async throws(EngineError) -> Digest? {
-    let arguments: StatementArguments
-    do { arguments = try image.arguments() } catch { throw EngineError("record the image", wrapping: error) }
-    let subject = image.manifestDigest.description
-    let previous: Digest? = try await write("record the image", subject: subject, .disk) { database in
-      try database.execute(
-        sql: """
-          INSERT INTO images (\(ImageRecord.insertedColumns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-          ON CONFLICT (manifestDigest) DO NOTHING
-          """, arguments: arguments)
-      if database.changesCount == 1 { try Self.insertItems(of: image, sizes, in: database) }
+    let named = NamedImage(image: image, references: [reference].compactMap(\.self), events: events)
+    return try await recordImages([named], sizes: sizes, at: time).first ?? nil
+  }
+
+  /// Records images with their names, all or nothing; as `recordImage` does with one.
+  ///
+  /// - Returns: for each name of each image, in order, where it pointed before, if it is another image now.
+  @discardableResult
+  package func recordImages(
+    _ images: [NamedImage], sizes: [StoreItem: Int64], at time: Int64
+  ) async throws(EngineError) -> [Digest?] {
+    let arguments: [StatementArguments]
+    do {
+      arguments = try images.map { try $0.image.arguments() }
+    } catch {
+      throw EngineError("record the image", wrapping: error)
+    }
+    let subject = images.count == 1 ? images.first?.image.manifestDigest.description : nil
+    let previous: [Digest?] = try await write("record the image", subject: subject, .disk) { database in
       defer { Failpoint.imageWritten.pass() }
-      guard let reference else { return nil }
-      return try Self.point(reference, to: image.manifestDigest, at: time, in: database).previous
+      var previous: [Digest?] = []
+      for (named, arguments) in zip(images, arguments) {
+        try database.execute(
+          sql: """
+            INSERT INTO images (\(ImageRecord.insertedColumns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (manifestDigest) DO NOTHING
+            """, arguments: arguments)
+        if database.changesCount == 1 { try Self.insertItems(of: named.image, sizes, in: database) }
+        for reference in named.references {
+          previous.append(
+            try Self.point(reference, to: named.image.manifestDigest, at: time, in: database).previous)
+        }
+      }
+      return previous
     } events: {
-      events
+      images.flatMap(\.events)
     }
     Failpoint.imageRecorded.pass()
     return previous
@@ -77,7 +98,8 @@ extension MetadataStore {
     }
   }
 
-  /// All images whose manifest's digest begins so, in hexadecimal without `sha256:`; ten at the most.
+  /// All images whose manifest's digest begins so, or else that of an index by which they have a name, in hexadecimal without
+  /// `sha256:`; ten at the most.
   package func images(digestPrefix prefix: String) throws(EngineError) -> [ImageRecord] {
     // Nothing else can begin a digest, and LIKE and GLOB have characters of their own.
     guard !prefix.isEmpty, prefix.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
@@ -85,12 +107,18 @@ extension MetadataStore {
       return []
     }
     return try read("look up the image \(prefix)", subject: prefix) { database in
-      try Row.fetchAll(
-        database,
-        sql:
-          "SELECT \(ImageRecord.columns) FROM images WHERE manifestDigest GLOB ? ORDER BY manifestDigest LIMIT 10",
-        arguments: ["sha256:\(prefix)*"]
-      ).map { try ImageRecord($0) }
+      func images(_ condition: String, _ pattern: String) throws -> [ImageRecord] {
+        try Row.fetchAll(
+          database,
+          sql:
+            "SELECT \(ImageRecord.columns) FROM images WHERE \(condition) ORDER BY manifestDigest LIMIT 10",
+          arguments: [pattern]
+        ).map { try ImageRecord($0) }
+      }
+      let found = try images("manifestDigest GLOB ?", "sha256:\(prefix)*")
+      guard found.isEmpty else { return found }
+      return try images(
+        "manifestDigest IN (SELECT manifestDigest FROM tags WHERE reference GLOB ?)", "*@sha256:\(prefix)*")
     }
   }
 

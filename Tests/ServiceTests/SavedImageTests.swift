@@ -75,6 +75,33 @@ struct SavedImageTests {
     }
   }
 
+  @Test("all images of an archive get their names at once, or none does, wherever a load is killed")
+  func loadedAtOnce() async throws {
+    try await withImages(try #require(Account.available.first)) { store, service in
+      let archive = store.directory.appending("images.tar")
+      _ = try await service.send(
+        ImageSave.self, .init(images: ["demo:2", "busybox:1"], path: archive.string))
+      for failpoint in ["imageWritten", "imageRecorded"] {
+        try await withTestStore(try #require(Account.available.first)) { other in
+          let copy = other.directory.appending("images.tar")
+          try copy.write(archive.readAll())
+          let dying = try await other.service(failpoint: failpoint)
+          await #expect(throws: (any Error).self) {
+            try await dying.send(ImageLoad.self, .init(path: copy.string))
+          }
+          _ = await dying.process.waitForExit()
+          let next = try await other.service()
+          let names = try await next.send(ImageList.self, .init()).images.flatMap(\.references).sorted()
+          #expect(
+            names
+              == (failpoint == "imageWritten"
+                ? [] : ["docker.io/library/busybox:1", "docker.io/library/demo:2"]))
+          #expect(await next.stop() == 0)
+        }
+      }
+    }
+  }
+
   @Test("the same images give the same bytes, in whatever order and to wherever they go")
   func reproducible() async throws {
     try await withImages(try #require(Account.available.first)) { store, service in

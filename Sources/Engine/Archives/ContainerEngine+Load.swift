@@ -90,18 +90,19 @@ extension ContainerEngine {
     // All images are whole: now they are durable, and then they are named.
     let sizes = try await makeDurable(images.map(\.record), addition)
     try Task.checkCancellation()
-    for (image, references) in images {
-      for reference in references.isEmpty ? [nil] : references.map(Optional.some) {
-        try await metadata.recordImage(
-          image, sizes: sizes, reference: reference, at: Timestamp.now,
-          events: [.imageLoaded(image.manifestDigest, reference: reference)])
-      }
-    }
+    try await metadata.recordImages(
+      images.map { image, references in
+        let names = references.isEmpty ? [nil] : references.map(Optional.some)
+        return NamedImage(
+          image: image, references: references,
+          events: names.map { .imageLoaded(image.manifestDigest, reference: $0) })
+      }, sizes: sizes, at: Timestamp.now)
     return try images.map { LoadedImage(image: try summary($0.record), references: $0.references) }
   }
 
   private func names(_ image: PlannedImage) -> [String] {
-    Set(image.references.map(\.withoutDigest.description)).sorted()
+    // A digest that the archive calls an image by is nobody's word but its own.
+    Set(image.references.filter { $0.tag != nil }.map(\.withoutDigest.description)).sorted()
   }
 
   private func unpack(_ image: PlannedImage, _ addition: Addition, _ reporter: TaskReporter) async throws

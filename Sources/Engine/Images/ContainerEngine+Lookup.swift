@@ -11,11 +11,12 @@ extension ContainerEngine {
   ///
   /// - Throws: `notFound`, `invalidArgument` for a prefix that fits several images or a name that is none.
   func image(named text: String) throws -> ImageRecord {
-    if let digest = try? Digest(text), let image = try metadata.image(digest) { return image }
+    let digest = try? Digest(text)
+    if let digest, let image = try metadata.image(digest) { return image }
     let reference = try? Reference(parsing: text)
     if let reference, let image = try imageTagged(reference) { return image }
     if text.count >= 4 {
-      let matches = try metadata.images(digestPrefix: text)
+      let matches = try metadata.images(digestPrefix: digest?.hex ?? text)
       if matches.count > 1 {
         throw EngineError(
           .invalidArgument, "\(matches.count) images begin with \(text)", subject: text,
@@ -30,8 +31,9 @@ extension ContainerEngine {
   }
 
   private func imageTagged(_ reference: Reference) throws -> ImageRecord? {
-    if let digest = reference.digest { return try metadata.image(digest) }
-    return try metadata.image(tagged: reference.description)
+    guard let digest = reference.digest else { return try metadata.image(tagged: reference.description) }
+    // The digest may be that of an index, by which the image has a name of its own.
+    return try metadata.image(tagged: reference.withoutTag.description) ?? metadata.image(digest)
   }
 
   func summary(_ image: ImageRecord) throws -> ImageSummary {

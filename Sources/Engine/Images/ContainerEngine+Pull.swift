@@ -110,18 +110,20 @@ extension ContainerEngine {
     _ image: ImageRecord, taggedAs reference: Reference, _ addition: Addition, event: JournalEvent
   ) async throws {
     let sizes = try await makeDurable([image], addition)
-    // Pulled by digest alone, an image has no name but its digest.
-    let name = reference.tag == nil ? nil : reference.withoutDigest.description
-    try await metadata.recordImage(
-      image, sizes: sizes, reference: name, at: Timestamp.now, events: [event])
+    try await metadata.recordImages(
+      [NamedImage(image: image, references: reference.names, events: [event])], sizes: sizes,
+      at: Timestamp.now)
   }
 
   /// The manifest of the image for a platform, by way of indexes, and indexes in them, where there are any.
-  private func fetchManifest(_ reference: Reference, platform: Platform) async throws -> FetchedManifest {
+  private func fetchManifest(_ reference: Reference, platform: Platform) async throws -> ImageManifest {
+    if let known = try knownManifest(reference, platform) { return known }
     var reference = reference
     for _ in 0...Self.indexDepth {
       let fetched = try await registry.manifest(reference)
-      guard MediaType.indexes.contains(fetched.mediaType) else { return fetched }
+      guard MediaType.indexes.contains(fetched.mediaType) else {
+        return ImageManifest(bytes: fetched.bytes, mediaType: fetched.mediaType, digest: fetched.digest)
+      }
       let index = try decode(Index.self, fetched.bytes, fetched.digest)
       reference.digest = try PlatformChoice.select(from: index, wanted: platform).digest
     }
@@ -129,6 +131,22 @@ extension ContainerEngine {
       .corrupt,
       "the index of \(reference.familiar) leads to no image, but through \(Self.indexDepth) other indexes",
       subject: reference.familiar, hint: "the image is broken; build and push it again")
+  }
+
+  /// The manifest that a digest has led to before: a digest always names the same.
+  private func knownManifest(_ reference: Reference, _ platform: Platform) throws -> ImageManifest? {
+    guard reference.digest != nil,
+      let image = try metadata.image(tagged: reference.withoutTag.description),
+      image.platform.satisfies(platform),
+      let bytes = try? content.read(image.manifestDigest, limit: documentLimit)
+    else { return nil }
+    return ImageManifest(bytes: bytes, mediaType: image.mediaType, digest: image.manifestDigest)
+  }
+
+  private struct ImageManifest {
+    var bytes: [UInt8]
+    var mediaType: String
+    var digest: Digest
   }
 
   /// How many indexes there may be on the way to an image; more than one is rare.
@@ -202,7 +220,16 @@ extension ContainerEngine {
 }
 
 extension Reference {
-  /// The name a pulled image is kept under.
+  /// The names that a pulled image is kept under, in full form: its tag, and the digest that it was asked for by, which may be
+  /// that of an index and then names nothing else here.
+  var names: [String] {
+    [tag == nil ? nil : withoutDigest, digest == nil ? nil : withoutTag].compactMap { $0?.description }
+  }
+
+  var withoutTag: Reference {
+    Reference(registry: registry, repository: repository, tag: nil, digest: digest)
+  }
+
   var withoutDigest: Reference {
     Reference(registry: registry, repository: repository, tag: tag)
   }

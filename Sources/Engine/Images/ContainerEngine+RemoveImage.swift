@@ -19,8 +19,8 @@ extension ContainerEngine {
   package func removeImage(_ name: String, force: Bool) async throws -> ImageRemoval {
     let image = try image(named: name)
     let names = try metadata.tags(of: image.manifestDigest).map(\.reference)
-    let given = (try? Reference(parsing: name)).map(\.description)
-    let byName = given.flatMap { names.contains($0) ? [$0] : nil }
+    let given = ((try? Reference(parsing: name))?.names ?? []).filter(names.contains)
+    let byName = given.isEmpty ? nil : given
     if byName == nil, names.count > 1, !force {
       throw EngineError(
         .conflict, "image \(image.manifestDigest.short) has \(names.count) names", subject: name,
