@@ -37,7 +37,8 @@ package struct LayerRecord: Hashable, Sendable, Codable {
   package var descriptor: Descriptor
   /// The digest of the uncompressed layer.
   package var diffID: Digest
-  /// Under which the unpacked layer is kept: its DiffID, or the ChainID where it depends on what is below.
+  /// Under which the unpacked layer is kept: its DiffID, or a name of its place where it depends on what
+  /// is below.
   package var key: Digest
 
   package init(descriptor: Descriptor, diffID: Digest, key: Digest) {

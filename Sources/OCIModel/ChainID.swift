@@ -12,4 +12,7 @@ package enum ChainID {
     }
     return chain
   }
+
+  /// A name of the same kind for a layer with nothing below it, whose ChainID is its DiffID: one that says where it lies.
+  package static func ofBottom(_ diffID: Digest) -> Digest { Digest(of: "nothing \(diffID)".utf8) }
 }

@@ -64,7 +64,7 @@ extension ContainerEngine {
         .init(created: now, createdBy: command.joined(separator: " "), comment: message)
       ]
     let image = try await makeImage(
-      config, layers: base.layers + [LayerRecord(layer)], as: reference, addition
+      config, layers: base.layers + [layer], as: reference, addition
     ) { .imageCommitted($0, reference: reference.description, container: record.id) }
     return try summary(image)
   }

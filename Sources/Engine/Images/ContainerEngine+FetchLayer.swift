@@ -40,9 +40,9 @@ extension ContainerEngine {
     content.isWhole(layer.descriptor) && key(of: layer) != nil
   }
 
-  /// The name under which a layer's tree is kept: its DiffID, or its ChainID where it depends on those below.
+  /// The name under which a layer's tree is kept: its DiffID, or one of its place where it depends on what is below.
   func key(of layer: StackedLayer) -> Digest? {
-    [layer.diffID, layer.chainID].first { snapshots.contains($0) }
+    [layer.diffID, layer.placedKey].first { snapshots.contains($0) }
   }
 
   /// Downloads, hashes, stores, inflates, hashes again and unpacks in one pass over the bytes.
@@ -165,7 +165,7 @@ extension ContainerEngine {
       for (layer, fetched) in zip(layers, fetched) {
         if let pending = fetched.pending {
           try pending.resolve(lowers: lowers)
-          try pending.commit(as: layer.chainID)
+          try pending.commit(as: layer.placedKey)
         }
         guard let key = key(of: layer) else {
           throw EngineError(
@@ -184,8 +184,9 @@ extension ContainerEngine {
 struct StackedLayer: Sendable {
   var descriptor: Descriptor
   var diffID: Digest
-  /// Names the layer together with all below it.
-  var chainID: Digest
+  /// Names the layer together with all below it: its ChainID, or `ChainID.ofBottom`. Never a DiffID, by which another image
+  /// would find the tree for another place.
+  var placedKey: Digest
 }
 
 struct FetchedLayer: Sendable {

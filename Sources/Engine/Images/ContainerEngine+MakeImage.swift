@@ -34,7 +34,7 @@ extension ContainerEngine {
       history: [
         .init(created: now, createdBy: "import \(source.name)", comment: message)
       ])
-    let image = try await makeImage(config, layers: [LayerRecord(layer)], as: reference, addition) {
+    let image = try await makeImage(config, layers: [layer], as: reference, addition) {
       .imageImported($0, reference: reference.description)
     }
     return try summary(image)
@@ -42,7 +42,7 @@ extension ContainerEngine {
 
   private func importLayer(
     _ source: ArchiveSource, _ addition: Addition, _ progress: TaskProgress, _ warnings: LayerWarnings?
-  ) throws -> ImageLayer {
+  ) throws -> LayerRecord {
     var builder: LayerBuilder?
     do {
       try source.read(progress.report) { bytes in
@@ -84,12 +84,5 @@ extension ContainerEngine {
         .invalidArgument, "a new image cannot be named by a digest: \(reference)",
         subject: reference.description, hint: "give it a name and a tag")
     }
-  }
-}
-
-extension LayerRecord {
-  /// A layer that stands on its own, kept by its DiffID.
-  init(_ layer: ImageLayer) {
-    self.init(descriptor: layer.descriptor, diffID: layer.diffID, key: layer.diffID)
   }
 }

@@ -196,8 +196,11 @@ extension ContainerEngine {
         .unsupported, "the image has \(diffIDs.count) layers", subject: "\(manifest.config.digest)",
         causes: ["overlayfs stacks at most \(Self.layerLimit)"], hint: "build it again with fewer")
     }
-    return zip(manifest.layers, zip(diffIDs, ChainID.all(diffIDs))).map {
-      StackedLayer(descriptor: $0, diffID: $1.0, chainID: $1.1)
+    return zip(manifest.layers, zip(diffIDs, ChainID.all(diffIDs))).enumerated().map { index, layer in
+      let (descriptor, (diffID, chainID)) = layer
+      return StackedLayer(
+        descriptor: descriptor, diffID: diffID,
+        placedKey: index == 0 ? ChainID.ofBottom(diffID) : chainID)
     }
   }
 

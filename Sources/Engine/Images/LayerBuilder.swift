@@ -1,6 +1,7 @@
 import ContentStore
 import EngineErrors
 import Layers
+import Metadata
 import OCIModel
 
 /// Makes a new layer from an archive as it passes: the tree goes to the snapshots, and a compressed blob to
@@ -29,23 +30,24 @@ struct LayerBuilder: Sendable {
     try unpacking.write(bytes)
   }
 
-  /// Commits the blob, and the tree under its DiffID.
+  /// Commits the blob and the tree of a layer that has nothing below it, or all that it needs in itself.
   ///
   /// - Parameter warnings: gets what was left out.
   /// - Throws: what the unpacker found wrong with the archive.
-  func finish(_ warnings: LayerWarnings?, leftOut: [String] = []) throws -> ImageLayer {
+  func finish(_ warnings: LayerWarnings?, leftOut: [String] = []) throws -> LayerRecord {
     let unpacked = try unpacking.finish()
     warnings?.add(leftOut + unpacked.warnings, of: unpacked.diffID)
-    if unpacked.dependencies != nil {
-      // There is nothing below it: directories that were implied stay as they were made.
-      try unpacking.resolve(lowers: [])
-    }
+    let isPlaced = unpacked.dependencies != nil
+    // There is nothing below it: directories that were implied stay as they were made.
+    if isPlaced { try unpacking.resolve(lowers: []) }
     try compressor?.finish()
     let size = writer.bytesWritten
     let digest = try writer.commit()
-    try unpacking.commit(as: unpacked.diffID)
-    return ImageLayer(
-      descriptor: Descriptor(mediaType: mediaType, digest: digest, size: size), diffID: unpacked.diffID)
+    let key = isPlaced ? ChainID.ofBottom(unpacked.diffID) : unpacked.diffID
+    try unpacking.commit(as: key)
+    return LayerRecord(
+      descriptor: Descriptor(mediaType: mediaType, digest: digest, size: size), diffID: unpacked.diffID,
+      key: key)
   }
 
   /// Removes what was made; after `finish` it does nothing.
