@@ -36,6 +36,26 @@ struct ImageLifeTests {
     }
   }
 
+  @Test("a commit's layer is told by the commit, also on an image without a history")
+  func commitWithoutHistory() async throws {
+    try await withTestStore(try #require(Account.available.first)) { store in
+      try await withFaultyServer { server in
+        try await ServedImage(store).serve(on: server)
+        let service = try await store.service()
+        let name = "\(server.host)/app:1"
+        _ = try await service.send(ImagePull.self, .init(reference: name))
+        let made = try await service.run(name, ["touch", "/new"]) { $0.autoRemove = false }
+        _ = try await service.send(
+          ContainerCommit.self, .init(container: made.container.id, reference: "new:1", message: "made"))
+        let layers = try await service.send(ImageInspect.self, .init(image: "new:1")).layers
+        let history = try await service.send(ImageHistory.self, .init(image: "new:1")).entries
+        #expect(history.map(\.layer?.digest) == layers.reversed().map(\.digest))
+        #expect(history.first?.comment == "made" && history.last?.comment == nil)
+        #expect(await service.stop() == 0)
+      }
+    }
+  }
+
   @Test("what a service that was killed has left goes with the next collection")
   func leftovers() async throws {
     let account = try #require(Account.available.first)

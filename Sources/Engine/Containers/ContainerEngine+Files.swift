@@ -54,13 +54,16 @@ extension ContainerEngine {
     }
     let now = timestamp()
     var config = try config(of: base)
+    // A history has an entry for each layer, or none means anything.
+    let told = config.history ?? []
+    let untold = max(0, base.layers.count - told.count(where: { $0.emptyLayer != true }))
     config.created = now
     config.author = author ?? config.author
     config.config = changes.applied(to: config.config ?? .init())
     config.rootfs.diffIDs.append(layer.diffID)
     let command = try options(record).resolvedCommand
     config.history =
-      (config.history ?? []) + [
+      told + (0..<untold).map { _ in .init() } + [
         .init(created: now, createdBy: command.joined(separator: " "), comment: message)
       ]
     let image = try await makeImage(
