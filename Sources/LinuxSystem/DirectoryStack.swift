@@ -24,6 +24,7 @@ package struct DirectoryStack: ~Copyable {
 
   private let root: CInt
   private let flags: CInt
+  private let limit: Int
   private var path: [UInt8] = []
   private var levels: [Level] = []
   private var name = [CChar](repeating: 0, count: longestPath + 1)
@@ -32,8 +33,11 @@ package struct DirectoryStack: ~Copyable {
   ///   - root: stays the caller's, and must stay open as long as the stack lives.
   ///   - readable: whether the descriptors serve for reading entries and attributes too, and not only as
   ///     the start of calls (O_PATH), which is cheaper.
-  package init(root: FileDescriptor, readable: Bool) {
+  ///   - limit: how long the way from the root may become, in bytes. A tree that grows from within, a directory
+  ///     at a time, may be deeper than any path the kernel takes.
+  package init(root: FileDescriptor, readable: Bool, limit: Int = longestPath) {
     self.root = root.rawValue
+    self.limit = limit
     flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | (readable ? O_RDONLY : CInt(CLINUX_O_PATH))
   }
 
@@ -60,10 +64,26 @@ package struct DirectoryStack: ~Copyable {
   /// - Throws: `SystemError` when it has to be opened again and that fails.
   package mutating func descriptor() throws(SystemError) -> FileDescriptor {
     guard let last = levels.indices.last else { return FileDescriptor(rawValue: root) }
-    if levels[last].descriptor < 0 {
-      levels[last].descriptor = try open(from: root, path[0..<levels[last].end])
-    }
+    if levels[last].descriptor < 0 { levels[last].descriptor = try reopen(last) }
     return FileDescriptor(rawValue: levels[last].descriptor)
+  }
+
+  /// Opens a level by its way from the root, in as many steps as the kernel takes paths.
+  private mutating func reopen(_ last: Int) throws(SystemError) -> CInt {
+    var (start, descriptor) = (0, root)
+    while true {
+      var end = levels[last].end
+      if end - start > Self.longestPath {
+        let reached = levels[..<last].last { $0.end - start <= Self.longestPath && $0.end > start }
+        guard let reached else { throw SystemError("openat2", .fileNameTooLong) }
+        end = reached.end
+      }
+      let parent = descriptor
+      defer { if parent != root { close(parent) } }
+      let next = try open(from: parent, path[start..<end])
+      if end == levels[last].end { return next }
+      (start, descriptor) = (end + 1, next)
+    }
   }
 
   /// Goes down into the directory `component`, which is one component of a path.
@@ -71,7 +91,7 @@ package struct DirectoryStack: ~Copyable {
   /// - Throws: `SystemError`; the position is then unchanged.
   package mutating func enter(_ component: ArraySlice<UInt8>) throws(SystemError) {
     let start = path.isEmpty ? 0 : path.count + 1
-    guard start + component.count <= Self.longestPath else {
+    guard component.count <= Self.longestPath, start + component.count <= limit else {
       throw SystemError(
         "openat2", .fileNameTooLong, on: String(decoding: component.prefix(64), as: UTF8.self))
     }

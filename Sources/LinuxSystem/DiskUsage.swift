@@ -27,7 +27,8 @@ package func diskUsage(
     if error.errno == .noSuchFileOrDirectory { return own }
     throw error
   }
-  var count = UsageCount(stack: DirectoryStack(root: root.descriptor, readable: true))
+  // A container can make its tree deeper than any path reaches.
+  var count = UsageCount(stack: DirectoryStack(root: root.descriptor, readable: true, limit: .max))
   count.except = Set(except.map { Array($0.string.utf8.dropFirst(path.string.utf8.count + 1)) })
   try count.addBelow(isCancelled)
   return own + count.bytes

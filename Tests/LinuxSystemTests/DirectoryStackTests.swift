@@ -62,6 +62,24 @@ import Testing
     }
   }
 
+  @Test func `with another limit, levels beyond the kernel's are reached in steps`() throws {
+    try withTemporaryDirectory { scratch in
+      let root = try openDirectory(scratch)
+      var stack = DirectoryStack(root: root.descriptor, readable: true, limit: .max)
+      var identities: [FileIdentity] = []
+      for level in 0..<120 {
+        let name = Array((String(repeating: "n", count: 200 + level % 50) + "\(level)").utf8CString)
+        try stack.descriptor().makeDirectory(name, permissions: 0o755)
+        try stack.enter(name)
+        identities.append(try stack.descriptor().status().identity)
+      }
+      for level in (0..<120).reversed() {
+        stack.leave(to: level + 1)
+        #expect(try stack.descriptor().status().identity == identities[level])
+      }
+    }
+  }
+
   @Test func `a path beyond the kernel's limit is refused and leaves the position`() throws {
     try withTemporaryDirectory { scratch in
       let root = try openDirectory(scratch)

@@ -5,6 +5,25 @@ import Testing
 
 @Suite("Disk usage")
 struct DiskUsageTests {
+  @Test("a tree that is deeper than any path is counted to its end")
+  func deep() async throws {
+    try await withTemporaryDirectory { directory in
+      let tree = directory.appending("tree")
+      // With something beside each way down, to come back to.
+      let script = """
+        import os, sys
+        os.mkdir(sys.argv[1]); os.chdir(sys.argv[1])
+        for level in range(3000):
+          os.mkdir("side"); open("side/file", "w").write("x"); os.mkdir("down"); os.chdir("down")
+        """
+      let made = try await ChildProcess.run(["python3", "-c", script, tree.string])
+      #expect(made.succeeded, "\(made.errorText)")
+      let text = try await ChildProcess.run(["du", "-s", "--block-size=1", tree.string]).text
+      #expect(try diskUsage(of: tree) == Int64(text.prefix { $0.isNumber }))
+      try removeTree(tree)
+    }
+  }
+
   @Test("counts what du counts: holes, hard links, deep directories, long names")
   func asDu() async throws {
     try await withTemporaryDirectory { directory in
