@@ -17,7 +17,10 @@ struct EntryPath {
         .corrupt, "the archive has a name that cannot be unpacked: \(EntryPath.text(name))", causes: [why],
         hint: "the image is broken or hostile")
     }
-    guard name.count <= Self.longestPath else { throw refuse("it has \(name.count) bytes") }
+    // The slash at a directory's end is no part of its path.
+    guard name.count - (name.last == UInt8(ascii: "/") ? 1 : 0) <= Self.longestPath else {
+      throw refuse("it has \(name.count) bytes")
+    }
     components = []
     for component in name.split(separator: UInt8(ascii: "/")) {
       if component.elementsEqual([UInt8(ascii: ".")]) { continue }

@@ -18,7 +18,7 @@ extension LayerDiff {
     let below = try LowerLayers(lowers)
     try withoutActuallyEscaping(sink) { sink in
       let writer = try ArchiveWriter(sink, overlayXattrs)
-      try UpperWalk(upper, below, mountPoints).visit(writer.write)
+      try UpperWalk(upper, below, mountPoints).visit(writer.write, leaveOut: writer.leaveOutRest)
       writer.leftOut.forEach(warn)
       try writer.finish()
     }
@@ -73,6 +73,14 @@ final class ArchiveWriter {
   deinit { archive_write_free(archive) }
 
   func finish() throws { try check(archive_write_close(archive)) }
+
+  /// Notes that a directory has entries whose way from the root is too long for an archive.
+  func leaveOutRest(of directory: [UInt8]) {
+    guard leftOut.count < 100 else { return }
+    leftOut.append(
+      "left out what is in \(EntryPath.text(directory)): its names are longer than \(EntryPath.longestPath) bytes"
+    )
+  }
 
   func write(_ found: UpperEntry) throws {
     let status = found.status

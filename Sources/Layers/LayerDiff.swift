@@ -64,22 +64,39 @@ struct UpperWalk {
     self.mountPoints = mountPoints
   }
 
-  func visit(_ body: (UpperEntry) throws -> Void) throws {
+  /// No recursion, and few open directories: whoever is in a container makes its tree as deep as the disk allows. Where the way
+  /// to an entry is longer than any path, which no archive and no program takes, it is left out.
+  ///
+  /// - Parameters:
+  ///   - body: the entry's directory is open during the call only.
+  ///   - leaveOut: gets directories that are not entered to their end.
+  func visit(_ body: (UpperEntry) throws -> Void, leaveOut: ([UInt8]) -> Void = { _ in }) throws {
     let directory = try openDirectory(root)
-    try visit(directory.descriptor, [], body)
-  }
-
-  private func visit(_ directory: FileDescriptor, _ path: [UInt8], _ body: (UpperEntry) throws -> Void) throws
-  {
-    for entry in try directory.sortedEntries() {
-      guard let status = try directory.status(of: entry.cName) else { continue }
+    var stack = DirectoryStack(root: directory.descriptor, readable: true)
+    /// What is still to come of each directory on the way, the next one last.
+    var rest = [Array(try directory.descriptor.sortedEntries().reversed())]
+    while !rest.isEmpty {
+      let depth = rest.count - 1
+      guard let entry = rest[depth].popLast() else {
+        rest.removeLast()
+        continue
+      }
+      stack.leave(to: depth)
+      let parent = try stack.descriptor()
+      guard let status = try parent.status(of: entry.cName) else { continue }
+      let path = stack.currentPath
       let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
-      let found = UpperEntry(path: entryPath, name: entry.cName, parent: directory, status: status)
+      guard entryPath.count <= EntryPath.longestPath else {
+        leaveOut(path)
+        rest[depth] = []
+        continue
+      }
+      let found = UpperEntry(path: entryPath, name: entry.cName, parent: parent, status: status)
       if try isMountPoint(found) || isUntouched(found) { continue }
       try body(found)
       if status.kind == .directory {
-        let child = try directory.openDirectoryBeneath(entry.cName)
-        try visit(child.descriptor, entryPath, body)
+        try stack.enter(entry.cName)
+        rest.append(Array(try stack.descriptor().sortedEntries().reversed()))
       }
     }
   }

@@ -30,23 +30,48 @@ package struct MergedTree {
     }
   }
 
-  private func visit(_ path: [UInt8], _ contributors: [Int], _ writer: ArchiveWriter) throws {
-    // Open only until the next directory is entered: a tree may be deep, and an image may have many layers.
+  /// A directory of the tree that is being gone through.
+  private struct Visit {
+    var path: [UInt8]
+    /// The next one last.
+    var rest: [(name: [UInt8], entry: Entry)]
+    /// Open only until the next directory is entered: a tree may be deep, and an image may have many layers.
     var parents: [Int: OpenDirectory] = [:]
-    func parent(_ layer: Int) throws -> FileDescriptor {
-      let open = try parents[layer] ?? self.open(path, in: layer)
-      parents[layer] = open
+  }
+
+  /// No recursion: a container's tree may be deeper than a thread's stack. What has a longer way than any path is left out.
+  private func visit(_ path: [UInt8], _ contributors: [Int], _ writer: ArchiveWriter) throws {
+    func begin(_ path: [UInt8], _ contributors: [Int]) throws -> Visit {
+      var visit = Visit(path: path, rest: [])
+      visit.rest = try merged(contributors) { try parent($0, &visit) }.reversed()
+      return visit
+    }
+    func parent(_ layer: Int, _ visit: inout Visit) throws -> FileDescriptor {
+      let open = try visit.parents[layer] ?? self.open(visit.path, in: layer)
+      visit.parents[layer] = open
       return open.descriptor
     }
-    for (name, entry) in try merged(contributors, parent) {
-      let entryPath = (path.isEmpty ? [] : path + [UInt8(ascii: "/")]) + name
+    var visits = [try begin(path, contributors)]
+    while !visits.isEmpty {
+      let last = visits.count - 1
+      guard let (name, entry) = visits[last].rest.popLast() else {
+        visits.removeLast()
+        continue
+      }
+      let entryPath = (visits[last].path.isEmpty ? [] : visits[last].path + [UInt8(ascii: "/")]) + name
+      guard entryPath.count <= EntryPath.longestPath else {
+        writer.leaveOutRest(of: visits[last].path)
+        visits[last].rest = []
+        continue
+      }
       do {
         try writer.writeEntry(
           UpperEntry(
-            path: entryPath, name: name.cString, parent: try parent(entry.layer), status: entry.status))
+            path: entryPath, name: name.cString, parent: try parent(entry.layer, &visits[last]),
+            status: entry.status))
         guard entry.status.kind == .directory else { continue }
-        parents = [:]
-        try visit(entryPath, entry.contributors, writer)
+        visits[last].parents = [:]
+        visits.append(try begin(entryPath, entry.contributors))
       } catch let error as SystemError {
         guard error.errno == .noSuchFileOrDirectory else { throw error }
       }

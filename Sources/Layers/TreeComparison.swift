@@ -32,34 +32,69 @@ package final class TreeComparison {
       if try extendedAttributes(one.descriptor) != extendedAttributes(other.descriptor) {
         return "/: its extended attributes"
       }
-      return try entries(one.descriptor, other.descriptor, "")
+      return try entries(one.descriptor, other.descriptor)
     } catch {
       throw EngineError("compare a tree with its layer", wrapping: error, subject: tree.string)
     }
   }
 
-  private func entries(_ tree: FileDescriptor, _ expected: FileDescriptor, _ path: String) throws -> String? {
-    let (found, wanted) = (try tree.sortedEntries(), try expected.sortedEntries())
-    let names = Set(found.map(\.cName))
-    if let missing = wanted.first(where: { !names.contains($0.cName) }) {
-      return "\(path)/\(text(missing)): it is missing"
+  /// A directory that both trees have.
+  private struct Level {
+    var place: String
+    /// What is still to be compared, the next one last.
+    var rest: [DirectoryEntry]
+  }
+
+  /// No recursion, and few open directories: a layer may be deep.
+  private func entries(_ tree: FileDescriptor, _ expected: FileDescriptor) throws -> String? {
+    var one = DirectoryStack(root: tree, readable: true)
+    var other = DirectoryStack(root: expected, readable: true)
+    var levels: [Level] = []
+    /// Begins with the directory that both are in.
+    func begin(_ place: String) throws -> String? {
+      let (found, wanted) = (try one.descriptor().sortedEntries(), try other.descriptor().sortedEntries())
+      if let difference = names(found, wanted, place) { return difference }
+      levels.append(Level(place: place, rest: wanted.reversed()))
+      return nil
     }
-    if found.count != wanted.count {
-      let known = Set(wanted.map(\.cName))
-      let extra = found.first { !known.contains($0.cName) }
-      return "\(path)/\(extra.map(text) ?? ""): there is no such file in the layer"
-    }
-    for entry in wanted {
+    if let difference = try begin("") { return difference }
+    while !levels.isEmpty {
       if isCancelled() { throw EngineError.cancelled("comparing a tree with its layer") }
-      let place = "\(path)/\(text(entry))"
-      guard let one = try tree.status(of: entry.cName), let other = try expected.status(of: entry.cName)
-      else {
-        return "\(place): it is missing"
+      let depth = levels.count - 1
+      guard let entry = levels[depth].rest.popLast() else {
+        levels.removeLast()
+        continue
       }
-      if let what = attributes(one, other) { return "\(place): \(what)" }
-      if let difference = try content(of: entry, one.kind, tree, expected, place) { return difference }
+      one.leave(to: depth)
+      other.leave(to: depth)
+      let (here, there) = (try one.descriptor(), try other.descriptor())
+      let place = "\(levels[depth].place)/\(text(entry))"
+      guard let status = try here.status(of: entry.cName), let wanted = try there.status(of: entry.cName)
+      else { return "\(place): it is missing" }
+      if let what = attributes(status, wanted) { return "\(place): \(what)" }
+      if status.kind == .directory {
+        try one.enter(entry.cName)
+        try other.enter(entry.cName)
+        if try extendedAttributes(one.descriptor()) != extendedAttributes(other.descriptor()) {
+          return "\(place): its extended attributes"
+        }
+        if let difference = try begin(place) { return difference }
+      } else if let difference = try content(of: entry, status.kind, here, there, place) {
+        return difference
+      }
     }
     return nil
+  }
+
+  private func names(_ found: [DirectoryEntry], _ wanted: [DirectoryEntry], _ place: String) -> String? {
+    let names = Set(found.map(\.cName))
+    if let missing = wanted.first(where: { !names.contains($0.cName) }) {
+      return "\(place)/\(text(missing)): it is missing"
+    }
+    guard found.count != wanted.count else { return nil }
+    let known = Set(wanted.map(\.cName))
+    let extra = found.first { !known.contains($0.cName) }
+    return "\(place)/\(extra.map(text) ?? ""): there is no such file in the layer"
   }
 
   /// A directory's own time is left out: one that an archive implies has that of its unpacking.
@@ -80,13 +115,6 @@ package final class TreeComparison {
     _ place: String
   ) throws -> String? {
     switch kind {
-    case .directory:
-      let one = try tree.openDirectoryBeneath(entry.cName)
-      let other = try expected.openDirectoryBeneath(entry.cName)
-      if try extendedAttributes(one.descriptor) != extendedAttributes(other.descriptor) {
-        return "\(place): its extended attributes"
-      }
-      return try entries(one.descriptor, other.descriptor, place)
     case .regular:
       let one = try tree.openFileBeneath(entry.cName)
       let other = try expected.openFileBeneath(entry.cName)

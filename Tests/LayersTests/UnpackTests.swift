@@ -230,6 +230,41 @@ struct DiffTests {
     }
   }
 
+  @Test("a tree of any depth is gone through, and left out where its names are longer than any path")
+  func depth() async throws {
+    try await withTarget { target, _ in
+      let script = """
+        import os, sys
+        os.chdir(sys.argv[1])
+        for level in range(20000): os.mkdir("d"); os.chdir("d")
+        """
+      let made = try await ChildProcess.run(["python3", "-c", script, target.string])
+      #expect(made.succeeded, "\(made.errorText)")
+      try target.appending("last").write("x".utf8)
+      let deepest = (EntryPath.longestPath + 1) / 2
+      let (changes, warnings, layer, merged) = try await onBlockingThread("diff") {
+        var (layer, merged) = ([UInt8](), [UInt8]())
+        var warnings: [String] = []
+        let changes = try LayerDiff.changes(upper: target, lowers: [])
+        try LayerDiff.write(
+          upper: target, lowers: [], overlayXattrs: .trusted, warn: { warnings.append($0) }
+        ) { layer += $0 }
+        try MergedTree([target]).write(overlayXattrs: .trusted) { merged += $0 }
+        return (changes, warnings, layer, merged)
+      }
+      #expect(changes.count == deepest + 1 && changes.last?.path == "/last")
+      #expect(warnings.count == 1 && warnings.first?.contains("4095") == true)
+      #expect(merged == layer)
+      let copy = target.removingLastComponent().appending("copy")
+      try makeDirectories(copy, mode: 0o755)
+      #expect(try await unpack(layer, into: copy, pieces: 64 << 10).entries == deepest + 1)
+      let difference = try await onBlockingThread("compare") {
+        try TreeComparison { false }.difference(of: copy, from: copy)
+      }
+      #expect(difference == nil)
+    }
+  }
+
   private func archive(_ upper: FilePath, _ lower: FilePath) async throws -> [UInt8] {
     try await onBlockingThread("diff") {
       var bytes: [UInt8] = []
