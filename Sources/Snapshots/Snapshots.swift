@@ -67,6 +67,27 @@ package struct Snapshots: Sendable {
     }
   }
 
+  /// Notes that nobody could tell whether a layer's tree is whole.
+  package func doubt(_ key: Digest) throws(EngineError) {
+    do {
+      let file = try FileDescriptor.open(
+        mark(of: key), .writeOnly, options: [.create, .closeOnExec, .noFollow], permissions: .ownerReadWrite)
+      try file.close()
+    } catch {
+      throw EngineError("mark layer \(key.short)", wrapping: error, subject: "\(key)")
+    }
+  }
+
+  package func isDoubtful(_ key: Digest) -> Bool { fileExists(mark(of: key)) }
+
+  package func clearDoubt(of key: Digest) throws(EngineError) {
+    do { try removeFile(mark(of: key)) } catch {
+      throw EngineError("unmark layer \(key.short)", error, subject: "\(key)")
+    }
+  }
+
+  private func mark(of key: Digest) -> FilePath { place(of: key).appending("doubtful") }
+
   /// All that is kept of a layer.
   package func place(of key: Digest) -> FilePath { layers.appending(key.hex) }
 

@@ -61,6 +61,21 @@ struct VerifyTests {
     }
   }
 
+  @Test(
+    "where a blob and its tree are damaged, the pull that brings the blob back puts the tree right",
+    arguments: Account.available)
+  func both(account: Account) async throws {
+    try await withImage(account) { store, service, server, name, image, diffID in
+      let layer = OCIModel.Digest(of: image.layers[0])
+      let blob = "printf X | dd of=blobs/sha256/\(layer.hex) bs=1 seek=1000 conv=notrunc 2> /dev/null"
+      try await shell(store, "\(blob); echo y > layers/\(diffID.hex)/diff/a/b/c")
+      let found = try await service.send(ImageVerify.self, .init(image: name))
+      #expect(found.problems.map(\.kind) == [.blobDamaged])
+      _ = try await service.send(ImagePull.self, .init(reference: name))
+      #expect(try await service.run(name, ["cat", "/a/b/c"]).stdout == "x\n")
+    }
+  }
+
   @Test("a blob that was cut off is noticed by a pull itself", arguments: ["layer", "config"])
   func cutOffBlob(which: String) async throws {
     let account = try #require(Account.available.first)

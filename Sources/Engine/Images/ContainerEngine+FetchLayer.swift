@@ -36,6 +36,11 @@ extension ContainerEngine {
     }
   }
 
+  /// Whether a layer's tree is to be unpacked: it is not there, or nobody could tell whether it is whole.
+  private func needsTree(_ layer: StackedLayer) -> Bool {
+    key(of: layer).map(snapshots.isDoubtful) ?? true
+  }
+
   private func isPresent(_ layer: StackedLayer) -> Bool {
     content.isWhole(layer.descriptor) && key(of: layer) != nil
   }
@@ -72,7 +77,13 @@ extension ContainerEngine {
     progress: TaskProgress
   ) async throws -> LayerUnpacking? {
     let blob = layer.descriptor
-    let unpacking = key(of: layer) == nil ? try LayerUnpacking(layer.diffID, self, addition) : nil
+    let unpacking: LayerUnpacking?
+    do {
+      unpacking = needsTree(layer) ? try LayerUnpacking(layer.diffID, self, addition) : nil
+    } catch {
+      writer.suspend()
+      throw error
+    }
     do {
       if writer.leftover > 0 {
         try await withTaskCancellationHandler {
@@ -121,11 +132,35 @@ extension ContainerEngine {
         diffID: layer.diffID, bytes: unpacked.uncompressedSize, entries: unpacked.entries,
         reference: reference))
     LayerWarnings.current?.add(unpacked.warnings, of: layer.diffID)
+    if let doubtful = key(of: layer) {
+      try await settleDoubt(of: doubtful, by: unpacking, unpacked, addition)
+      return nil
+    }
     guard unpacked.dependencies == nil else { return unpacking }
     try unpacking.commit(as: layer.diffID)
     let item = StoreItem(.layer, layer.diffID)
     addition.measured(item, try await onBlockingThread("measure") { [self] in try diskUsage(of: item) })
     return nil
+  }
+
+  /// Puts what was just unpacked in the place of a tree that could not be checked while its blob was damaged, unless that is
+  /// the same. One that a container runs on, or that depends on what is below it, waits for the next verification.
+  private func settleDoubt(
+    of key: Digest, by unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ addition: Addition
+  ) async throws {
+    guard unpacked.dependencies == nil else { return }
+    let isBusy = try layersInUse().contains(key)
+    try await onBlockingThread("compare") { [self] in
+      let comparison = TreeComparison { false }
+      let tree = snapshots.layerDirectory(key)
+      if try comparison.difference(of: tree, from: unpacking.directory) != nil {
+        if isBusy { return }
+        // An image names it already.
+        try addition.sync()
+        try unpacking.replace(key)
+      }
+      try snapshots.clearDoubt(of: key)
+    }
   }
 
   /// Unpacks a layer whose blob is in the store, unless its tree is there too. Whoever calls holds the content.
@@ -134,12 +169,12 @@ extension ContainerEngine {
   func unpackLayer(
     _ layer: StackedLayer, of image: String, _ addition: Addition, reporter: TaskReporter
   ) async throws -> FetchedLayer {
-    if key(of: layer) != nil { return FetchedLayer(outcome: .present) }
+    if !needsTree(layer) { return FetchedLayer(outcome: .present) }
     let blob = layer.descriptor
     return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, _ in
       let lock = try await snapshots.withUnpackLock(layer.diffID)
       defer { lock.releaseAndRemove() }
-      if key(of: layer) != nil { return FetchedLayer(outcome: .waited) }
+      if !needsTree(layer) { return FetchedLayer(outcome: .waited) }
       return FetchedLayer(
         outcome: .present, pending: try await unpackBlob(of: layer, image, addition, progress: progress))
     }

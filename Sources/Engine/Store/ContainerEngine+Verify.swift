@@ -74,7 +74,7 @@ extension ContainerEngine {
   }
 
   /// The layers that running containers have mounted, whose files must stay.
-  private func layersInUse() throws -> Set<Digest> {
+  func layersInUse() throws -> Set<Digest> {
     let running = try metadata.containers().filter { $0.state == .running }
     return try Set(
       running.flatMap { try metadata.image($0.imageDigest)?.layers.map(\.key) ?? [] })
@@ -126,8 +126,12 @@ extension ContainerEngine {
         isRepaired: isRepaired)
     }
     guard content.isWhole(layer.descriptor) else {
-      // There is nothing to compare it with before the blob is back.
-      if !isThere { result.problems.append(problem(nil, isRepaired: false)) }
+      // There is nothing to compare it with before the blob is back; whoever brings that does it.
+      if isThere {
+        try snapshots.doubt(layer.key)
+      } else {
+        result.problems.append(problem(nil, isRepaired: false))
+      }
       return
     }
     let lock = try await snapshots.withUnpackLock(layer.diffID)
@@ -152,6 +156,7 @@ extension ContainerEngine {
             try addition.sync()
             try unpacking.replace(layer.key)
           }
+          if difference == nil || !isBusy { try snapshots.clearDoubt(of: layer.key) }
           return (unpacked.uncompressedSize, difference)
         }
       } onCancel: {
