@@ -7,6 +7,8 @@ import Testing
 /// How a pull comes to its end in the middle of a layer.
 enum PullEnd: CaseIterable, Sendable {
   case cancelled, killed, cutOff
+  /// The connection breaks, and the registry does not know the client any more.
+  case lockedOut
 }
 
 @Suite("A pull that goes on where an earlier one ended")
@@ -28,12 +30,17 @@ struct ResumedPullTests {
             layer, fault: end == .cutOff ? .closes(afterBytes: half) : .hangs(afterBytes: half), ranges: false
           )
         }
+        if end == .lockedOut {
+          server.on(
+            "GET", "/v2/app/blobs/\(Digest(of: layer))", .blob(layer, fault: .closes(afterBytes: half)),
+            .failure(401, code: "UNAUTHORIZED", message: "who are you"))
+        }
         let first = try await store.service()
         let pull = Task {
           try await first.send(ImagePull.self, .init(reference: "\(server.host)/app:1"))
         }
         let partial = store.store.appending("ingest/\(Digest(of: layer).hex).partial")
-        if end != .cutOff {
+        if end == .cancelled || end == .killed {
           // All that the server sends has been written when the progress says so.
           await first.notifications.wait { all in
             all.contains { if case .taskProgressed(let task) = $0 { task.done >= half } else { false } }

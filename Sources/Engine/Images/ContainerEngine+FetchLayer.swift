@@ -119,7 +119,10 @@ extension ContainerEngine {
   /// Whether a later pull can go on where this one ended.
   private static func isCutOff(_ error: any Error) -> Bool {
     if Task.isCancelled || error is CancellationError { return true }
-    return (error as? EngineError).map { [.cancelled, .unreachable, .timedOut].contains($0.kind) } ?? false
+    // Also where a credential has lapsed on the way.
+    return (error as? EngineError).map {
+      [.cancelled, .unreachable, .timedOut, .unauthorized].contains($0.kind)
+    } ?? false
   }
 
   /// Commits an unpacked layer under its DiffID, or hands it back where it depends on the layers below.
