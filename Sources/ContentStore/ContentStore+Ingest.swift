@@ -25,11 +25,16 @@ extension ContentStore {
   package func removeStalePartials() throws {
     for name in try directoryEntries(partials) where name.hasSuffix(".partial") {
       let path = partials.appending(name)
+      func isStale() -> Bool { (try? fileAge(path)).map { $0 >= Self.partialLife } ?? false }
+      guard isStale() else { continue }
+      // Whoever goes on with one reads it for a while before it writes.
+      guard let lock = try FileLock.tryAcquire(partials.appending(name.dropLast("partial".count) + "lock"))
+      else { continue }
+      defer { lock.releaseAndRemove() }
       // One that has just become whole has another name by now.
-      if let age = try? fileAge(path), age >= Self.partialLife {
-        try removeFile(path)
-        Failpoint.partialRemoved.pass()
-      }
+      guard isStale() else { continue }
+      try removeFile(path)
+      Failpoint.partialRemoved.pass()
     }
   }
 

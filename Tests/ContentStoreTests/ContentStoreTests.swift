@@ -92,6 +92,25 @@ struct ContentStoreTests {
     }
   }
 
+  @Test("what somebody goes on with is not stale, however old it is")
+  func stale() async throws {
+    try await withStore { store, root in
+      let (one, other) = (Digest(of: "one".utf8), Digest(of: "other".utf8))
+      for digest in [one, other] {
+        let writer = try store.ingest(expected: digest, size: 100)
+        try bytes.withUnsafeBytes { try writer.write($0) }
+        writer.suspend()
+        let path = root.appending("ingest").appending("\(digest.hex).partial")
+        let old = try await ChildProcess.run(["touch", "-d", "25 hours ago", path.string])
+        #expect(old.succeeded)
+      }
+      let lock = try await store.withIngestLock(one)
+      try store.removeStalePartials()
+      lock.releaseAndRemove()
+      #expect(try directoryEntries(root.appending("ingest")) == ["\(one.hex).partial"])
+    }
+  }
+
   @Test("invariant 3: the second to take in a blob waits, and sees the first one's progress")
   func ingestLock() async throws {
     try await withStore { store, _ in
