@@ -139,6 +139,11 @@ package struct Snapshots: Sendable {
   /// - Returns: what else they have left, trees that never became whole or were being removed.
   package func sweep(keeping isKnown: (String) -> Bool) throws -> [FilePath] {
     for id in try directoryEntries(containers) where !isKnown(id) { try removeContainer(id) }
-    return try stagedTrees()
+    // At once: later one of them may be the lock of somebody who unpacks again.
+    let (locks, trees) = try stagedTrees().reduce(into: ([FilePath](), [FilePath]())) { lists, path in
+      if path.extension == "lock" { lists.0.append(path) } else { lists.1.append(path) }
+    }
+    for lock in locks { try removeFile(lock) }
+    return trees
   }
 }
