@@ -22,20 +22,32 @@ extension ContainerEngine {
     let chosen = findings.found.filter { ids.contains($0.item.id) }
     var outcomes: [String: PruneItem] = [:]
     var removed: [PruneFinding] = []
-    for finding in chosen {
-      try Task.checkCancellation()
+    func note(_ finding: PruneFinding, _ error: (any Error)?) {
       var item = finding.item
-      do {
-        try await remove(finding.subject)
-        item.isRemoved = true
-        removed.append(finding)
-      } catch {
-        if error is CancellationError { throw error }
-        item.isRemoved = false
+      item.isRemoved = error == nil
+      if let error {
         item.reason = EngineError("remove it", wrapping: error).message
+      } else {
+        removed.append(finding)
       }
       outcomes[item.id] = item
     }
+    var leftovers: [(PruneFinding, Leftover)] = []
+    for finding in chosen {
+      try Task.checkCancellation()
+      if case .leftover(let leftover) = finding.subject {
+        leftovers.append((finding, leftover))
+        continue
+      }
+      do {
+        try await remove(finding.subject)
+        note(finding, nil)
+      } catch {
+        if error is CancellationError { throw error }
+        note(finding, error)
+      }
+    }
+    for (finding, error) in try await remove(leftovers) { note(finding, error) }
     let images = chosen.contains { if case .image = $0.subject { true } else { false } }
     if images { try await collect() }
     return PrunePlan(
@@ -55,18 +67,31 @@ extension ContainerEngine {
       try await metadata.removeNames(image.references, of: digest, withImage: true) { names, image in
         names.map { .imageUntagged(digest, reference: $0) } + (image ? [.imageRemoved(digest)] : [])
       }
-    case .leftover(let leftover):
-      guard let lock = try await locks.tryCollect() else {
-        throw EngineError(.conflict, "others are adding content to the store")
-      }
-      defer { lock.release() }
+    case .leftover: break
+    }
+  }
+
+  /// Removes leftovers while nobody adds content.
+  ///
+  /// - Returns: each with why it stays, or nil.
+  private func remove(_ chosen: [(PruneFinding, Leftover)]) async throws -> [(PruneFinding, (any Error)?)] {
+    guard !chosen.isEmpty else { return [] }
+    guard let lock = try await locks.tryCollect() else {
+      return chosen.map { ($0.0, EngineError(.conflict, "others are adding content to the store")) }
+    }
+    defer { lock.release() }
+    return try await untilCancelled { isCancelled in
       try await onBlockingThread("prune") { [self] in
-        // It may have been named since the plan was made.
-        let isStill = try leftovers(metadata.itemUses(), metadata.containers()).contains {
-          $0.path == leftover.path
+        // Some may have been named since the plan was made.
+        let still = Set(try leftovers(metadata.itemUses(), metadata.containers()).map(\.path))
+        return try chosen.map { finding, leftover in
+          if isCancelled() { throw CancellationError() }
+          guard still.contains(leftover.path) else {
+            return (finding, EngineError(.conflict, "it is in use again"))
+          }
+          do { try remove(leftover) } catch { return (finding, error) }
+          return (finding, nil)
         }
-        guard isStill else { throw EngineError(.conflict, "it is in use again") }
-        try remove(leftover)
       }
     }
   }
