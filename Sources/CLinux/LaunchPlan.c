@@ -28,6 +28,7 @@ const char *clinux_step_name(uint32_t step) {
   case CLINUX_STEP_OUTSIDE_ROOT: return "the directory is outside the container";
   case CLINUX_STEP_NOT_NULL_DEVICE: return "/dev/null is not the null device";
   case CLINUX_STEP_NOT_PROCFS: return "/proc is not procfs";
+  case CLINUX_STEP_NOT_DEVPTS: return "/dev/pts is not devpts";
   case CLINUX_STEP_IOCTL: return "ioctl";
   case CLINUX_STEP_SETHOSTNAME: return "sethostname";
   case CLINUX_STEP_SETDOMAINNAME: return "setdomainname";

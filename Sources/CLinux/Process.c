@@ -167,6 +167,14 @@ int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) 
   return (int)syscall(SYS_capset, &header, data);
 }
 
+int clinux_capget_permitted(uint64_t *permitted) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data) != 0) return -1;
+  *permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+  return 0;
+}
+
 int clinux_seccomp(const void *program, unsigned count) {
   struct sock_fprog filter = {.len = (unsigned short)count, .filter = (struct sock_filter *)program};
   if (count == 0 || count > BPF_MAXINSNS) return errno = EINVAL, -1;
@@ -257,6 +265,13 @@ ssize_t clinux_send(int socket, const void *bytes, size_t count, int wait) {
 ssize_t clinux_receive(int socket, void *bytes, size_t count, int wait) {
   ssize_t received;
   do received = recv(socket, bytes, count, wait ? 0 : MSG_DONTWAIT);
+  while (received < 0 && errno == EINTR);
+  return received;
+}
+
+ssize_t clinux_peek(int socket, void *bytes, size_t count) {
+  ssize_t received;
+  do received = recv(socket, bytes, count, MSG_PEEK | MSG_DONTWAIT);
   while (received < 0 && errno == EINTR);
   return received;
 }

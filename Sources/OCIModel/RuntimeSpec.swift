@@ -39,6 +39,7 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
 
   package struct Process: Hashable, Sendable, Codable {
     package var terminal: Bool?
+    package var consoleSize: ConsoleSize?
     package var user: User
     package var args: [String]
     package var env: [String]?
@@ -53,6 +54,16 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
       self.args = args
       self.env = env
       self.cwd = cwd
+    }
+  }
+
+  /// In characters.
+  package struct ConsoleSize: Hashable, Sendable, Codable {
+    package var height: UInt
+    package var width: UInt
+    package init(height: UInt, width: UInt) {
+      self.height = height
+      self.width = width
     }
   }
 

@@ -38,13 +38,14 @@ public final class ClientConnection: Sendable {
   ///
   /// When the calling task is cancelled the service is asked to cancel, and the answer is awaited all the same.
   /// - Throws: `RPCError`; with the kind `unreachable` when the service ends without an answer.
-  public func send<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
+  ///
+  /// - Parameter id: from `newRequestID`, for a request that others name while it is under way.
+  public func send<Request: RPCRequest>(
+    _ type: Request.Type, _ params: Request.Params, id: RequestID? = nil
+  ) async throws
     -> Request.Result
   {
-    let id = state.withLock { state in
-      defer { state.nextID += 1 }
-      return RequestID.integer(state.nextID)
-    }
+    let id = id ?? newRequestID()
     let answer: Result<[UInt8], RPCError> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let isOpen = state.withLock { state in
@@ -66,6 +67,14 @@ public final class ClientConnection: Sendable {
       throw RPCError(
         code: ErrorCode.internalError,
         message: "cannot read the result of \(Request.method.rawValue): \(error.explanation)")
+    }
+  }
+
+  /// A name for one request of this session.
+  public func newRequestID() -> RequestID {
+    state.withLock { state in
+      defer { state.nextID += 1 }
+      return RequestID.integer(state.nextID)
     }
   }
 

@@ -72,17 +72,7 @@ extension Runner {
   /// - Throws: `EngineError.conflict` if it is not running, was not started with its input open, or has closed it.
   package func attachInput(_ id: String) throws(EngineError) -> ContainerInput {
     do {
-      switch try state(id) {
-      case .running, .paused: break
-      case .absent, .restarting, .exited, .lost: throw notRunning("attach to", id)
-      }
-      let directory = try FileDescriptor.open(
-        directory(of: id), .readOnly, options: [.closeOnExec, .directory])
-      defer { try? directory.close() }
-      // By descriptor: a socket's address holds 107 bytes, and a run directory may be longer.
-      let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.attachSocket.string)"
-      let socket = try call("connect", on: RunFiles.attachSocket.string) { clinux_connect(path) }
-      return ContainerInput(socket: FileDescriptor(rawValue: socket), id: id)
+      return ContainerInput(socket: try attachSocket(id), id: id)
     } catch let error as SystemError
       where error.errno == .noSuchFileOrDirectory || error.errno == .connectionRefused
     {
@@ -91,6 +81,41 @@ extension Runner {
     } catch {
       throw EngineError("attach to container \(id)", wrapping: error, subject: id)
     }
+  }
+
+  /// Tells the terminal of a running container its size.
+  ///
+  /// - Throws: `EngineError.conflict` if it is not running or has no terminal.
+  package func resize(_ id: String, rows: UInt16, columns: UInt16) throws(EngineError) {
+    do {
+      let socket = try attachSocket(id)
+      defer { try? socket.close() }
+      var packet = [UInt8(CLINUX_ATTACH_RESIZE.rawValue)]
+      for number in [rows, columns] { withUnsafeBytes(of: number) { packet.append(contentsOf: $0) } }
+      // What was sent is read also after this end of the socket is gone.
+      try call("send") { clinux_send(socket.rawValue, packet, packet.count, 1) }
+    } catch let error as SystemError
+      where error.errno == .noSuchFileOrDirectory || error.errno == .connectionRefused
+    {
+      throw EngineError(.conflict, "cannot resize container \(id): it has no terminal", subject: id)
+    } catch {
+      throw EngineError("resize the terminal of container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// The caller closes it.
+  private func attachSocket(_ id: String) throws -> FileDescriptor {
+    switch try state(id) {
+    case .running, .paused: break
+    case .absent, .restarting, .exited, .lost: throw notRunning("attach to", id)
+    }
+    let directory = try FileDescriptor.open(
+      directory(of: id), .readOnly, options: [.closeOnExec, .directory])
+    defer { try? directory.close() }
+    // By descriptor: a socket's address holds 107 bytes, and a run directory may be longer.
+    let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.attachSocket.string)"
+    return FileDescriptor(
+      rawValue: try call("connect", on: RunFiles.attachSocket.string) { clinux_connect(path) })
   }
 
   /// Ends a running container's standard input.

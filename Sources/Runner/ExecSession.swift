@@ -10,24 +10,47 @@ package final class ExecSession: Sendable {
   package let id: String
   /// As the host counts.
   package let pid: Int32
+  /// Its standard streams, where they are a terminal and no pipes.
+  package let terminal: ExecTerminal?
   private let streams: ExecStreams
   private let status: StatusChannel
   private let ended = Mutex<ExitRecord?>(nil)
 
-  init(id: String, pid: Int32, streams: ExecStreams, status: StatusChannel) {
+  init(id: String, pid: Int32, streams: ExecStreams, status: StatusChannel) throws(SystemError) {
     self.id = id
     self.pid = pid
     self.streams = streams
+    terminal = try streams.takeTerminal()
     self.status = status
   }
 
   /// The blocking pipe to its standard input, where one was asked for; the session's own, close it with `closeStdin`.
   package var stdin: FileDescriptor? { streams.stdin }
-  /// Blocking pipes, at their end when the command and all it started have closed them. The session's own.
-  package var stdout: FileDescriptor { streams.stdout }
-  package var stderr: FileDescriptor { streams.stderr }
+  /// Blocking pipes, at their end when the command and all it started have closed them. The session's own; nil with a
+  /// terminal.
+  package var stdout: FileDescriptor? { streams.stdout }
+  package var stderr: FileDescriptor? { streams.stderr }
 
   package func closeStdin() { streams.closeStdin() }
+
+  /// The next output on the terminal; nil when all was read that was written before the command's end. What it has left
+  /// behind may write on, to nobody.
+  ///
+  /// - Throws: `cancelled` as soon as the task is cancelled.
+  package func terminalOutput() async throws(EngineError) -> [UInt8]? {
+    guard let terminal else { return nil }
+    do {
+      while true {
+        let isOver = ended.withLock { $0 != nil } || status.descriptor.isReadable
+        guard let bytes = try terminal.readAvailable() else { return nil }
+        if !bytes.isEmpty { return bytes }
+        if isOver { return nil }
+        try await DescriptorWatcher.shared.readable(terminal.master, status.descriptor)
+      }
+    } catch {
+      throw EngineError("read the terminal of a command in container \(id)", wrapping: error, subject: id)
+    }
+  }
 
   /// Waits for the command's end. Can be called again, not at once by two tasks.
   ///

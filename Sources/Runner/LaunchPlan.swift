@@ -15,6 +15,11 @@ package struct LaunchPlan: Hashable, Sendable {
     self.operations = operations
   }
 
+  /// Whether the process has a terminal of its own for its standard streams.
+  var opensTerminal: Bool {
+    operations.contains { if case .openTerminal = $0 { true } else { false } }
+  }
+
   package struct Namespaces: OptionSet, Hashable, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -88,6 +93,10 @@ package struct LaunchPlan: Hashable, Sendable {
     case setOOMScoreAdjust(Int32)
     case setUmask(UInt16)
     case newSession
+    /// Opens a terminal of the devpts at /dev/pts and makes it the standard streams and the controlling terminal of a new
+    /// session. Its master is sent (SCM_RIGHTS, with one byte) on what standard input was until then, a local socket.
+    /// - `bindsConsole`: it is bound on /dev/console too.
+    case openTerminal(rows: UInt16, columns: UInt16, bindsConsole: Bool)
     case setGroups([UInt32])
     case setUser(uid: UInt32, gid: UInt32)
     /// Waits until the service says that what is prepared so far is to run; fails when the service is gone, or calls it off.

@@ -20,6 +20,9 @@ extension LaunchPlan.Operation {
       try encodeMount(to: &encoder)
     case .makeDirectory, .makeNode, .makeSymlink, .writeFile, .maskPath, .readOnlyPath, .changeDirectory:
       try encodeFile(to: &encoder)
+    case .openTerminal(let rows, let columns, let bindsConsole):
+      encoder.numbers(
+        CLINUX_OP_OPEN_TERMINAL, [UInt64(rows), UInt64(columns), bindsConsole ? 1 : 0])
     case .setHostname, .setDomainname, .sysctl, .setResourceLimit, .setOOMScoreAdjust, .setUmask, .setGroups,
       .setUser, .dropBoundingCapabilities, .setCapabilities, .loadSeccomp:
       try encodeSetting(to: &encoder)

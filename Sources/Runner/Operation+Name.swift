@@ -28,6 +28,7 @@ extension LaunchPlan.Operation {
     case .setOOMScoreAdjust(let value): "set the OOM score adjustment to \(value)"
     case .setUmask: "set the umask"
     case .newSession: "start a session"
+    case .openTerminal: "open a terminal"
     case .setGroups: "set the supplementary groups"
     case .setUser(let uid, let gid): "become user \(uid):\(gid)"
     case .awaitStart: "wait for the start"

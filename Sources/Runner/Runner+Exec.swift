@@ -9,7 +9,7 @@ extension Runner {
   ///
   /// - Parameters:
   ///   - plan: operations after the mounts (limits, users, capabilities, directory, `execute`); its namespaces are not used.
-  ///   - openStdin: standard input is the session's pipe; otherwise /dev/null.
+  ///   - openStdin: standard input is the session's pipe; otherwise /dev/null. Of no meaning in a plan that opens a terminal.
   /// - Throws: as `start`; `conflict` if the container is not running.
   package func exec(
     _ id: String, _ plan: LaunchPlan, openStdin: Bool
@@ -21,7 +21,7 @@ extension Runner {
         mode: CLINUX_MODE_EXEC, runDirectory: directory(of: id), plan: plan,
         namespaces: target.named.namespaces)
       let bytes = try request.encoded()
-      let streams = try ExecStreams(openStdin: openStdin)
+      let streams = try ExecStreams(openStdin: openStdin, terminal: plan.opensTerminal)
       let shim = try await launcher.launch(bytes, streams: streams, target: target.process)
       try reapLater(shim.process)
       do {
@@ -34,7 +34,7 @@ extension Runner {
       }
       guard let report = try shim.status.receive() else { throw failure.lost() }
       guard report.kind == CLINUX_REPORT_STARTED.rawValue else { throw failure.error(report) }
-      return ExecSession(id: id, pid: report.pid, streams: streams, status: shim.status)
+      return try ExecSession(id: id, pid: report.pid, streams: streams, status: shim.status)
     } catch {
       if Task.isCancelled { throw .cancelled("executing in container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)

@@ -24,6 +24,7 @@ extension Runner {
       mode: CLINUX_MODE_CONTAINER, runDirectory: directory, log: log, plan: plan, namespaces: plan.namespaces)
     if openStdin { request.flags |= CLINUX_REQUEST_STDIN_OPEN.rawValue }
     if endsWithService { request.flags |= CLINUX_REQUEST_SESSION.rawValue }
+    if plan.opensTerminal { request.flags |= CLINUX_REQUEST_TERMINAL.rawValue }
     if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
     let bytes = try request.encoded()
     do {

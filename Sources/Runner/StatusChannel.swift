@@ -41,7 +41,13 @@ final class StatusChannel: Sendable {
   func receive() throws(SystemError) -> clinux_report? {
     var report = clinux_report()
     let size = MemoryLayout<clinux_report>.size
-    let count = try call("recv") { clinux_receive(descriptor.rawValue, &report, size, 1) }
+    let count: Int
+    do {
+      count = try call("recv") { clinux_receive(descriptor.rawValue, &report, size, 1) }
+    } catch  where error.errno == .connectionReset {
+      // The shim ended without having read the word for the start. That is told once, and in front of its report.
+      count = try call("recv") { clinux_receive(descriptor.rawValue, &report, size, 1) }
+    }
     return count == size ? report : nil
   }
 

@@ -1,10 +1,8 @@
 import Engine
 import EngineErrors
-import LinuxSystem
 import RPCModel
 import RPCTransport
 import Runner
-import SystemPackage
 
 /// The requests that carry a container's input and output.
 extension Session {
@@ -52,6 +50,7 @@ extension Session {
     let receiver = try params.stdin.map(openInput)
     defer { if let receiver { closeInput(receiver) } }
     let id = try engine.containerID(params.container)
+    if let size = params.terminalSize { try await engine.resize(id, to: .init(size)) }
     try await stream(id, from: .now, senders, receiver)
     return ContainerAttach.Result(exit: .init(try await engine.wait(id)))
   }
@@ -90,55 +89,4 @@ extension Session {
       if senders.isEmpty { _ = try await engine.wait(container) }
     }
   }
-
-  func containerExec(_ params: ContainerExec.Params, _ context: RequestContext) async throws
-    -> ContainerExec.Result
-  {
-    let senders = try open(params.streams, context)
-    let receiver = try params.stdin.map(openInput)
-    defer { if let receiver { closeInput(receiver) } }
-    let session = try await engine.exec(
-      params.container, command: params.command, environment: params.environment ?? [:],
-      workingDirectory: params.workingDirectory, user: params.user, opensStdin: receiver != nil)
-    do {
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await Self.pump(session.stdout, to: senders.stdout) }
-        group.addTask { try await Self.pump(session.stderr, to: senders.stderr) }
-        if let receiver, let stdin = session.stdin {
-          Task { [self] in
-            try? await carry(receiver) { bytes in
-              _ = try await onBlockingThread("exec-input") { try stdin.writeAll(bytes) }
-            } end: {
-              session.closeStdin()
-            }
-          }
-        }
-        try await group.waitForAll()
-      }
-      return ContainerExec.Result(exit: .init(Engine.ExitStatus(try await session.wait())))
-    } catch {
-      let session = session
-      await Task { _ = try? await session.cancel() }.value
-      throw error
-    }
-  }
-
-  /// Reads a pipe to its end and sends what comes; what nobody wants is read all the same.
-  static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
-    var wanted = sender
-    while true {
-      try await DescriptorWatcher.shared.readable(pipe)
-      var buffer = [UInt8](repeating: 0, count: 64 << 10)
-      let count = try buffer.withUnsafeMutableBytes { try pipe.read(into: $0) }
-      if count == 0 { break }
-      if let sender = wanted, try await !sender.send(Array(buffer.prefix(count))) { wanted = nil }
-    }
-    await sender?.close()
-  }
-}
-
-extension Session {
-  func containerResize(_ params: ContainerResize.Params, _ context: RequestContext) async throws
-    -> ContainerResize.Result
-  { throw notYet("container/resize") }
 }

@@ -30,6 +30,8 @@ package final class Session: Sendable {
     var settled: SettledSignal
     var task: Task<Void, Never>?
     var isCancelled = false
+    /// Of a container/exec that has one.
+    var terminal: RequestTerminal?
   }
 
   let engine: ContainerEngine
@@ -148,7 +150,8 @@ package final class Session: Sendable {
       }
       state.nextRequest += 1
       let earlier = state.order.admit(state.nextRequest, RequestOrder.Effects(request))
-      state.running[id] = Running(number: state.nextRequest, settled: settled)
+      state.running[id] = Running(
+        number: state.nextRequest, settled: settled, terminal: RequestTerminal(request))
       return .success(state.running.values.filter { earlier.contains($0.number) }.map(\.settled))
     }
     switch admitted {

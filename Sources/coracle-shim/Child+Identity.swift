@@ -55,7 +55,11 @@ extension Child {
   /// exec drops them, since the payload's user is not root and nothing is ambient.
   private func setUser(_ user: UInt32, group: UInt32) throws(Failure) {
     // A program opens /dev/stdout anew, by the rights of the pipe that it leads to.
-    for stream in CInt(0)...2 { clinux_give_pipe(stream, user, group) }
+    if hasTerminal {
+      _ = clinux_give_terminal(0, user)
+    } else {
+      for stream in CInt(0)...2 { clinux_give_pipe(stream, user, group) }
+    }
     try check(CLINUX_STEP_PRCTL, clinux_prctl(8, 1, 0))  // PR_SET_KEEPCAPS
     try check(CLINUX_STEP_SETRESGID, clinux_setresgid(group))
     try check(CLINUX_STEP_SETRESUID, clinux_setresuid(user))

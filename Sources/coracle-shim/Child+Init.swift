@@ -13,6 +13,8 @@ extension Child {
     _ = clinux_prctl(36, 1, 0)  // PR_SET_CHILD_SUBREAPER
     let command = try check(CLINUX_STEP_FORK, clinux_fork())
     if command == 0 {
+      // Else Ctrl-C would come to both, and from here to the command a second time.
+      if hasTerminal { _ = clinux_take_foreground(0) }
       _ = clinux_block_signals(0)
       return
     }

@@ -61,6 +61,8 @@ extension Child {
       try setOOMScoreAdjust(Int64(bitPattern: try fields.takeNumber()))
     case CLINUX_OP_CHANGE_DIRECTORY:
       try changeDirectory(to: try fields.takeString())
+    case CLINUX_OP_OPEN_TERMINAL:
+      try openTerminal(&fields)
     case CLINUX_OP_AWAIT_START:
       try awaitStart()
     case CLINUX_OP_JOIN_NAMESPACE:

@@ -27,6 +27,8 @@ struct Child {
   var isSealed = false
   /// The number of the operation at hand.
   var operation: UInt32 = 0
+  /// Whether the standard streams are a terminal that this process has opened.
+  var hasTerminal = false
   /// The kernel's own words about a failed mount.
   var explanation = Explanation()
 

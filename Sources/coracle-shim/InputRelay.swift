@@ -1,24 +1,38 @@
 import CLinux
 
-/// Passes bytes from the attach socket to the container's standard input.
+/// Passes bytes from the attach socket to the container's standard input, and new sizes to its terminal.
 ///
-/// What the container does not read yet is held, one packet at most, and nothing more is taken from any
-/// client: a full pipe stops the writers, and never the drain of the output.
+/// What the container does not read yet is held, one packet at most, and no more input is taken from any
+/// client: a full pipe stops the writers, and never the drain of the output. New sizes go past what is held.
 struct InputRelay {
-  private var pipe: CInt
+  /// The pipe or the terminal; -1 while there is none.
+  private var target: CInt
+  private let isTerminal: Bool
+  /// A terminal that nobody may write to has sizes all the same.
+  private let takesInput: Bool
+  private var isOpen: Bool
   private var listener: CInt = -1
-  private var clients: InlineArray<8, CInt> = InlineArray(repeating: -1)
+  private var clients: InlineArray<16, CInt> = InlineArray(repeating: -1)
   private var packet: UnsafeMutablePointer<UInt8>?
   private var hasSocket = false
   private var next = 0
   private var end = 0
+  /// The clients that have input to send while some is held, by bits.
+  private var waiting: UInt32 = 0
+  /// Whether a terminal's input so far ends with a whole line: then one end-of-file character is an end, else two are.
+  private var isAtLineStart = true
 
-  /// - Parameter pipe: the write end of standard input, or -1 if it is /dev/null.
-  init(pipe: CInt) { self.pipe = pipe }
+  /// - Parameter target: the write end of standard input; -1 if it is /dev/null, or a terminal that is still to come.
+  init(_ request: Request, target: CInt) {
+    self.target = target
+    isTerminal = request.flags & CLINUX_REQUEST_TERMINAL.rawValue != 0
+    takesInput = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
+    isOpen = isTerminal || takesInput
+  }
 
   mutating func listen() throws(Failure) {
-    guard pipe >= 0 else { return }
-    _ = clinux_set_nonblocking(pipe)
+    guard isOpen else { return }
+    if target >= 0 { _ = clinux_set_nonblocking(target) }
     guard let memory = clinux_map_memory(Int(CLINUX_ATTACH_PAYLOAD) + 1) else {
       throw Failure(CLINUX_STEP_SOCKET, ENOMEM)
     }
@@ -27,39 +41,39 @@ struct InputRelay {
     hasSocket = true
   }
 
+  /// Clients that came earlier have waited for it.
+  mutating func begin(terminal: CInt) { target = terminal }
+
   func addTo(_ poll: inout PollSet) {
-    guard pipe >= 0 else { return }
+    guard isOpen else { return }
     // Without events POLLERR still tells that the container closed its end.
-    poll.add(pipe, next < end ? POLLOUT : 0)
+    poll.add(target, next < end ? POLLOUT : 0)
     if freeSlot() != nil { poll.add(listener, POLLIN) }
-    guard next == end else { return }
-    for index in clients.indices { poll.add(clients[index], POLLIN) }
+    for index in clients.indices where waiting & (1 << UInt32(index)) == 0 {
+      poll.add(clients[index], POLLIN)
+    }
   }
 
   mutating func relay(_ poll: PollSet) {
-    guard pipe >= 0 else { return }
-    if poll.isReady(pipe) {
-      if poll.hasError(pipe) { return finish() }
+    guard isOpen else { return }
+    if poll.isReady(target) {
+      if poll.hasError(target) { return finish() }
       flush()
     }
     if poll.isReady(listener), let slot = freeSlot() {
       clients[slot] = clinux_accept(listener)
     }
-    for index in clients.indices where next == end && pipe >= 0 && poll.isReady(clients[index]) {
-      receive(index)
-    }
+    for index in clients.indices where isOpen && poll.isReady(clients[index]) { receive(index) }
   }
 
   /// The end of standard input for good: after the last byte, or because the container closed it.
   mutating func finish() {
-    for index in clients.indices {
-      if clients[index] >= 0 { _ = close(clients[index]) }
-      clients[index] = -1
-    }
+    for index in clients.indices { leave(index) }
     if listener >= 0 { _ = close(listener) }
     listener = -1
-    if pipe >= 0 { _ = close(pipe) }
-    pipe = -1
+    if target >= 0 { _ = close(target) }
+    target = -1
+    isOpen = false
     next = 0
     end = 0
     if let packet { clinux_unmap(packet, Int(CLINUX_ATTACH_PAYLOAD) + 1) }
@@ -75,37 +89,84 @@ struct InputRelay {
     return nil
   }
 
+  /// A client that leaves, however, leaves standard input open for the next one.
+  private mutating func leave(_ index: Int) {
+    if clients[index] >= 0 { _ = close(clients[index]) }
+    clients[index] = -1
+    waiting &= ~(1 << UInt32(index))
+  }
+
   private mutating func receive(_ index: Int) {
     guard let packet else { return }
-    let count = clinux_receive(clients[index], packet, Int(CLINUX_ATTACH_PAYLOAD) + 1, 0)
-    if count < 0 && (clinux_errno() == EAGAIN) { return }
-    guard count > 0 else {
-      // A client that leaves, however, leaves standard input open for the next one.
-      _ = close(clients[index])
-      clients[index] = -1
+    if next < end {
+      var kind: UInt8 = 0
+      let count = clinux_peek(clients[index], &kind, 1)
+      if count < 0 && clinux_errno() == EAGAIN { return }
+      if count <= 0 { return leave(index) }
+      if UInt32(kind) != CLINUX_ATTACH_RESIZE.rawValue {
+        waiting |= 1 << UInt32(index)
+        return
+      }
+      var bytes: InlineArray<5, UInt8> = InlineArray(repeating: 0)
+      let size = withUnsafeMutableBytes(of: &bytes) {
+        clinux_receive(clients[index], $0.baseAddress.unsafelyUnwrapped, 5, 0)
+      }
+      if size == 5 { withUnsafeBytes(of: &bytes) { resize($0.baseAddress.unsafelyUnwrapped) } }
       return
     }
+    let count = clinux_receive(clients[index], packet, Int(CLINUX_ATTACH_PAYLOAD) + 1, 0)
+    if count < 0 && (clinux_errno() == EAGAIN) { return }
+    guard count > 0 else { return leave(index) }
     switch UInt32(packet[0]) {
+    case CLINUX_ATTACH_RESIZE.rawValue:
+      if count == 5 { resize(packet) }
+    case _ where !takesInput:
+      leave(index)
     case CLINUX_ATTACH_INPUT.rawValue:
-      next = 1
-      end = count
-      flush()
+      hold(1, count)
     case CLINUX_ATTACH_END.rawValue:
-      finish()
+      if isTerminal { sendEnd() } else { finish() }
     default:
       break
     }
   }
 
+  private mutating func hold(_ start: Int, _ count: Int) {
+    guard let packet, count > start else { return }
+    next = start
+    end = count
+    isAtLineStart = packet[count - 1] == 0x0A || packet[count - 1] == 0x0D
+    flush()
+  }
+
+  private func resize(_ packet: UnsafeRawPointer) {
+    let rows = packet.loadUnaligned(fromByteOffset: 1, as: UInt16.self)
+    let columns = packet.loadUnaligned(fromByteOffset: 3, as: UInt16.self)
+    if isTerminal { _ = clinux_set_terminal_size(target, UInt32(rows), UInt32(columns)) }
+  }
+
+  /// A terminal stays open for the next client: who reads it is told of an end by a character.
+  private mutating func sendEnd() {
+    var isCanonical: CInt = 0
+    let character = clinux_end_character(target, &isCanonical)
+    guard let packet, character >= 0 else { return }
+    let isTwice = isCanonical != 0 && !isAtLineStart
+    packet[1] = UInt8(truncatingIfNeeded: character)
+    packet[2] = packet[1]
+    hold(1, isTwice ? 3 : 2)
+    isAtLineStart = true
+  }
+
   private mutating func flush() {
     guard let packet else { return }
     while next < end {
-      let count = write(pipe, packet + next, end - next)
+      let count = write(target, packet + next, end - next)
       if count < 0 && clinux_errno() == EAGAIN { return }
       if count < 0 { return finish() }
       next += count
     }
     next = 0
     end = 0
+    waiting = 0
   }
 }

@@ -9,26 +9,25 @@ struct Life {
   let failures: CInt
   var input: InputRelay
   var output: OutputDrain
+  private let streams: Streams
+  private var terminal: Terminal?
   private var mounts: CInt = -1
 
   /// Makes the pipes and clones the container's process, which goes on to execute the plan.
   init(_ request: Request, _ host: HostSide, isRestart: Bool) throws(Failure) {
-    let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
-    let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
-    let stdout = try Pipe()
-    let stderr = try Pipe()
+    streams = try Streams(request)
     let errors = try Pipe()
     var pidfd: CInt = -1
     first = try host.clone(request.namespaces, &pidfd)
     if first == 0 {
-      Child(request, errors: errors.writeEnd, isRestart: isRestart).run(
-        stdin: stdin.readEnd, stdout: stdout.writeEnd, stderr: stderr.writeEnd)
+      streams.run(Child(request, errors: errors.writeEnd, isRestart: isRestart))
     }
     self.pidfd = pidfd
     failures = errors.readEnd
-    for end in [stdin.readEnd, stdout.writeEnd, stderr.writeEnd, errors.writeEnd] { _ = close(end) }
-    output = OutputDrain(stdout: stdout.readEnd, stderr: stderr.readEnd)
-    input = InputRelay(pipe: stdin.writeEnd)
+    streams.closeTheirs()
+    _ = close(errors.writeEnd)
+    output = OutputDrain(stdout: streams.stdout, stderr: streams.stderr)
+    input = InputRelay(request, target: streams.input)
   }
 
   /// While the child mounts: this costs the start nothing.
@@ -41,11 +40,17 @@ struct Life {
   /// Waits for the child's word.
   ///
   /// - Returns: the failed operation, after which the child exits; nil when the command was executed.
-  func failure() -> clinux_report? {
+  mutating func failure() -> clinux_report? {
     var report = clinux_report()
     let count = readFully(failures, &report, MemoryLayout<clinux_report>.size)
     _ = close(failures)
-    return count > 0 ? report : nil
+    if count > 0 { return report }
+    terminal = streams.takeTerminal()
+    if let terminal {
+      output.begin(terminal: terminal.output)
+      input.begin(terminal: terminal.input)
+    }
+    return nil
   }
 
   func kill() { _ = clinux_pidfd_signal(pidfd, SIGKILL) }
@@ -62,6 +67,8 @@ struct Life {
     input.finish()
     input.removeSocket()
     output.finish()
+    if let terminal { _ = close(terminal.slave) }
+    terminal = nil
     var waitStatus: CInt = 0
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
     _ = close(pidfd)

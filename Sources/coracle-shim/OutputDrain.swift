@@ -17,6 +17,9 @@ struct OutputDrain {
     clinux_set_nonblocking(stdout) == 0 && clinux_set_nonblocking(stderr) == 0
   }
 
+  /// A terminal has one output, which counts as the standard output.
+  mutating func begin(terminal: CInt) { stdout = terminal }
+
   func addTo(_ poll: inout PollSet) {
     poll.add(stdout, POLLIN)
     poll.add(stderr, POLLIN)
@@ -50,7 +53,9 @@ struct OutputDrain {
   /// Answers the pipe, or -1 once it has ended.
   private func drainRest(_ pipe: CInt, _ stream: clinux_log_stream, _ log: inout OutputLog) -> CInt {
     var pipe = pipe
-    var left = Int(clinux_pipe_capacity(pipe))
+    let capacity = Int(clinux_pipe_capacity(pipe))
+    // More than the kernel keeps for a terminal, which is no pipe.
+    var left = capacity < 0 ? 1 << 20 : capacity
     while left > 0, pipe >= 0 {
       let count = take(&pipe, stream, &log)
       if count <= 0 { break }

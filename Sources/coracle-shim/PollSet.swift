@@ -2,8 +2,8 @@ import CLinux
 
 /// The descriptors of one `poll` call. Those that are -1 are ignored.
 struct PollSet {
-  private static var capacity: Int { 16 }
-  private var entries: InlineArray<16, pollfd> = InlineArray(repeating: pollfd())
+  private static var capacity: Int { 32 }
+  private var entries: InlineArray<32, pollfd> = InlineArray(repeating: pollfd())
   private var count = 0
 
   mutating func clear() { count = 0 }

@@ -38,7 +38,7 @@ struct ExecTests {
     try await withContainer {
       let session = try await containers.runner.exec(
         "c", plan(["sh", "-c", "hostname; cat /proc/1/comm; exit 7"]), openStdin: false)
-      #expect(try await readAll(session.stdout) == "test\nsleep\n")
+      #expect(try await readAll(try #require(session.stdout)) == "test\nsleep\n")
       #expect(try await session.wait().status == .exited(code: 7))
       #expect(try await session.wait().exitCode == 7)
     }
@@ -50,8 +50,8 @@ struct ExecTests {
         "c", plan(["sh", "-c", "cat; echo bad >&2"]), openStdin: true)
       _ = try session.stdin?.writeAll("hello".utf8)
       session.closeStdin()
-      #expect(try await readAll(session.stdout) == "hello")
-      #expect(try await readAll(session.stderr) == "bad\n")
+      #expect(try await readAll(try #require(session.stdout)) == "hello")
+      #expect(try await readAll(try #require(session.stderr)) == "bad\n")
       #expect(try await session.wait().exitCode == 0)
     }
   }
@@ -79,7 +79,7 @@ struct ExecTests {
   @Test func commandSeesThreeDescriptorsOnly() async throws {
     try await withContainer {
       let session = try await containers.runner.exec("c", plan(["ls", "/proc/self/fd"]), openStdin: false)
-      #expect(try await readAll(session.stdout) == "0\n1\n2\n3\n")
+      #expect(try await readAll(try #require(session.stdout)) == "0\n1\n2\n3\n")
       _ = try await session.wait()
     }
   }
@@ -98,7 +98,7 @@ struct ExecTests {
           ]), openStdin: false)
       let zeros = String(repeating: "0", count: 16)
       #expect(
-        try await readAll(session.stdout) == """
+        try await readAll(try #require(session.stdout)) == """
           1000
           1000
           1000 27
@@ -118,11 +118,11 @@ struct ExecTests {
       let session = try await containers.runner.exec(
         "c", plan(["sh", "-c", "sleep 2000 & setsid sleep 3000 & echo ready; wait"]), openStdin: false)
       var line = [UInt8](repeating: 0, count: 6)
-      _ = try line.withUnsafeMutableBytes { try session.stdout.read(into: $0) }
+      _ = try line.withUnsafeMutableBytes { try session.stdout?.read(into: $0) }
       #expect(String(decoding: line, as: UTF8.self) == "ready\n")
       #expect(try await session.cancel().status == .signalled(signal: SIGKILL))
       // At the end when every holder of the pipe is gone, the sleepers included.
-      #expect(try await readAll(session.stdout) == "")
+      #expect(try await readAll(try #require(session.stdout)) == "")
     }
   }
 

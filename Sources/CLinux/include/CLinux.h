@@ -8,6 +8,7 @@
 #include "CLinuxMount.h"
 #include "CLinuxProcess.h"
 #include "CLinuxSpawn.h"
+#include "CLinuxTerminal.h"
 #include "CLinuxThread.h"
 #include "CLinuxUserNamespace.h"
 #include "CLinuxFiles.h"

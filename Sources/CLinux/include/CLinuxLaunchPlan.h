@@ -51,6 +51,8 @@ enum clinux_request_flag {
   CLINUX_REQUEST_AWAIT_CLONE = 256,
   /// For an OCI runtime: before its first operation, the process waits for one byte on the status socket.
   CLINUX_REQUEST_AWAIT_FIRST = 512,
+  /// The plan opens a terminal: its master comes to the shim, which keeps it. Without STDIN_OPEN no client may write to it.
+  CLINUX_REQUEST_TERMINAL = 8,
 };
 
 /// Followed by fields, each aligned to 8 bytes: a number is a `uint64_t`; a byte string is its length
@@ -112,6 +114,7 @@ enum clinux_operation_code {
   /// By the shim, before it clones the container's process; these stand first.
   CLINUX_OP_JOIN_NAMESPACE,
   CLINUX_OP_BECOME_ROOT,
+  CLINUX_OP_OPEN_TERMINAL,
 };
 
 enum clinux_report_kind {
@@ -159,6 +162,7 @@ enum clinux_step {
   CLINUX_STEP_OUTSIDE_ROOT,
   CLINUX_STEP_NOT_NULL_DEVICE,
   CLINUX_STEP_NOT_PROCFS,
+  CLINUX_STEP_NOT_DEVPTS,
   CLINUX_STEP_IOCTL,
   CLINUX_STEP_SETHOSTNAME,
   CLINUX_STEP_SETDOMAINNAME,
@@ -222,6 +226,8 @@ enum clinux_attach_packet {
   CLINUX_ATTACH_INPUT = 1,
   /// Standard input ends after what was sent before.
   CLINUX_ATTACH_END = 2,
+  /// The terminal's new size, as two `uint16_t`: rows and columns.
+  CLINUX_ATTACH_RESIZE = 3,
 };
 #define CLINUX_ATTACH_PAYLOAD 16384
 

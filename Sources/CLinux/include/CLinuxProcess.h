@@ -52,6 +52,8 @@ int clinux_ambient_clear(void);
 int clinux_ambient_raise(unsigned capability);
 /// capset(2), version 3.
 int clinux_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+/// capget(2), version 3: the permitted set of the calling thread.
+int clinux_capget_permitted(uint64_t *_Nonnull permitted);
 /// seccomp(2) with a classic BPF program of `count` 8-byte instructions.
 int clinux_seccomp(const void *_Nonnull program, unsigned count);
 /// fchown(2) of a pipe; of anything else nothing.
@@ -98,6 +100,8 @@ uint64_t clinux_now(void);
 /// Sends or receives one packet with MSG_NOSIGNAL.
 ssize_t clinux_send(int socket, const void *_Nonnull bytes, size_t count, int wait);
 ssize_t clinux_receive(int socket, void *_Nonnull bytes, size_t count, int wait);
+/// The beginning of the next packet, which stays (MSG_PEEK).
+ssize_t clinux_peek(int socket, void *_Nonnull bytes, size_t count);
 /// Passes up to eight descriptors on a local socket (SCM_RIGHTS), which takes them all or none.
 int clinux_send_descriptors(int socket, const int *_Nonnull descriptors, size_t count);
 /// Waits for such a message: how many descriptors it had, close-on-exec and the caller's; 0 at the end.

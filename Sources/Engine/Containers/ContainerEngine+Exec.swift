@@ -1,35 +1,63 @@
 import EngineErrors
+import LinuxSystem
 import Metadata
-package import OCIModel
+import OCIModel
 package import Runner
 
+/// One more process in a running container.
+package struct ExecOptions: Sendable {
+  package var command: [String]
+  /// On top of the container's.
+  package var environment: [String: String] = [:]
+  /// The container's where nil, as is `user`.
+  package var workingDirectory: String?
+  package var user: String?
+  package var opensStdin = false
+  package var terminal: TerminalOptions?
+  /// Whether it has all capabilities that the service has, and no seccomp filter.
+  package var isPrivileged = false
+
+  package init(command: [String]) { self.command = command }
+}
+
 extension ContainerEngine {
-  /// Runs one more process in a running container.
-  ///
-  /// - Parameters:
-  ///   - environment: on top of the container's.
-  ///   - workingDirectory: the container's where nil, as is `user`.
   /// - Throws: `conflict` for a container that does not run; `notFound` and `permissionDenied` for the command.
-  package func exec(
-    _ name: String, command: [String], environment: [String: String] = [:], workingDirectory: String? = nil,
-    user: String? = nil, opensStdin: Bool
-  ) async throws -> ExecSession {
+  package func exec(_ name: String, _ options: ExecOptions) async throws -> ExecSession {
     let record = try await current(name)
     try record.admit(.exec)
     let spec = try spec(record.id)
     guard var process = spec.process else {
       throw EngineError(.corrupt, "container \(record.name) has no process", subject: record.id)
     }
-    process.args = command
-    if let workingDirectory { process.cwd = workingDirectory }
-    if let user {
+    process.args = options.command
+    if let workingDirectory = options.workingDirectory { process.cwd = workingDirectory }
+    if let user = options.user {
       let root = try root(of: record)
       let identity = try UserDatabase(layers: [root.upper] + root.lowers).resolve(user)
       process.user = .init(uid: identity.uid, gid: identity.gid, additionalGids: identity.groups)
       process.env = (process.env ?? []).settingVariables(["HOME": identity.home])
     }
-    process.env = (process.env ?? []).settingVariables(environment)
-    let plan = try LaunchPlan.compileExec(process, seccomp: spec.linux?.seccomp)
-    return try await runner.exec(record.id, plan, openStdin: opensStdin)
+    process.setTerminal(options.terminal)
+    process.env = (process.env ?? []).settingVariables(options.environment)
+    var seccomp = spec.linux?.seccomp
+    if options.isPrivileged {
+      process.capabilities = .service(try permittedCapabilities())
+      process.noNewPrivileges = false
+      seccomp = nil
+    }
+    let plan = try LaunchPlan.compileExec(process, seccomp: seccomp)
+    return try await runner.exec(record.id, plan, openStdin: options.opensStdin)
+  }
+}
+
+extension RuntimeSpec.Process {
+  /// With a terminal, and without a TERM of its own, it is told of one that every program knows.
+  mutating func setTerminal(_ options: TerminalOptions?) {
+    terminal = options == nil ? nil : true
+    consoleSize = options.map {
+      .init(height: UInt(clamping: $0.rows), width: UInt(clamping: $0.columns))
+    }
+    guard options != nil, !(env ?? []).contains(where: { $0.hasPrefix("TERM=") }) else { return }
+    env = (env ?? []) + ["TERM=xterm"]
   }
 }

@@ -29,6 +29,7 @@ extension RuntimeSpec {
       args: entrypoint + command,
       env: environment(config.env ?? [], options, id: id, home: user.home),
       cwd: options.workingDirectory ?? config.workingDir.flatMap { $0.isEmpty ? nil : $0 } ?? "/")
+    process.setTerminal(options.terminal)
     process.capabilities = defaultCapabilities
     process.noNewPrivileges = options.noNewPrivileges
     process.rlimits = configuration.openFiles.map {

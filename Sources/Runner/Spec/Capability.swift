@@ -18,6 +18,11 @@ enum Capability {
     "CAP_AUDIT_WRITE",
   ]
 
+  /// Those of a bit mask that have a name.
+  static func names(_ mask: UInt64) -> [String] {
+    names.indices.filter { mask & (1 << UInt64($0)) != 0 }.map { names[$0] }
+  }
+
   /// The bit mask of a list of names; those that are unknown are ignored, as the specification asks.
   static func mask(_ names: [String]?) -> UInt64 {
     (names ?? []).reduce(0) { mask, name in

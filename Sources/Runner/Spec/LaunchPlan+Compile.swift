@@ -29,6 +29,7 @@ extension LaunchPlan {
     if let domainname = spec.domainname, namespaces.contains(.uts) {
       operations.append(.setDomainname(domainname))
     }
+    if let terminal = terminal(process, bindsConsole: true) { operations.append(terminal) }
     operations.append(.pivotRoot)
     operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map {
       .sysctl(name: $0.key, value: $0.value)
@@ -49,7 +50,15 @@ extension LaunchPlan {
     throws(EngineError)
     -> LaunchPlan
   {
-    LaunchPlan(namespaces: [], operations: try processOperations(process, seccomp))
+    let terminal = terminal(process, bindsConsole: false).map { [$0] } ?? []
+    return LaunchPlan(namespaces: [], operations: try terminal + processOperations(process, seccomp))
+  }
+
+  private static func terminal(_ process: RuntimeSpec.Process, bindsConsole: Bool) -> Operation? {
+    guard process.terminal == true else { return nil }
+    let size = process.consoleSize ?? .init(height: 24, width: 80)
+    return .openTerminal(
+      rows: UInt16(clamping: size.height), columns: UInt16(clamping: size.width), bindsConsole: bindsConsole)
   }
 
   /// The end of every plan. The order matters: the bounding set is dropped while there is the capability to; a filter

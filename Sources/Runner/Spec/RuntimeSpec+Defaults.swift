@@ -62,3 +62,11 @@ extension RuntimeSpec {
       bounding: Capability.defaults, effective: Capability.defaults, permitted: Capability.defaults)
   }
 }
+
+extension RuntimeSpec.Capabilities {
+  /// All that are in a bit mask, as the service's own.
+  package static func service(_ mask: UInt64) -> RuntimeSpec.Capabilities {
+    let names = Capability.names(mask)
+    return RuntimeSpec.Capabilities(bounding: names, effective: names, permitted: names)
+  }
+}

@@ -30,10 +30,10 @@ struct HealthProbe {
   }
 
   private func execute(_ output: BoundedOutput) async throws -> Int32 {
-    let session = try await engine.exec(container, command: plan.command, opensStdin: false)
+    let session = try await engine.exec(container, ExecOptions(command: plan.command))
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for pipe in [session.stdout, session.stderr] {
+        for case let pipe? in [session.stdout, session.stderr] {
           group.addTask { try await output.drain(pipe) }
         }
         try await group.waitForAll()

@@ -1,0 +1,91 @@
+import Engine
+import EngineErrors
+import LinuxSystem
+import RPCModel
+import RPCTransport
+import Runner
+import SystemPackage
+
+/// One more process in a container, and what goes in and out of it.
+extension Session {
+  func containerExec(_ params: ContainerExec.Params, _ context: RequestContext) async throws
+    -> ContainerExec.Result
+  {
+    let senders = try open(params.streams, context)
+    let receiver = try params.stdin.map(openInput)
+    defer { if let receiver { closeInput(receiver) } }
+    var options = ExecOptions(command: params.command)
+    options.environment = params.environment ?? [:]
+    options.workingDirectory = params.workingDirectory
+    options.user = params.user
+    options.opensStdin = receiver != nil
+    if params.tty ?? false { options.terminal = params.terminalSize.map { .init($0) } ?? .init() }
+    options.isPrivileged = params.privileged ?? false
+    let session = try await engine.exec(params.container, options)
+    do {
+      if let terminal = session.terminal {
+        try open(terminal, of: context.id)
+        if let receiver { Task { await self.carry(receiver, to: terminal) } }
+        try await Self.pump(session, to: senders)
+      } else {
+        if let receiver { Task { await self.carry(receiver, to: session) } }
+        try await Self.pumpPipes(session, to: senders)
+      }
+      return ContainerExec.Result(exit: .init(Engine.ExitStatus(try await session.wait())))
+    } catch {
+      await Task { _ = try? await session.cancel() }.value
+      throw error
+    }
+  }
+
+  /// A process that takes no more input has not failed.
+  private func carry(_ receiver: StreamReceiver, to session: ExecSession) async {
+    guard let stdin = session.stdin else { return }
+    try? await carry(receiver) { bytes in
+      _ = try await onBlockingThread("exec-input") { try stdin.writeAll(bytes) }
+    } end: {
+      session.closeStdin()
+    }
+  }
+
+  private func carry(_ receiver: StreamReceiver, to terminal: ExecTerminal) async {
+    var last: UInt8 = 0x0A
+    try? await carry(receiver) { bytes in
+      last = bytes.last ?? last
+      try await onBlockingThread("exec-input") { try terminal.write(bytes) }
+    } end: {
+      let isAtLineStart = last == 0x0A || last == 0x0D
+      try await onBlockingThread("exec-input") { try terminal.writeEnd(isAtLineStart: isAtLineStart) }
+    }
+  }
+
+  private static func pump(_ session: ExecSession, to senders: OutputSenders) async throws {
+    var wanted = senders.stdout
+    while let bytes = try await session.terminalOutput() {
+      if let sender = wanted, try await !sender.send(bytes) { wanted = nil }
+    }
+    await senders.close()
+  }
+
+  private static func pumpPipes(_ session: ExecSession, to senders: OutputSenders) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      if let stdout = session.stdout { group.addTask { try await pump(stdout, to: senders.stdout) } }
+      if let stderr = session.stderr { group.addTask { try await pump(stderr, to: senders.stderr) } }
+      try await group.waitForAll()
+    }
+  }
+
+  /// Reads a pipe to its end and sends what comes; what nobody wants is read all the same.
+  static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
+    var wanted = sender
+    while true {
+      try await DescriptorWatcher.shared.readable(pipe)
+      let bytes = try [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
+        count = try pipe.read(into: UnsafeMutableRawBufferPointer(buffer))
+      }
+      if bytes.isEmpty { break }
+      if let sender = wanted, try await !sender.send(bytes) { wanted = nil }
+    }
+    await sender?.close()
+  }
+}

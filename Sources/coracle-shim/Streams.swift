@@ -1,0 +1,72 @@
+import CLinux
+
+/// What a container's process has as 0, 1 and 2, and the shim's ends of it: pipes, or a terminal that the process opens.
+struct Streams {
+  private let theirIn: CInt
+  private let theirOut: CInt
+  private let theirErr: CInt
+  /// The shim's ends; -1 where there is none, and for a terminal until it is there.
+  let input: CInt
+  let stdout: CInt
+  let stderr: CInt
+  /// Where the process sends its terminal's master; -1 without one.
+  private let console: CInt
+
+  init(_ request: Request) throws(Failure) {
+    if request.flags & CLINUX_REQUEST_TERMINAL.rawValue != 0 {
+      var ends: (CInt, CInt) = (-1, -1)
+      try check(
+        CLINUX_STEP_SOCKET,
+        withUnsafeMutableBytes(of: &ends) {
+          clinux_socket_pair($0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CInt.self))
+        })
+      // 1 and 2 are this process's own, which are /dev/null, until the terminal takes their place.
+      (theirIn, theirOut, theirErr) = (ends.1, 1, 2)
+      (input, stdout, stderr) = (-1, -1, -1)
+      console = ends.0
+    } else {
+      let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
+      let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
+      let output = try Pipe()
+      let errors = try Pipe()
+      (theirIn, theirOut, theirErr) = (stdin.readEnd, output.writeEnd, errors.writeEnd)
+      (input, stdout, stderr) = (stdin.writeEnd, output.readEnd, errors.readEnd)
+      console = -1
+    }
+  }
+
+  /// In the process itself.
+  func run(_ child: consuming Child) -> Never {
+    child.run(stdin: theirIn, stdout: theirOut, stderr: theirErr)
+  }
+
+  func closeTheirs() {
+    for end in [theirIn, theirOut, theirErr] where end > 2 { _ = close(end) }
+  }
+
+  /// The terminal of a process that has executed its command, and so has sent it; nil where it has none.
+  func takeTerminal() -> Terminal? {
+    guard console >= 0 else { return nil }
+    defer { _ = close(console) }
+    var master: CInt = -1
+    guard clinux_receive_descriptors(console, &master, 1) == 1 else { return nil }
+    return Terminal(master: master)
+  }
+}
+
+/// A terminal's other end, as the shim keeps it.
+struct Terminal {
+  /// To read from; non-blocking, as its copy is.
+  let output: CInt
+  /// A copy of it, to write to.
+  let input: CInt
+  /// Held open, so that the terminal outlasts the moments in which no process of the container's has it open.
+  let slave: CInt
+
+  init(master: CInt) {
+    _ = clinux_set_nonblocking(master)
+    output = master
+    input = clinux_dup_above(master, 3)
+    slave = clinux_open_slave(master)
+  }
+}
