@@ -62,7 +62,9 @@ struct TerminalTests {
       #expect(interrupted.stdout.contains("caught") && interrupted.exit.code == 9)
       // Once, and to the command, with a first process of the engine's own too.
       let behindInit = try await service.run(
-        ["sh", "-c", "trap 'echo caught' INT; echo ready; for i in 1 2 3 4 5 6; do sleep 0.05; done; exit 9"],
+        [
+          "sh", "-c", "trap 'echo caught' INT; echo ready; for i in 1 2 3 4 5 6; do sleep 0.05; done; exit 9",
+        ],
         input: [3]
       ) {
         $0.tty = true
