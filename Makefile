@@ -3,7 +3,7 @@
 .PHONY: build deps test check demo fuzz powercut bench format clean help
 
 MAKEFLAGS += --no-print-directory
-PRODUCTS := coracle coracle-shim coracle-repl
+PRODUCTS := coracle coracle-shim coracle-repl coracle-runtime
 
 build: ## Build the programs into .build/release (the default)
 	@.ci/install build

@@ -35,6 +35,7 @@ let package = Package(
     .executable(name: "coracle", targets: ["coracle"]),
     .executable(name: "coracle-shim", targets: ["coracle-shim"]),
     .executable(name: "coracle-repl", targets: ["coracle-repl"]),
+    .executable(name: "coracle-runtime", targets: ["coracle-runtime"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -73,6 +74,9 @@ let package = Package(
       "Metadata",
       ["OCIModel", "EngineErrors", "LinuxSystem", .product(name: "GRDB", package: "GRDB.swift"), system]),
 
+    // The OCI life cycle on the same Runner, for other engines.
+    module("OCIRuntime", ["Runner", "OCIModel", "EngineErrors", "LinuxSystem", system]),
+
     // The engine, and the protocol in front of it.
     module(
       "Engine",
@@ -94,6 +98,12 @@ let package = Package(
       name: "coracle",
       dependencies: [
         "Service", "Engine", "RPCTransport", "EngineErrors", "LinuxSystem", system, logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "coracle-runtime",
+      dependencies: [
+        "OCIRuntime", "OCIModel", "EngineErrors", "LinuxSystem", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .executableTarget(
@@ -132,6 +142,7 @@ let package = Package(
     tests("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Metadata", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("OCIRuntime", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Engine", []),
     tests("RPCModel", []),
     tests("RPCTransport", ["RPCModel", "LinuxSystem", system]),

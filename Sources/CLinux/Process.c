@@ -55,6 +55,13 @@ static int join_all(const struct clinux_joined *joined, size_t count, struct joi
   return 0;
 }
 
+int clinux_join(const struct clinux_joined *joined, size_t count, uint32_t *which) {
+  struct joined_answer answer = {0};
+  int result = join_all(joined, count, &answer);
+  *which = answer.which;
+  return result;
+}
+
 pid_t clinux_clone3_joined(
   uint64_t namespaces, int *pidfd, const struct clinux_joined *joined, size_t count, uint32_t *failed, uint32_t *which) {
   int ends[2];

@@ -20,21 +20,18 @@ final class TreeWriter {
   private var implied: Set<[UInt8]> = []
   /// Hard links to what is not in the layer, and where they lead.
   private var links: [[UInt8]: [UInt8]] = [:]
-  /// Where a copy goes, without links on the way; once it is known.
-  private var placeOfCopy: [UInt8]?
   private(set) var warnings: [String] = []
   private var made = 0
   private var bytesOfNames = 0
 
-  /// - Parameter root: the writer's from now on.
-  init(_ root: FileDescriptor, _ options: UnpackOptions) throws {
-    self.root = root
+  init(_ directory: FilePath, _ options: UnpackOptions) throws {
+    root = try openDirectory(directory).release()
     self.options = options
     parents = DirectoryPlace(root)
     targets = DirectoryPlace(root)
     (ownUser, ownGroup) = effectiveIDs()
     // What the root directory is where no entry says otherwise.
-    if options.copy == nil { try root.disinherit(permissions: 0o755) }
+    try root.disinherit(permissions: 0o755)
   }
 
   deinit { try? root.close() }
@@ -53,17 +50,16 @@ final class TreeWriter {
       throw EngineError(
         .corrupt, "the archive has an entry without a name", hint: "the image is broken or hostile")
     }
-    let path = try place(name)
+    let path = try EntryPath(name)
     let owner = try owner(of: entry, name)
-    if path.isRoot { return try options.copy == nil ? writeRoot(entry, owner, name) : () }
+    if path.isRoot { return try writeRoot(entry, owner, name) }
     guard let last = path.components.last else { return }
     // Other union file systems keep their own things in such places.
-    let hasWhiteouts = options.copy == nil
-    if hasWhiteouts, path.parent.contains(where: { $0.starts(with: Whiteout.prefix) }) {
+    if path.parent.contains(where: { $0.starts(with: Whiteout.prefix) }) {
       return warn("left out \(EntryPath.text(name)): it lies in a whiteout")
     }
     let parent = try enter(path.parent, name)
-    if hasWhiteouts, last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
+    if last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
     let base = last.cString
     if !links.isEmpty { links[placed(last)] = nil }
     switch entry.kind {
@@ -86,11 +82,6 @@ final class TreeWriter {
 
   /// Sets what the making of entries has changed.
   func finish() throws {
-    if options.copy != nil, let (link, target) = links.first {
-      throw EngineError(
-        .corrupt, "the archive links \(EntryPath.text(link)) to \(EntryPath.text(target)), which is nowhere",
-        subject: EntryPath.text(link))
-    }
     for (path, rest) in unfinished {
       let slices = path.split(separator: UInt8(ascii: "/"))
       // One that was replaced by something else has no directory's time.
@@ -135,21 +126,6 @@ final class TreeWriter {
     }
   }
 
-  /// What an archive's name stands for; the root itself has none where it is the place of a copy.
-  private func place(_ name: [UInt8]) throws -> EntryPath {
-    let path = try EntryPath(name)
-    guard let copy = options.copy, !path.isRoot else { return path }
-    if placeOfCopy == nil {
-      _ = try enter(EntryPath(copy.place).components[...], copy.place)
-      placeOfCopy = parents.path
-    }
-    return try EntryPath((placeOfCopy ?? []) + [UInt8(ascii: "/")] + name)
-  }
-
-  private func permissions(_ entry: ArchiveEntry) -> UInt32 {
-    options.copy?.keepsSetIDBits ?? true ? entry.permissions : entry.permissions & 0o1777
-  }
-
   /// Where an entry of the directory that was entered last really is.
   private func placed(_ last: some Collection<UInt8>) -> [UInt8] {
     let parent = parents.path
@@ -171,10 +147,8 @@ final class TreeWriter {
   private func writeDirectory(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
   ) throws {
-    let permissions = self.permissions(entry) & 0o777
+    let permissions = entry.permissions & 0o777
     if let present = try parent.status(of: base) {
-      // What is there stays as it is; a link to a directory will be followed.
-      if options.copy != nil, present.kind == .directory || present.kind == .symbolicLink { return }
       if present.kind != .directory {
         try remove(base, in: parent)
         try parent.makeDirectory(base, permissions: permissions)
@@ -191,7 +165,7 @@ final class TreeWriter {
   private func writeFile(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ reader: ArchiveReader
   ) throws {
-    let descriptor = try createFile(base, permissions(entry) & 0o777, in: parent)
+    let descriptor = try createFile(base, entry.permissions & 0o777, in: parent)
     defer { try? descriptor.close() }
     var end: Int64 = 0
     while let (bytes, offset) = try reader.nextBlock() {
@@ -210,11 +184,11 @@ final class TreeWriter {
     }
     if entry.size > end { try descriptor.setLength(entry.size) }
     if end >= Self.writebackFrom { descriptor.startWriteback(offset: 0, length: end) }
-    if owner.user != ownUser || owner.group != ownGroup || options.copy != nil {
+    if owner.user != ownUser || owner.group != ownGroup {
       try descriptor.setOwner(owner.user, group: owner.group)
-      if permissions(entry) & 0o7000 == 0 { try descriptor.setPermissions(permissions(entry)) }
+      if entry.permissions & 0o7000 == 0 { try descriptor.setPermissions(entry.permissions) }
     }
-    if permissions(entry) & 0o7000 != 0 { try descriptor.setPermissions(permissions(entry)) }
+    if entry.permissions & 0o7000 != 0 { try descriptor.setPermissions(entry.permissions) }
     try entry.forEachExtendedAttribute { name, value in
       try setAttribute(name, value) {
         try descriptor.setExtendedAttribute(name, value)
@@ -242,7 +216,7 @@ final class TreeWriter {
     throws
   {
     guard let target = entry.hardLink else { return }
-    let path = try place(target)
+    let path = try EntryPath(target)
     guard let last = path.components.last else {
       throw EngineError(.corrupt, "the archive links \(EntryPath.text(name)) to its root directory")
     }
@@ -271,9 +245,6 @@ final class TreeWriter {
   private func writeDevice(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
   ) throws {
-    guard options.copy?.makesDevices ?? true else {
-      return warn("left out the device \(EntryPath.text(name))")
-    }
     let device = DeviceNumber(major: entry.device.major, minor: entry.device.minor)
     guard entry.device != (0, 0) else {
       // It would hide what is below, as overlayfs reads it.
@@ -282,7 +253,7 @@ final class TreeWriter {
     if try parent.status(of: base) != nil { try remove(base, in: parent) }
     do {
       try parent.makeNode(
-        base, entry.kind == .blockDevice ? .blockDevice : .characterDevice, permissions: permissions(entry),
+        base, entry.kind == .blockDevice ? .blockDevice : .characterDevice, permissions: entry.permissions,
         device: device)
     } catch {
       // Not allowed in a user namespace; a container's /dev is made by the runner.
@@ -290,7 +261,7 @@ final class TreeWriter {
       return warn("left out the device \(EntryPath.text(name)): an ordinary user cannot make one")
     }
     try settle(base, entry, owner, in: parent)
-    try parent.setPermissions(of: base, permissions(entry))
+    try parent.setPermissions(of: base, entry.permissions)
   }
 
   private func writeWhiteout(_ last: ArraySlice<UInt8>, in parent: FileDescriptor, _ name: [UInt8]) throws {
@@ -396,12 +367,6 @@ final class TreeWriter {
   }
 
   private func remove(_ base: [CChar], in parent: FileDescriptor) throws {
-    if options.copy != nil, try parent.status(of: base)?.kind == .directory {
-      throw EngineError(
-        .conflict,
-        "cannot replace the directory \(EntryPath.text(base.dropLast().map { UInt8(bitPattern: $0) }))",
-        hint: "remove it first, or copy to another name")
-    }
     // Descriptors into a directory that goes would lead out of the layer's tree.
     parents.leave(to: parents.depth)
     targets.leave(to: 0)
@@ -421,9 +386,7 @@ final class TreeWriter {
   }
 
   private func owner(of entry: ArchiveEntry, _ name: [UInt8]) throws(EngineError) -> Owner {
-    if let owner = options.copy?.owner { return Owner(user: owner.user, group: owner.group) }
-    let shift = options.copy?.idShift ?? 0
-    let highest = Int64(options.highestID) - shift
+    let highest = Int64(options.highestID)
     guard (0...highest).contains(entry.owner), (0...highest).contains(entry.group) else {
       let id = (0...highest).contains(entry.owner) ? "group \(entry.group)" : "user \(entry.owner)"
       throw EngineError(
@@ -434,14 +397,14 @@ final class TreeWriter {
         ],
         hint: "add a range of subordinate ids that reaches it to /etc/subuid and /etc/subgid")
     }
-    return Owner(user: UInt32(entry.owner + shift), group: UInt32(entry.group + shift))
+    return Owner(user: UInt32(entry.owner), group: UInt32(entry.group))
   }
 
   /// Owner, attributes and times of what has no descriptor of its own.
   private func settle(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor
   ) throws {
-    if owner.user != ownUser || owner.group != ownGroup || options.copy != nil {
+    if owner.user != ownUser || owner.group != ownGroup {
       try parent.setOwner(of: base, owner.user, group: owner.group)
     }
     try entry.forEachExtendedAttribute { name, value in
@@ -467,8 +430,8 @@ final class TreeWriter {
       }
     }
     let handedDown: UInt32 = 0o2000
-    if permissions(entry) & handedDown != 0 { rest.permissions = permissions(entry) }
-    try parent.setPermissions(of: base, permissions(entry) & ~handedDown)
+    if entry.permissions & handedDown != 0 { rest.permissions = entry.permissions }
+    try parent.setPermissions(of: base, entry.permissions & ~handedDown)
     let (known, size) = (unfinished.updateValue(rest, forKey: path), rest.defaultACL?.count ?? 0)
     if known == nil { try keep(path) }
     if size > 0 { try keep(bytes: size) }

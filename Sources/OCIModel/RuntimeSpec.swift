@@ -7,6 +7,7 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
   package var hostname: String?
   package var domainname: String?
   package var mounts: [Mount]?
+  package var hooks: Hooks?
   package var linux: Linux?
   package var annotations: [String: String]?
 
@@ -48,6 +49,8 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
     package var rlimits: [ResourceLimit]?
     package var noNewPrivileges: Bool?
     package var oomScoreAdj: Int32?
+    package var apparmorProfile: String?
+    package var selinuxLabel: String?
 
     package init(user: User, args: [String], env: [String], cwd: String) {
       self.user = user
@@ -107,6 +110,11 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
   package struct Linux: Hashable, Sendable, Codable {
     package var namespaces: [Namespace]?
     package var devices: [Device]?
+    package var uidMappings: [IDMapping]?
+    package var gidMappings: [IDMapping]?
+    package var rootfsPropagation: String?
+    package var mountLabel: String?
+    package var cgroupsPath: String?
     package var sysctl: [String: String]?
     package var seccomp: Seccomp?
     package var maskedPaths: [String]?

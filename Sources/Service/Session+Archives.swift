@@ -80,7 +80,7 @@ extension Session {
   }
 
   /// Runs `body` with where the archive goes that a request asks for.
-  func writing<Result: Sendable>(
+  private func writing<Result: Sendable>(
     _ path: String?, _ stream: StreamID?, _ credit: Int?, _ context: RequestContext,
     _ body: @escaping @Sendable (ArchiveOutput) async throws -> Result
   ) async throws -> Result {

@@ -46,6 +46,15 @@ struct HostSide {
     joinedKinds |= kind
   }
 
+  /// Joins the namespaces itself, for a shim that does not stay.
+  func join() throws(Failure) {
+    guard let joined, count > 0 else { return }
+    var which: UInt32 = 0
+    if clinux_join(joined, count, &which) != 0 {
+      throw Failure(Failure(CLINUX_STEP_SETNS), of: firstJoin + which)
+    }
+  }
+
   /// As fork(2), with the new namespaces and in those that are joined.
   func clone(_ namespaces: UInt64, _ pidfd: inout CInt) throws(Failure) -> pid_t {
     guard let joined, count > 0 else {

@@ -25,6 +25,7 @@ struct RuntimeProcess {
     if !isExec {
       // Open for both, so that opening it waits for nobody, and before the root changes: no /proc is needed to reach it.
       start = try check(CLINUX_STEP_OPEN, clinux_open(CLINUX_START_FIFO, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0))
+      try HostSide(request).join()
     }
     let process = try check(
       CLINUX_STEP_CLONE, clinux_clone_sibling(isExec ? 0 : request.namespaces))

@@ -54,7 +54,7 @@ package enum Programs {
       atPath: copy.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
     // By another process: a descriptor of this one that is open for writing could be in a child that a test starts just
     // now, and then the copy could not be executed.
-    let names = ["coracle", "coracle-shim", "coracle-repl"]
+    let names = ["coracle", "coracle-shim", "coracle-repl", "coracle-runtime"]
     let copied = try runProgram(
       "/bin/cp", arguments: ["cp"] + names.map { "\(built)/\($0)" } + [copy.string], environment: [],
       input: [],

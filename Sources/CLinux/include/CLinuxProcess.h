@@ -18,6 +18,8 @@ struct clinux_joined {
   int descriptor;
   int zero;
 };
+/// setns(2) of this process to all of them; `which` is the one that failed.
+int clinux_join(const struct clinux_joined *_Nonnull joined, size_t count, uint32_t *_Nonnull which);
 /// As clinux_clone3, but the new process is in `joined` as well: a process in between joins them, and makes the new one a
 /// child of this one (CLONE_PARENT). Answers -1 with errno; `failed` is then the clinux_step, `which` the one of `joined`.
 pid_t clinux_clone3_joined(

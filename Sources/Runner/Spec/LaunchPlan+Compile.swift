@@ -63,7 +63,7 @@ extension LaunchPlan {
 
   /// The end of every plan. The order matters: the bounding set is dropped while there is the capability to; a filter
   /// without no_new_privs is loaded while there is the capability to, and one with it as late as can be.
-  private static func processOperations(
+  static func processOperations(
     _ process: RuntimeSpec.Process, _ seccomp: RuntimeSpec.Seccomp?
   ) throws(EngineError) -> [Operation] {
     guard let program = process.args.first, !program.isEmpty else {
@@ -116,7 +116,7 @@ extension LaunchPlan {
     return operations
   }
 
-  private static func devices(_ linux: RuntimeSpec.Linux, isRootless: Bool) -> [Operation] {
+  static func devices(_ linux: RuntimeSpec.Linux, isRootless: Bool) -> [Operation] {
     let nodes: [Operation] = (linux.devices ?? []).map { device in
       isRootless
         ? .bind(source: FilePath(device.path), target: device.path, recursive: false, attributes: [])

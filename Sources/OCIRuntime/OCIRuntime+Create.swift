@@ -1,0 +1,148 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+import OCIModel
+import Runner
+package import SystemPackage
+
+extension OCIRuntime {
+  /// Makes a container from a bundle; its command waits for `start`. On failure nothing is left.
+  ///
+  /// - Throws: `alreadyExists`; `invalidArgument` for the configuration's faults; what failed in the container.
+  @discardableResult
+  package func create(_ id: String, bundle: FilePath, _ options: ProcessOptions) throws(EngineError) -> Int32
+  {
+    let directory = try root.directory(of: id)
+    let bundle = try Self.absolute(bundle)
+    let spec = try Self.readConfiguration(bundle.appending("config.json"))
+    let rootfs = spec.root.path.hasPrefix("/") ? FilePath(spec.root.path) : bundle.appending(spec.root.path)
+    guard fileKind(resolvingLinks(rootfs)) == .directory else {
+      throw EngineError(.notFound, "the container's root is no directory: \(rootfs)", subject: "root.path")
+    }
+    ignored(spec).forEach(warn)
+    var state = ContainerState(
+      id: id, bundle: bundle.string, rootfs: resolvingLinks(rootfs).string, ociVersion: Self.specVersion,
+      created: Self.now())
+    state.annotations = spec.annotations
+    try directory.make()
+    var made = MadeContainer(runtime: self, directory: directory, spec: spec, state: state)
+    do throws(EngineError) {
+      try made.make(options)
+      return made.state.pid
+    } catch {
+      made.abandon()
+      throw error
+    }
+  }
+
+  /// What the configuration asks for that this runtime does not do.
+  private func ignored(_ spec: RuntimeSpec) -> [String] {
+    var warnings: [String] = []
+    if spec.process?.apparmorProfile?.isEmpty == false {
+      warnings.append("process.apparmorProfile is ignored")
+    }
+    if spec.process?.selinuxLabel?.isEmpty == false { warnings.append("process.selinuxLabel is ignored") }
+    if spec.linux?.mountLabel?.isEmpty == false { warnings.append("linux.mountLabel is ignored") }
+    return warnings
+  }
+
+  private static func absolute(_ path: FilePath) throws(EngineError) -> FilePath {
+    guard let resolved = realpath(path.string, nil) else {
+      throw EngineError("find the bundle", SystemError("realpath", Errno(rawValue: errno), on: path.string))
+    }
+    defer { free(resolved) }
+    return FilePath(String(cString: resolved))
+  }
+
+  /// RFC 3339, in UTC.
+  package static func now() -> String {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    var parts = tm()
+    gmtime_r(&time.tv_sec, &parts)
+    func padded(_ value: some BinaryInteger, _ width: Int) -> String {
+      let digits = String(value)
+      return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+    return
+      "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1, 2))-\(padded(parts.tm_mday, 2))T\(padded(parts.tm_hour, 2)):\(padded(parts.tm_min, 2)):\(padded(parts.tm_sec, 2)).\(padded(time.tv_nsec, 9))Z"
+  }
+}
+
+/// A container between its directory and the state `created`.
+private struct MadeContainer {
+  let runtime: OCIRuntime
+  let directory: StateDirectory
+  let spec: RuntimeSpec
+  var state: ContainerState
+
+  mutating func make(_ options: ProcessOptions) throws(EngineError) {
+    try directory.write(state)
+    let release = StartRelease(directory: directory.path)
+    do {
+      try copyConfiguration()
+      try release.make()
+    } catch {
+      throw EngineError("make the state of container \(directory.id)", wrapping: error)
+    }
+    let plan = try plan()
+    let streams = try ConsoleStreams(spec.process, options)
+    let mapsUsers = spec.linux?.uidMappings?.isEmpty == false && plan.namespaces.contains(.user)
+    let process = try BundleLauncher(shim: runtime.shim).launch(
+      .first(directory: directory.path), plan, streams: streams.descriptors, awaitsFirst: mapsUsers)
+    try follow(process, mapsUsers: mapsUsers)
+    try OCIRuntime.write(pid: state.pid, to: options.pidFile)
+    state.status = .created
+    try directory.write(state)
+  }
+
+  private mutating func follow(_ process: BundleProcess, mapsUsers: Bool) throws(EngineError) {
+    var isCreated = false
+    while !isCreated || state.pid == 0 {
+      switch try process.next() {
+      case .cloned(let pid):
+        state.pid = pid
+        guard let status = ProcessStatus(pid: pid) else { continue }
+        state.startTime = status.startTime
+        try directory.write(state)
+        if mapsUsers {
+          try UserMaps.write(spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? [], of: pid)
+          try process.go()
+        }
+      case .waiting:
+        let hooks = RuntimeHooks(state: state)
+        try hooks.run(spec.hooks?.prestart, named: "prestart")
+        try hooks.run(spec.hooks?.createRuntime, named: "createRuntime")
+        try process.go()
+      case .created: isCreated = true
+      case .executed: throw EngineError(.internal, "the container's process ended unexpectedly")
+      }
+    }
+  }
+
+  private func plan() throws(EngineError) -> LaunchPlan {
+    let isRootless = !UserNamespace.isInitial || (spec.linux?.namespaces ?? []).contains { $0.type == "user" }
+    let hasHooks = spec.hooks?.prestart?.isEmpty == false || spec.hooks?.createRuntime?.isEmpty == false
+    var context = BundleContext(
+      rootfs: FilePath(state.rootfs), bundle: FilePath(state.bundle), isRootless: isRootless,
+      hasRuntimeHooks: hasHooks, controlGroups: .ofThisProcess)
+    let hooks = RuntimeHooks(state: state)
+    context.createContainer = try hooks.planned(spec.hooks?.createContainer, .creating)
+    context.startContainer = try hooks.planned(spec.hooks?.startContainer, .created)
+    return try LaunchPlan.compile(bundle: spec, context)
+  }
+
+  private func copyConfiguration() throws {
+    let text = try readSmallFile(FilePath(state.bundle).appending("config.json"), limit: 64 << 20)
+    try writeNewFile(directory.configuration, Array(text.utf8), mode: 0o600)
+  }
+
+  /// Ends what was started and removes all of it.
+  func abandon() {
+    if state.isAlive, let process = try? ProcessDescriptor(pid: state.pid) {
+      try? process.signal(SIGKILL)
+      _ = try? process.reap()  // A child of this process.
+    }
+    try? directory.remove()
+  }
+}

@@ -1,0 +1,67 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+package import OCIModel
+import Runner
+import SystemPackage
+
+extension OCIRuntime {
+  /// Runs a further process in a container; returns when its command has been executed.
+  ///
+  /// - Returns: its number; it is a child of this process.
+  /// - Throws: `notFound`; `conflict` if the container is not running; as `create` for a command that cannot be executed.
+  package func exec(
+    _ id: String, _ process: RuntimeSpec.Process, _ options: ProcessOptions
+  ) throws(EngineError) -> Int32 {
+    let directory = try root.directory(of: id)
+    let state = try directory.look()
+    switch state.status {
+    case .created, .running: break
+    case .paused: throw EngineError(.conflict, "cannot exec in a paused container", subject: id)
+    case .stopped, .creating:
+      throw EngineError(.conflict, "cannot exec in a stopped container", subject: id)
+    }
+    guard let first = try firstProcess(state) else {
+      throw EngineError(.conflict, "cannot exec in a stopped container", subject: id)
+    }
+    let seccomp = try configuration(directory).linux?.seccomp
+    let plan = try LaunchPlan.compileExec(process, seccomp: seccomp)
+    let streams = try ConsoleStreams(process, options)
+    let started = try BundleLauncher(shim: shim).launch(
+      .further(Self.differingNamespaces(of: state.pid), of: first), plan, streams: streams.descriptors)
+    var pid: Int32 = 0
+    var isExecuted = false
+    while !isExecuted {
+      switch try started.next() {
+      case .cloned(let number): pid = number
+      case .executed: isExecuted = true
+      case .waiting, .created: break
+      }
+    }
+    guard pid > 0 else { throw EngineError(.internal, "the container's process ended unexpectedly") }
+    try Self.write(pid: pid, to: options.pidFile)
+    return pid
+  }
+
+  /// The process of `exec` without a file: the container's own, but for its arguments.
+  package func processTemplate(_ id: String) throws(EngineError) -> RuntimeSpec.Process {
+    let spec = try configuration(try root.directory(of: id))
+    guard var process = spec.process else {
+      throw EngineError(.invalidArgument, "the configuration has no process", subject: "process")
+    }
+    process.terminal = false
+    return process
+  }
+
+  private static func differingNamespaces(of pid: Int32) -> LaunchPlan.Namespaces {
+    let kinds: [(String, LaunchPlan.Namespaces)] = [
+      ("mnt", .mount), ("pid", .pid), ("net", .network), ("uts", .uts), ("ipc", .ipc), ("cgroup", .cgroup),
+      ("user", .user), ("time", .time),
+    ]
+    var differing: LaunchPlan.Namespaces = []
+    for (name, kind) in kinds where namespaceName(name, of: "\(pid)") != namespaceName(name, of: "self") {
+      differing.insert(kind)
+    }
+    return differing
+  }
+}

@@ -1,0 +1,124 @@
+package import EngineErrors
+import Glibc
+package import LinuxSystem
+import OCIModel
+import Runner
+import SystemPackage
+
+extension OCIRuntime {
+  /// Lets a created container's command be executed, and returns when it has been.
+  ///
+  /// - Throws: `notFound`; `conflict` in any other state.
+  package func start(_ id: String) throws(EngineError) {
+    var held = try root.directory(of: id).open()
+    switch held.state.status {
+    case .created: break
+    case .stopped, .creating:
+      throw EngineError(.conflict, "cannot start a container that has stopped", subject: id)
+    case .running, .paused:
+      throw EngineError(.conflict, "cannot start an already running container", subject: id)
+    }
+    try StartRelease(directory: held.directory.path).release()
+    held.state.status = .running
+    try held.write()
+    let spec = try configuration(held.directory)
+    RuntimeHooks(state: held.state).runAll(spec.hooks?.poststart, named: "poststart", warn: warn)
+  }
+
+  /// Sends a signal to a container's first process, or to all that it holds.
+  ///
+  /// - Throws: `notFound`; `conflict` for one that is not running, unless `all` is asked for.
+  package func kill(_ id: String, _ signal: Signal, all: Bool) throws(EngineError) {
+    let held = try root.directory(of: id).open()
+    if all {
+      for pid in Self.processes(of: held.state) { try? ProcessDescriptor(pid: pid).signal(signal.rawValue) }
+      if held.state.status == .stopped { return }
+    }
+    guard let process = try firstProcess(held.state) else {
+      throw EngineError(.conflict, "container not running", subject: id)
+    }
+    if all { return }
+    do { try process.signal(signal.rawValue) } catch  where error.errno == .noSuchProcess {
+      throw EngineError(.conflict, "container not running", subject: id)
+    } catch {
+      throw EngineError("signal container \(id)", error)
+    }
+  }
+
+  /// Removes a container that has ended, or was never started.
+  ///
+  /// - Parameter force: a running one is killed; one that does not exist is none to remove.
+  /// - Throws: `notFound`; `conflict` for a running one.
+  package func delete(_ id: String, force: Bool) throws(EngineError) {
+    let directory = try root.directory(of: id)
+    let held: HeldState
+    do throws(EngineError) { held = try directory.open() } catch {
+      guard error.kind == .notFound, force else { throw error }
+      // What a creator that was killed has left.
+      try directory.remove()
+      return
+    }
+    switch held.state.status {
+    case .stopped, .creating: break
+    case .created: try end(held.state)
+    case .running, .paused:
+      guard force else {
+        throw EngineError(
+          .conflict, "cannot delete container \(id) that is not stopped: \(held.state.status.rawValue)",
+          subject: id)
+      }
+      try end(held.state)
+    }
+    let spec = try? configuration(directory)
+    var state = held.state
+    state.status = .stopped
+    state.pid = 0
+    try held.remove()
+    RuntimeHooks(state: state).runAll(spec?.hooks?.poststop, named: "poststop", warn: warn)
+  }
+
+  /// Kills what runs in a container and waits for the end of its first process.
+  private func end(_ state: ContainerState) throws(EngineError) {
+    for pid in Self.processes(of: state) { try? ProcessDescriptor(pid: pid).signal(SIGKILL) }
+    guard let process = try firstProcess(state) else { return }
+    try? process.signal(SIGKILL)
+    var entry = pollfd(fd: process.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+    guard poll(&entry, 1, 10_000) > 0 else {
+      throw EngineError(.timedOut, "cannot delete container \(state.id): its process does not end")
+    }
+  }
+
+  /// The first process by descriptor, if it is still the one that was meant.
+  func firstProcess(_ state: ContainerState) throws(EngineError) -> ProcessDescriptor? {
+    guard state.isAlive else { return nil }
+    do {
+      let process = try ProcessDescriptor(pid: state.pid)
+      return state.isAlive ? process : nil
+    } catch  where error.errno == .noSuchProcess {
+      return nil
+    } catch {
+      throw EngineError("find the process of container \(state.id)", error)
+    }
+  }
+
+  /// The processes of a container, by their numbers here: those of its cgroup, or of its pid namespace where it has one.
+  package static func processes(of state: ContainerState) -> [Int32] {
+    for directory in state.controlGroups {
+      if let text = try? readSmallFile(FilePath(directory).appending("cgroup.procs"), limit: 4 << 20) {
+        return text.split(separator: "\n").compactMap { Int32($0) }
+      }
+    }
+    guard state.pid > 0 else { return [] }
+    let own = namespaceName("pid", of: "self")
+    guard let theirs = namespaceName("pid", of: "\(state.pid)"), theirs != own else { return [state.pid] }
+    let all = ((try? directoryEntries("/proc")) ?? []).compactMap { Int32($0) }
+    return all.filter { namespaceName("pid", of: "\($0)") == theirs }.sorted()
+  }
+}
+
+/// What /proc says a process's namespace is, such as `pid:[4026531836]`.
+func namespaceName(_ kind: String, of process: String) -> String? {
+  var buffer = [UInt8](repeating: 0, count: 64)
+  let count = readlink("/proc/\(process)/ns/\(kind)", &buffer, buffer.count)
+  return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
+}
