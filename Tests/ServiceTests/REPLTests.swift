@@ -100,4 +100,39 @@ struct REPLTests {
       #expect(done.text.hasSuffix("NAME  DIGEST  PLATFORM  LAYERS  ON DISK  UNIQUE  CREATED\n"))
     }
   }
+
+  @Test("restart, rename, wait and cp; options for a container's life", arguments: Account.available)
+  func life(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let archive = try await store.busyboxArchive()
+      let page = store.directory.appending("page")
+      try page.write("from the host\n".utf8)
+      let script = """
+        import \(archive) a:1
+        run -d --name web --restart on-failure:3 --init --health-cmd true --health-interval 20ms a:1 sh -c 'echo ready; exec sleep 1000'
+        wait --log ready web
+        wait --healthy -t 20 web
+        cp \(page) web:/etc/page
+        exec web cat /etc/page
+        restart -t 0 web
+        rename web site
+        cp site:/etc/page \(store.directory)/back
+        rm -f site
+        """
+      let made = try await store.runProgram(
+        "coracle-repl", ["-c", script.replacing("\n", with: ";")])
+      #expect(made.status == .exited(0), "\(made.errorText)")
+      #expect(
+        made.text.contains("ready\n1 file, ") && made.text.contains("\nfrom the host\n"), "\(made.text)")
+      #expect(try store.directory.appending("back").readAll() == Array("from the host\n".utf8))
+      for (wrong, why) in [
+        ("run --restart sometimes a:1 true", "there is no restart policy sometimes"),
+        ("cp a b", "CONTAINER:PATH"),
+        ("wait --healthy --port 80 web", "one thing"),
+      ] {
+        let result = try await store.runProgram("coracle-repl", ["-c", wrong])
+        #expect(result.status != .exited(0) && result.errorText.contains(why), "\(result.errorText)")
+      }
+    }
+  }
 }

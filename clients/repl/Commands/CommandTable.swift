@@ -15,7 +15,9 @@ struct CommandTable: ParsableCommand {
     (
       "Containers",
       [
-        Run.self, Create.self, Start.self, Stop.self, Kill.self, Wait.self, List.self, Inspect.self,
+        Run.self, Create.self, Start.self, Stop.self, Restart.self, Kill.self, Wait.self, List.self,
+        Inspect.self,
+        Rename.self, Copy.self,
         Logs.self,
         Attach.self, Exec.self, Diff.self, Commit.self, Export.self, Remove.self,
       ]

@@ -19,6 +19,7 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Flag(name: [.customShort("i"), .long], help: "Keep its standard input open.") var interactive = false
   @Flag(help: "Make its root file system read-only.") var readOnly = false
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
+  @OptionGroup var life: LifeOptions
   @Argument(help: "The image.") var image: String
   @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command:
     [String] = []
@@ -40,6 +41,14 @@ struct CreationOptions: ParsableArguments, Sendable {
   var stopTimeoutMs: Int? { stopTimeout.flatMap { Int(exactly: ($0 * 1000).rounded()) } }
 
   var wire: ContainerCreation {
+    get throws {
+      var creation = try basics
+      try life.apply(to: &creation)
+      return creation
+    }
+  }
+
+  private var basics: ContainerCreation {
     get throws {
       ContainerCreation(
         image: image, name: name, command: command.isEmpty ? nil : command,

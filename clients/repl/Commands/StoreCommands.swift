@@ -104,21 +104,6 @@ struct Prune: REPLCommand {
     }
   }
 }
-
-/// A time as people write it: a number and one of s, m, h, d.
-struct Period: ExpressibleByArgument {
-  var milliseconds: Int
-
-  init?(argument: String) {
-    let units = ["s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000]
-    guard let unit = argument.last.flatMap({ units[String($0)] }), let count = Int(argument.dropLast()),
-      count >= 0,
-      case (let product, false) = count.multipliedReportingOverflow(by: unit)
-    else { return nil }
-    milliseconds = product
-  }
-}
-
 private func size(_ bytes: Int) -> String { ByteCount(bytes).text.leftPadded(to: 7) }
 
 extension PruneItem {

@@ -1,0 +1,55 @@
+import ArgumentParser
+import RPCModel
+
+/// What `run` and `create` say of a new container's life.
+struct LifeOptions: ParsableArguments, Sendable {
+  @Option(help: "no, on-failure, on-failure:TIMES, always or unless-stopped.") var restart: String?
+  @Flag(name: .customLong("init"), help: "Let a first process of the engine's own reap orphans.")
+  var initProcess =
+    false
+  @Flag(help: "Remove it with this session, however that ends.") var session = false
+  @Option(help: "A command for its shell that says whether it is well, by its exit code.") var healthCmd:
+    String?
+  @Option(help: "Between two such looks, as 30s or 500ms.") var healthInterval: Period?
+  @Option(help: "After which a look has failed.") var healthTimeout: Period?
+  @Option(help: "In which failures do not count.") var healthStartPeriod: Period?
+  @Option(help: "Between two looks in that period.") var healthStartInterval: Period?
+  @Option(help: "So many failures in a row are unhealthy.") var healthRetries: Int?
+  @Flag(help: "Do without the image's health check.") var noHealthcheck = false
+
+  func apply(to creation: inout ContainerCreation) throws {
+    creation.restart = try restart.map(policy)
+    if initProcess { creation.initProcess = true }
+    if session { creation.lifetime = .session }
+    creation.health = health
+  }
+
+  private var health: HealthCheck? {
+    if noHealthcheck { return HealthCheck(test: ["NONE"]) }
+    var check = HealthCheck(test: healthCmd.map { ["CMD-SHELL", $0] } ?? [])
+    check.intervalMs = healthInterval?.milliseconds
+    check.timeoutMs = healthTimeout?.milliseconds
+    check.startPeriodMs = healthStartPeriod?.milliseconds
+    check.startIntervalMs = healthStartInterval?.milliseconds
+    check.retries = healthRetries
+    return check == HealthCheck(test: []) ? nil : check
+  }
+
+  private func policy(_ text: String) throws -> RestartPolicy {
+    let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+    switch (parts.first, parts.dropFirst().first) {
+    case ("no", nil), ("never", nil): return RestartPolicy(kind: .never)
+    case ("always", nil): return RestartPolicy(kind: .always)
+    case ("unless-stopped", nil): return RestartPolicy(kind: .unlessStopped)
+    case ("on-failure", nil): return RestartPolicy(kind: .onFailure)
+    case ("on-failure", let times?):
+      if let times = Int(times), times > 0 { return RestartPolicy(kind: .onFailure, maximumRetries: times) }
+    default: break
+    }
+    throw RPCError(
+      code: 0, message: "there is no restart policy \(text)",
+      data: ErrorData(
+        kind: .invalidArgument, retriable: false, causes: [],
+        hint: "it is no, on-failure, on-failure:TIMES, always or unless-stopped"))
+  }
+}
