@@ -45,7 +45,12 @@ int clinux_open_tree_clone(int directory, const char *path, int recursive) {
 int clinux_mount_set(int mount, uint64_t attributes, int recursive) {
   struct mount_attr change = {.attr_set = attributes};
   // The access-time bits are one field with several values: it is cleared before one is set.
-  if (attributes & MOUNT_ATTR__ATIME) change.attr_clr = MOUNT_ATTR__ATIME;
+  if (attributes & (MOUNT_ATTR__ATIME & ~(uint64_t)MOUNT_ATTR_RELATIME)) change.attr_clr = MOUNT_ATTR__ATIME;
+  return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change, sizeof change);
+}
+
+int clinux_mount_propagate(int mount, uint64_t propagation, int recursive) {
+  struct mount_attr change = {.propagation = propagation};
   return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change, sizeof change);
 }
 

@@ -33,3 +33,6 @@ package func directoryEntries(_ path: FilePath) throws(SystemError) -> [String] 
   }
   return names
 }
+
+/// Whether this process may open it for reading (faccessat(2) with AT_EACCESS).
+package func isReadable(_ path: String) -> Bool { faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 }

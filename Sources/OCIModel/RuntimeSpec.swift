@@ -137,6 +137,8 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
     package var major: UInt32?
     package var minor: UInt32?
     package var fileMode: UInt32?
+    package var uid: UInt32?
+    package var gid: UInt32?
     package init(_ path: String, major: UInt32, minor: UInt32) {
       self.path = path
       type = "c"

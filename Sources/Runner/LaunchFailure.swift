@@ -30,6 +30,9 @@ struct LaunchFailure {
       "\(purpose): cannot \(operation.name)", SystemError(step, errno), subject: id)
     let explanation = text(report)
     if !explanation.isEmpty { error.causes.append(explanation) }
+    if case .mount = operation, errno == .invalidArgument, report.step == CLINUX_STEP_FSCONFIG.rawValue {
+      error.kind = .invalidArgument
+    }
     if case .setResourceLimit = operation, errno == .notPermitted {
       error.hint = "the service's own hard limit is lower, and raising it takes CAP_SYS_RESOURCE"
     }

@@ -63,10 +63,10 @@ package struct LaunchPlan: Hashable, Sendable {
       type: String, source: String, target: String, attributes: MountAttributes,
       options: [MountOption])
     /// Binds a host file or directory; a missing target (file or directory, as the source is) is made.
-    case bind(
-      source: FilePath, target: String, recursive: Bool, attributes: MountAttributes)
+    case bind(BindMount, target: String)
     case makeDirectory(target: String, mode: UInt16)
-    case makeNode(target: String, mode: UInt32, major: UInt32, minor: UInt32)
+    case makeNode(
+      target: String, mode: UInt32, major: UInt32, minor: UInt32, uid: UInt32 = 0, gid: UInt32 = 0)
     case makeSymlink(target: String, content: String)
     /// Writes a whole file of the container, such as /etc/hosts, made new.
     case writeFile(target: String, mode: UInt16, content: [UInt8])
@@ -154,6 +154,35 @@ package struct LaunchPlan: Hashable, Sendable {
     package static let noExecute = MountAttributes(rawValue: 0x08)
     package static let noAccessTimes = MountAttributes(rawValue: 0x10)
     package static let strictAccessTimes = MountAttributes(rawValue: 0x20)
+    package static let noDirectoryAccessTimes = MountAttributes(rawValue: 0x80)
+    package static let noSymlinks = MountAttributes(rawValue: 0x20_0000)
+  }
+
+  /// A copy of a mount of the host's (open_tree(2), mount_setattr(2)).
+  package struct BindMount: Hashable, Sendable {
+    package enum Propagation: UInt64, Hashable, Sendable {
+      case unchanged = 0
+      // The MS_… values of linux/mount.h.
+      case unbindable = 0x2_0000
+      case `private` = 0x4_0000
+      case slave = 0x8_0000
+      case shared = 0x10_0000
+    }
+    package var source: FilePath
+    /// With what is mounted beneath.
+    package var isRecursive: Bool
+    /// Of the mount itself.
+    package var attributes: MountAttributes
+    /// Of it and of what is mounted beneath.
+    package var allAttributes: MountAttributes = []
+    package var propagation = Propagation.unchanged
+    package var isPropagationRecursive = false
+
+    package init(_ source: FilePath, isRecursive: Bool, attributes: MountAttributes = []) {
+      self.source = source
+      self.isRecursive = isRecursive
+      self.attributes = attributes
+    }
   }
 
   /// A file system's own option for `fsconfig`; a nil value is a flag.
@@ -164,5 +193,13 @@ package struct LaunchPlan: Hashable, Sendable {
       self.name = name
       self.value = value
     }
+  }
+}
+
+extension LaunchPlan.Operation {
+  package static func bind(
+    source: FilePath, target: String, recursive: Bool, attributes: LaunchPlan.MountAttributes
+  ) -> LaunchPlan.Operation {
+    .bind(LaunchPlan.BindMount(source, isRecursive: recursive, attributes: attributes), target: target)
   }
 }

@@ -81,12 +81,10 @@ extension LaunchPlan.Operation {
           try fields.string(option.value ?? "")
         }
       }
-    case .bind(let source, let target, let recursive, let attributes):
+    case .bind(let mount, let target):
       try encoder.operation(CLINUX_OP_BIND) { (fields) throws(EngineError) in
-        try fields.path(source)
+        try fields.bind(mount)
         try fields.string(target)
-        fields.number(recursive ? 1 : 0)
-        fields.number(attributes.rawValue)
       }
     default: break
     }
@@ -99,12 +97,14 @@ extension LaunchPlan.Operation {
         try fields.string(target)
         fields.number(mode)
       }
-    case .makeNode(let target, let mode, let major, let minor):
+    case .makeNode(let target, let mode, let major, let minor, let uid, let gid):
       try encoder.operation(CLINUX_OP_MAKE_NODE) { (fields) throws(EngineError) in
         try fields.string(target)
         fields.number(mode)
         fields.number(major)
         fields.number(minor)
+        fields.number(uid)
+        fields.number(gid)
       }
     case .makeSymlink(let target, let content):
       try encoder.operation(CLINUX_OP_MAKE_SYMLINK) { (fields) throws(EngineError) in
@@ -180,6 +180,15 @@ extension LaunchPlan.Operation {
 }
 
 extension PlanEncoder {
+  mutating func bind(_ mount: LaunchPlan.BindMount) throws(EngineError) {
+    try path(mount.source)
+    number(mount.isRecursive ? 1 : 0)
+    number(mount.attributes.rawValue)
+    number(mount.allAttributes.rawValue)
+    number(mount.propagation.rawValue)
+    number(mount.isPropagationRecursive ? 1 : 0)
+  }
+
   mutating func numbers(_ code: clinux_operation_code, _ values: [UInt64]) {
     var header = clinux_operation(code: code.rawValue, size: UInt32(values.count * 8))
     append(&header)

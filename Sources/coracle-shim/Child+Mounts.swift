@@ -13,6 +13,7 @@ extension Child {
     let isKernels = strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0
     let place = try openOrMake(target, refuseSymlinks: isKernels)
     defer { _ = close(place) }
+    if !isKernels { try refuseProcfs(place, of: target) }
     try check(CLINUX_STEP_MOVE_MOUNT, clinux_move_mount(mount, place))
     forgetParent()
   }
@@ -41,22 +42,29 @@ extension Child {
   }
 
   mutating func bind(_ fields: inout Fields) throws(Failure) {
-    let source = try fields.takeString()
-    let target = try fields.takeString()
-    let isRecursive: CInt = try fields.takeNumber() != 0 ? 1 : 0
-    let attributes = try fields.takeNumber()
-    let mount = try check(
-      CLINUX_STEP_OPEN_TREE, clinux_open_tree_clone(AT_FDCWD, source, isRecursive))
+    let mount = try BindClone.make(&fields)
     defer { _ = close(mount) }
-    if attributes != 0 {
-      try check(CLINUX_STEP_MOUNT_SETATTR, clinux_mount_set(mount, attributes, isRecursive))
-    }
+    try attach(mount, to: try fields.takeString())
+  }
+
+  /// Attaches a detached mount; a missing target is made, a file or a directory as the mount is.
+  private mutating func attach(_ mount: CInt, to target: CString) throws(Failure) {
     var node = clinux_node()
     try check(CLINUX_STEP_FSTAT, clinux_node(mount, &node))
     let place = try openOrMake(target, file: node.is_directory == 0)
     defer { _ = close(place) }
+    try refuseProcfs(place, of: target)
     try check(CLINUX_STEP_MOVE_MOUNT, clinux_move_mount(mount, place))
     forgetParent()
+  }
+
+  /// What a link of the image's leads into procfs would take the place of a file that the engine, or the kernel, trusts
+  /// (CVE-2025-52881). What the plan names there itself was looked at when it was compiled.
+  private func refuseProcfs(_ place: CInt, of target: CString) throws(Failure) {
+    if strncmp(target, "/proc/", 6) == 0 || strcmp(target, "/proc") == 0 { return }
+    if try check(CLINUX_STEP_FSTATFS, clinux_is_procfs(place)) != 0 {
+      throw Failure(CLINUX_STEP_TARGET_IN_PROCFS, EPERM)
+    }
   }
 
   /// Covers a file with the null device, a directory with an empty read-only tmpfs; what is not there stays so.

@@ -145,7 +145,12 @@ extension Child {
     guard clinux_errno() == EEXIST else { throw Failure(CLINUX_STEP_MKNOD) }
     if clinux_is_device(directory, name, mode, major, minor) != 0 { return }
     try check(CLINUX_STEP_UNLINK, unlinkat(directory, name, 0))
+    let user = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    let group = UInt32(truncatingIfNeeded: try fields.takeNumber())
     try check(CLINUX_STEP_MKNOD, clinux_make_node(directory, name, mode, major, minor))
+    if user != 0 || group != 0 {
+      try check(CLINUX_STEP_MKNOD, fchownat(directory, name, user, group, AT_SYMLINK_NOFOLLOW))
+    }
   }
 
   /// Made new: what the image has under that name, a link out or a FIFO perhaps, is removed, not opened.

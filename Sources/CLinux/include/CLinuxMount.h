@@ -23,6 +23,8 @@ int clinux_move_mount_here(int mount);
 int clinux_open_tree_clone(int directory, const char *_Nonnull path, int recursive);
 /// mount_setattr(2) that sets MOUNT_ATTR_… bits on the mount itself.
 int clinux_mount_set(int mount, uint64_t attributes, int recursive);
+/// mount_setattr(2) that sets the propagation of the mount, an MS_… flag.
+int clinux_mount_propagate(int mount, uint64_t propagation, int recursive);
 /// mount(2) that makes every mount of the namespace private.
 int clinux_make_mounts_private(void);
 /// mount(2) of type overlay onto the working directory, for kernels without `lowerdir+`.

@@ -23,7 +23,8 @@ extension RuntimeSpec {
         .invalidArgument, "there is no command to run", subject: options.image,
         hint: "image \(options.image) names none; give one")
     }
-    let user = try UserDatabase(layers: lowers).resolve(options.user ?? config.user ?? "")
+    let users = UserDatabase(layers: lowers)
+    let user = try users.resolve(options.user ?? config.user ?? "")
     var process = Process(
       user: User(uid: user.uid, gid: user.gid, additionalGids: user.groups.isEmpty ? nil : user.groups),
       args: entrypoint + command,
@@ -44,6 +45,7 @@ extension RuntimeSpec {
       + BoundFile.allCases.map {
         Mount($0.target, type: "bind", source: directory.appending($0.rawValue).string, options: ["bind"])
       }
+    try spec.isolate(options, users, isRootless: configuration.isRootless)
     return spec
   }
 

@@ -23,7 +23,10 @@ extension LaunchPlan {
       .mountOverlayRoot(lowers: root.lowers, upper: root.upper, work: root.work, userXattrs: isRootless),
     ]
     for mount in spec.mounts ?? [] { operations.append(try MountCompiler.operation(mount)) }
-    operations += devices(linux, isRootless: isRootless)
+    // In the host's own /dev, or one that somebody made, nothing is made.
+    if !(spec.mounts ?? []).contains(where: \.isBoundDev) {
+      operations += devices(linux, isRootless: isRootless)
+    }
     if namespaces.contains(.network) { operations.append(.setLoopbackUp) }
     if let hostname = spec.hostname, namespaces.contains(.uts) { operations.append(.setHostname(hostname)) }
     if let domainname = spec.domainname, namespaces.contains(.uts) {
@@ -31,14 +34,13 @@ extension LaunchPlan {
     }
     if let terminal = terminal(process, bindsConsole: true) { operations.append(terminal) }
     operations.append(.pivotRoot)
-    operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map {
-      .sysctl(name: $0.key, value: $0.value)
-    }
+    operations += try SysctlCompiler.operations(
+      linux.sysctl, own: NamespaceCompiler.listed(linux.namespaces ?? []))
     operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
     operations += (linux.maskedPaths ?? []).map(Operation.maskPath)
-    if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
     // By root: the process's user could not.
     if process.cwd != "/" { operations.append(.makeDirectory(target: process.cwd, mode: 0o755)) }
+    if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
     // All that takes long is done; what follows may take away the right to the call that waits.
     operations.append(.awaitStart)
     operations += try processOperations(process, linux.seccomp)
@@ -95,18 +97,15 @@ extension LaunchPlan {
       }
     }
     let hasNoNewPrivileges = process.noNewPrivileges == true
-    operations.append(.dropBoundingCapabilities(keep: Capability.mask(process.capabilities?.bounding)))
+    let set = CapabilityMasks(process)
+    operations.append(.dropBoundingCapabilities(keep: set.bounding))
     if let filter, !hasNoNewPrivileges { operations.append(.loadSeccomp(program: filter)) }
     operations.append(.setGroups(process.user.additionalGids ?? []))
     operations.append(.setUser(uid: process.user.uid, gid: process.user.gid))
-    // A user other than root keeps none, as after an execve of an ordinary program.
-    let isRoot = process.user.uid == 0
     operations.append(
       .setCapabilities(
-        effective: isRoot ? Capability.mask(process.capabilities?.effective) : 0,
-        permitted: isRoot ? Capability.mask(process.capabilities?.permitted) : 0,
-        inheritable: Capability.mask(process.capabilities?.inheritable),
-        ambient: Capability.mask(process.capabilities?.ambient)))
+        effective: set.effective, permitted: set.permitted, inheritable: set.inheritable, ambient: set.ambient
+      ))
     operations.append(.changeDirectory(process.cwd))
     if hasNoNewPrivileges {
       operations.append(.setNoNewPrivileges)
@@ -121,13 +120,31 @@ extension LaunchPlan {
       isRootless
         ? .bind(source: FilePath(device.path), target: device.path, recursive: false, attributes: [])
         : .makeNode(
-          target: device.path, mode: (device.type == "b" ? 0o060000 : 0o020000) | (device.fileMode ?? 0o666),
-          major: device.major ?? 0, minor: device.minor ?? 0)
+          target: device.path, mode: device.kindBits | (device.fileMode ?? 0o666) & 0o7777,
+          major: device.major ?? 0, minor: device.minor ?? 0, uid: device.uid ?? 0, gid: device.gid ?? 0)
     }
     let links = [
       ("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
       ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"),
     ]
     return nodes + links.map { .makeSymlink(target: $0.0, content: $0.1) }
+  }
+}
+
+extension RuntimeSpec.Device {
+  /// Of st_mode.
+  fileprivate var kindBits: UInt32 {
+    switch type {
+    case "b": 0o060000
+    case "p": 0o010000
+    default: 0o020000
+    }
+  }
+}
+
+extension RuntimeSpec.Mount {
+  fileprivate var isBoundDev: Bool {
+    FilePath(destination).lexicallyNormalized().string == "/dev"
+      && (type == "bind" || (options ?? []).contains { $0 == "bind" || $0 == "rbind" })
   }
 }

@@ -1,53 +1,121 @@
-import EngineErrors
-import OCIModel
+package import EngineErrors
+package import OCIModel
 import SystemPackage
 
 /// A mount of OCI's configuration to an operation: its options are attributes of every mount, or the file system's own.
-enum MountCompiler {
+package enum MountCompiler {
+  /// What runc lets a mount cover in /proc: files that say how much there is of something.
+  private static let coverable: Set<String> = [
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
+    "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+  ]
+
+  /// Whether it can be mounted, as far as the configuration alone tells.
+  ///
+  /// - Throws: `invalidArgument` or `unsupported`.
+  package static func check(_ mount: RuntimeSpec.Mount) throws(EngineError) { _ = try operation(mount) }
+
   static func operation(_ mount: RuntimeSpec.Mount) throws(EngineError) -> LaunchPlan.Operation {
     guard mount.destination.hasPrefix("/") else {
       throw EngineError(
         .invalidArgument, "a mount's destination is not absolute: \(mount.destination)", subject: "mounts")
     }
-    var attributes: LaunchPlan.MountAttributes = []
-    var own: [LaunchPlan.MountOption] = []
-    var isBind = mount.type == "bind"
-    var isRecursive = false
-    for option in mount.options ?? [] {
-      switch option {
-      case "ro": attributes.insert(.readOnly)
-      case "rw", "suid", "dev", "exec", "atime", "relatime", "defaults": break
-      case "nosuid": attributes.insert(.noSetUserID)
-      case "nodev": attributes.insert(.noDevices)
-      case "noexec": attributes.insert(.noExecute)
-      case "noatime": attributes.insert(.noAccessTimes)
-      case "strictatime": attributes.insert(.strictAccessTimes)
-      case "bind": isBind = true
-      case "rbind":
-        isBind = true
-        isRecursive = true
-      // Nothing of the container's is shared with anyone.
-      case "private", "rprivate", "slave", "rslave": break
-      case "shared", "rshared", "unbindable", "runbindable":
-        throw EngineError(.unsupported, "mount propagation \(option) is not supported yet", subject: "mounts")
-      default:
-        let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
-        own.append(LaunchPlan.MountOption(parts[0], parts.count > 1 ? parts[1] : nil))
-      }
+    let target = FilePath(mount.destination).lexicallyNormalized().string
+    if target == "/" {
+      throw EngineError(
+        .invalidArgument, "a mount cannot be the container's root", subject: mount.destination)
     }
-    if isBind {
+    var options = Options(isBind: mount.type == "bind")
+    for option in mount.options ?? [] { try options.take(option, of: mount.destination) }
+    if target == "/proc" || target.hasPrefix("/proc/") {
+      try checkProc(mount, target, isBind: options.isBind)
+    }
+    if options.isBind {
       guard let source = mount.source, source.hasPrefix("/") else {
         throw EngineError(
           .invalidArgument, "a bind mount's source is not absolute: \(mount.source ?? "")", subject: "mounts")
       }
-      return .bind(
-        source: FilePath(source), target: mount.destination, recursive: isRecursive, attributes: attributes)
+      var bind = LaunchPlan.BindMount(
+        FilePath(source), isRecursive: options.isRecursive, attributes: options.attributes)
+      bind.allAttributes = options.allAttributes
+      bind.propagation = options.propagation
+      bind.isPropagationRecursive = options.isPropagationRecursive
+      return .bind(bind, target: mount.destination)
     }
     guard let type = mount.type, !type.isEmpty else {
       throw EngineError(.invalidArgument, "the mount at \(mount.destination) has no type", subject: "mounts")
     }
     return .mount(
-      type: type, source: mount.source ?? type, target: mount.destination, attributes: attributes,
-      options: own)
+      type: type, source: mount.source ?? type, target: mount.destination,
+      attributes: options.attributes.union(options.allAttributes), options: options.own)
+  }
+
+  /// Over procfs itself, or over a file of it that something trusts, nothing is mounted but a procfs, or the host's.
+  private static func checkProc(
+    _ mount: RuntimeSpec.Mount, _ target: String, isBind: Bool
+  ) throws(EngineError) {
+    let isProcfs = mount.type == "proc" || (isBind && mount.source == "/proc")
+    if target == "/proc" ? isProcfs : coverable.contains(target) { return }
+    throw EngineError(
+      .invalidArgument, "nothing can be mounted on \(target): the kernel's files are there", subject: target)
+  }
+
+  /// What a mount's options add up to.
+  private struct Options {
+    var isBind: Bool
+    var isRecursive = false
+    var attributes: LaunchPlan.MountAttributes = []
+    var allAttributes: LaunchPlan.MountAttributes = []
+    var propagation = LaunchPlan.BindMount.Propagation.unchanged
+    var isPropagationRecursive = false
+    var own: [LaunchPlan.MountOption] = []
+
+    private static let flags: [String: LaunchPlan.MountAttributes] = [
+      "ro": .readOnly, "nosuid": .noSetUserID, "nodev": .noDevices, "noexec": .noExecute,
+      "noatime": .noAccessTimes, "strictatime": .strictAccessTimes, "nodiratime": .noDirectoryAccessTimes,
+      "nosymfollow": .noSymlinks,
+    ]
+    /// Each takes back what was said before it.
+    private static let opposites: [String: LaunchPlan.MountAttributes] = [
+      "rw": .readOnly, "suid": .noSetUserID, "dev": .noDevices, "exec": .noExecute, "atime": .noAccessTimes,
+      "relatime": [.noAccessTimes, .strictAccessTimes], "diratime": .noDirectoryAccessTimes,
+      "symfollow": .noSymlinks, "nostrictatime": .strictAccessTimes, "norelatime": [], "defaults": [],
+      "async": [], "silent": [], "loud": [],
+    ]
+    private static let propagations: [String: LaunchPlan.BindMount.Propagation] = [
+      "private": .private, "slave": .slave, "shared": .shared, "unbindable": .unbindable,
+    ]
+
+    mutating func take(_ option: String, of target: String) throws(EngineError) {
+      // An r in front is for all that is mounted beneath, too.
+      let rest = option.hasPrefix("r") ? String(option.dropFirst()) : nil
+      if let flag = Self.flags[option] {
+        attributes.formUnion(flag)
+      } else if let flag = Self.opposites[option] {
+        attributes.subtract(flag)
+      } else if option == "bind" || option == "rbind" {
+        isBind = true
+        isRecursive = isRecursive || option == "rbind"
+      } else if let kind = Self.propagations[option] {
+        propagation = kind
+      } else if let rest, let kind = Self.propagations[rest] {
+        propagation = kind
+        isPropagationRecursive = true
+      } else if let rest, let flag = Self.flags[rest] {
+        allAttributes.formUnion(flag)
+      } else if let rest, let flag = Self.opposites[rest] {
+        allAttributes.subtract(flag)
+      } else if option == "tmpcopyup" {
+        throw EngineError(
+          .unsupported, "a tmpfs that begins as a copy of what it covers is not supported", subject: target,
+          hint: "leave out tmpcopyup")
+      } else if option == "idmap" || option == "ridmap" {
+        throw EngineError(.unsupported, "mapped mounts are not supported here", subject: target)
+      } else {
+        let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+          String.init)
+        own.append(LaunchPlan.MountOption(parts[0], parts.count > 1 ? parts[1] : nil))
+      }
+    }
   }
 }

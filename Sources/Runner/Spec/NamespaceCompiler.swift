@@ -52,6 +52,13 @@ enum NamespaceCompiler {
   }
 }
 
+extension NamespaceCompiler {
+  /// Those that are not the service's, whether new or joined.
+  static func listed(_ list: [RuntimeSpec.Namespace]) -> LaunchPlan.Namespaces {
+    LaunchPlan.Namespaces(list.compactMap { kinds[$0.type] })
+  }
+}
+
 extension LaunchPlan.Operation {
   /// Whether it joins a user namespace.
   var joinsUser: Bool {

@@ -52,7 +52,7 @@ extension RuntimeSpec {
     // A sysfs shows a network namespace, and only who owns that one may mount it.
     mounts.append(
       bound.contains(.network)
-        ? Mount("/sys", type: "bind", source: "/sys", options: ["rbind"] + isolated + ["ro"])
+        ? Mount("/sys", type: "bind", source: "/sys", options: ["rbind"] + isolated + ["rro"])
         : Mount("/sys", type: "sysfs", source: "sysfs", options: isolated + ["ro"]))
     return mounts
   }

@@ -27,7 +27,8 @@ enum SeccompCompiler {
     defer { seccomp_release(filter) }
     // A tree instead of a list: a dozen comparisons for a call instead of some hundred.
     try check("order", seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2))
-    for architecture in Self.subArchitectures {
+    let listed = profile.architectures.map(Set.init)
+    for (name, architecture) in SeccompArchitecture.others where listed?.contains(name) ?? true {
       let result = seccomp_arch_add(filter, architecture)
       // -17: the native one is there already.
       try check("add an architecture to", result == -17 ? 0 : result)
@@ -35,27 +36,22 @@ enum SeccompCompiler {
     for rule in profile.syscalls ?? [] {
       let action = try action(rule.action, rule.errnoRet)
       if action == standard { continue }
-      let arguments = try (rule.args ?? []).map(comparison)
+      let comparisons = try (rule.args ?? []).map(comparison)
+      // Comparisons of one argument twice are alternatives, each of which libseccomp wants as a rule of its own.
+      let areAlternatives = Set(comparisons.map(\.arg)).count < comparisons.count
+      let alternatives = areAlternatives ? comparisons.map { [$0] } : [comparisons]
       for name in rule.names {
         let number = seccomp_syscall_resolve_name(name)
         // A call that this libseccomp does not know is denied as all that are not named.
         if number == -1 { continue }
-        try check(
-          "add \(name) to", seccomp_rule_add_array(filter, action, number, UInt32(arguments.count), arguments)
-        )
+        for arguments in alternatives {
+          let result = seccomp_rule_add_array(filter, action, number, UInt32(arguments.count), arguments)
+          // -17: that rule is there already.
+          try check("add \(name) to", result == -17 ? 0 : result)
+        }
       }
     }
     return try export(filter)
-  }
-
-  private static var subArchitectures: [UInt32] {
-    #if arch(x86_64)
-      [UInt32(bitPattern: Int32(SCMP_ARCH_X86)), UInt32(0x4000_003e)]
-    #elseif arch(arm64)
-      [UInt32(0x4000_0028)]
-    #else
-      []
-    #endif
   }
 
   private static func export(_ filter: scmp_filter_ctx) throws -> [UInt8] {
@@ -78,6 +74,11 @@ enum SeccompCompiler {
     case "SCMP_ACT_KILL_PROCESS": return 0x8000_0000
     case "SCMP_ACT_TRAP": return 0x0003_0000
     case "SCMP_ACT_LOG": return 0x7ffc_0000
+    case "SCMP_ACT_TRACE": return 0x7ff0_0000 | (errno ?? 1) & 0xffff
+    case "SCMP_ACT_NOTIFY":
+      throw EngineError(
+        .unsupported, "the seccomp action \(name) is not supported: nobody would answer it",
+        subject: "linux.seccomp")
     default: throw EngineError(.invalidArgument, "not a seccomp action: \(name)", subject: "linux.seccomp")
     }
   }

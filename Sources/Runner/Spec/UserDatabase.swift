@@ -71,6 +71,15 @@ package struct UserDatabase: Sendable {
     return identity
   }
 
+  /// The groups of a list of names or numbers.
+  ///
+  /// - Throws: as `resolve`.
+  package func groups(_ names: [String]) throws(EngineError) -> [UInt32] {
+    var numbers: [UInt32] = []
+    for name in names { numbers.append(try groupNumber(name, name)) }
+    return numbers
+  }
+
   private func groupNumber(_ name: String, _ text: String) throws(EngineError) -> UInt32 {
     if let number = try Self.number(name, text) { return number }
     guard let line = fields(group).first(where: { $0.count >= 3 && $0[0] == name }), let gid = UInt32(line[2])

@@ -59,6 +59,9 @@ struct NamespacePlan {
     }
   }
 
+  /// Those that are not the host's, whether new or another container's.
+  var listed: [RuntimeSpec.Namespace] { new + joined.map { .init($0.type) } }
+
   /// What is the host's.
   var host: LaunchPlan.Namespaces {
     LaunchPlan.Namespaces(choices.filter { $0.choice == .host }.map(\.kind))
