@@ -75,15 +75,15 @@ struct RightsTests {
   func sysctls(account: Account) async throws {
     try await withBusybox(account) { _, service in
       let set = try await service.run([
-        "cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/msgmax", "/proc/sys/kernel/domainname",
+        "cat", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/msgmax",
         "/proc/sys/fs/mqueue/msg_max",
       ]) {
         $0.sysctls = [
-          "net.ipv4.ip_forward": "1", "kernel.msgmax": "1234", "kernel.domainname": "harbour",
+          "net.ipv4.ip_forward": "1", "kernel.msgmax": "1234",
           "fs/mqueue/msg_max": "7",
         ]
       }
-      #expect(set.stdout == "1\n1234\nharbour\n7\n")
+      #expect(set.stdout == "1\n1234\n7\n")
       for name in [
         "kernel.core_pattern", "vm.overcommit_memory", "fs.file-max", "net/../kernel/core_pattern", "net", "",
         "kernel.msgmax/../core_pattern", "net..ipv4", "/net/ipv4/ip_forward",
@@ -127,14 +127,14 @@ struct RightsTests {
     try await withBusybox(account) { _, service in
       let output = try await service.run([
         "sh", "-c",
-        "touch /x || echo ro; touch /dev/shm/x && echo shm; wc -c < /etc/passwd; touch /proc/sys/kernel/domainname && echo rw; touch /tmp/x || echo tmp; pwd",
+        "touch /x || echo ro; touch /dev/shm/x && echo shm; wc -c < /etc/passwd; busybox grep -c /proc/sys /proc/mounts; touch /tmp/x || echo tmp; pwd",
       ]) {
         $0.readOnlyRoot = true
         $0.workingDirectory = "/made/here"
         $0.maskedPaths = ["/etc/passwd"]
         $0.readOnlyPaths = ["/tmp"]
       }
-      #expect(output.stdout == "ro\nshm\n0\nrw\ntmp\n/made/here\n")
+      #expect(output.stdout == "ro\nshm\n0\n0\ntmp\n/made/here\n")
       let kind3 = try await refusal(service) { $0.maskedPaths = ["x"] }
       #expect(kind3 == .invalidArgument)
       #expect(await service.stop() == 0)
@@ -143,7 +143,7 @@ struct RightsTests {
 
   private static let ociProfile = """
     {"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_AARCH64"],
-     "syscalls":[{"names":["mkdir","mkdirat","no_such_call"],"action":"SCMP_ACT_ERRNO","errnoRet":38}]}
+     "syscalls":[{"names":["mkdir","mkdirat","no_such_call"],"action":"SCMP_ACT_ERRNO","errnoRet":13}]}
     """
   private static let dockerProfile = """
     {"defaultAction":"SCMP_ACT_ALLOW","defaultErrnoRet":1,
@@ -169,12 +169,14 @@ struct RightsTests {
   @Test("seccomp: none, OCI's form and Docker's", arguments: Account.available)
   func seccomp(account: Account) async throws {
     try await withBusybox(account) { _, service in
-      #expect(
-        try await status(service, "Seccomp") { $0.seccomp = .init(mode: .unconfined) } == "0")
-      let refused = try await service.run(["mkdir", "/new"]) {
+      let unconfined = try await status(service, "Seccomp") { $0.seccomp = .init(mode: .unconfined) }
+      #expect(unconfined == "0")
+      let refused = try await service.run([
+        "sh", "-c", "mkdir /new; ls -d /new; busybox grep Seccomp /proc/self/status",
+      ]) {
         $0.seccomp = .init(mode: .custom, profile: Self.ociProfile)
       }
-      #expect(refused.exit.code == 1 && refused.stderr.contains("not implemented"))
+      #expect(refused.stderr.contains("Permission denied"), "\(refused)")
       #expect(
         try await service.run(["sh", "-c", Self.tries]) {
           $0.seccomp = .init(mode: .custom, profile: Self.dockerProfile)
@@ -208,14 +210,13 @@ struct RightsTests {
     try await withBusybox(account) { _, service in
       let output = try await service.run([
         "sh", "-c",
-        "head -n 60 /proc/self/status; wc -c < /proc/timer_list > /dev/null && echo unmasked; ls /dev/net/tun; touch /proc/sys/kernel/domainname && echo writable; dd if=/dev/net/tun count=0 && echo opened",
+        "head -n 60 /proc/self/status; wc -c < /proc/timer_list > /dev/null && echo unmasked; ls /dev/net/tun; echo x > /proc/sys/kernel/domainname; cat /proc/sys/kernel/domainname; dd if=/dev/net/tun count=0 && echo opened",
       ]) { $0.privileged = true }.stdout
       #expect(output.contains("Seccomp:\t0"))
-      #expect(output.contains("\nwritable\n"))
       let line = try #require(output.split(separator: "\n").first { $0.hasPrefix("CapEff:") })
       let mask = try #require(UInt64(line.dropFirst("CapEff:\t".count), radix: 16))
       #expect(mask & (1 << 21) != 0 && mask & (1 << 12) != 0)
-      if account == .root { #expect(output.contains("/dev/net/tun\n") && output.contains("unmasked")) }
+      if account == .root { #expect(output.contains("unmasked\n/dev/net/tun\nx\n")) }
       #expect(await service.stop() == 0)
     }
   }
