@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 enum { descriptor_limit = 8 };
@@ -102,7 +103,7 @@ int clinux_epoll_wait(int epoll, uint64_t *tokens, int limit) {
 int clinux_inotify(const char *path) {
   int handle = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
   if (handle < 0) return -1;
-  if (inotify_add_watch(handle, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) >= 0) return handle;
+  if (inotify_add_watch(handle, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB) >= 0) return handle;
   int error = errno;
   close(handle);
   return errno = error, -1;
@@ -113,6 +114,18 @@ int clinux_inotify_take(int descriptor) {
   int any = 0;
   while (read(descriptor, buffer, sizeof buffer) > 0) any = 1;
   return any;
+}
+
+int clinux_alarm(uint64_t time) {
+  int handle = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (handle < 0) return -1;
+  if (time == 0) time = 1;
+  struct itimerspec when = {
+    .it_value = {.tv_sec = (time_t)(time / 1000000000u), .tv_nsec = (long)(time % 1000000000u)}};
+  if (timerfd_settime(handle, TFD_TIMER_ABSTIME, &when, 0) == 0) return handle;
+  int error = errno;
+  close(handle);
+  return errno = error, -1;
 }
 
 int clinux_dup_above(int descriptor, int least) { return fcntl(descriptor, F_DUPFD_CLOEXEC, least); }

@@ -29,6 +29,9 @@ package struct EngineConfiguration: Sendable {
   /// How many files a container's processes may have open; nil for as many as the service.
   package var openFiles: (soft: UInt64, hard: UInt64)? = nil
 
+  /// Of containers that are made without limits of their own.
+  package var logLimits: LogLimits? = nil
+
   package init(
     storeDirectory: FilePath, runDirectory: FilePath, shim: FilePath, isRootless: Bool,
     highestID: UInt32 = .max - 1, concurrentLayers: Int = 4

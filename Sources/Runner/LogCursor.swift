@@ -1,57 +1,76 @@
+import CLinux
 import Glibc
 import LinuxSystem
 internal import SystemPackage
 
 /// Where one reader is in a log. Used by one task at a time, as an iterator is.
 final class LogCursor {
-  private var file: LogFile
+  private let walk: LogWalk
   private let shim: ProcessDescriptor?
-  private let changes: FileChanges?
+  private let times: LogTimes
+  private let alarm: Alarm?
+  /// Of the part that is open, and which part that is.
+  private var changes: (of: LogFile, watch: FileChanges)?
   private var isOver: Bool
-  /// Records that finding the start has read already.
+  /// Records that finding the start has read already, the last one first.
   private var pending: [LogRecord] = []
 
   init(_ reader: LogReader, isolation: isolated (any Actor)?) async throws {
     shim = reader.shim
     isOver = reader.shim == nil
-    // Watched before it is read: a record written between the two is noticed.
-    changes = try reader.shim.map { _ in try FileChanges(of: reader.path) }
-    let place = try await Self.place(of: reader.start, in: reader.path)
-    file = try LogFile(path: reader.path, offset: place.offset)
-    pending = place.records.reversed()
+    times = reader.times
+    alarm = try reader.shim.flatMap { _ in try reader.times.until.map { try Alarm(at: $0) } }
+    switch reader.start {
+    case .position(let position): walk = try LogWalk(reader.path, from: position)
+    case .lastLines(let count):
+      let (position, records) = try await Self.lastLines(count, of: reader.path, times)
+      pending = records.reversed()
+      walk = try LogWalk(reader.path, from: position)
+    }
   }
 
   func next(isolation: isolated (any Actor)?) async throws -> LogRecord? {
     if let record = pending.popLast() { return record }
     while true {
       try Task.checkCancellation()
-      if let record = try file.next() { return record }
+      // Watched before it is read to its end: a record written between the two is noticed.
+      try watch()
+      if let record = try walk.next() {
+        if times.contain(record) { return record }
+        continue
+      }
       if isOver { return nil }
-      guard let shim, let changes else { return nil }
+      guard let shim, let changes, changes.of === walk.file else { continue }
       // All writes come before the shim's end: seen as over first and read to the end after it, nothing is missed.
-      try await DescriptorWatcher.shared.readable(changes.descriptor, shim.descriptor)
-      changes.take()
-      var entry = pollfd(fd: shim.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
-      isOver = poll(&entry, 1, 0) > 0
+      if let alarm {
+        try await DescriptorWatcher.shared.readable(
+          changes.watch.descriptor, shim.descriptor, alarm.descriptor)
+      } else {
+        try await DescriptorWatcher.shared.readable(changes.watch.descriptor, shim.descriptor)
+      }
+      changes.watch.take()
+      isOver = shim.descriptor.isReadable || alarm?.descriptor.isReadable ?? false
     }
   }
 
-  private static func place(
-    of start: LogReader.Place, in path: FilePath
-  ) async throws -> (offset: Int64, records: [LogRecord]) {
-    switch start {
-    case .offset(let offset): (offset, [])
-    case .lastLines(let count): try await end(of: path, lines: count)
-    }
+  private func watch() throws {
+    guard !isOver, changes?.of !== walk.file else { return }
+    // By descriptor: the name may be another part's by now.
+    let path = FilePath("/proc/self/fd/\(walk.file.descriptor.rawValue)")
+    changes = (walk.file, try FileChanges(of: path))
   }
 
   /// Reads on to the present end, which for a long log takes its time, and keeps the last lines.
-  static func end(of path: FilePath, lines: Int) async throws -> (offset: Int64, records: [LogRecord]) {
+  private static func lastLines(
+    _ count: Int, of path: FilePath, _ times: LogTimes
+  ) async throws -> (position: Int64, records: [LogRecord]) {
     try await onBlockingThread("log") {
-      var file = try LogFile(path: path)
-      var tail = LineTail(count: lines)
-      while let record = try file.next() { tail.add(record) }
-      return (file.offset, tail.records())
+      let walk = try LogWalk(path, from: 0)
+      var tail = LineTail(count: count)
+      while let record = try walk.next() {
+        if times.contain(record) { tail.add(record) }
+      }
+      return (walk.position, tail.records())
     }
   }
 }

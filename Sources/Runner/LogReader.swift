@@ -4,7 +4,8 @@ import SystemPackage
 
 /// A container's output as a sequence: what is in the log, and then, if it follows, what comes, up to the container's end.
 ///
-/// It reads the log file and nothing else, so a slow consumer holds up neither the container nor any other reader.
+/// It reads the log and nothing else, so a slow consumer holds up neither the container nor any other reader. One that is
+/// so slow that a part goes which it has not come to is told of a loss.
 package struct LogReader: AsyncSequence, Sendable {
   package typealias Element = LogRecord
 
@@ -18,12 +19,14 @@ package struct LogReader: AsyncSequence, Sendable {
 
   /// Where to begin, as a reader needs it.
   enum Place: Sendable {
-    case offset(Int64)
+    /// Of a record in the whole log, with all parts that ever were.
+    case position(Int64)
     case lastLines(Int)
   }
 
   let path: FilePath
   let start: Place
+  let times: LogTimes
   /// The life that is followed; nil for the log as it is.
   let shim: ProcessDescriptor?
 

@@ -9,19 +9,22 @@ extension Runner {
   ///
   /// - Parameters:
   ///   - log: gets the container's output, appended; made if missing.
+  ///   - limit: how much of it is kept; all where nil.
   ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
   ///   - held: what the plan joins, kept until the container has started.
   ///   - endsWithService: it is killed when this service ends, however that is.
   /// - Returns: to be given to `start` or `callOff`.
   /// - Throws: `cancelled` when the task was cancelled, and nothing is left.
   package func prepare(
-    _ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool, endsWithService: Bool = false,
+    _ id: String, _ plan: LaunchPlan, log: FilePath, limit: LogLimit? = nil, openStdin: Bool,
+    endsWithService: Bool = false,
     holding held: [HeldNamespace] = []
   ) async throws(EngineError) -> PreparedContainer {
     let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
     let directory = directory(of: id)
     var request = ShimRequest(
       mode: CLINUX_MODE_CONTAINER, runDirectory: directory, log: log, plan: plan, namespaces: plan.namespaces)
+    request.logLimit = limit
     if openStdin { request.flags |= CLINUX_REQUEST_STDIN_OPEN.rawValue }
     if endsWithService { request.flags |= CLINUX_REQUEST_SESSION.rawValue }
     if plan.opensTerminal { request.flags |= CLINUX_REQUEST_TERMINAL.rawValue }

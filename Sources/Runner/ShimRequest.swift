@@ -9,6 +9,7 @@ struct ShimRequest {
   var flags: UInt32 = 0
   var runDirectory: FilePath
   var log: FilePath = "/dev/null"
+  var logLimit: LogLimit?
   var plan: LaunchPlan
   var namespaces: LaunchPlan.Namespaces
 
@@ -23,6 +24,8 @@ struct ShimRequest {
     header.flags = flags
     header.operation_count = UInt32(plan.operations.count)
     header.namespaces = namespaces.rawValue
+    header.log_bytes = logLimit?.fileBytes ?? 0
+    header.log_files = logLimit?.files ?? 0
     header.size = UInt64(MemoryLayout<clinux_request>.size + body.count)
     return withUnsafeBytes(of: &header) { Array($0) } + body
   }

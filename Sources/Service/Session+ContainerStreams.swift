@@ -58,11 +58,14 @@ extension Session {
   func containerLogs(_ params: ContainerLogs.Params, _ context: RequestContext) async throws
     -> ContainerLogs.Result
   {
+    let times = LogTimes(
+      since: try params.since.map { try WireTime.nanoseconds($0, of: "since") },
+      until: try params.until.map { try WireTime.nanoseconds($0, of: "until") })
     let senders = try open(params.streams, context)
     let log = try await engine.log(
-      params.container, from: params.tail.map { .lastLines($0) } ?? .beginning, follow: params.follow ?? false
-    )
-    try await forward(log, to: senders)
+      params.container, from: params.tail.map { .lastLines($0) } ?? .beginning, times: times,
+      follow: params.follow ?? false)
+    try await forward(log, to: senders, stamped: params.timestamps ?? false)
     return ContainerLogs.Result()
   }
 

@@ -69,11 +69,19 @@ extension Session {
       .invalidArgument, "the stream \(id) is in use", subject: id, hint: "give each stream another name")
   }
 
-  /// Sends what a container has written.
-  func forward(_ log: LogReader, to senders: OutputSenders) async throws {
+  /// Sends what a container has written. A loss is told in a message, since it is no output.
+  ///
+  /// - Parameter isStamped: each line begins with its time.
+  func forward(_ log: LogReader, to senders: OutputSenders, stamped isStamped: Bool = false) async throws {
     guard !senders.isEmpty else { return }
+    var stamps = LineStamps()
     for try await record in log {
-      if try await !senders.send(record) { break }
+      if case .lost(let bytes) = record.content {
+        notify(
+          WindowLogMessageNotification(
+            type: 2, message: "\(bytes) bytes of a container's output are not in its log"))
+      }
+      if try await !senders.send(isStamped ? stamps.stamped(record) : record) { break }
     }
     await senders.close()
   }

@@ -16,7 +16,7 @@ struct Container {
     self.status = status
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     let endedWell = try RunFiles.lock()
-    log = try OutputLog(path: request.log, isWhole: endedWell)
+    log = try OutputLog(request, isWhole: endedWell)
     terminate = try check(CLINUX_STEP_SIGNAL, clinux_terminate_signalfd())
     host = try HostSide(request)
     life = try Life(request, host, isRestart: false)

@@ -2,20 +2,23 @@ import CLinux
 
 /// The container's log: whole records only, appended by this process alone.
 ///
-/// On a full disk output is dropped and counted, the container runs on, and as soon as there is space again a
-/// record says how much is missing.
+/// With a limit it is begun anew whenever a part of that size is full. On a full disk output is dropped and counted, the
+/// container runs on, and as soon as there is space again a record says how much is missing.
 struct OutputLog {
-  private let file: CInt
+  private var file: CInt
   private var end: off_t
+  private let parts: LogParts?
   private var lost: UInt64 = 0
   private(set) var lostInAll: UInt64 = 0
 
   /// - Parameter isWhole: the log is known to end with a whole record; otherwise that is made so.
-  init(path: CString, isWhole: Bool) throws(Failure) {
+  init(_ request: Request, isWhole: Bool) throws(Failure) {
     file = try check(
-      CLINUX_STEP_OPEN, clinux_open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
+      CLINUX_STEP_OPEN, clinux_open(request.log, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
     end = lseek(file, 0, SEEK_END)
+    parts = request.logBytes > 0 ? try LogParts(request) : nil
     if end > 0 && !isWhole { cutOffPart() }
+    if end == 0, let start = parts?.endOfPrevious(), start > 0 { _ = writeStart(start) }
   }
 
   /// A killed shim, or a power cut, may have left a part of a record: all after it would be unreadable.
@@ -24,7 +27,8 @@ struct OutputLog {
     var whole: off_t = 0
     while whole + headerSize <= end {
       var header = clinux_log_record()
-      guard pread(file, &header, Int(headerSize), whole) == Int(headerSize), header.stream <= 2,
+      guard pread(file, &header, Int(headerSize), whole) == Int(headerSize),
+        UInt32(header.stream) <= CLINUX_LOG_START.rawValue,
         header.length <= UInt32(CLINUX_LOG_PAYLOAD), whole + headerSize + off_t(header.length) <= end
       else { break }
       whole += headerSize + off_t(header.length)
@@ -34,11 +38,49 @@ struct OutputLog {
   }
 
   mutating func append(_ stream: clinux_log_stream, _ bytes: UnsafeRawPointer, _ count: Int) {
+    guard let parts else { return appendOne(stream, bytes, count) }
+    // No part is longer than the limit; what does not fit is cut, so that parts are full.
+    var done = 0
+    while done < count {
+      let room = parts.room(behind: end)
+      if room < min(count - done, LogParts.leastRoom), end > LogParts.startSize, turn(parts) { continue }
+      let piece = min(count - done, max(room, LogParts.leastRoom))
+      appendOne(stream, bytes + done, piece)
+      done += piece
+    }
+  }
+
+  private mutating func appendOne(_ stream: clinux_log_stream, _ bytes: UnsafeRawPointer, _ count: Int) {
     if lost > 0 { writeLoss() }
     if lost > 0 || !write(stream, bytes, count) {
       lost &+= UInt64(count)
       lostInAll &+= UInt64(count)
     }
+  }
+
+  /// Begins the next part. When it cannot be made, on a full disk, the present one is gone on with.
+  private mutating func turn(_ parts: LogParts) -> Bool {
+    let next = parts.makeNext()
+    guard next >= 0 else { return false }
+    let (full, fullEnd) = (file, end)
+    let start = UInt64(end) &+ parts.start(of: file)
+    (file, end) = (next, 0)
+    guard writeStart(start), parts.shift() else {
+      (file, end) = (full, fullEnd)
+      _ = close(next)
+      parts.removeNext()
+      return false
+    }
+    // Who waits for more in the full part has been woken by its new name, perhaps before the next one had the old name.
+    _ = fchmod(full, 0o600)
+    _ = close(full)
+    return true
+  }
+
+  /// Where in the whole log this part begins.
+  private mutating func writeStart(_ start: UInt64) -> Bool {
+    var start = start
+    return write(CLINUX_LOG_START, &start, MemoryLayout<UInt64>.size)
   }
 
   /// The container has ended: a loss that is not yet recorded is tried once more.

@@ -11,6 +11,8 @@ struct PathText {
 
   init() { bytes[0] = 0 }
 
+  func deallocate() { bytes.deallocate() }
+
   var cString: CString { CString(bytes) }
 
   mutating func clear() {

@@ -13,6 +13,9 @@ struct Request {
   /// The container's directory in run/, absolute.
   let runDirectory: CString
   let log: CString
+  /// The size of a part of the log; 0 where it has one part without an end.
+  let logBytes: UInt64
+  let logFiles: UInt64
   /// At the first operation.
   let operations: Fields
   private let mapped: UnsafeRawPointer
@@ -33,6 +36,8 @@ struct Request {
     flags = header.flags
     namespaces = header.namespaces
     operationCount = header.operation_count
+    logBytes = header.log_bytes
+    logFiles = header.log_files
     self.runDirectory = runDirectory
     self.log = log
     operations = fields

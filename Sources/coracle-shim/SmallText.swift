@@ -12,6 +12,14 @@ struct SmallText {
     }
   }
 
+  mutating func add(_ text: CString) {
+    var index = 0
+    while text[index] != 0 {
+      add(UInt8(bitPattern: text[index]))
+      index += 1
+    }
+  }
+
   mutating func add(_ number: UInt64) {
     if number >= 10 { add(number / 10) }
     add(UInt8(truncatingIfNeeded: 48 + number % 10))

@@ -8,6 +8,23 @@ import SystemPackage
 struct Settings: Decodable {
   var concurrentLayers: Int?
   var registries: [String: Registry] = [:]
+  var logLimits: Limits?
+
+  struct Limits: Decodable {
+    var limits = LogLimits()
+
+    init(from decoder: any Decoder) throws {
+      let fields = try KnownFields(decoder, ["fileBytes", "files"])
+      limits.fileBytes = try fields.value("fileBytes") ?? limits.fileBytes
+      limits.files = try fields.value("files") ?? limits.files
+      guard limits.fileBytes >= 65536, (1...1000).contains(limits.files) else {
+        throw DecodingError.dataCorrupted(
+          .init(
+            codingPath: [NamedKey("logLimits")],
+            debugDescription: "fileBytes is at least 65536, and files between 1 and 1000"))
+      }
+    }
+  }
 
   struct Registry: Decodable {
     var mirrors: [String] = []
@@ -21,9 +38,10 @@ struct Settings: Decodable {
   }
 
   init(from decoder: any Decoder) throws {
-    let fields = try KnownFields(decoder, ["concurrentLayers", "registries"])
+    let fields = try KnownFields(decoder, ["concurrentLayers", "logLimits", "registries"])
     concurrentLayers = try fields.value("concurrentLayers")
     registries = try fields.value("registries") ?? [:]
+    logLimits = try fields.value("logLimits")
     if let layers = concurrentLayers, !(1...32).contains(layers) {
       throw DecodingError.dataCorrupted(
         .init(codingPath: [NamedKey("concurrentLayers")], debugDescription: "it is not between 1 and 32"))
@@ -41,6 +59,7 @@ struct Settings: Decodable {
       settings, path in
       let other = try read(path)
       settings.concurrentLayers = other.concurrentLayers ?? settings.concurrentLayers
+      settings.logLimits = other.logLimits ?? settings.logLimits
       settings.registries.merge(other.registries) { $1 }
     }
   }
@@ -73,6 +92,7 @@ struct Settings: Decodable {
 
   func apply(to configuration: inout EngineConfiguration) {
     if let concurrentLayers { configuration.concurrentLayers = concurrentLayers }
+    configuration.logLimits = logLimits?.limits
     configuration.registries = registries.mapValues {
       RegistrySettings(mirrors: $0.mirrors, isInsecure: $0.insecure)
     }

@@ -65,6 +65,9 @@ struct clinux_request {
   uint64_t namespaces;
   /// Of the whole request in bytes.
   uint64_t size;
+  /// The size in bytes at which the log is begun anew, 0 for never, and how many parts are kept, with the present one.
+  uint64_t log_bytes;
+  uint64_t log_files;
 };
 
 struct clinux_operation {
@@ -208,6 +211,8 @@ enum clinux_log_stream {
   CLINUX_LOG_LOST = 0,
   CLINUX_LOG_STDOUT = 1,
   CLINUX_LOG_STDERR = 2,
+  /// The first record of a part that others were before: the payload is a `uint64_t`, their bytes in all.
+  CLINUX_LOG_START = 3,
 };
 
 /// Of the log; `length` bytes follow.

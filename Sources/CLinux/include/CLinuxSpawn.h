@@ -35,9 +35,11 @@ int clinux_epoll_remove(int epoll, int descriptor);
 /// Waits for up to `limit` tokens.
 int clinux_epoll_wait(int epoll, uint64_t *_Nonnull tokens, int limit);
 
-/// An inotify descriptor (close-on-exec, non-blocking) that watches a file for writes, or a directory for new names.
+/// An inotify descriptor (close-on-exec, non-blocking) that watches a file for writes and another name, or a directory for new names.
 int clinux_inotify(const char *_Nonnull path);
 /// Takes all pending notices: 1 if there were any.
 int clinux_inotify_take(int descriptor);
+/// A descriptor that is readable from a time on (timerfd, CLOCK_REALTIME, in ns); close-on-exec.
+int clinux_alarm(uint64_t time);
 /// fcntl F_DUPFD_CLOEXEC at or above `least`.
 int clinux_dup_above(int descriptor, int least);

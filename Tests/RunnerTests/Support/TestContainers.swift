@@ -52,10 +52,11 @@ final class TestContainers: Sendable {
 
   @discardableResult
   func start(
-    _ id: String, _ arguments: [String], openStdin: Bool = false,
+    _ id: String, _ arguments: [String], openStdin: Bool = false, limit: LogLimit? = nil,
     _ change: (inout TestPlan) -> Void = { _ in }
   ) async throws -> StartedContainer {
-    try await runner.start(id, try plan(id, arguments, change), log: log(id), openStdin: openStdin)
+    try await runner.start(
+      id, try plan(id, arguments, change), log: log(id), limit: limit, openStdin: openStdin)
   }
 
   /// Starts a container, waits for its end, and answers its end and its standard output.
@@ -98,9 +99,9 @@ extension Runner {
 
 extension Runner {
   @discardableResult
-  func start(_ id: String, _ plan: LaunchPlan, log: FilePath, openStdin: Bool) async throws(EngineError)
-    -> StartedContainer
-  {
-    try await start(prepare(id, plan, log: log, openStdin: openStdin))
+  func start(
+    _ id: String, _ plan: LaunchPlan, log: FilePath, limit: LogLimit? = nil, openStdin: Bool
+  ) async throws(EngineError) -> StartedContainer {
+    try await start(prepare(id, plan, log: log, limit: limit, openStdin: openStdin))
   }
 }

@@ -1,4 +1,5 @@
 package import OCIModel
+import Runner
 
 /// What a container is made from. Kept with the container, so that `inspect` can tell it and a later start
 /// does the same.
@@ -89,7 +90,7 @@ package struct TerminalOptions: Hashable, Sendable, Codable {
   }
 }
 
-/// How much of a container's output is kept; the oldest goes first.
+/// How much of a container's output is kept; the oldest goes first. Without any, all is.
 package struct LogLimits: Hashable, Sendable, Codable {
   /// The size in bytes at which the log is begun anew.
   package var fileBytes: Int64
@@ -99,5 +100,9 @@ package struct LogLimits: Hashable, Sendable, Codable {
   package init(fileBytes: Int64 = 10 << 20, files: Int = 2) {
     self.fileBytes = fileBytes
     self.files = files
+  }
+
+  var runner: LogLimit {
+    LogLimit(fileBytes: UInt64(clamping: fileBytes), files: UInt64(clamping: files))
   }
 }
