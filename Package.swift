@@ -126,7 +126,10 @@ let package = Package(
 
     // `make fuzz`.
     .executableTarget(
-      name: "fuzz", dependencies: ["Layers", "OCIModel", "EngineErrors", "LinuxSystem", system],
+      name: "fuzz",
+      dependencies: [
+        "Engine", "Layers", "Registry", "ContentStore", "OCIModel", "EngineErrors", "LinuxSystem", system,
+      ],
       path: "Tests/Fuzz", exclude: ["run.sh"], swiftSettings: strict),
 
     // Tests mirror targets.

@@ -1,13 +1,18 @@
 /// Inputs made out of good ones: bytes flipped, numbers replaced, parts cut out, doubled, and put in from others.
 struct Mutation {
-  private let seeds: [[UInt8]]
-  private var random = SystemRandomNumberGenerator()
+  private let good: [[UInt8]]
+  private var random: SplitMix
 
-  /// - Parameter seeds: at least one.
-  init(_ seeds: [[UInt8]]) { self.seeds = seeds }
+  /// - Parameters:
+  ///   - good: inputs, at least one.
+  ///   - seed: the same one gives the same mutations.
+  init(_ good: [[UInt8]], seed: UInt64) {
+    self.good = good
+    random = SplitMix(state: seed)
+  }
 
   mutating func next() -> [UInt8] {
-    var input = seeds[Int.random(in: 0..<seeds.count, using: &random)]
+    var input = good[Int.random(in: 0..<good.count, using: &random)]
     for _ in 0..<Int.random(in: 1...8, using: &random) where !input.isEmpty { change(&input) }
     return input
   }
@@ -28,7 +33,7 @@ struct Mutation {
         place..<min(input.count, place + digits[0].count),
         with: (digits.randomElement(using: &random) ?? "").utf8)
     case 5:
-      let other = seeds[Int.random(in: 0..<seeds.count, using: &random)]
+      let other = good[Int.random(in: 0..<good.count, using: &random)]
       guard !other.isEmpty else { return }
       let from = Int.random(in: 0..<other.count, using: &random)
       input.replaceSubrange(part, with: other[from..<min(other.count, from + part.count)])
@@ -48,5 +53,18 @@ struct Mutation {
     let digits = String(sum, radix: 8)
     let text = String(repeating: "0", count: 6 - digits.count) + digits + "\u{0}"
     for (index, byte) in text.utf8.enumerated() { input[start + 148 + index] = byte }
+  }
+}
+
+/// Steele, Lea and Flood: Fast splittable pseudorandom number generators.
+private struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
   }
 }

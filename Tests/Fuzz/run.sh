@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs both fuzz targets, SECONDS each (60 unless told), in a scratch directory that is removed when nothing was found.
+# Runs the fuzz targets, SECONDS each (60 unless told), in a scratch directory that is removed when nothing was found. SEED repeats
+# the inputs of an earlier run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
+seed=${2:-$((RANDOM << 30 | RANDOM << 15 | RANDOM))}
 
 swift build --quiet --product fuzz
 fuzz=$(swift build --show-bin-path)/fuzz
@@ -24,8 +26,36 @@ echo '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json
 echo '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"'$digest'","size":9,"platform":{"os":"linux","architecture":"amd64"}}]}' > index.json
 echo '{"architecture":"amd64","os":"linux","config":{"Env":["A=b"],"Cmd":["sh"],"User":"1:2","ExposedPorts":{"80/tcp":{}}},"rootfs":{"type":"layers","diff_ids":["'$digest'"]},"history":[{"created":"2020-01-01T00:00:00Z","empty_layer":true}]}' > config.json
 
-failed() { echo "fuzz: found something; the input is $scratch/input" >&2; exit 1; }
-"$fuzz" archive "$seconds" "$scratch" ./*.tar ./*.gz ./*.zst || failed
-"$fuzz" manifest "$seconds" "$scratch" ./*.json || failed
+
+# Archives of images: a Docker archive and a layout of one small layer, one of them with a sparse file.
+python3 - << 'END'
+import hashlib, io, json, tarfile
+sha = lambda data: hashlib.sha256(data).hexdigest()
+layer = open("ustar.tar", "rb").read()
+config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + sha(layer)]}}).encode()
+docker = {"c.json": config, "l/layer.tar": layer,
+  "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": ["a/b:1"], "Layers": ["l/layer.tar"]}]).encode()}
+manifest = json.dumps({"schemaVersion": 2, "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
+  "digest": "sha256:" + sha(config), "size": len(config)}, "layers": [{
+  "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": "sha256:" + sha(layer), "size": len(layer)}]}).encode()
+layout = {"blobs/sha256/" + sha(data): data for data in (config, layer, manifest)}
+layout["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json",
+  "digest": "sha256:" + sha(manifest), "size": len(manifest)}]}).encode()
+def write(name, files, sparse=False):
+  with tarfile.open(name, "w") as tar:
+    for path, data in files.items():
+      info = tarfile.TarInfo(path); info.size = len(data); tar.addfile(info, io.BytesIO(data))
+    link = tarfile.TarInfo("l/other"); link.type = tarfile.SYMTYPE; link.linkname = "layer.tar"; tar.addfile(link)
+    if sparse:
+      info = tarfile.TarInfo("hole"); data = b"1\n4096\n4\n".ljust(512, b"\0") + b"text"; info.size = len(data)
+      info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "hole", "GNU.sparse.realsize": "8192"}
+      tar.addfile(info, io.BytesIO(data))
+write("docker.images", docker); write("layout.images", layout); write("sparse.images", docker, sparse=True)
+END
+
+failed() { echo "fuzz: found something with seed $seed; the input is $scratch/input" >&2; exit 1; }
+"$fuzz" archive "$seconds" "$seed" "$scratch" ./*.tar ./*.gz ./*.zst || failed
+"$fuzz" load "$seconds" "$seed" "$scratch" ./*.images || failed
+"$fuzz" manifest "$seconds" "$seed" "$scratch" ./*.json || failed
 cd /
 rm -rf "$scratch"
