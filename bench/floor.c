@@ -1,7 +1,7 @@
 // The floor of a container's life: the kernel's own share and nothing else. One process clones another
 // into new mount, pid, net, uts, ipc and cgroup namespaces; that one mounts an overlay, proc, sysfs, a tmpfs
 // with device nodes, devpts, shm and mqueue, pivots, and executes a command; the first waits for its end.
-// `bench/run-floor.sh` says how it is compared.
+// `bench/measures/run.py` says how it is compared.
 //
 //   floor ROUNDS LOWER SCRATCH COMMAND...
 //
