@@ -73,11 +73,25 @@ struct TokenServerTests {
             #expect(last.target.removingPercentEncoding?.contains("scope=repository:demo/app:") == true)
             #expect(last.target.contains("push"))
 
-            // One token is enough for all of a pull; another one is got when the registry takes it no more.
+            // One token is enough for all of a pull.
             let asked = server.requests.count
             let other = try await store.service("other")
             let pulled = try await other.send(ImagePull.self, .init(reference: name))
             #expect(pulled.layers.count == 1 && server.requests.count == asked + 1)
+
+            // One that is kept, and that the registry does not take, is replaced.
+            let third = try await store.service("third")
+            let elsewhere = try await token("demo/other", ["pull"], in: keys)
+            server.on(
+              "GET", "/token", FaultyResponse(body: #"{"token":"\#(elsewhere)","expires_in":600}"#.utf8))
+            let wrong = await #expect(throws: RPCError.self) {
+              try await third.send(ImagePull.self, .init(reference: name))
+            }
+            #expect(wrong?.data?.kind == .unauthorized)
+            try await give("pull")
+            let again = try await third.send(ImagePull.self, .init(reference: name))
+            #expect(again.layers.map(\.outcome) == [.present] && server.requests.count == asked + 3)
+            #expect(await third.stop() == 0)
             for service in [service, other] { #expect(await service.stop() == 0) }
           }
         }
