@@ -1,7 +1,8 @@
 import EngineErrors
 import LinuxSystem
 
-/// A bounded pipe of bytes between two threads, in pieces of one size that go round and round.
+/// A bounded pipe of bytes between two threads, in pieces of one size that go round and round. Each thread wakes the other by
+/// what it gives, and not by what it takes.
 final class BytePipe: Sendable {
   /// A piece and how much of it is filled. One thread has it at a time.
   final class Piece: @unchecked Sendable {
@@ -33,7 +34,7 @@ final class BytePipe: Sendable {
   ///
   /// - Throws: the error with which the pipe was broken.
   func vacant() throws(EngineError) -> Piece {
-    try state.wait(until: { !$0.free.isEmpty || $0.error != nil }) { state throws(EngineError) in
+    try state.waitQuietly(until: { !$0.free.isEmpty || $0.error != nil }) { state throws(EngineError) in
       if let error = state.error { throw error }
       let piece = state.free.removeLast()
       piece.count = 0
@@ -50,7 +51,7 @@ final class BytePipe: Sendable {
 
   /// The next piece, to be given back by `recycle`; blocks until there is one. Nil at the end.
   func receive() throws(EngineError) -> Piece? {
-    try state.wait(until: { !$0.filled.isEmpty || $0.isFinished || $0.error != nil }) {
+    try state.waitQuietly(until: { !$0.filled.isEmpty || $0.isFinished || $0.error != nil }) {
       state throws(EngineError) in
       if let error = state.error { throw error }
       return state.filled.isEmpty ? nil : state.filled.removeFirst()

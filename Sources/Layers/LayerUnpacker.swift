@@ -7,8 +7,8 @@ package import SystemPackage
 ///
 /// `write` and `finish` belong to one thread; `cancel` may be called from any.
 package final class LayerUnpacker: Sendable {
-  private let input = BytePipe(pieces: 4, size: 64 << 10)
-  private let output = BytePipe(pieces: 4, size: 128 << 10)
+  private let input = BytePipe(pieces: 4, size: 128 << 10)
+  private let output = BytePipe(pieces: 4, size: 256 << 10)
   private let directory: FilePath
   private let options: UnpackOptions
   private let inflater: WorkerThread
@@ -76,7 +76,7 @@ package final class LayerUnpacker: Sendable {
     }
     return UnpackedLayer(
       diffID: digest.diffID, uncompressedSize: digest.size, entries: tree.entries, warnings: tree.warnings,
-      dependencies: tree.dependencies.isEmpty ? nil : tree.dependencies)
+      dependencies: tree.dependencies.isEmpty ? nil : tree.dependencies, bytesOnDisk: tree.bytesOnDisk)
   }
 
   /// Stops, and returns when both threads have. After `finish` it does nothing.
@@ -116,6 +116,7 @@ struct UnpackedTree: Sendable {
   var entries: Int
   var warnings: [String]
   var dependencies: ParentDependencies
+  var bytesOnDisk: Int64?
 }
 
 /// The writing thread's work.
@@ -135,7 +136,9 @@ private func unpackTree(_ pipe: BytePipe, _ directory: FilePath, _ options: Unpa
   }
   try reader.drain()
   try tree.finish()
-  return UnpackedTree(entries: entries, warnings: tree.warnings, dependencies: tree.dependencies)
+  return UnpackedTree(
+    entries: entries, warnings: tree.warnings, dependencies: tree.dependencies,
+    bytesOnDisk: tree.bytesOnDisk)
 }
 
 extension EngineError {

@@ -69,6 +69,8 @@ package struct UnpackedLayer: Sendable {
   package var warnings: [String]
   /// Nil for a layer that stands on its own.
   package var dependencies: ParentDependencies?
+  /// What the tree takes up, as `diskUsage` counts it; nil where that has to be measured.
+  package var bytesOnDisk: Int64?
 }
 
 /// What a layer needs of the layers below it.

@@ -43,6 +43,16 @@ package final class Condition<Value>: @unchecked Sendable {
     return try body(value)
   }
 
+  /// Blocks until `isReady` holds, then runs `body` under the same lock, which changes nothing that others wait for.
+  package func waitQuietly<Result, Failure: Error>(
+    until isReady: (borrowing Value) -> Bool, _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while !isReady(value) { pthread_cond_wait(changed, mutex) }
+    return try body(&value)
+  }
+
   /// Blocks until `isReady` holds, then runs `body` under the same lock and wakes all that wait.
   package func wait<Result, Failure: Error>(
     until isReady: (borrowing Value) -> Bool, _ body: (inout Value) throws(Failure) -> Result

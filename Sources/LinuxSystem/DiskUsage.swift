@@ -2,6 +2,23 @@ import CLinux
 import Glibc
 package import SystemPackage
 
+/// What a file or a directory itself takes up on the disk, in bytes, without what is beneath it; 0 where there is nothing.
+///
+/// - Throws: `SystemError`.
+package func ownDiskUsage(of path: FilePath) throws(SystemError) -> Int64 {
+  try ownStatus(of: path)?.bytesOnDisk ?? 0
+}
+
+private func ownStatus(of path: FilePath) throws(SystemError) -> FileStatus? {
+  var status = stat()
+  guard lstat(path.string, &status) == 0 else {
+    let error = SystemError("lstat", Errno(rawValue: errno), on: path.string)
+    if error.errno == .noSuchFileOrDirectory { return nil }
+    throw error
+  }
+  return FileStatus(status)
+}
+
 /// What a file, or a directory with all that is beneath it, takes up on the disk, in bytes, as du(1) counts: by blocks, with a
 /// file of several names once. What goes meanwhile is not counted.
 ///
@@ -12,14 +29,9 @@ package import SystemPackage
 package func diskUsage(
   of path: FilePath, except: Set<FilePath> = [], isCancelled: () -> Bool = { false }
 ) throws -> Int64 {
-  var status = stat()
-  guard lstat(path.string, &status) == 0 else {
-    let error = SystemError("lstat", Errno(rawValue: errno), on: path.string)
-    if error.errno == .noSuchFileOrDirectory { return 0 }
-    throw error
-  }
-  let own = FileStatus(status).bytesOnDisk
-  guard FileStatus(status).kind == .directory else { return own }
+  guard let status = try ownStatus(of: path) else { return 0 }
+  let own = status.bytesOnDisk
+  guard status.kind == .directory else { return own }
   let root: OwnedDescriptor
   do throws(SystemError) {
     root = try openDirectory(path)

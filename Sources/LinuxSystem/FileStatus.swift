@@ -73,6 +73,8 @@ package struct FileStatus: Sendable {
   package var size: Int64 { Int64(raw.st_size) }
   /// In units of 512 bytes.
   package var blocks: Int64 { Int64(raw.st_blocks) }
+  /// What file systems give space in, in bytes.
+  package var blockSize: Int64 { Int64(raw.st_blksize) }
   package var linkCount: UInt64 { UInt64(raw.st_nlink) }
   package var modified: FileTime {
     FileTime(seconds: Int64(raw.st_mtim.tv_sec), nanoseconds: Int64(raw.st_mtim.tv_nsec))

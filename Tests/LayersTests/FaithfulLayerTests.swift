@@ -83,6 +83,7 @@ struct FaithfulLayerTests {
       let layer = try await unpack(bytes, into: target)
       #expect(layer.warnings == [] && layer.dependencies == nil)
       let before = try await expectSame(tree, target)
+      #expect(try layer.bytesOnDisk == diskUsage(of: target))
       #expect(before.contains("security.capability") && before.contains("user.binary=0x00ff0a3d00"))
       // The copy was made in another order, and at another time.
       let again = Digest(of: try await archive(target))
@@ -148,7 +149,7 @@ struct FaithfulLayerTests {
         """, tree)
       let bytes = try await archive(tree)
       #expect(bytes.count < 1 << 20)
-      try await unpack(bytes, into: target)
+      #expect(try await unpack(bytes, into: target).bytesOnDisk == diskUsage(of: target))
       try await expectSparse(target)
       let again = Digest(of: try await archive(target))
       #expect(again == Digest(of: bytes))

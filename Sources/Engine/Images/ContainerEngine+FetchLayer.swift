@@ -142,7 +142,12 @@ extension ContainerEngine {
     guard unpacked.dependencies == nil else { return unpacking }
     try unpacking.commit(as: layer.diffID)
     let item = StoreItem(.layer, layer.diffID)
-    addition.measured(item, try await onBlockingThread("measure") { [self] in try diskUsage(of: item) })
+    let place = path(of: item)
+    if let bytes = unpacked.bytesOnDisk {
+      addition.measured(item, bytes + (try ownDiskUsage(of: place)))
+    } else {
+      addition.measured(item, try await onBlockingThread("measure") { [self] in try diskUsage(of: item) })
+    }
     return nil
   }
 
