@@ -10,7 +10,7 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
   @Option(name: [.customShort("u"), .long], help: "user[:group], by name or number.") var user: String?
   @Option(help: "Its host name.") var hostname: String?
-  @Option(help: "none or host.") var network: String?
+  @Option(help: "none, host or container:NAME.") var network: String?
   @Option(help: "Replaces the image's program.") var entrypoint: String?
   @Option(help: "A label, name=value.") var label: [String] = []
   @Option(help: "What `stop` sends first.") var stopSignal: String?
@@ -20,6 +20,7 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Flag(help: "Make its root file system read-only.") var readOnly = false
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
   @OptionGroup var life: LifeOptions
+  @OptionGroup var isolation: IsolationOptions
   @Argument(help: "The image.") var image: String
   @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command:
     [String] = []
@@ -27,11 +28,12 @@ struct CreationOptions: ParsableArguments, Sendable {
   var networkMode: NetworkMode? {
     get throws {
       try network.map { name in
-        guard let mode = NetworkMode(rawValue: name) else {
+        if containerName(name) != nil { return .container }
+        guard let mode = NetworkMode(rawValue: name), mode != .container else {
           throw RPCError(
             code: 0, message: "there is no network \(name)",
             data: ErrorData(
-              kind: .invalidArgument, retriable: false, causes: [], hint: "networks are none and host"))
+              kind: .invalidArgument, retriable: false, causes: [], hint: "networks are none, host and container:NAME"))
         }
         return mode
       }
@@ -43,7 +45,9 @@ struct CreationOptions: ParsableArguments, Sendable {
   var wire: ContainerCreation {
     get throws {
       var creation = try basics
+      creation.networkContainer = network.flatMap(containerName)
       try life.apply(to: &creation)
+      try isolation.apply(to: &creation)
       return creation
     }
   }
@@ -67,7 +71,7 @@ struct Run: REPLCommand {
     abstract: "Start a container from an image and show its output.",
     discussion: """
       Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
-      timeout. The status is that of its process. Not there yet: terminals (-t), published ports (-p), volumes (-v), \
+      timeout. The status is that of its process. Not there yet: terminals (-t), published ports (-p), named volumes, \
       limits (-m).
       """)
   static var completes: [NameKind] { [.images] }
