@@ -27,6 +27,8 @@ const char *clinux_step_name(uint32_t step) {
   case CLINUX_STEP_GETCWD: return "getcwd";
   case CLINUX_STEP_OUTSIDE_ROOT: return "the directory is outside the container";
   case CLINUX_STEP_NOT_NULL_DEVICE: return "/dev/null is not the null device";
+  case CLINUX_STEP_USER_NAMESPACE: return "make a user namespace";
+  case CLINUX_STEP_MOUNT_IDMAP: return "mount_setattr with MOUNT_ATTR_IDMAP";
   case CLINUX_STEP_TARGET_IN_PROCFS: return "the target leads into procfs";
   case CLINUX_STEP_NOT_PROCFS: return "/proc is not procfs";
   case CLINUX_STEP_NOT_DEVPTS: return "/dev/pts is not devpts";

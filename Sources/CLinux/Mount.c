@@ -49,6 +49,11 @@ int clinux_mount_set(int mount, uint64_t attributes, int recursive) {
   return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change, sizeof change);
 }
 
+int clinux_mount_map(int mount, int user_namespace, int recursive) {
+  struct mount_attr change = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
+  return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change, sizeof change);
+}
+
 int clinux_mount_propagate(int mount, uint64_t propagation, int recursive) {
   struct mount_attr change = {.propagation = propagation};
   return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change, sizeof change);

@@ -2,9 +2,15 @@
 #include "CLinuxUserNamespace.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
+#include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,4 +63,54 @@ int clinux_unshare_user(const char *const *map_users, const char *const *map_gro
 int clinux_join_user(int descriptor) {
   if (setns(descriptor, CLONE_NEWUSER) != 0) return -1;
   return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+static int open_of(pid_t pid, const char *name, int flags) {
+  char path[64];
+  // Not snprintf, whose tables would be in the shim.
+  char digits[16];
+  int at = 0;
+  for (pid_t rest = pid; rest > 0; rest /= 10) digits[at++] = (char)('0' + rest % 10);
+  strcpy(path, "/proc/");
+  size_t length = strlen(path);
+  while (at > 0) path[length++] = digits[--at];
+  path[length] = 0;
+  strcat(path, name);
+  return open(path, flags | O_CLOEXEC);
+}
+
+static int write_map(pid_t pid, const char *name, const char *map) {
+  int file = open_of(pid, name, O_WRONLY);
+  if (file < 0) return -1;
+  ssize_t written = write(file, map, strlen(map));
+  int error = errno;
+  close(file);
+  return errno = error, written < 0 ? -1 : 0;
+}
+
+int clinux_new_user_namespace(const char *users, const char *groups) {
+  struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+  pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid < 0) return -1;
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    for (;;) pause();
+  }
+  int namespace = -1;
+  if (write_map(pid, "/uid_map", users) == 0 && write_map(pid, "/gid_map", groups) == 0)
+    namespace = open_of(pid, "/ns/user", O_RDONLY);
+  int error = errno;
+  kill(pid, SIGKILL);
+  wait_for(pid);
+  return errno = error, namespace;
+}
+
+int clinux_act_as(uint32_t user, uint32_t group) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data) != 0) return -1;
+  syscall(SYS_setfsgid, group);
+  syscall(SYS_setfsuid, user);
+  // The change takes those away that are about files.
+  return (int)syscall(SYS_capset, &header, data);
 }

@@ -12,8 +12,15 @@ package enum UserNamespace {
   }
 
   /// How the ids of this process's namespace map to its parent's; `file` is `uid_map` or `gid_map`.
-  package static func map(_ file: String) -> [Extent] {
-    guard let text = try? readSmallFile(FilePath("/proc/self/\(file)"), limit: 64 << 10) else { return [] }
+  package static func map(_ file: String) -> [Extent] { map(file, ofProcess: "self") }
+
+  /// The same of another process's namespace.
+  package static func map(_ file: String, of pid: CInt) -> [Extent] { map(file, ofProcess: "\(pid)") }
+
+  private static func map(_ file: String, ofProcess process: String) -> [Extent] {
+    guard let text = try? readSmallFile(FilePath("/proc/\(process)/\(file)"), limit: 64 << 10) else {
+      return []
+    }
     return text.split(separator: "\n").compactMap { line in
       let numbers = line.split(separator: " ").compactMap { UInt32($0) }
       guard numbers.count == 3 else { return nil }

@@ -58,6 +58,14 @@ final class ExecStreams: Sendable {
     for end in [stdout, stderr, console] { try? end?.close() }
   }
 
+  /// To the root of a process's user namespace, which then can give them to the command's user, who may open them anew.
+  func give(toRootOf pid: Int32) {
+    let user = UserNamespace.map("uid_map", of: pid).first { $0.inside == 0 }
+    let group = UserNamespace.map("gid_map", of: pid).first { $0.inside == 0 }
+    guard let user, let group else { return }
+    for end in theirs { clinux_give_pipe(end.rawValue, user.outside, group.outside) }
+  }
+
   func closeTheirs() {
     theirsAreOpen.withLock { isOpen in
       if isOpen { theirs.forEach { try? $0.close() } }

@@ -33,6 +33,11 @@ struct LaunchFailure {
     if case .mount = operation, errno == .invalidArgument, report.step == CLINUX_STEP_FSCONFIG.rawValue {
       error.kind = .invalidArgument
     }
+    if report.step == CLINUX_STEP_MOUNT_IDMAP.rawValue || operation.isMappedOverlay {
+      error.kind = .unsupported
+      error.hint =
+        "the kernel (Linux 6.15 and later can) or the file system of the store cannot map the ids of files"
+    }
     if case .setResourceLimit = operation, errno == .notPermitted {
       error.hint = "the service's own hard limit is lower, and raising it takes CAP_SYS_RESOURCE"
     }
@@ -70,4 +75,8 @@ struct LaunchFailure {
     let text = String(decoding: line, as: UTF8.self)
     return text.hasPrefix("e ") || text.hasPrefix("w ") ? String(text.dropFirst(2)) : text
   }
+}
+
+extension LaunchPlan.Operation {
+  fileprivate var isMappedOverlay: Bool { if case .prepareOverlay = self { true } else { false } }
 }

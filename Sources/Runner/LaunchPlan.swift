@@ -117,6 +117,17 @@ package struct LaunchPlan: Hashable, Sendable {
     /// By the shim, before it clones the container's process, which is then in the namespace that the path is of. Such
     /// operations stand first.
     case joinNamespace(Namespaces, path: FilePath)
+    /// By the shim: makes a user namespace with these maps, which the container's process joins.
+    case mapUsers(UserMapping)
+    /// By the shim, with the host's privilege: an overlay whose layers have their ids mapped, for `attachRoot`. What is
+    /// written to it has the container's ids on the disk.
+    case prepareOverlay(lowers: [FilePath], directory: FilePath, UserMapping)
+    /// By the shim, in the host's mount namespace, for `attach`.
+    case prepareBind(BindMount)
+    /// What `prepareOverlay` made, as the new root.
+    case attachRoot(slot: Int)
+    /// What `prepareBind` made; a missing target (file or directory, as the source is) is made.
+    case attach(slot: Int, target: String)
     /// Of the user namespace that the process is in, where it has all capabilities but is nobody.
     case becomeRoot
   }
@@ -177,11 +188,33 @@ package struct LaunchPlan: Hashable, Sendable {
     package var allAttributes: MountAttributes = []
     package var propagation = Propagation.unchanged
     package var isPropagationRecursive = false
+    /// Whether ids are mapped as the container's user namespace maps them.
+    package var isIDMapped = false
 
     package init(_ source: FilePath, isRecursive: Bool, attributes: MountAttributes = []) {
       self.source = source
       self.isRecursive = isRecursive
       self.attributes = attributes
+    }
+  }
+
+  /// Ids of a container's own, from 0 on.
+  package struct UserMapping: Hashable, Sendable {
+    package struct Extent: Hashable, Sendable {
+      package var inside: UInt32
+      package var outside: UInt32
+      package var count: UInt32
+    }
+    package var users: [Extent]
+    package var groups: [Extent]
+
+    /// The host's id of the container's root; nil where it has none.
+    static func root(_ extents: [Extent]) -> UInt32? {
+      extents.first { $0.inside == 0 && $0.count > 0 }?.outside
+    }
+
+    static func text(_ extents: [Extent]) -> String {
+      extents.map { "\($0.inside) \($0.outside) \($0.count)\n" }.joined()
     }
   }
 

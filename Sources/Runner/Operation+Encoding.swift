@@ -26,6 +26,8 @@ extension LaunchPlan.Operation {
     case .setHostname, .setDomainname, .sysctl, .setResourceLimit, .setOOMScoreAdjust, .setUmask, .setGroups,
       .setUser, .dropBoundingCapabilities, .setCapabilities, .loadSeccomp:
       try encodeSetting(to: &encoder)
+    case .mapUsers, .prepareOverlay, .prepareBind, .attachRoot, .attach:
+      try encodeHostSide(to: &encoder)
     case .joinNamespace(let kind, let path):
       try encoder.operation(CLINUX_OP_JOIN_NAMESPACE) { (fields) throws(EngineError) in
         fields.number(kind.rawValue)
@@ -187,6 +189,7 @@ extension PlanEncoder {
     number(mount.allAttributes.rawValue)
     number(mount.propagation.rawValue)
     number(mount.isPropagationRecursive ? 1 : 0)
+    number(mount.isIDMapped ? 1 : 0)
   }
 
   mutating func numbers(_ code: clinux_operation_code, _ values: [UInt64]) {

@@ -40,6 +40,11 @@ extension LaunchPlan.Operation {
     case .reapOrphans: "become the first process"
     case .execute(let arguments, _): "execute \(arguments.first ?? "")"
     case .joinNamespace(let kind, let path): "join the \(kind.fileName ?? "") namespace \(path)"
+    case .mapUsers: "make the user namespace"
+    case .prepareOverlay: "mount the overlay root with mapped ids"
+    case .prepareBind(let mount): "bind \(mount.source)"
+    case .attachRoot: "attach the root"
+    case .attach(_, let target): "mount on \(target)"
     case .becomeRoot: "become root of the user namespace"
     }
   }

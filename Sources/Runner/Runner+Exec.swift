@@ -22,6 +22,7 @@ extension Runner {
         namespaces: target.named.namespaces)
       let bytes = try request.encoded()
       let streams = try ExecStreams(openStdin: openStdin, terminal: plan.opensTerminal)
+      if target.named.namespaces.contains(.user) { streams.give(toRootOf: target.named.pid) }
       let shim = try await launcher.launch(bytes, streams: streams, target: target.process)
       try reapLater(shim.process)
       do {

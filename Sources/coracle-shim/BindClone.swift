@@ -2,8 +2,9 @@ import CLinux
 
 /// A detached copy of a mount, as a plan's `BindMount` says it.
 enum BindClone {
+  /// - Parameter isPrivate: whether it is cut off from the mount it is a copy of, unless the plan says otherwise.
   /// - Returns: the copy's descriptor, which is the caller's.
-  static func make(_ fields: inout Fields) throws(Failure) -> CInt {
+  static func make(_ fields: inout Fields, isPrivate: Bool = false) throws(Failure) -> CInt {
     let source = try fields.takeString()
     let isRecursive: CInt = try fields.takeNumber() != 0 ? 1 : 0
     let mount = try check(CLINUX_STEP_OPEN_TREE, clinux_open_tree_clone(AT_FDCWD, source, isRecursive))
@@ -17,6 +18,9 @@ enum BindClone {
       }
       if allAttributes != 0 {
         try check(CLINUX_STEP_MOUNT_SETATTR, clinux_mount_set(mount, allAttributes, 1))
+      }
+      if isPrivate, propagation == 0 {
+        try check(CLINUX_STEP_MOUNT_SETATTR, clinux_mount_propagate(mount, 0x4_0000, 1))  // MS_PRIVATE
       }
       if propagation != 0 {
         try check(

@@ -44,7 +44,25 @@ extension Child {
   mutating func bind(_ fields: inout Fields) throws(Failure) {
     let mount = try BindClone.make(&fields)
     defer { _ = close(mount) }
+    // Mapped ones are the shim's to make.
+    if try fields.takeNumber() != 0 { throw Failure(CLINUX_STEP_MOUNT_IDMAP, EINVAL) }
     try attach(mount, to: try fields.takeString())
+  }
+
+  /// A mount that the shim has made.
+  mutating func attachPrepared(_ fields: inout Fields) throws(Failure) {
+    let mount = try prepared(try fields.takeNumber())
+    try attach(mount, to: try fields.takeString())
+  }
+
+  mutating func attachPreparedRoot(_ fields: inout Fields) throws(Failure) {
+    root = try prepared(try fields.takeNumber())
+    try check(CLINUX_STEP_MOVE_MOUNT, clinux_move_mount_here(root))
+  }
+
+  private func prepared(_ slot: UInt64) throws(Failure) -> CInt {
+    guard slot < UInt64(hostMounts) else { throw Failure(CLINUX_STEP_REQUEST, EINVAL) }
+    return CInt(firstSlot) + CInt(slot)
   }
 
   /// Attaches a detached mount; a missing target is made, a file or a directory as the mount is.

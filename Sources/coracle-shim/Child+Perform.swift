@@ -65,7 +65,11 @@ extension Child {
       try openTerminal(&fields)
     case CLINUX_OP_AWAIT_START:
       try awaitStart()
-    case CLINUX_OP_JOIN_NAMESPACE:
+    case CLINUX_OP_ATTACH_ROOT:
+      try attachPreparedRoot(&fields)
+    case CLINUX_OP_ATTACH:
+      try attachPrepared(&fields)
+    case CLINUX_OP_JOIN_NAMESPACE, CLINUX_OP_MAP_USERS, CLINUX_OP_PREPARE_OVERLAY, CLINUX_OP_PREPARE_BIND:
       // The shim has done so.
       break
     case CLINUX_OP_BECOME_ROOT:

@@ -22,8 +22,11 @@ struct Child {
   var emptyDirectory: CInt = -1
   var umaskOfPayload: mode_t = 0o022
   var hasDirectory = false
+  /// How many mounts the shim has made for this process, and the descriptor of the first.
+  var hostMounts = 0
+  var firstSlot: CUnsignedInt { CUnsignedInt(CLINUX_SHIM_STATUS.rawValue) + 1 }
   /// The first descriptor that is none of those that stay.
-  var firstFree: CUnsignedInt { CUnsignedInt(CLINUX_SHIM_STATUS.rawValue) + 1 }
+  var firstFree: CUnsignedInt { firstSlot + CUnsignedInt(hostMounts) }
   var isSealed = false
   /// The number of the operation at hand.
   var operation: UInt32 = 0
@@ -38,11 +41,12 @@ struct Child {
     self.errors = errors
   }
 
-  consuming func run(stdin: CInt, stdout: CInt, stderr: CInt) -> Never {
+  consuming func run(stdin: CInt, stdout: CInt, stderr: CInt, mounts: HostMounts? = nil) -> Never {
     do throws(Failure) {
       // Modes are given in full by the plan.
       _ = umask(0)
-      try takeStreams(stdin, stdout, stderr)
+      hostMounts = mounts?.count ?? 0
+      try takeStreams(stdin, stdout, stderr, mounts)
       try dieWithShim()
     } catch {
       report(error, 0)
@@ -71,7 +75,9 @@ struct Child {
   static func exitCode(forExec error: CInt) -> CInt { error == ENOENT || error == ENOTDIR ? 127 : 126 }
 
   /// Descriptors 0, 1 and 2 are the payload's, 3 the failure pipe, 4 the shim's status socket; nothing else stays open.
-  private mutating func takeStreams(_ stdin: CInt, _ stdout: CInt, _ stderr: CInt) throws(Failure) {
+  private mutating func takeStreams(
+    _ stdin: CInt, _ stdout: CInt, _ stderr: CInt, _ mounts: HostMounts?
+  ) throws(Failure) {
     // The shim's own 0, 1 and 2 are taken, so that none of these is below 3: no one is overwritten before it is used,
     // but for the failure pipe, which moves last.
     if stdin != 0 { try check(CLINUX_STEP_DUP, dup2(stdin, 0)) }
@@ -80,6 +86,11 @@ struct Child {
     if errors != 3 {
       try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(errors, 3))
       errors = 3
+    }
+    if let mounts {
+      for slot in 0..<hostMounts {
+        try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(mounts[slot], CInt(firstSlot) + CInt(slot)))
+      }
     }
     _ = clinux_close_from(firstFree, 0)
   }

@@ -15,6 +15,16 @@ struct HostSide {
   /// Of the namespaces that the container's process joins.
   private(set) var joinedKinds: UInt64 = 0
 
+  /// How many mounts each start has made before it (HostMounts).
+  private(set) var mountCount = 0
+  /// The container's own, where it has one; else -1.
+  private(set) var userNamespace: CInt = -1
+  /// The host's ids of its root.
+  private(set) var rootUser: UInt32 = 0
+  private(set) var rootGroup: UInt32 = 0
+  /// CLONE_NEWUSER.
+  private var userKind: UInt64 { 0x1000_0000 }
+
   /// - Throws: with the operation that failed.
   init(_ request: Request) throws(Failure) {
     var operations = request.operations
@@ -23,6 +33,8 @@ struct HostSide {
         var fields = fields
         switch clinux_operation_code(code) {
         case CLINUX_OP_JOIN_NAMESPACE: try join(&fields)
+        case CLINUX_OP_MAP_USERS: try mapUsers(&fields)
+        case CLINUX_OP_PREPARE_OVERLAY, CLINUX_OP_PREPARE_BIND: mountCount += 1
         default: return
         }
         end += 1
@@ -35,13 +47,24 @@ struct HostSide {
   private mutating func join(_ fields: inout Fields) throws(Failure) {
     let kind = try fields.takeNumber()
     let path = try fields.takeString()
+    try add(kind, check(CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_CLOEXEC, 0)))
+  }
+
+  private mutating func mapUsers(_ fields: inout Fields) throws(Failure) {
+    let users = try fields.takeString()
+    let groups = try fields.takeString()
+    rootUser = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    rootGroup = UInt32(truncatingIfNeeded: try fields.takeNumber())
+    userNamespace = try check(CLINUX_STEP_USER_NAMESPACE, clinux_new_user_namespace(users, groups))
+    try add(userKind, userNamespace)
+  }
+
+  private mutating func add(_ kind: UInt64, _ descriptor: CInt) throws(Failure) {
     guard count < Self.most else { throw Failure(CLINUX_STEP_REQUEST, E2BIG) }
     let list = joined ?? .allocate(capacity: Self.most)
     joined = list
     if count == 0 { firstJoin = end }
-    list[count] = clinux_joined(
-      kind: kind, descriptor: try check(CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_CLOEXEC, 0)), zero: 0
-    )
+    list[count] = clinux_joined(kind: kind, descriptor: descriptor, zero: 0)
     count += 1
     joinedKinds |= kind
   }

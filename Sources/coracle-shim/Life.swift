@@ -15,13 +15,16 @@ struct Life {
 
   /// Makes the pipes and clones the container's process, which goes on to execute the plan.
   init(_ request: Request, _ host: HostSide, isRestart: Bool) throws(Failure) {
+    var hostMounts = try HostMounts(request, host)
     streams = try Streams(request)
+    if host.userNamespace >= 0 { streams.give(user: host.rootUser, group: host.rootGroup) }
     let errors = try Pipe()
     var pidfd: CInt = -1
     first = try host.clone(request.namespaces, &pidfd)
     if first == 0 {
-      streams.run(Child(request, errors: errors.writeEnd, isRestart: isRestart))
+      streams.run(Child(request, errors: errors.writeEnd, isRestart: isRestart), hostMounts)
     }
+    hostMounts.close()
     self.pidfd = pidfd
     failures = errors.readEnd
     streams.closeTheirs()

@@ -36,8 +36,13 @@ struct Streams {
   }
 
   /// In the process itself.
-  func run(_ child: consuming Child) -> Never {
-    child.run(stdin: theirIn, stdout: theirOut, stderr: theirErr)
+  func run(_ child: consuming Child, _ mounts: HostMounts) -> Never {
+    child.run(stdin: theirIn, stdout: theirOut, stderr: theirErr, mounts: mounts)
+  }
+
+  /// To the root of the container's user namespace, which then can give them to the payload's user.
+  func give(user: UInt32, group: UInt32) {
+    for end in [theirIn, theirOut, theirErr] where end > 2 { clinux_give_pipe(end, user, group) }
   }
 
   func closeTheirs() {

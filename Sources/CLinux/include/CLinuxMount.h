@@ -23,6 +23,8 @@ int clinux_move_mount_here(int mount);
 int clinux_open_tree_clone(int directory, const char *_Nonnull path, int recursive);
 /// mount_setattr(2) that sets MOUNT_ATTR_… bits on the mount itself.
 int clinux_mount_set(int mount, uint64_t attributes, int recursive);
+/// mount_setattr(2) with MOUNT_ATTR_IDMAP: ids in the mount are those that the user namespace makes of the file system's.
+int clinux_mount_map(int mount, int user_namespace, int recursive);
 /// mount_setattr(2) that sets the propagation of the mount, an MS_… flag.
 int clinux_mount_propagate(int mount, uint64_t propagation, int recursive);
 /// mount(2) that makes every mount of the namespace private.

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdint.h>
 // User namespaces. Only for a process with one thread.
 
 /// Moves this process into a new user namespace (unshare(2) with CLONE_NEWUSER). A child that stays outside then runs
@@ -10,3 +11,10 @@ int clinux_unshare_user(
 
 /// Joins the user namespace that an open /proc/PID/ns/user names (setns(2)); -1 and errno on failure.
 int clinux_join_user(int descriptor);
+
+/// A new user namespace with these maps, as /proc/PID/uid_map takes them, and nobody in it: its descriptor, close-on-exec; -1
+/// and errno on failure. For a process that may give those ids away.
+int clinux_new_user_namespace(const char *_Nonnull users, const char *_Nonnull groups);
+
+/// Makes files as this user and group from now on, with all capabilities that the process has (setfsuid(2), capset(2)).
+int clinux_act_as(uint32_t user, uint32_t group);

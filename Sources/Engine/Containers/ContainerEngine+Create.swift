@@ -49,9 +49,10 @@ extension ContainerEngine {
         let lock = try await locks.holdContainer(id)
         let root = root(id, of: image)
         let config = try config(of: image)
-        let spec = try RuntimeSpec.container(
+        var spec = try RuntimeSpec.container(
           id: id, image: config, options: options, directory: directory, lowers: root.lowers,
           configuration: configuration)
+        if options.userNamespace == .auto { try await giveUsers(to: &spec, of: id) }
         try writeBoundFiles(spec, options, into: directory)
         var options = options
         options.resolvedCommand = spec.process?.args ?? []

@@ -34,7 +34,7 @@ extension ContainerEngine {
     if let user = options.user {
       let root = try root(of: record)
       let identity = try UserDatabase(layers: [root.upper] + root.lowers).resolve(user)
-      process.user = .init(uid: identity.uid, gid: identity.gid, additionalGids: identity.groups)
+      process.user = .init(identity)
       process.env = (process.env ?? []).settingVariables(["HOME": identity.home])
     }
     process.setTerminal(options.terminal)
@@ -45,7 +45,7 @@ extension ContainerEngine {
       process.noNewPrivileges = false
       seccomp = nil
     }
-    let plan = try LaunchPlan.compileExec(process, seccomp: seccomp)
+    let plan = try LaunchPlan.compileExec(process, seccomp: seccomp, hasUsers: spec.hasUsers)
     return try await runner.exec(record.id, plan, openStdin: options.opensStdin)
   }
 }

@@ -26,7 +26,7 @@ extension RuntimeSpec {
     let users = UserDatabase(layers: lowers)
     let user = try users.resolve(options.user ?? config.user ?? "")
     var process = Process(
-      user: User(uid: user.uid, gid: user.gid, additionalGids: user.groups.isEmpty ? nil : user.groups),
+      user: User(user),
       args: entrypoint + command,
       env: environment(config.env ?? [], options, id: id, home: user.home),
       cwd: options.workingDirectory ?? config.workingDir.flatMap { $0.isEmpty ? nil : $0 } ?? "/")
@@ -38,14 +38,21 @@ extension RuntimeSpec {
     }
     var spec = RuntimeSpec(process: process, root: Root(path: "rootfs", readonly: options.hasReadOnlyRoot))
     let namespaces = try NamespacePlan(options)
+    let hasUsers = options.userNamespace == .auto
     spec.hostname = hostname(id, options)
     spec.linux = defaultLinux(namespaces: namespaces.new)
     spec.mounts =
-      defaultMounts(host: namespaces.host, isRootless: configuration.isRootless)
+      defaultMounts(
+        host: hasUsers ? namespaces.host.union(namespaces.joinedKinds) : namespaces.host,
+        isRootless: configuration.isRootless || hasUsers)
       + BoundFile.allCases.map {
-        Mount($0.target, type: "bind", source: directory.appending($0.rawValue).string, options: ["bind"])
+        Mount(
+          $0.target, type: "bind", source: directory.appending($0.rawValue).string,
+          options: hasUsers ? ["bind", "idmap"] : ["bind"])
       }
-    try spec.isolate(options, users, isRootless: configuration.isRootless)
+    try spec.isolate(
+      options, users, isWithinUserNamespace: configuration.isRootless || hasUsers,
+      isRootless: configuration.isRootless)
     return spec
   }
 
@@ -86,6 +93,15 @@ enum BoundFile: String, CaseIterable {
       return network == .host ? (host("/etc/hosts") ?? own) : own
     case .resolvConf: return network == .host ? (host("/etc/resolv.conf") ?? "") : ""
     }
+  }
+}
+
+extension RuntimeSpec.User {
+  /// Its own group is among the supplementary ones, as login programs have it: without, who changes its group would be rid
+  /// of one by which it is kept from something (CVE-2022-36109).
+  init(_ identity: UserDatabase.Identity) {
+    self.init(
+      uid: identity.uid, gid: identity.gid, additionalGids: Set(identity.groups + [identity.gid]).sorted())
   }
 }
 

@@ -102,12 +102,14 @@ struct CapabilityMasks {
   var inheritable: UInt64
   var ambient: UInt64
 
-  init(_ process: RuntimeSpec.Process) {
+  /// - Parameter isWithinUserNamespace: whether the process is in a user namespace of its own, where it can have them all.
+  init(_ process: RuntimeSpec.Process, isWithinUserNamespace: Bool = false) {
     let sets = process.capabilities
+    let available = isWithinUserNamespace ? UInt64.max : Capability.available
     bounding = Capability.mask(sets?.bounding)
     // What the service lacks nobody can be given; the kernel would refuse all of it.
-    let allowed = Capability.mask(sets?.permitted) & Capability.available
-    inheritable = Capability.mask(sets?.inheritable) & Capability.available
+    let allowed = Capability.mask(sets?.permitted) & available
+    inheritable = Capability.mask(sets?.inheritable) & available
     ambient = Capability.mask(sets?.ambient) & allowed & inheritable
     // A user other than root keeps the ambient ones only, as after an execve of an ordinary program.
     permitted = process.user.uid == 0 ? allowed : ambient

@@ -14,18 +14,17 @@ extension LaunchPlan {
       throw EngineError(.invalidArgument, "the configuration has no process", subject: "process")
     }
     let linux = spec.linux ?? RuntimeSpec.Linux()
-    let (namespaces, joins) = try NamespaceCompiler.compile(linux.namespaces ?? [])
-    var operations: [Operation] = joins
-    // Of a user namespace that it only joined, the process is nobody yet.
-    if joins.contains(where: \.joinsUser) { operations.append(.becomeRoot) }
-    operations += [
-      .makeMountsPrivate,
-      .mountOverlayRoot(lowers: root.lowers, upper: root.upper, work: root.work, userXattrs: isRootless),
-    ]
-    for mount in spec.mounts ?? [] { operations.append(try MountCompiler.operation(mount)) }
+    var (namespaces, joins) = try NamespaceCompiler.compile(linux.namespaces ?? [])
+    var host = try HostPreparation(linux, joins: joins, isRootless: isRootless)
+    // The shim makes it, and the process joins it.
+    namespaces.remove(.user)
+    var operations: [Operation] = [.makeMountsPrivate, try host.root(root)]
+    // In the host's directories until then, and in the container's from then on.
+    if host.hasUsers { operations.append(.becomeRoot) }
+    for mount in spec.mounts ?? [] { operations.append(try host.mount(mount)) }
     // In the host's own /dev, or one that somebody made, nothing is made.
     if !(spec.mounts ?? []).contains(where: \.isBoundDev) {
-      operations += devices(linux, isRootless: isRootless)
+      operations += devices(linux, isRootless: isRootless || host.hasUsers)
     }
     if namespaces.contains(.network) { operations.append(.setLoopbackUp) }
     if let hostname = spec.hostname, namespaces.contains(.uts) { operations.append(.setHostname(hostname)) }
@@ -43,17 +42,19 @@ extension LaunchPlan {
     if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
     // All that takes long is done; what follows may take away the right to the call that waits.
     operations.append(.awaitStart)
-    operations += try processOperations(process, linux.seccomp)
-    return LaunchPlan(namespaces: namespaces, operations: operations)
+    operations += try processOperations(process, linux.seccomp, hasUsers: host.hasUsers)
+    return LaunchPlan(namespaces: namespaces, operations: host.operations + operations)
   }
 
   /// A further command in a container: the same process settings, without namespaces and mounts.
-  package static func compileExec(_ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?)
-    throws(EngineError)
-    -> LaunchPlan
-  {
+  ///
+  /// - Parameter hasUsers: whether the container has a user namespace of its own.
+  package static func compileExec(
+    _ process: RuntimeSpec.Process, seccomp: RuntimeSpec.Seccomp?, hasUsers: Bool = false
+  ) throws(EngineError) -> LaunchPlan {
     let terminal = terminal(process, bindsConsole: false).map { [$0] } ?? []
-    return LaunchPlan(namespaces: [], operations: try terminal + processOperations(process, seccomp))
+    return LaunchPlan(
+      namespaces: [], operations: try terminal + processOperations(process, seccomp, hasUsers: hasUsers))
   }
 
   private static func terminal(_ process: RuntimeSpec.Process, bindsConsole: Bool) -> Operation? {
@@ -66,7 +67,7 @@ extension LaunchPlan {
   /// The end of every plan. The order matters: the bounding set is dropped while there is the capability to; a filter
   /// without no_new_privs is loaded while there is the capability to, and one with it as late as can be.
   static func processOperations(
-    _ process: RuntimeSpec.Process, _ seccomp: RuntimeSpec.Seccomp?
+    _ process: RuntimeSpec.Process, _ seccomp: RuntimeSpec.Seccomp?, hasUsers: Bool = false
   ) throws(EngineError) -> [Operation] {
     guard let program = process.args.first, !program.isEmpty else {
       throw EngineError(
@@ -97,7 +98,7 @@ extension LaunchPlan {
       }
     }
     let hasNoNewPrivileges = process.noNewPrivileges == true
-    let set = CapabilityMasks(process)
+    let set = CapabilityMasks(process, isWithinUserNamespace: hasUsers)
     operations.append(.dropBoundingCapabilities(keep: set.bounding))
     if let filter, !hasNoNewPrivileges { operations.append(.loadSeccomp(program: filter)) }
     operations.append(.setGroups(process.user.additionalGids ?? []))

@@ -13,9 +13,14 @@ package enum MountCompiler {
   /// Whether it can be mounted, as far as the configuration alone tells.
   ///
   /// - Throws: `invalidArgument` or `unsupported`.
-  package static func check(_ mount: RuntimeSpec.Mount) throws(EngineError) { _ = try operation(mount) }
+  package static func check(_ mount: RuntimeSpec.Mount) throws(EngineError) {
+    _ = try operation(mount, canMap: true)
+  }
 
-  static func operation(_ mount: RuntimeSpec.Mount) throws(EngineError) -> LaunchPlan.Operation {
+  /// - Parameter canMap: whether somebody makes mounts whose ids are mapped.
+  static func operation(
+    _ mount: RuntimeSpec.Mount, canMap: Bool = false
+  ) throws(EngineError) -> LaunchPlan.Operation {
     guard mount.destination.hasPrefix("/") else {
       throw EngineError(
         .invalidArgument, "a mount's destination is not absolute: \(mount.destination)", subject: "mounts")
@@ -40,6 +45,10 @@ package enum MountCompiler {
       bind.allAttributes = options.allAttributes
       bind.propagation = options.propagation
       bind.isPropagationRecursive = options.isPropagationRecursive
+      bind.isIDMapped = options.isIDMapped
+      if bind.isIDMapped, !canMap {
+        throw EngineError(.unsupported, "mapped mounts are not supported here", subject: target)
+      }
       return .bind(bind, target: mount.destination)
     }
     guard let type = mount.type, !type.isEmpty else {
@@ -68,6 +77,7 @@ package enum MountCompiler {
     var allAttributes: LaunchPlan.MountAttributes = []
     var propagation = LaunchPlan.BindMount.Propagation.unchanged
     var isPropagationRecursive = false
+    var isIDMapped = false
     var own: [LaunchPlan.MountOption] = []
 
     private static let flags: [String: LaunchPlan.MountAttributes] = [
@@ -110,7 +120,7 @@ package enum MountCompiler {
           .unsupported, "a tmpfs that begins as a copy of what it covers is not supported", subject: target,
           hint: "leave out tmpcopyup")
       } else if option == "idmap" || option == "ridmap" {
-        throw EngineError(.unsupported, "mapped mounts are not supported here", subject: target)
+        isIDMapped = true
       } else {
         let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
           String.init)

@@ -8,7 +8,8 @@ struct IsolationOptions: ParsableArguments, Sendable {
   @Option(help: "A capability that it is not to have, or ALL.") var capDrop: [String] = []
   @Option(help: "seccomp=unconfined, seccomp=FILE with a profile, or no-new-privileges.")
   var securityOpt: [String] = []
-  @Flag(help: "All capabilities and devices, no system call filter, and nothing masked.") var privileged = false
+  @Flag(help: "All capabilities and devices, no system call filter, and nothing masked.") var privileged =
+    false
   @Option(help: "A kernel parameter of its own namespaces, NAME=value.") var sysctl: [String] = []
   @Option(help: "A device of the host's, PATH[:PATH-IN-IT[:rwm]].") var device: [String] = []
   @Option(help: "A group that its process is in besides its user's.") var groupAdd: [String] = []

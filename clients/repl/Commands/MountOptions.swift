@@ -8,7 +8,8 @@ struct MountOptions: ParsableArguments, Sendable {
     name: [.customShort("v"), .long],
     help: "A directory or file of the host's, SOURCE:TARGET[:ro,rslave,…]; a missing source is made.")
   var volume: [String] = []
-  @Option(help: "An empty file system in memory, TARGET[:size=64m,mode=1777,exec,…].") var tmpfs: [String] = []
+  @Option(help: "An empty file system in memory, TARGET[:size=64m,mode=1777,exec,…].") var tmpfs: [String] =
+    []
   @Option(
     help:
       "type=bind,source=…,target=…[,readonly,bind-propagation=…,bind-nonrecursive,idmap], or type=tmpfs,target=…[,tmpfs-size=…,tmpfs-mode=…]."
@@ -39,7 +40,11 @@ struct MountOptions: ParsableArguments, Sendable {
       case "rbind": mount.recursive = true
       default:
         let name = option.hasPrefix("r") ? String(option.dropFirst()) : option
-        if let kind = MountPropagation(rawValue: name) { mount.propagation = kind } else { rest.append(option) }
+        if let kind = MountPropagation(rawValue: name) {
+          mount.propagation = kind
+        } else {
+          rest.append(option)
+        }
       }
     }
     if !rest.isEmpty { mount.options = rest }
@@ -77,7 +82,8 @@ struct MountOptions: ParsableArguments, Sendable {
     if isSet("bind-nonrecursive") { mount.recursive = false }
     if isSet("idmap") { mount.idmapped = true }
     if let name = fields["bind-propagation"] {
-      guard let value = MountPropagation(rawValue: name.hasPrefix("r") ? String(name.dropFirst()) : name) else {
+      guard let value = MountPropagation(rawValue: name.hasPrefix("r") ? String(name.dropFirst()) : name)
+      else {
         throw invalidOption("bind-propagation is private, slave or shared, not \(name)")
       }
       mount.propagation = value

@@ -33,7 +33,8 @@ struct CreationOptions: ParsableArguments, Sendable {
           throw RPCError(
             code: 0, message: "there is no network \(name)",
             data: ErrorData(
-              kind: .invalidArgument, retriable: false, causes: [], hint: "networks are none, host and container:NAME"))
+              kind: .invalidArgument, retriable: false, causes: [],
+              hint: "networks are none, host and container:NAME"))
         }
         return mode
       }

@@ -32,6 +32,11 @@ struct NamespacePlan {
         .invalidArgument, "a container is named whose network is not joined", subject: "networkContainer",
         hint: "the network is then container")
     }
+    if options.userNamespace == .auto, pid != .private || ipc != .private {
+      throw EngineError(
+        .invalidArgument, "a container with user ids of its own has processes and memory of its own, too",
+        subject: "userNamespace", hint: "leave out the PID and IPC namespaces, or the user namespace")
+    }
     if options.hostname != nil, uts != .private {
       throw EngineError(
         .invalidArgument, "the host name belongs to somebody else's UTS namespace", subject: "hostname",
@@ -61,6 +66,8 @@ struct NamespacePlan {
 
   /// Those that are not the host's, whether new or another container's.
   var listed: [RuntimeSpec.Namespace] { new + joined.map { .init($0.type) } }
+
+  var joinedKinds: LaunchPlan.Namespaces { LaunchPlan.Namespaces(joined.map(\.kind)) }
 
   /// What is the host's.
   var host: LaunchPlan.Namespaces {

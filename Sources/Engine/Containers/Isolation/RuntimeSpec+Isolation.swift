@@ -7,21 +7,21 @@ extension RuntimeSpec {
   ///
   /// - Throws: `invalidArgument`, `notFound`, `permissionDenied` or `unsupported`, with the option as the subject.
   mutating func isolate(
-    _ options: ContainerOptions, _ users: UserDatabase, isRootless: Bool
+    _ options: ContainerOptions, _ users: UserDatabase, isWithinUserNamespace: Bool, isRootless: Bool
   ) throws(EngineError) {
     let isPrivileged = options.isPrivileged == true
     let adds = isPrivileged ? ["ALL"] + (options.addedCapabilities ?? []) : options.addedCapabilities
     if adds != nil || options.droppedCapabilities != nil {
       process?.capabilities = Capabilities(
         try Capability.set(
-          adding: adds, dropping: options.droppedCapabilities, isWithinUserNamespace: isRootless))
+          adding: adds, dropping: options.droppedCapabilities, isWithinUserNamespace: isWithinUserNamespace))
     }
     if let groups = options.addedGroups, !groups.isEmpty {
       let all = Set((process?.user.additionalGids ?? []) + (try users.groups(groups)))
       process?.user.additionalGids = all.sorted()
     }
     try isolate(system: options, isPrivileged: isPrivileged)
-    let devices = try ContainerDevices(options, canMake: !isRootless)
+    let devices = try ContainerDevices(options, canMake: !isWithinUserNamespace)
     linux?.devices?.append(contentsOf: devices.nodes)
     mounts = (mounts ?? []) + devices.binds
     if isPrivileged { mounts = mounts?.map(\.writableSysfs) }
