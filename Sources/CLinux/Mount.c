@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -87,6 +88,8 @@ int clinux_open_in_root(int root, const char *path, int flags, uint32_t mode, in
   }
   return result;
 }
+
+int clinux_unshare_mounts(void) { return unshare(CLONE_NEWNS); }
 
 int clinux_node(int descriptor, struct clinux_node *node) {
   struct stat status;

@@ -32,6 +32,8 @@ final class ArchiveWriter {
   private let xattrs: OverlayXattrs
   /// What an archive cannot have, a sentence each; at most a hundred.
   private(set) var leftOut: [String] = []
+  /// Taken from the files' ids: the first id of a user namespace that the tree is seen from outside of.
+  private let idShift: Int64
   /// The first name of each file that has several.
   private var links: [FileIdentity: [UInt8]] = [:]
 
@@ -41,8 +43,11 @@ final class ArchiveWriter {
     init(_ body: @escaping (UnsafeRawBufferPointer) throws -> Void) { self.body = body }
   }
 
-  init(_ body: @escaping (UnsafeRawBufferPointer) throws -> Void, _ xattrs: OverlayXattrs) throws {
+  init(
+    _ body: @escaping (UnsafeRawBufferPointer) throws -> Void, _ xattrs: OverlayXattrs, idShift: Int64 = 0
+  ) throws {
     self.xattrs = xattrs
+    self.idShift = idShift
     guard let archive = archive_write_new() else {
       throw EngineError(.internal, "cannot start libarchive: no memory")
     }
@@ -137,8 +142,8 @@ final class ArchiveWriter {
       entry, (status.kind == .directory ? path + [UInt8(ascii: "/")] : path).cString)
     archive_entry_set_filetype(entry, UInt32(status.kind.mode))
     archive_entry_set_perm(entry, mode_t(status.permissions))
-    archive_entry_set_uid(entry, Int64(status.owner))
-    archive_entry_set_gid(entry, Int64(status.group))
+    archive_entry_set_uid(entry, max(0, Int64(status.owner) - idShift))
+    archive_entry_set_gid(entry, max(0, Int64(status.group) - idShift))
     archive_entry_set_mtime(entry, Int(status.modified.seconds), Int(status.modified.nanoseconds))
   }
 

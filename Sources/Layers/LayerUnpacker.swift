@@ -17,8 +17,17 @@ package final class LayerUnpacker: Sendable {
   private let filling = Mutex<BytePipe.Piece?>(nil)
 
   /// - Parameter directory: exists and is empty; what fails leaves it for the caller to remove.
-  package init(into directory: FilePath, options: UnpackOptions) throws {
+  package convenience init(into directory: FilePath, options: UnpackOptions) throws {
+    let root = try openDirectory(directory)
+    try self.init(into: root.descriptor, named: directory, options: options)
+  }
+
+  /// - Parameters:
+  ///   - root: stays the caller's.
+  ///   - directory: its name, for messages.
+  package init(into root: FileDescriptor, named directory: FilePath, options: UnpackOptions) throws {
     self.directory = directory
+    let root = try root.duplicate()
     self.options = options
     let (input, output, outcome) = (input, output, Outcome())
     self.outcome = outcome
@@ -35,7 +44,7 @@ package final class LayerUnpacker: Sendable {
     writer = try WorkerThread("unpack") {
       do {
         usePrivateUmask()
-        let result = try unpackTree(output, directory, options)
+        let result = try unpackTree(output, root, options)
         outcome.tree.withLock { $0 = result }
       } catch {
         fail([input, output], EngineError("unpack the layer", wrapping: error, subject: directory.string))
@@ -120,11 +129,12 @@ struct UnpackedTree: Sendable {
 }
 
 /// The writing thread's work.
-private func unpackTree(_ pipe: BytePipe, _ directory: FilePath, _ options: UnpackOptions) throws
+private func unpackTree(_ pipe: BytePipe, _ root: FileDescriptor, _ options: UnpackOptions) throws
   -> UnpackedTree
 {
+  // It closes the root, whatever happens.
+  let tree = try TreeWriter(root, options)
   let reader = try ArchiveReader(pipe)
-  let tree = try TreeWriter(directory, options)
   var entries = 0
   while let entry = try reader.next() {
     entries += 1

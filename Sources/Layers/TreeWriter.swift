@@ -20,6 +20,8 @@ final class TreeWriter {
   private var implied: Set<[UInt8]> = []
   /// Hard links to what is not in the layer, and where they lead.
   private var links: [[UInt8]: [UInt8]] = [:]
+  /// Where a copy goes, without links on the way; once it is known.
+  private var placeOfCopy: [UInt8]?
   private(set) var warnings: [String] = []
   private var made = 0
   private var bytesOfNames = 0
@@ -28,15 +30,16 @@ final class TreeWriter {
   private(set) var bytesOnDisk: Int64? = 0
   private let blockSize: Int64
 
-  init(_ directory: FilePath, _ options: UnpackOptions) throws {
-    root = try openDirectory(directory).release()
+  /// - Parameter root: the writer's from now on.
+  init(_ root: FileDescriptor, _ options: UnpackOptions) throws {
+    self.root = root
     self.options = options
     parents = DirectoryPlace(root)
     targets = DirectoryPlace(root)
     (ownUser, ownGroup) = effectiveIDs()
     // What the root directory is where no entry says otherwise.
-    try root.disinherit(permissions: 0o755)
     blockSize = max(512, try root.status().blockSize)
+    if options.copy == nil { try root.disinherit(permissions: 0o755) }
   }
 
   deinit { try? root.close() }
@@ -55,16 +58,17 @@ final class TreeWriter {
       throw EngineError(
         .corrupt, "the archive has an entry without a name", hint: "the image is broken or hostile")
     }
-    let path = try EntryPath(name)
+    let path = try place(name)
     let owner = try owner(of: entry, name)
-    if path.isRoot { return try writeRoot(entry, owner, name) }
+    if path.isRoot { return try options.copy == nil ? writeRoot(entry, owner, name) : () }
     guard let last = path.components.last else { return }
     // Other union file systems keep their own things in such places.
-    if path.parent.contains(where: { $0.starts(with: Whiteout.prefix) }) {
+    let hasWhiteouts = options.copy == nil
+    if hasWhiteouts, path.parent.contains(where: { $0.starts(with: Whiteout.prefix) }) {
       return warn("left out \(EntryPath.text(name)): it lies in a whiteout")
     }
     let parent = try enter(path.parent, name)
-    if last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
+    if hasWhiteouts, last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
     let base = last.cString
     if !links.isEmpty { links[placed(last)] = nil }
     switch entry.kind {
@@ -87,6 +91,11 @@ final class TreeWriter {
 
   /// Sets what the making of entries has changed.
   func finish() throws {
+    if options.copy != nil, let (link, target) = links.first {
+      throw EngineError(
+        .corrupt, "the archive links \(EntryPath.text(link)) to \(EntryPath.text(target)), which is nowhere",
+        subject: EntryPath.text(link))
+    }
     for (path, rest) in unfinished {
       let slices = path.split(separator: UInt8(ascii: "/"))
       // One that was replaced by something else has no directory's time.
@@ -142,6 +151,21 @@ final class TreeWriter {
     }
   }
 
+  /// What an archive's name stands for; the root itself has none where it is the place of a copy.
+  private func place(_ name: [UInt8]) throws -> EntryPath {
+    let path = try EntryPath(name)
+    guard let copy = options.copy, !path.isRoot else { return path }
+    if placeOfCopy == nil {
+      _ = try enter(EntryPath(copy.place).components[...], copy.place)
+      placeOfCopy = parents.path
+    }
+    return try EntryPath((placeOfCopy ?? []) + [UInt8(ascii: "/")] + name)
+  }
+
+  private func permissions(_ entry: ArchiveEntry) -> UInt32 {
+    options.copy?.keepsSetIDBits ?? true ? entry.permissions : entry.permissions & 0o1777
+  }
+
   /// Where an entry of the directory that was entered last really is.
   private func placed(_ last: some Collection<UInt8>) -> [UInt8] {
     let parent = parents.path
@@ -163,8 +187,10 @@ final class TreeWriter {
   private func writeDirectory(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
   ) throws {
-    let permissions = entry.permissions & 0o777
+    let permissions = self.permissions(entry) & 0o777
     if let present = try parent.status(of: base) {
+      // What is there stays as it is; a link to a directory will be followed.
+      if options.copy != nil, present.kind == .directory || present.kind == .symbolicLink { return }
       if present.kind != .directory {
         try remove(base, in: parent)
         try parent.makeDirectory(base, permissions: permissions)
@@ -181,7 +207,7 @@ final class TreeWriter {
   private func writeFile(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ reader: ArchiveReader
   ) throws {
-    let descriptor = try createFile(base, entry.permissions & 0o777, in: parent)
+    let descriptor = try createFile(base, permissions(entry) & 0o777, in: parent)
     defer { try? descriptor.close() }
     var end: Int64 = 0
     var isPlain = true
@@ -205,11 +231,11 @@ final class TreeWriter {
       try descriptor.setLength(entry.size)
     }
     if end >= Self.writebackFrom { descriptor.startWriteback(offset: 0, length: end) }
-    if owner.user != ownUser || owner.group != ownGroup {
+    if owner.user != ownUser || owner.group != ownGroup || options.copy != nil {
       try descriptor.setOwner(owner.user, group: owner.group)
-      if entry.permissions & 0o7000 == 0 { try descriptor.setPermissions(entry.permissions) }
+      if permissions(entry) & 0o7000 == 0 { try descriptor.setPermissions(permissions(entry)) }
     }
-    if entry.permissions & 0o7000 != 0 { try descriptor.setPermissions(entry.permissions) }
+    if permissions(entry) & 0o7000 != 0 { try descriptor.setPermissions(permissions(entry)) }
     try entry.forEachExtendedAttribute { name, value in
       isPlain = false
       try setAttribute(name, value) {
@@ -243,7 +269,7 @@ final class TreeWriter {
     throws
   {
     guard let target = entry.hardLink else { return }
-    let path = try EntryPath(target)
+    let path = try place(target)
     guard let last = path.components.last else {
       throw EngineError(.corrupt, "the archive links \(EntryPath.text(name)) to its root directory")
     }
@@ -272,6 +298,9 @@ final class TreeWriter {
   private func writeDevice(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
   ) throws {
+    guard options.copy?.makesDevices ?? true else {
+      return warn("left out the device \(EntryPath.text(name))")
+    }
     let device = DeviceNumber(major: entry.device.major, minor: entry.device.minor)
     guard entry.device != (0, 0) else {
       // It would hide what is below, as overlayfs reads it.
@@ -280,7 +309,7 @@ final class TreeWriter {
     if try parent.status(of: base) != nil { try remove(base, in: parent) }
     do {
       try parent.makeNode(
-        base, entry.kind == .blockDevice ? .blockDevice : .characterDevice, permissions: entry.permissions,
+        base, entry.kind == .blockDevice ? .blockDevice : .characterDevice, permissions: permissions(entry),
         device: device)
     } catch {
       // Not allowed in a user namespace; a container's /dev is made by the runner.
@@ -288,7 +317,7 @@ final class TreeWriter {
       return warn("left out the device \(EntryPath.text(name)): an ordinary user cannot make one")
     }
     try settle(base, entry, owner, in: parent)
-    try parent.setPermissions(of: base, entry.permissions)
+    try parent.setPermissions(of: base, permissions(entry))
   }
 
   private func writeWhiteout(_ last: ArraySlice<UInt8>, in parent: FileDescriptor, _ name: [UInt8]) throws {
@@ -394,6 +423,12 @@ final class TreeWriter {
   }
 
   private func remove(_ base: [CChar], in parent: FileDescriptor) throws {
+    if options.copy != nil, try parent.status(of: base)?.kind == .directory {
+      throw EngineError(
+        .conflict,
+        "cannot replace the directory \(EntryPath.text(base.dropLast().map { UInt8(bitPattern: $0) }))",
+        hint: "remove it first, or copy to another name")
+    }
     // Descriptors into a directory that goes would lead out of the layer's tree.
     parents.leave(to: parents.depth)
     targets.leave(to: 0)
@@ -414,7 +449,9 @@ final class TreeWriter {
   }
 
   private func owner(of entry: ArchiveEntry, _ name: [UInt8]) throws(EngineError) -> Owner {
-    let highest = Int64(options.highestID)
+    if let owner = options.copy?.owner { return Owner(user: owner.user, group: owner.group) }
+    let shift = options.copy?.idShift ?? 0
+    let highest = Int64(options.highestID) - shift
     guard (0...highest).contains(entry.owner), (0...highest).contains(entry.group) else {
       let id = (0...highest).contains(entry.owner) ? "group \(entry.group)" : "user \(entry.owner)"
       throw EngineError(
@@ -425,14 +462,14 @@ final class TreeWriter {
         ],
         hint: "add a range of subordinate ids that reaches it to /etc/subuid and /etc/subgid")
     }
-    return Owner(user: UInt32(entry.owner), group: UInt32(entry.group))
+    return Owner(user: UInt32(entry.owner + shift), group: UInt32(entry.group + shift))
   }
 
   /// Owner, attributes and times of what has no descriptor of its own.
   private func settle(
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor
   ) throws {
-    if owner.user != ownUser || owner.group != ownGroup {
+    if owner.user != ownUser || owner.group != ownGroup || options.copy != nil {
       try parent.setOwner(of: base, owner.user, group: owner.group)
     }
     try entry.forEachExtendedAttribute { name, value in
@@ -459,8 +496,8 @@ final class TreeWriter {
       }
     }
     let handedDown: UInt32 = 0o2000
-    if entry.permissions & handedDown != 0 { rest.permissions = entry.permissions }
-    try parent.setPermissions(of: base, entry.permissions & ~handedDown)
+    if permissions(entry) & handedDown != 0 { rest.permissions = permissions(entry) }
+    try parent.setPermissions(of: base, permissions(entry) & ~handedDown)
     let (known, size) = (unfinished.updateValue(rest, forKey: path), rest.defaultACL?.count ?? 0)
     if known == nil { try keep(path) }
     if size > 0 { try keep(bytes: size) }

@@ -44,8 +44,26 @@ package struct UnpackLimits: Sendable {
   }
 }
 
+/// What is different where an archive is put into a tree that others use, and is no layer: nothing means a whiteout, a
+/// directory that is there stays as it is, and none is replaced by something else.
+package struct CopyOptions: Sendable {
+  /// The directory that entries are put beneath, from the root, without a slash in front. In it links are followed, within
+  /// the root.
+  package var place: [UInt8]
+  /// Whose all of it is to be; the archive's where nil.
+  package var owner: (user: UInt32, group: UInt32)?
+  /// Added to the archive's ids: the first id of a user namespace that the tree is seen from outside of.
+  package var idShift: Int64 = 0
+  package var makesDevices = true
+  package var keepsSetIDBits = true
+
+  package init(place: [UInt8]) { self.place = place }
+}
+
 package struct UnpackOptions: Sendable {
   package var overlayXattrs: OverlayXattrs
+  /// Nil for a layer.
+  package var copy: CopyOptions?
   package var limits: UnpackLimits
   /// The highest owner and group that files can be given.
   package var highestID: UInt32

@@ -21,3 +21,10 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
     return descriptor
   }
 }
+
+extension FileDescriptor {
+  /// Another descriptor of the same open file, close-on-exec and the caller's (fcntl(2), F_DUPFD_CLOEXEC).
+  package func duplicate() throws(SystemError) -> FileDescriptor {
+    FileDescriptor(rawValue: try call("fcntl") { fcntl(rawValue, F_DUPFD_CLOEXEC, 3) })
+  }
+}

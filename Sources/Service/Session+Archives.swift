@@ -80,7 +80,7 @@ extension Session {
   }
 
   /// Runs `body` with where the archive goes that a request asks for.
-  private func writing<Result: Sendable>(
+  func writing<Result: Sendable>(
     _ path: String?, _ stream: StreamID?, _ credit: Int?, _ context: RequestContext,
     _ body: @escaping @Sendable (ArchiveOutput) async throws -> Result
   ) async throws -> Result {

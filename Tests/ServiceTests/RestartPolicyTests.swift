@@ -98,7 +98,9 @@ struct RestartPolicyTests {
       #expect(listed.state == .running && listed.restartCount == 3)
       #expect(try !lives.readAll().isEmpty)
       #expect(try await second.send(ContainerStop.self, .init(container: id, timeoutMs: 0)).exit.code == 137)
-      _ = await second.notifications.event("container.exited", subject: id)
+      await second.notifications.wait { all in
+        all.filter { if case .eventOccurred = $0 { true } else { false } }.count == 9
+      }
       #expect(
         second.notifications.events.map(\.kind) == ["container.created"]
           + Array(repeating: ["container.started", "container.exited"], count: 4).flatMap(\.self))

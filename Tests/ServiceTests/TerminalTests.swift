@@ -55,22 +55,27 @@ struct TerminalTests {
       #expect(whole.stdout.replacing("\r\n", with: "\n").contains("two\n") && whole.exit.code == 0)
       let open = try await service.run(["wc", "-c"], input: Array("half".utf8)) { $0.tty = true }
       #expect(open.stdout.hasSuffix("4\r\n") && open.exit.code == 0)
-      // The terminal's own signal: Ctrl-C.
-      let interrupted = try await service.run(
-        ["sh", "-c", "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done"], input: [3]
-      ) { $0.tty = true }
-      #expect(interrupted.stdout.contains("caught") && interrupted.exit.code == 9)
-      // Once, and to the command, with a first process of the engine's own too.
-      let behindInit = try await service.run(
-        [
-          "sh", "-c", "trap 'echo caught' INT; echo ready; for i in 1 2 3 4 5 6; do sleep 0.05; done; exit 9",
-        ],
-        input: [3]
-      ) {
-        $0.tty = true
-        $0.initProcess = true
+      // The terminal's own signal: Ctrl-C. Once, and to the command, with a first process of the engine's own too.
+      for hasInit in [false, true] {
+        let id = try await service.send(
+          ContainerRun.self,
+          .init(
+            image: "busybox:1",
+            command: [
+              "sh", "-c", "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done",
+            ],
+            opensStdin: true, tty: true, initProcess: hasInit, detach: true)
+        ).container.id
+        // Typed before it has said what to do with it, the signal would end it.
+        _ = try await service.send(
+          ContainerWait.self, .init(container: id, until: .init(condition: .logMatch, pattern: "ready")))
+        let keys = service.process.connection.sender()
+        let typing = Task { try await keys.send([3]) }
+        let exit = try await service.send(ContainerAttach.self, .init(container: id, stdin: keys.id)).exit
+        _ = await typing.result
+        #expect(exit.code == 9)
+        #expect(try await service.logs(id).components(separatedBy: "caught").count == 2)
       }
-      #expect(behindInit.stdout.components(separatedBy: "caught").count == 2 && behindInit.exit.code == 9)
     }
   }
 

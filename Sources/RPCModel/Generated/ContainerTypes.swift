@@ -1754,7 +1754,7 @@ public enum ContainerCopyTo: RPCRequest {
   public struct Result: RPCValue {
     /// How many files and directories were written.
     public var entries: Int
-    /// How many bytes of content.
+    /// How many bytes the archive had that they went as.
     public var bytes: Int
 
     public init(
@@ -1860,7 +1860,7 @@ public enum ContainerCopyFrom: RPCRequest {
   public struct Result: RPCValue {
     /// How many files and directories were read.
     public var entries: Int
-    /// How many bytes of content.
+    /// How many bytes the archive had that they went as.
     public var bytes: Int
 
     public init(

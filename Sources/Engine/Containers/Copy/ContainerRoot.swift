@@ -1,0 +1,72 @@
+import EngineErrors
+import Glibc
+import LinuxSystem
+import Metadata
+import SystemPackage
+
+/// A container's root directory, to work in from outside: as its processes see it while it runs, with all that is mounted
+/// in it, and else as an overlay that is mounted nowhere. What is looked up in it stays in it.
+struct ContainerRoot: ~Copyable {
+  let directory: OwnedDescriptor
+  /// The first id outside of its own ones, as the files show it.
+  let idShift: Int64
+  /// Keeps the container as it is: nil for one that runs.
+  private let lock: FileLock?
+
+  fileprivate init(_ directory: consuming OwnedDescriptor, idShift: Int64, lock: FileLock?) {
+    self.directory = directory
+    self.idShift = idShift
+    self.lock = lock
+  }
+
+  deinit { lock?.release() }
+}
+
+extension ContainerEngine {
+  /// Opens a container's root, and keeps one that does not run from being started as long as it is open.
+  ///
+  /// - Throws: `conflict` for one that is about to start again by itself; `unsupported` where the kernel is older than 6.8
+  ///   and the container does not run.
+  func openRoot(of name: String) async throws -> ContainerRoot {
+    let record = try await current(name)
+    let lock = try await locks.holdContainer(record.id)
+    do {
+      guard let stored = try metadata.container(id: record.id) else { throw removedMeanwhile(record) }
+      let record = try await settle(stored)
+      switch record.state {
+      case .running, .paused:
+        defer { lock.release() }
+        return ContainerRoot(
+          try runner.openRoot(record.id), idShift: record.firstID ?? 0, lock: nil)
+      case .restarting:
+        throw EngineError(
+          .conflict, "container \(record.name) is about to start again by itself", subject: record.id,
+          hint: "try again, or stop it", retriable: true)
+      case .created, .exited:
+        return ContainerRoot(try await mountedRoot(of: record), idShift: 0, lock: lock)
+      }
+    } catch {
+      lock.release()
+      throw error
+    }
+  }
+
+  private func mountedRoot(of record: ContainerRecord) async throws -> OwnedDescriptor {
+    let root = try root(of: record)
+    do {
+      let mounted = try await onBlockingThread("mount") { [mountPoints, configuration] in
+        try mountDetachedOverlay(
+          lowers: root.lowers + [mountPoints], upper: root.upper, work: root.work,
+          userXattrs: configuration.isRootless
+        ).release()
+      }
+      return OwnedDescriptor(mounted)
+    } catch let error as SystemError where error.errno == .invalidArgument {
+      throw EngineError(
+        .unsupported, "cannot reach the files of container \(record.name), which does not run",
+        subject: record.id, causes: [error.description], hint: "start it, or use Linux 6.8 or later")
+    } catch {
+      throw EngineError("reach the files of container \(record.name)", wrapping: error, subject: record.id)
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import Glibc
+import LinuxSystem
+import RPCModel
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("Copying files in and out of containers")
+struct CopyTests {
+  private func withContainers(
+    _ account: Account,
+    _ body: @Sendable (TestStore, TestService, _ running: String, _ stopped: String) async throws -> Void
+  ) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      _ = try await service.send(
+        ImageImport.self,
+        .init(
+          path: try await store.busyboxArchive(
+            "ln -s busybox bin/stat; ln -s busybox bin/mv; mkdir -p srv/site data; ln -s /data srv/link; echo old > srv/site/old"
+          ).string, reference: "busybox:1"))
+      let running = try await service.send(
+        ContainerRun.self, .init(image: "busybox:1", name: "runs", command: ["sleep", "1000"], detach: true)
+      ).container
+      let stopped = try await service.send(
+        ContainerCreate.self, .init(image: "busybox:1", name: "stopped", command: ["sh", "-c", "sleep 1000"])
+      ).container
+      try await body(store, service, running.name, stopped.name)
+      for name in [running.name, stopped.name] {
+        _ = try await service.send(ContainerRemove.self, .init(container: name, force: true))
+      }
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  /// A directory of the account's with a file, a directory, a link and a set-id program.
+  private func site(_ store: TestStore) async throws -> FilePath {
+    let path = store.directory.appending("site")
+    let made = try await ChildProcess.run(
+      store.account.launcher + [
+        "sh", "-c",
+        "mkdir -p $1/sub && echo page > $1/index && echo deep > $1/sub/deep && ln -s index $1/link && chmod 4755 $1/index",
+        "sh", path.string,
+      ])
+    #expect(made.succeeded, "\(made.errorText)")
+    return path
+  }
+
+  @Test(
+    "a directory goes in by Docker's rules, running or not, and belongs to the container's root",
+    arguments: Account.available)
+  func directories(account: Account) async throws {
+    try await withContainers(account) { store, service, running, stopped in
+      let site = try await site(store)
+      for container in [running, stopped] {
+        // Into a directory that is there, onto a name that is not, and what is in it alone.
+        for (source, target) in [
+          (site.string, "/srv"), (site.string, "/srv/new"), (site.string + "/.", "/data"),
+        ] {
+          let copied = try await service.send(
+            ContainerCopyTo.self, .init(container: container, target: target, path: source))
+          #expect(copied.entries == (source.hasSuffix(".") ? 4 : 5))
+        }
+      }
+      _ = try await service.send(ContainerStart.self, .init(container: stopped))
+      for container in [running, stopped] {
+        let found = try await service.exec(
+          container,
+          [
+            "sh", "-c",
+            "cat /srv/site/old /srv/site/index /srv/new/sub/deep /data/link; stat -c '%u:%g %a' /srv/new/index",
+          ]
+        ).stdout
+        #expect(found == "old\npage\ndeep\npage\n0:0 4755\n", "\(container)")
+      }
+    }
+  }
+
+  @Test(
+    "files come out, by path and as an archive, and are the user's own, without set-id bits",
+    arguments: Account.available)
+  func out(account: Account) async throws {
+    try await withContainers(account) { store, service, running, stopped in
+      let site = try await site(store)
+      _ = try await service.send(
+        ContainerCopyTo.self, .init(container: running, target: "/srv", path: site.string))
+      let target = store.directory.appending("out-\(running)")
+      let copied = try await service.send(
+        ContainerCopyFrom.self, .init(container: running, source: "/srv/site", path: target.string))
+      #expect(copied.entries == 6)
+      #expect(try target.appending("sub/deep").readAll() == Array("deep\n".utf8))
+      let seen = try await ChildProcess.run(["stat", "-c", "%U %a", target.appending("index").string])
+      #expect(seen.text == "\(account == .root ? "root" : "coracle-test") 755\n", "\(seen.text)")
+      let followed = store.directory.appending("followed")
+      _ = try await service.send(
+        ContainerCopyFrom.self,
+        .init(container: running, source: "/srv/site/link", path: followed.string, followLinks: true))
+      #expect(try followed.readAll() == Array("page\n".utf8))
+
+      let stream = service.process.connection.receiver(credit: 1 << 20)
+      async let bytes = stream.bytes()
+      _ = try await service.send(
+        ContainerCopyFrom.self,
+        .init(container: stopped, source: "/srv/site/.", stream: stream.id, initialCredit: 1 << 20))
+      let listed = try await ChildProcess.run(["tar", "-t"], input: .bytes(await bytes))
+      #expect(listed.text == "old\n", "\(listed.text)")
+    }
+  }
+
+  @Test(
+    "an archive comes from a stream, compressed or not, with owners kept or given",
+    arguments: Account.available)
+  func streams(account: Account) async throws {
+    try await withContainers(account) { _, service, running, _ in
+      let archive = try await ChildProcess.run([
+        "sh", "-c",
+        "d=$(mktemp -d); cd $d; mkdir -p a; echo x > a/.wh.x; ln a/.wh.x a/y; tar --owner 7 --group 8 -czf - a; rm -rf $d",
+      ]).stdout
+      for (ownership, owner) in [
+        (nil, "0:0"), (CopyOwnership(keeps: true), "7:8"), (CopyOwnership(user: 1000, group: 50), "1000:50"),
+      ] {
+        let sender = service.process.connection.sender()
+        let feeding = Task {
+          _ = try await sender.send(archive)
+          await sender.close()
+        }
+        _ = try await service.send(
+          ContainerCopyTo.self,
+          .init(container: running, target: "/srv/link", stream: sender.id, ownership: ownership))
+        _ = await feeding.result
+        // No whiteout is meant in a copy, and a link in the target is followed in the container.
+        let found = try await service.exec(running, ["stat", "-c", "%n %u:%g %h", "/data/a/.wh.x"]).stdout
+        #expect(found == "/data/a/.wh.x \(owner) 2\n")
+      }
+    }
+  }
+
+  @Test("what cannot be is said, and changes nothing", arguments: Account.available)
+  func errors(account: Account) async throws {
+    try await withContainers(account) { store, service, running, stopped in
+      let site = try await site(store)
+      for (target, path, kind) in [
+        ("/no/such", site.string, ErrorKind.notFound), ("/etc/passwd", site.string, .conflict),
+        ("/srv", site.string + "/none", .notFound), ("srv", site.string, .invalidArgument),
+        ("/bin/none/", site.string + "/index", .notFound),
+      ] {
+        let error = await #expect(throws: RPCError.self) {
+          try await service.send(ContainerCopyTo.self, .init(container: running, target: target, path: path))
+        }
+        #expect(error?.data?.kind == kind, "\(target) \(path)")
+      }
+      let replaced = await #expect(throws: RPCError.self) {
+        try await service.send(
+          ContainerCopyTo.self, .init(container: running, target: "/", path: site.string + "/sub/../../site"))
+        try await service.send(
+          ContainerCopyFrom.self, .init(container: stopped, source: "/etc/none", path: "/tmp/none"))
+      }
+      #expect(replaced?.data?.kind == .notFound)
+      #expect(try await service.send(ContainerDiff.self, .init(container: stopped)).changes.isEmpty)
+    }
+  }
+
+  @Test(
+    "CVE-2018-15664, CVE-2019-14271: a directory and a link to the host's exchanged in a loop lead no copy out",
+    .requires(.root))
+  func exchanged() async throws {
+    try await withContainers(.root) { store, service, running, _ in
+      // The host's directory of the same name, which a copy must neither read nor write.
+      let outside = store.directory.appending("outside")
+      try makeDirectories(outside, mode: 0o755)
+      try outside.appending("secret").write("host\n".utf8)
+      _ = try await service.exec(
+        running,
+        ["sh", "-c", "mkdir -p /swap\(outside) /real && echo inside > /real/secret && ln -s \(outside) /out"])
+      let swapping = Task {
+        try await service.exec(
+          running,
+          [
+            "sh", "-c",
+            "while [ ! -e /stop ]; do mv /real /spare; mv /out /real; mv /real /out; mv /spare /real; done",
+          ])
+      }
+      let source = store.directory.appending("mine")
+      try source.write("mine\n".utf8)
+      for round in 0..<300 {
+        _ = try? await service.send(
+          ContainerCopyTo.self, .init(container: running, target: "/real/", path: source.string))
+        let target = store.directory.appending("got-\(round)")
+        _ = try? await service.send(
+          ContainerCopyFrom.self,
+          .init(container: running, source: "/real/secret", path: target.string, followLinks: true))
+        if let bytes = try? target.readAll() { #expect(bytes != Array("host\n".utf8)) }
+      }
+      _ = try await service.exec(running, ["touch", "/stop"])
+      _ = try await swapping.value
+      let names = try await ChildProcess.run(["ls", outside.string]).text
+      #expect(names == "secret\n")
+    }
+  }
+}
