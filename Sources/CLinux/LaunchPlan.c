@@ -56,6 +56,8 @@ const char *clinux_step_name(uint32_t step) {
   case CLINUX_STEP_EXECVE: return "execve";
   case CLINUX_STEP_FIND_COMMAND: return "find the command";
   case CLINUX_STEP_HOOK: return "the hook failed";
+  case CLINUX_STEP_JOIN_GROUP: return "join the control group";
+  case CLINUX_STEP_UNSHARE: return "unshare";
   }
   return "unknown step";
 }

@@ -28,9 +28,16 @@
 #include <time.h>
 #include <unistd.h>
 
-pid_t clinux_clone3(uint64_t namespaces, int *pidfd) {
+static void place_in(int group, struct clone_args *arguments) {
+  if (group < 0) return;
+  arguments->flags |= CLONE_INTO_CGROUP;
+  arguments->cgroup = (uint64_t)group;
+}
+
+pid_t clinux_clone3(uint64_t namespaces, int *pidfd, int group) {
   struct clone_args arguments = {
     .flags = namespaces | CLONE_PIDFD, .pidfd = (uintptr_t)pidfd, .exit_signal = SIGCHLD};
+  place_in(group, &arguments);
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
@@ -63,7 +70,8 @@ int clinux_join(const struct clinux_joined *joined, size_t count, uint32_t *whic
 }
 
 pid_t clinux_clone3_joined(
-  uint64_t namespaces, int *pidfd, const struct clinux_joined *joined, size_t count, uint32_t *failed, uint32_t *which) {
+  uint64_t namespaces, int *pidfd, int group, const struct clinux_joined *joined, size_t count, uint32_t *failed,
+  uint32_t *which) {
   int ends[2];
   struct joined_answer answer = {.pid = -1, .pidfd = -1, .error = EIO, .step = CLINUX_STEP_CLONE};
   *failed = CLINUX_STEP_CLONE;
@@ -79,6 +87,7 @@ pid_t clinux_clone3_joined(
     } else {
       struct clone_args arguments = {
         .flags = namespaces | CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)&answer.pidfd};
+      place_in(group, &arguments);
       answer.pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
       if (answer.pid == 0) return 0;
       answer.error = errno;
@@ -101,6 +110,8 @@ pid_t clinux_clone3_joined(
   *pidfd = answer.pidfd;
   return errno = error, answer.pid;
 }
+
+int clinux_unshare(uint64_t namespaces) { return (int)syscall(SYS_unshare, namespaces); }
 
 pid_t clinux_fork_sibling(void) {
   // It tells the parent of its end by the signal that this process would.

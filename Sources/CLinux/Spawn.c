@@ -2,6 +2,7 @@
 #include "CLinuxSpawn.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/epoll.h>
@@ -78,6 +79,12 @@ int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }
 
 void clinux_eventfd_wake(int descriptor) { eventfd_write(descriptor, 1); }
 
+void clinux_eventfd_drain(int descriptor) {
+  eventfd_t value;
+  struct pollfd entry = {.fd = descriptor, .events = POLLIN};
+  if (poll(&entry, 1, 0) > 0) (void)eventfd_read(descriptor, &value);
+}
+
 void clinux_eventfd_wait(int descriptor) {
   eventfd_t value;
   while (eventfd_read(descriptor, &value) < 0 && errno == EINTR) continue;
@@ -85,8 +92,8 @@ void clinux_eventfd_wait(int descriptor) {
 
 int clinux_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-int clinux_epoll_add(int epoll, int descriptor, uint64_t token) {
-  struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = token};
+int clinux_epoll_add(int epoll, int descriptor, uint64_t token, int urgent) {
+  struct epoll_event event = {.events = (urgent ? EPOLLPRI : EPOLLIN) | EPOLLONESHOT, .data.u64 = token};
   return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 

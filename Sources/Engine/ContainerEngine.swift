@@ -34,6 +34,8 @@ package final class ContainerEngine: Sendable {
   let attended = Mutex<[String: FileLock]>([:])
   /// Once it owns anything.
   let session = Mutex<OwnSession?>(nil)
+  /// The runs of containers whose memory is watched.
+  let memoryWatches = Mutex<Set<String>>([])
   /// Containers that were attended and are not any more.
   let watchedIDs: AsyncStream<String>
   let watchRequests: AsyncStream<String>.Continuation

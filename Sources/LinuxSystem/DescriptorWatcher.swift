@@ -28,8 +28,11 @@ package final class DescriptorWatcher: Sendable {
   /// Calls `body` once, on the watcher's thread, when the descriptor is readable or at its end. It must not block.
   ///
   /// The descriptor is copied: the caller may close its own at any time.
+  ///
+  /// - Parameter isUrgent: waits for the kernel's word instead that a file of its own has changed (POLLPRI).
   package func whenReadable(
-    _ descriptor: FileDescriptor, _ body: @escaping @Sendable (Result<Void, any Error>) -> Void
+    _ descriptor: FileDescriptor, isUrgent: Bool = false,
+    _ body: @escaping @Sendable (Result<Void, any Error>) -> Void
   ) throws(SystemError) -> Token {
     let copy = try call("fcntl") { clinux_dup_above(descriptor.rawValue, 3) }
     let added: Result<UInt64, SystemError> = state.withLock { state in
@@ -40,7 +43,7 @@ package final class DescriptorWatcher: Sendable {
       }
       let token = state.nextToken
       state.nextToken += 1
-      guard clinux_epoll_add(epoll, copy, token) == 0 else {
+      guard clinux_epoll_add(epoll, copy, token, isUrgent ? 1 : 0) == 0 else {
         return .failure(SystemError("epoll_ctl", Errno(rawValue: clinuxErrno())))
       }
       state.watches[token] = Watch(copy: copy, body: body)
@@ -66,6 +69,19 @@ package final class DescriptorWatcher: Sendable {
     let wait = FirstReadable(watcher: self)
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { wait.begin(descriptors, $0) }
+    } onCancel: {
+      wait.finish(.failure(CancellationError()))
+    }
+  }
+
+  /// Waits until the kernel says that one of its files has changed (POLLPRI), or with `isUrgent` false is readable, or
+  /// `other` is readable.
+  package func changed(_ descriptor: FileDescriptor, isUrgent: Bool, or other: FileDescriptor) async throws {
+    let wait = FirstReadable(watcher: self)
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation {
+        wait.begin([descriptor, other], urgent: isUrgent ? descriptor : nil, $0)
+      }
     } onCancel: {
       wait.finish(.failure(CancellationError()))
     }

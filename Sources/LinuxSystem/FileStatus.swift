@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+package import SystemPackage
 
 /// What a path names.
 package enum FileKind: Sendable, Hashable {
@@ -88,4 +89,11 @@ package struct FileStatus: Sendable {
 package struct FileIdentity: Sendable, Hashable {
   package var device: UInt64
   package var inode: UInt64
+}
+
+/// The number of the block device that a path leads to (stat(2)); nil for anything else.
+package func blockDevice(_ path: FilePath) throws(SystemError) -> DeviceNumber? {
+  var status = stat()
+  try call("stat", on: path.string) { stat(path.string, &status) }
+  return FileKind(mode: status.st_mode) == .blockDevice ? DeviceNumber(status.st_rdev) : nil
 }

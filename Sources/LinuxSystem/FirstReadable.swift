@@ -13,7 +13,10 @@ final class FirstReadable: Sendable {
 
   init(watcher: DescriptorWatcher) { self.watcher = watcher }
 
-  func begin(_ descriptors: [FileDescriptor], _ continuation: CheckedContinuation<Void, any Error>) {
+  func begin(
+    _ descriptors: [FileDescriptor], urgent: FileDescriptor? = nil,
+    _ continuation: CheckedContinuation<Void, any Error>
+  ) {
     let early = state.withLock { state in
       if state.result == nil { state.continuation = continuation }
       return state.result
@@ -21,7 +24,7 @@ final class FirstReadable: Sendable {
     if let early { return continuation.resume(with: early) }
     for descriptor in descriptors {
       do {
-        let token = try watcher.whenReadable(descriptor) { self.finish($0) }
+        let token = try watcher.whenReadable(descriptor, isUrgent: descriptor == urgent) { self.finish($0) }
         let isOver = state.withLock { state in
           if state.result == nil { state.tokens.append(token) }
           return state.result != nil

@@ -35,7 +35,7 @@ extension MetadataStore {
         sql: """
           UPDATE containers SET state = 'running', pid = ?, startedAt = ?, finishedAt = NULL, exitCode = NULL,
             signal = NULL, isLost = 0, restartCount = ?, livesRead = ?,
-            health = iif(health IS NULL, NULL, 'starting'), outOfMemoryKills = 0
+            health = iif(health IS NULL, NULL, 'starting')
           WHERE \(filter)
           """)
       try statement.execute(arguments: [pid, time, restartCount, livesRead, id])

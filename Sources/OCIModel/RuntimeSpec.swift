@@ -119,6 +119,7 @@ package struct RuntimeSpec: Hashable, Sendable, Codable {
     package var seccomp: Seccomp?
     package var maskedPaths: [String]?
     package var readonlyPaths: [String]?
+    package var resources: Resources?
     package init() {}
   }
 

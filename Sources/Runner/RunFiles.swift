@@ -11,6 +11,8 @@ enum RunFiles {
   static let lives: FilePath.Component = "lives"
   /// The restart rule, there while there is one.
   static let restart: FilePath.Component = "restart"
+  /// There while a container is held, or about to be.
+  static let paused: FilePath.Component = "paused"
   static let attachSocket: FilePath.Component = "attach.sock"
 
   /// The `name=number` lines of a file; nil if there is none.

@@ -2,12 +2,14 @@ import CLinux
 package import EngineErrors
 import Glibc
 import LinuxSystem
+package import OCIModel
 package import SystemPackage
 
 extension Runner {
   /// Begins to make what a container runs in, its namespaces and mounts, and returns at once.
   ///
   /// - Parameters:
+  ///   - resources: what its control group allows, as far as the machine can do it.
   ///   - log: gets the container's output, appended; made if missing.
   ///   - limit: how much of it is kept; all where nil.
   ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
@@ -16,8 +18,8 @@ extension Runner {
   /// - Returns: to be given to `start` or `callOff`.
   /// - Throws: `cancelled` when the task was cancelled, and nothing is left.
   package func prepare(
-    _ id: String, _ plan: LaunchPlan, log: FilePath, limit: LogLimit? = nil, openStdin: Bool,
-    endsWithService: Bool = false,
+    _ id: String, _ plan: LaunchPlan, resources: RuntimeSpec.Resources? = nil, log: FilePath,
+    limit: LogLimit? = nil, openStdin: Bool, endsWithService: Bool = false,
     holding held: [HeldNamespace] = []
   ) async throws(EngineError) -> PreparedContainer {
     let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
@@ -29,13 +31,17 @@ extension Runner {
     if endsWithService { request.flags |= CLINUX_REQUEST_SESSION.rawValue }
     if plan.opensTerminal { request.flags |= CLINUX_REQUEST_TERMINAL.rawValue }
     if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
+    let wantsGroup = wantsGroup(resources)
+    if wantsGroup { request.flags |= CLINUX_REQUEST_GROUPS.rawValue }
     let bytes = try request.encoded()
     do {
       try await settle(id)
       try makeDirectories(directory, mode: 0o700)
       do {
-        return PreparedContainer(id: id, shim: try await launcher.launch(bytes), failure: failure, held: held)
+        let shim = try await launcher.launch(bytes) { if wantsGroup { try makeGroup(id, resources) } }
+        return PreparedContainer(id: id, shim: shim, failure: failure, held: held)
       } catch {
+        await releaseGroup(id)
         try? RunFiles.removeAll(directory)
         throw error
       }
@@ -66,7 +72,10 @@ extension Runner {
         throw failure.lost()
       }
       guard report.kind == CLINUX_REPORT_STARTED.rawValue else {
-        try await onBlockingThread("start-failed") { _ = try shim.process.reap() }
+        try await onBlockingThread("start-failed") {
+          _ = try shim.process.reap()
+          removeGroup(id)
+        }
         throw failure.error(report)
       }
       ownShims.insert(shim.status, for: id)
@@ -89,6 +98,7 @@ extension Runner {
     _ = try shim.process.reap()
     // Kills what a change of credentials has cut loose, and records a loss, which was none: nothing had started.
     _ = try state(id)
+    removeGroup(id)
     try RunFiles.removeAll(directory(of: id))
   }
 

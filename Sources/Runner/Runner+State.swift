@@ -32,7 +32,7 @@ extension Runner {
           guard let named = try namedProcess(id) else {
             return try hasRestarted(id) ? .restarting : .absent
           }
-          return .running(pid: named.pid)
+          return isPaused(id) ? .paused(pid: named.pid) : .running(pid: named.pid)
         case .nobody:
           if try exitRecord(id) != nil { continue }
           // Named processes only: a shim that failed to start has taken its pid file back.

@@ -11,15 +11,17 @@ package struct Runner: Sendable {
   /// The directory with `containers/ID` in it, on a tmpfs.
   let runDirectory: FilePath
   let ownShims = OwnShims()
+  package let groups: ControlGroups
   /// For tests: the way older kernels take to mount an overlay.
   var usesOldOverlay = false
 
   /// - Parameters:
   ///   - shim: the `coracle-shim` executable; it is read at the first start.
   ///   - runDirectory: made at the first start if missing, mode 0700.
-  package init(shim: FilePath, runDirectory: FilePath) {
+  package init(shim: FilePath, runDirectory: FilePath, groups: ControlGroups = ControlGroups()) {
     launcher = ShimLauncher(program: ShimProgram(path: shim))
     self.runDirectory = runDirectory
+    self.groups = groups
   }
 
   /// Where a container's lock, pid, exit record and attach socket are.
@@ -50,6 +52,7 @@ package struct Runner: Sendable {
     }
     do {
       try await settle(id)
+      await releaseGroup(id)
       try RunFiles.removeAll(directory)
     } catch {
       throw EngineError("clean up container \(id)", wrapping: error, subject: id)

@@ -23,8 +23,15 @@ final class ShimLauncher: Sendable {
   }
 
   /// Starts a shim for a container.
-  func launch(_ request: [UInt8]) async throws -> LaunchedShim {
-    try await thread.run { [self] in try launch(request, []) }
+  ///
+  /// - Parameter prepare: what has to be there first; on the launcher's thread, and may block.
+  func launch(_ request: [UInt8], after prepare: @escaping @Sendable () throws -> Void = {}) async throws
+    -> LaunchedShim
+  {
+    try await thread.run { [self] in
+      try prepare()
+      return try launch(request, [])
+    }
   }
 
   /// Starts a shim for an exec session, with the session's streams and the container's first process.

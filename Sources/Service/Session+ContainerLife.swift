@@ -15,11 +15,17 @@ extension Session {
 
   func containerPause(_ params: ContainerPause.Params, _ context: RequestContext) async throws
     -> ContainerPause.Result
-  { throw notYet("container/pause") }
+  {
+    try await engine.pause(params.container)
+    return ContainerPause.Result()
+  }
 
   func containerUnpause(_ params: ContainerUnpause.Params, _ context: RequestContext) async throws
     -> ContainerUnpause.Result
-  { throw notYet("container/unpause") }
+  {
+    try await engine.unpause(params.container)
+    return ContainerUnpause.Result()
+  }
 
   func containerRename(_ params: ContainerRename.Params, _ context: RequestContext) async throws
     -> ContainerRename.Result

@@ -20,16 +20,17 @@ extension Session {
     var options = try ContainerOptions(params.containerCreation)
     if receiver != nil { options.opensStdin = true }
     let started = try await engine.run(options)
+    let warnings = engine.warnings(options).wire
     context.settleChanges()
     if isDetached {
       engine.leave(started.id)
-      return ContainerRun.Result(container: .init(started))
+      return ContainerRun.Result(container: .init(started), warnings: warnings)
     }
     notify(ContainerRunningNotification(request: context.id, container: .init(started)))
     do {
       try await stream(started.id, from: .beginning, senders, receiver)
       let (container, exit) = try await engine.finish(started)
-      return ContainerRun.Result(container: .init(container), exit: .init(exit))
+      return ContainerRun.Result(container: .init(container), exit: .init(exit), warnings: warnings)
     } catch {
       // Cancelled, it has stopped by the time of the answer; but a client that goes leaves its containers as they are.
       if Task.isCancelled, !state.withLock({ $0.isEnding }) { await stopUncancelled(started.id) }

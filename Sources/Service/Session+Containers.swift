@@ -8,14 +8,17 @@ extension Session {
   func containerCreate(_ params: ContainerCreate.Params, _ context: RequestContext) async throws
     -> ContainerCreate.Result
   {
-    ContainerCreate.Result(
-      container: .init(try await engine.create(ContainerOptions(params.containerCreation))))
+    let options = try ContainerOptions(params.containerCreation)
+    return ContainerCreate.Result(
+      container: .init(try await engine.create(options)), warnings: engine.warnings(options).wire)
   }
 
   func containerStart(_ params: ContainerStart.Params, _ context: RequestContext) async throws
     -> ContainerStart.Result
   {
-    ContainerStart.Result(container: .init(try await engine.start(params.container)))
+    let started = try await engine.start(params.container)
+    return ContainerStart.Result(
+      container: .init(started), warnings: try engine.warnings(of: started.id).wire)
   }
 
   func containerStop(_ params: ContainerStop.Params, _ context: RequestContext) async throws
@@ -64,7 +67,8 @@ extension Session {
       stopTimeoutMs: details.options.stopTimeoutMilliseconds ?? ContainerOptions.standardStopTimeout,
       upperDirectory: details.upperDirectory,
       logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath,
-      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init(),
+      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init(), warnings: details.warnings.wire,
+      cgroup: details.controlGroup,
       healthChecks: details.healthResults.isEmpty ? nil : details.healthResults.map { .init($0) })
   }
 

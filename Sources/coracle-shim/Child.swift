@@ -12,6 +12,10 @@ struct Child {
   var errors: CInt
   /// For an OCI runtime: the FIFO that takes the word for the start.
   var start: CInt = -1
+  /// Where the shim says that this process is in its control groups; -1 where it was made in one, or has none.
+  var groupWord: CInt = -1
+  /// Whether this process makes its cgroup namespace itself.
+  var makesGroupNamespace = false
   /// The new root (O_PATH or a mount), or -1: then it is the process's own.
   var root: CInt = -1
   /// The directory of the last target, since devices and links come in rows: -1, or the directory of `parentPath`.
@@ -48,6 +52,8 @@ struct Child {
       hostMounts = mounts?.count ?? 0
       try takeStreams(stdin, stdout, stderr, mounts)
       try dieWithShim()
+      // Made in its group, or with nothing to do meanwhile: exec sessions.
+      if groupWord < 0 || request.mode == CLINUX_MODE_EXEC.rawValue { try awaitGroups() }
     } catch {
       report(error, 0)
       _exit(125)
@@ -87,10 +93,18 @@ struct Child {
       try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(errors, 3))
       errors = 3
     }
+    // Out of the way of those that follow.
+    if groupWord >= 0 { groupWord = try check(CLINUX_STEP_DUP, clinux_dup_above(groupWord, 128)) }
     if let mounts {
       for slot in 0..<hostMounts {
         try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(mounts[slot], CInt(firstSlot) + CInt(slot)))
       }
+    }
+    if groupWord >= 0 {
+      try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(groupWord, CInt(firstFree)))
+      groupWord = CInt(firstFree)
+      _ = clinux_close_from(firstFree + 1, 0)
+      return
     }
     _ = clinux_close_from(firstFree, 0)
   }
@@ -108,7 +122,8 @@ struct Child {
   }
 
   /// The word for the start comes on the shim's status socket after that for its request; its end, with the service.
-  func awaitStart() throws(Failure) {
+  mutating func awaitStart() throws(Failure) {
+    try awaitGroups()
     if isRestart { return }
     var byte: UInt8 = 0
     let count = clinux_receive(CInt(CLINUX_SHIM_STATUS.rawValue), &byte, 1, 1)

@@ -14,6 +14,8 @@ struct ExecSession {
   /// service to hang up, which kills the command and its process group.
   func run() throws(Failure) {
     let target = CInt(CLINUX_SHIM_TARGET.rawValue)
+    // By their paths on the host.
+    var groups = try groups()
     if request.namespaces != 0 {
       // With a user namespace among them the kernel joins it first.
       try check(CLINUX_STEP_SETNS, clinux_setns(target, request.namespaces))
@@ -21,11 +23,18 @@ struct ExecSession {
     _ = close(target)
     let errors = try Pipe()
     var pidfd: CInt = -1
-    let child = try check(CLINUX_STEP_CLONE, clinux_clone3(0, &pidfd))
+    let child = try check(CLINUX_STEP_CLONE, clinux_clone3(0, &pidfd, groups.unified))
     if child == 0 {
       _ = clinux_setsid()
-      Child(request, errors: errors.writeEnd).run(stdin: 0, stdout: 1, stderr: 2)
+      var command = Child(request, errors: errors.writeEnd)
+      groups.tell(&command, 0)
+      command.run(stdin: 0, stdout: 1, stderr: 2)
     }
+    do throws(Failure) { try groups.join(child) } catch {
+      _ = clinux_pidfd_signal(pidfd, SIGKILL)
+      throw error
+    }
+    groups.close()
     // The streams are the command's: their end must be seen when it ends, not when this process does.
     for descriptor in [0, 1, 2, errors.writeEnd] { _ = close(descriptor) }
     var report = clinux_report()
@@ -45,5 +54,13 @@ struct ExecSession {
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
     status.ended(waitStatus: waitStatus)
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+  }
+
+  private func groups() throws(Failure) -> Groups {
+    var directory = PathText()
+    defer { directory.deallocate() }
+    directory.add(string: request.runDirectory)
+    directory.add("/")
+    return try Groups(in: directory.cString)
   }
 }

@@ -78,14 +78,15 @@ struct HostSide {
     }
   }
 
-  /// As fork(2), with the new namespaces and in those that are joined.
-  func clone(_ namespaces: UInt64, _ pidfd: inout CInt) throws(Failure) -> pid_t {
+  /// As fork(2), with the new namespaces and in those that are joined; and in the cgroup of v2 that is open as `group`, or
+  /// -1.
+  func clone(_ namespaces: UInt64, _ pidfd: inout CInt, group: CInt) throws(Failure) -> pid_t {
     guard let joined, count > 0 else {
-      return try check(CLINUX_STEP_CLONE, clinux_clone3(namespaces, &pidfd))
+      return try check(CLINUX_STEP_CLONE, clinux_clone3(namespaces, &pidfd, group))
     }
     var step: UInt32 = 0
     var which: UInt32 = 0
-    let pid = clinux_clone3_joined(namespaces, &pidfd, joined, count, &step, &which)
+    let pid = clinux_clone3_joined(namespaces, &pidfd, group, joined, count, &step, &which)
     if pid < 0 {
       let failure = Failure(clinux_step(step))
       throw step == CLINUX_STEP_SETNS.rawValue ? Failure(failure, of: firstJoin + which) : failure

@@ -12,6 +12,7 @@ struct Life {
   private let streams: Streams
   private var terminal: Terminal?
   private var mounts: CInt = -1
+  private var groups: Groups
 
   /// Makes the pipes and clones the container's process, which goes on to execute the plan.
   init(_ request: Request, _ host: HostSide, isRestart: Bool) throws(Failure) {
@@ -20,9 +21,14 @@ struct Life {
     if host.userNamespace >= 0 { streams.give(user: host.rootUser, group: host.rootGroup) }
     let errors = try Pipe()
     var pidfd: CInt = -1
-    first = try host.clone(request.namespaces, &pidfd)
+    // Before a restart also a group that a service has made since.
+    let hasGroups = isRestart || request.flags & CLINUX_REQUEST_GROUPS.rawValue != 0
+    groups = try hasGroups ? Groups(in: "") : Groups()
+    first = try host.clone(groups.namespaces(request.namespaces), &pidfd, group: groups.unified)
     if first == 0 {
-      streams.run(Child(request, errors: errors.writeEnd, isRestart: isRestart), hostMounts)
+      var child = Child(request, errors: errors.writeEnd, isRestart: isRestart)
+      groups.tell(&child, request.namespaces)
+      streams.run(child, hostMounts)
     }
     hostMounts.close()
     self.pidfd = pidfd
@@ -38,6 +44,8 @@ struct Life {
     mounts = RunFiles.holdMountNamespace(of: first)
     try input.listen()
     _ = output.becomeNonBlocking()
+    try groups.join(first)
+    groups.close()
   }
 
   /// Waits for the child's word.

@@ -2,7 +2,7 @@ import CLinux
 
 /// A path being put together, NUL-terminated; what does not fit in PATH_MAX makes it too long.
 ///
-/// Only the container's process uses it, so its memory is never freed: exec does that.
+/// The container's process does not free its memory: exec does that.
 struct PathText {
   private static var capacity: Int { 4096 }
   private let bytes = UnsafeMutablePointer<CChar>.allocate(capacity: PathText.capacity)
@@ -14,6 +14,8 @@ struct PathText {
   func deallocate() { bytes.deallocate() }
 
   var cString: CString { CString(bytes) }
+
+  func deallocate() { bytes.deallocate() }
 
   mutating func clear() {
     count = 0

@@ -45,6 +45,8 @@ enum clinux_request_flag {
   CLINUX_REQUEST_STDIN_OPEN = 1,
   /// The container goes with the service that started it: it is killed when the status socket is hung up.
   CLINUX_REQUEST_SESSION = 4,
+  /// The file `groups` of the run directory names the control groups that the process is to be in.
+  CLINUX_REQUEST_GROUPS = 8,
   /// Takes the overlay mount of kernels before 6.8 on newer ones too, for tests.
   CLINUX_REQUEST_OLD_OVERLAY = 2,
   /// For an OCI runtime: before it clones, the shim waits for one byte on the status socket.
@@ -198,6 +200,8 @@ enum clinux_step {
   CLINUX_STEP_EXECVE,
   CLINUX_STEP_FIND_COMMAND,
   CLINUX_STEP_HOOK,
+  CLINUX_STEP_JOIN_GROUP,
+  CLINUX_STEP_UNSHARE,
 };
 
 struct clinux_report {

@@ -7,7 +7,10 @@
 #include <sys/uio.h>
 
 /// clone3(2) as fork(2) with namespaces and a pidfd: 0 in the child. Only for a single-threaded process.
-pid_t clinux_clone3(uint64_t namespaces, int *_Nonnull pidfd);
+/// With `group` not -1 the new process is in the cgroup of v2 whose directory that is (CLONE_INTO_CGROUP).
+pid_t clinux_clone3(uint64_t namespaces, int *_Nonnull pidfd, int group);
+/// unshare(2) itself.
+int clinux_unshare(uint64_t namespaces);
 /// clone3(2) as fork(2), but the new process is a child of this one's parent (CLONE_PARENT): 0 in the new process. Only for a
 /// single-threaded process.
 pid_t clinux_fork_sibling(void);
@@ -23,7 +26,7 @@ int clinux_join(const struct clinux_joined *_Nonnull joined, size_t count, uint3
 /// As clinux_clone3, but the new process is in `joined` as well: a process in between joins them, and makes the new one a
 /// child of this one (CLONE_PARENT). Answers -1 with errno; `failed` is then the clinux_step, `which` the one of `joined`.
 pid_t clinux_clone3_joined(
-  uint64_t namespaces, int *_Nonnull pidfd, const struct clinux_joined *_Nonnull joined, size_t count,
+  uint64_t namespaces, int *_Nonnull pidfd, int group, const struct clinux_joined *_Nonnull joined, size_t count,
   uint32_t *_Nonnull failed, uint32_t *_Nonnull which);
 /// clone(2) as fork(2): 0 in the child. Only for a single-threaded process.
 pid_t clinux_fork(void);

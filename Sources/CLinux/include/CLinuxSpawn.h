@@ -26,11 +26,13 @@ int clinux_eventfd(void);
 void clinux_eventfd_wake(int descriptor);
 /// Waits until it was woken since the last wait.
 void clinux_eventfd_wait(int descriptor);
+/// Takes what there is, without waiting.
+void clinux_eventfd_drain(int descriptor);
 
 /// epoll, for one thread that waits on behalf of many.
 int clinux_epoll(void);
-/// Adds a descriptor once (EPOLLIN | EPOLLONESHOT) under `token`.
-int clinux_epoll_add(int epoll, int descriptor, uint64_t token);
+/// Adds a descriptor once (EPOLLIN, or EPOLLPRI, and EPOLLONESHOT) under `token`.
+int clinux_epoll_add(int epoll, int descriptor, uint64_t token, int urgent);
 int clinux_epoll_remove(int epoll, int descriptor);
 /// Waits for up to `limit` tokens.
 int clinux_epoll_wait(int epoll, uint64_t *_Nonnull tokens, int limit);

@@ -28,7 +28,8 @@ extension ContainerEngine {
       summary: try summary(record), options: options, spec: try spec(record.id),
       healthResults: healthResults(record), stopSignal: options.stopSignal ?? Signal.terminate.description,
       upperDirectory: directory.appending("upper").string, logPath: logPath(record.id).string,
-      runtimeConfigPath: directory.appending("config.json").string)
+      runtimeConfigPath: directory.appending("config.json").string,
+      warnings: warnings(options), controlGroup: runner.controlGroup(record.id)?.shownPath)
   }
 
   /// The container that a text names, settled.

@@ -39,6 +39,8 @@ extension ContainerEngine {
   }
 
   func draft(_ options: ContainerOptions) async throws -> DraftContainer {
+    var options = options
+    options.limits = options.limits?.withoutZeros
     if let name = options.name { try ContainerName.validate(name) }
     let content = try await locks.holdContent()
     do {
@@ -54,7 +56,6 @@ extension ContainerEngine {
           configuration: configuration)
         if options.userNamespace == .auto { try await giveUsers(to: &spec, of: id) }
         try writeBoundFiles(spec, options, into: directory)
-        var options = options
         options.resolvedCommand = spec.process?.args ?? []
         options.resolvedHealth = HealthPlan(asked: options.health, image: config.config?.healthcheck)
         options.stopSignal = options.stopSignal ?? config.config?.stopSignal

@@ -95,6 +95,7 @@ extension ContainerEngine {
     var record = record
     record.begin(pid: pid, at: time)
     record.restartCount = 0
+    record.outOfMemoryKills = 0
     record.livesRead = 0
     record.isStopped = false
     _ = try await metadata.markRunning(
@@ -121,22 +122,23 @@ extension ContainerEngine {
   private func markRestarting(
     _ record: ContainerRecord, _ exit: ExitStatus, until: UInt64, livesRead: Int64
   ) async throws -> ContainerRecord {
+    var record = try await markOutOfMemory(record)
     _ = try await metadata.markRestarting(
       record.id, exit: exit.recorded, at: exit.at, livesRead: livesRead,
       events: [
         .containerExited(record.id, name: record.name, exit, restartsAt: Int64(clamping: until))
       ])
-    var record = record
     record.end(.restarting, exit)
     record.livesRead = livesRead
     return record
   }
 
   func markExited(_ record: ContainerRecord, _ exit: ExitStatus) async throws -> ContainerRecord {
+    var record = try await markOutOfMemory(record)
     _ = try await metadata.markExited(
       record.id, from: [record.state], exit: exit.recorded, at: exit.at, isLost: exit.isLost,
       events: [.containerExited(record.id, name: record.name, exit)])
-    var record = record
+    await runner.releaseGroup(record.id)
     record.end(.exited, exit)
     return record
   }
@@ -181,7 +183,6 @@ extension ContainerRecord {
     exit = nil
     finishedAt = nil
     isLost = false
-    outOfMemoryKills = 0
     if health != nil { health = .starting }
   }
 

@@ -38,7 +38,7 @@ extension ContainerEngine {
     do {
       if let rule = options.restart?.rule { try runner.setRestartRule(record.id, rule) }
       return try await runner.prepare(
-        record.id, plan, log: logPath(record.id),
+        record.id, plan, resources: spec.linux?.resources, log: logPath(record.id),
         limit: (options.logLimits ?? configuration.logLimits)?.runner,
         openStdin: options.opensStdin,
         endsWithService: options.lifetime == .session, holding: joined)

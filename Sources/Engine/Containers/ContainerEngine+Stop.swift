@@ -22,6 +22,8 @@ extension ContainerEngine {
     try await endRestarts(of: record)
     let gentle = signal ?? options.stopSignal.flatMap(Signal.init) ?? .terminate
     try send(gentle, to: record)
+    // Only so can it end; the signal is the first thing that it sees.
+    if record.state == .paused { runner.unpause(record.id) }
     do {
       return try await exit(
         of: record,
@@ -43,6 +45,8 @@ extension ContainerEngine {
     if signal == .kill || signal == stopSignal { try await endRestarts(of: record) }
     if record.state == .restarting { return }
     try runner.signal(record.id, signal.rawValue)
+    // v1's freezer keeps even what is killed.
+    if signal == .kill, record.state == .paused { runner.unpause(record.id) }
   }
 
   /// Stops a container, where it runs, and starts it again.

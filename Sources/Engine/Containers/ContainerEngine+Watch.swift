@@ -17,15 +17,18 @@ extension ContainerEngine {
       await withDiscardingTaskGroup { group in
         for record in (try? metadata.containers()) ?? [] {
           group.addTask { await self.seeTo(record.id) }
-          if record.state == .running { group.addTask { await self.lookAfter(record.id) } }
+          if [.running, .paused].contains(record.state) { group.addTask { await self.lookAfter(record.id) } }
         }
         group.addTask {
           for await id in self.watchedIDs { await self.seeTo(id) }
         }
         do {
-          for try await event in metadata.follow(after: cursor) where event.event.kind == "container.started"
-          {
+          for try await event in metadata.follow(after: cursor) {
             let id = event.event.subject
+            if event.event.kind == "container.updated" {
+              group.addTask { await self.watchMemory(id) }
+            }
+            guard event.event.kind == "container.started" else { continue }
             group.addTask { await self.lookAfter(id) }
             // By its shim, and who sees to it does so still.
             if event.event.attributes["restarts"] != nil { continue }
@@ -45,7 +48,9 @@ extension ContainerEngine {
   private func lookAfter(_ id: String) async {
     await reporting("look after", id) {
       guard let record = try metadata.container(id: id) else { return }
+      async let memory: Void = watchMemory(record)
       try await watchHealth(of: record)
+      await memory
     }
   }
 

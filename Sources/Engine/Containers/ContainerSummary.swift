@@ -31,4 +31,7 @@ package struct ContainerDetails: Sendable {
   package var upperDirectory: String
   package var logPath: String
   package var runtimeConfigPath: String
+  package var warnings: [ContainerWarning]
+  /// Its control group, while it has one.
+  package var controlGroup: String?
 }

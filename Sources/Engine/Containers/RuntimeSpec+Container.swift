@@ -50,6 +50,7 @@ extension RuntimeSpec {
           $0.target, type: "bind", source: directory.appending($0.rawValue).string,
           options: hasUsers ? ["bind", "idmap"] : ["bind"])
       }
+    try spec.limit(options)
     try spec.isolate(
       options, users, isWithinUserNamespace: configuration.isRootless || hasUsers,
       isRootless: configuration.isRootless)

@@ -1,0 +1,35 @@
+import Runner
+
+/// Something that was asked for and does not apply on this machine.
+package struct ContainerWarning: Hashable, Sendable {
+  /// The option, as `limits.memoryBytes`.
+  package var subject: String
+  /// Why, and what to do about it.
+  package var reason: String
+}
+
+extension ContainerEngine {
+  /// What of a container's limits this machine cannot do. Looks at the machine only where there are limits.
+  package func warnings(_ options: ContainerOptions) -> [ContainerWarning] {
+    guard let limits = options.limits, let resources = try? limits.withoutZeros.resources() else { return [] }
+    var warnings: [ContainerWarning] = []
+    for missing in runner.groups.unapplied(resources) {
+      guard let subject = Self.subjects[missing.member] else { continue }
+      let warning = ContainerWarning(subject: "limits.\(subject)", reason: missing.reason)
+      if !warnings.contains(where: { $0.subject == warning.subject }) { warnings.append(warning) }
+    }
+    return warnings
+  }
+
+  package func warnings(of container: String) throws -> [ContainerWarning] {
+    warnings(try options(try metadata.container(matching: container)))
+  }
+
+  /// What the limits are called in the runtime's configuration.
+  private static let subjects = [
+    "memory.limit": "memoryBytes", "memory.reservation": "memoryReservationBytes", "memory.swap": "swapBytes",
+    "cpu.quota": "cpuMillis", "cpu.shares": "cpuWeight", "unified.cpu.weight": "cpuWeight",
+    "cpu.cpus": "cpuSet", "cpu.mems": "memoryNodes", "pids.limit": "processes",
+    "blockIO.weight": "ioWeight", "unified.io.weight": "ioWeight", "blockIO.throttle": "ioRates",
+  ]
+}

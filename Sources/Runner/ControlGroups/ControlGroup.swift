@@ -1,0 +1,149 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+package import SystemPackage
+
+/// The control group of one container: a directory in v2's hierarchy, or one in each of v1's.
+package struct ControlGroup: Hashable, Sendable {
+  package struct Part: Hashable, Sendable {
+    package var controllers: [ControlGroupController]
+    package var directory: FilePath
+  }
+
+  package var isUnified: Bool
+  package var parts: [Part]
+  /// Processor time in microseconds that its processes had used when they were moved into it; 0 for one that was there first.
+  package var earlierCPUTime: UInt64 = 0
+
+  /// Where a controller's files are; nil where the group does not have it.
+  func directory(_ controller: ControlGroupController) -> FilePath? {
+    isUnified
+      ? parts.first?.directory : parts.first { $0.controllers.contains(controller) }?.directory
+  }
+
+  /// The path that is shown to people: v2's, or that of the memory controller.
+  package var shownPath: String? {
+    (directory(.memory) ?? parts.first?.directory)?.string
+  }
+
+  // MARK: Files
+
+  func read(_ controller: ControlGroupController, _ file: String) -> String? {
+    guard let directory = directory(controller) else { return nil }
+    return Self.read(directory.appending(file))
+  }
+
+  /// Also files longer than a page.
+  static func read(_ path: FilePath) -> String? { try? readSmallFile(path, limit: 1 << 20) }
+
+  static func write(_ path: FilePath, _ value: String) throws {
+    let file = try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec, .noFollow])
+    // One write is one command; an empty text takes a newline.
+    try file.closeAfter { _ = try file.writeAll((value.isEmpty ? "\n" : value).utf8) }
+  }
+
+  /// The file that takes a setting; nil where this kernel, or what was delegated, has none.
+  func path(of setting: ControlGroupSetting) -> FilePath? {
+    guard let directory = directory(setting.controller) else { return nil }
+    return Self.fileNames(setting.file).map { directory.appending($0) }.first {
+      $0.withPlatformString { access($0, F_OK) } == 0
+    }
+  }
+
+  /// The weights of the BFQ scheduler have names of their own.
+  private static func fileNames(_ name: String) -> [String] {
+    switch name {
+    case "io.weight": [name, "io.bfq.weight"]
+    case "blkio.weight": [name, "blkio.bfq.weight"]
+    default: [name]
+    }
+  }
+
+  /// Writes settings, and leaves out what the machine has no file for.
+  ///
+  /// - Throws: `invalidArgument` or `conflict` with the member of the configuration as the subject; those before it are written.
+  func apply(_ settings: [ControlGroupSetting]) throws(EngineError) {
+    var later: [ControlGroupSetting] = []
+    for setting in settings {
+      guard let path = path(of: setting) else { continue }
+      do {
+        try Self.write(path, setting.value)
+      } catch let error as Errno where error == .invalidArgument && setting.file == "memory.limit_in_bytes" {
+        // Not above the limit of memory and swap together: that one has to rise first.
+        later.append(setting)
+      } catch {
+        throw Self.refused(setting, error)
+      }
+    }
+    for setting in later {
+      guard let path = path(of: setting) else { continue }
+      do { try Self.write(path, setting.value) } catch { throw Self.refused(setting, error) }
+    }
+  }
+
+  private static func refused(_ setting: ControlGroupSetting, _ error: any Error) -> EngineError {
+    var refused = EngineError(
+      "set \(setting.file) to \(setting.value.isEmpty ? "nothing" : setting.value)", wrapping: error)
+    refused.subject = setting.member
+    switch error as? Errno {
+    case .resourceBusy:
+      refused.kind = .conflict
+      refused.hint = "the container uses more than that now"
+    case .outOfRange, .noSuchAddressOrDevice, Errno(rawValue: ENODEV): refused.kind = .invalidArgument
+    default: break
+    }
+    return refused
+  }
+
+  // MARK: Processes
+
+  /// In all parts, so that a process that is about to be moved is not missed.
+  func processes() -> Set<Int32> {
+    var found: Set<Int32> = []
+    for part in parts {
+      for line in (Self.read(part.directory.appending("cgroup.procs")) ?? "").split(separator: "\n") {
+        if let pid = Int32(line), pid > 0 { found.insert(pid) }
+      }
+    }
+    return found
+  }
+
+  /// Moves a process with all its threads; one that has ended is fine.
+  func move(_ pid: Int32) throws {
+    for part in parts {
+      do { try Self.write(part.directory.appending("cgroup.procs"), "\(pid)") } catch Errno.noSuchProcess {}
+    }
+  }
+
+  /// Kills what is left in it and removes it. Blocks, for the moment that the last processes take to end.
+  ///
+  /// - Throws: `EngineError.inUse` where something stays for more than a few seconds.
+  package func remove() throws(EngineError) {
+    // Below it, a container with a hierarchy of its own may have made more.
+    for part in parts {
+      var pause: UInt32 = 500
+      while let error = Self.removeTree(part.directory) {
+        guard error == .resourceBusy, pause < 2_000_000 else {
+          throw EngineError(
+            "remove the control group", SystemError("rmdir", error, on: part.directory.string))
+        }
+        thaw()
+        for pid in processes() { kill(pid, SIGKILL) }
+        usleep(pause)
+        pause *= 2
+      }
+    }
+  }
+
+  /// Nil when it is gone.
+  private static func removeTree(_ directory: FilePath) -> Errno? {
+    if directory.withPlatformString({ rmdir($0) }) == 0 || errno == ENOENT { return nil }
+    let failure = Errno(rawValue: errno)
+    guard failure == .resourceBusy else { return failure }
+    for name in (try? directoryEntries(directory)) ?? [] {
+      let inner = directory.appending(name)
+      if fileKind(inner) == .directory, let error = removeTree(inner) { return error }
+    }
+    return directory.withPlatformString { rmdir($0) } == 0 || errno == ENOENT ? nil : Errno(rawValue: errno)
+  }
+}

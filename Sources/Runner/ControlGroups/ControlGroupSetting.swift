@@ -1,0 +1,48 @@
+package import OCIModel
+
+/// A resource that the kernel divides among control groups. The raw values are cgroup v2's words.
+package enum ControlGroupController: String, Hashable, Sendable, CaseIterable {
+  case memory, cpu, cpuset, pids, io, cpuacct, devices, freezer
+
+  /// As v1 calls it.
+  var legacyName: String { self == .io ? "blkio" : rawValue }
+
+  init?(legacyName: Substring) {
+    guard let found = Self.allCases.first(where: { $0.legacyName == legacyName }) else { return nil }
+    self = found
+  }
+
+  /// Those that v2 has to be asked for; the others are there always, or not at all.
+  static let delegated: [ControlGroupController] = [.memory, .cpu, .cpuset, .pids, .io]
+}
+
+/// One write to a file of a control group.
+package struct ControlGroupSetting: Hashable, Sendable {
+  package var controller: ControlGroupController
+  package var file: String
+  package var value: String
+  /// The member of `linux.resources` that it is for.
+  package var member: String
+
+  init(_ controller: ControlGroupController, _ file: String, _ value: String, for member: String) {
+    self.controller = controller
+    self.file = file
+    self.value = value
+    self.member = member
+  }
+}
+
+/// Something of `linux.resources` that a machine cannot do.
+package struct UnappliedResource: Hashable, Sendable {
+  /// As `memory.limit`.
+  package var member: String
+  /// What is missing and what to do about it.
+  package var reason: String
+}
+
+extension RuntimeSpec.Resources {
+  /// - Parameter unified: cgroup v2's files; v1's otherwise.
+  package func settings(unified isUnified: Bool) -> [ControlGroupSetting] {
+    isUnified ? unifiedSettings : legacySettings
+  }
+}

@@ -1,0 +1,83 @@
+import OCIModel
+
+/// `linux.resources` as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst).
+extension RuntimeSpec.Resources {
+  var unifiedSettings: [ControlGroupSetting] {
+    var settings = memorySettings + cpuSettings + blockSettings
+    if let pids {
+      settings.append(
+        .init(.pids, "pids.max", pids.limit > 0 ? "\(pids.limit)" : "max", for: "pids.limit"))
+    }
+    for (file, value) in (unified ?? [:]).sorted(by: { $0.key < $1.key }) {
+      guard
+        let controller = file.split(separator: ".").first.flatMap({
+          ControlGroupController(rawValue: String($0))
+        })
+      else { continue }
+      settings.removeAll { $0.file == file }
+      settings.append(.init(controller, file, value, for: "unified.\(file)"))
+    }
+    return settings
+  }
+
+  private var memorySettings: [ControlGroupSetting] {
+    guard let memory else { return [] }
+    var settings: [ControlGroupSetting] = []
+    if let limit = memory.limit {
+      settings.append(.init(.memory, "memory.max", Self.amount(limit), for: "memory.limit"))
+    }
+    if let swap = memory.swap {
+      // v1 and OCI count memory and swap together, v2 counts swap alone.
+      let alone = swap < 0 ? swap : swap - min(max(memory.limit ?? 0, 0), swap)
+      settings.append(.init(.memory, "memory.swap.max", Self.amount(alone), for: "memory.swap"))
+    }
+    if let reservation = memory.reservation {
+      settings.append(
+        .init(.memory, "memory.low", reservation < 0 ? "0" : "\(reservation)", for: "memory.reservation"))
+    }
+    return settings
+  }
+
+  private var cpuSettings: [ControlGroupSetting] {
+    guard let cpu else { return [] }
+    var settings: [ControlGroupSetting] = []
+    if let shares = cpu.shares, shares > 0 {
+      settings.append(
+        .init(.cpu, "cpu.weight", "\(ControlGroupWeights.cpuWeight(shares: shares))", for: "cpu.shares"))
+    }
+    if cpu.quota != nil || cpu.period != nil {
+      let quota = cpu.quota.map { $0 > 0 ? "\($0)" : "max" } ?? "max"
+      settings.append(.init(.cpu, "cpu.max", "\(quota) \(cpu.period ?? 100_000)", for: "cpu.quota"))
+    }
+    if let idle = cpu.idle { settings.append(.init(.cpu, "cpu.idle", "\(idle)", for: "cpu.idle")) }
+    if let cpus = cpu.cpus { settings.append(.init(.cpuset, "cpuset.cpus", cpus, for: "cpu.cpus")) }
+    if let mems = cpu.mems { settings.append(.init(.cpuset, "cpuset.mems", mems, for: "cpu.mems")) }
+    return settings
+  }
+
+  private var blockSettings: [ControlGroupSetting] {
+    guard let blockIO else { return [] }
+    var settings: [ControlGroupSetting] = []
+    if let weight = blockIO.weight, weight > 0 {
+      settings.append(
+        .init(
+          .io, "io.weight", "\(ControlGroupWeights.ioWeight(blockWeight: weight))", for: "blockIO.weight"))
+    }
+    let throttles = [
+      ("rbps", blockIO.throttleReadBpsDevice), ("wbps", blockIO.throttleWriteBpsDevice),
+      ("riops", blockIO.throttleReadIOPSDevice), ("wiops", blockIO.throttleWriteIOPSDevice),
+    ]
+    for (key, devices) in throttles {
+      for device in devices ?? [] {
+        settings.append(
+          .init(
+            .io, "io.max",
+            "\(device.major):\(device.minor) \(key)=\(device.rate > 0 ? "\(device.rate)" : "max")",
+            for: "blockIO.throttle"))
+      }
+    }
+    return settings
+  }
+
+  private static func amount(_ value: Int64) -> String { value < 0 ? "max" : "\(value)" }
+}

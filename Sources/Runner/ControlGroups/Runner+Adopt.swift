@@ -1,0 +1,70 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+import SystemPackage
+
+extension Runner {
+  /// Makes a group for a container that runs without one, and moves all its processes. Blocks.
+  func adopt(_ id: String) throws -> ControlGroup {
+    let first = try firstProcess(id)
+    var group = groups.group(of: id)
+    group.earlierCPUTime = ContainerProcesses.of(first.named.pid).reduce(0) { $0 + $1.cpuTime }
+    try GroupFile.write(group, directory(of: id))
+    try groups.make(group)
+    var moved: Set<Int32> = []
+    // What is forked by one that has not been moved yet is found by the next look; what a moved one forks is inside.
+    for _ in 0..<1000 {
+      let outside = Set(ContainerProcesses.ids(of: first.named.pid)).subtracting(moved)
+      if outside.isEmpty { return group }
+      for pid in outside { try group.move(pid) }
+      moved.formUnion(outside)
+    }
+    throw EngineError(
+      .conflict, "cannot move the processes of container \(id): they change too fast", subject: id)
+  }
+
+  /// Holds all processes of a running container. The caller holds its state lock.
+  ///
+  /// - Throws: `unsupported` where it can have no control group; `timedOut`.
+  package func pause(_ id: String) async throws(EngineError) {
+    do {
+      try await onBlockingThread("cgroup-pause") {
+        var group = controlGroup(id)
+        if group == nil, groups.isPossible { group = try adopt(id) }
+        guard let group, group.canFreeze
+        else {
+          throw EngineError(
+            .unsupported, "cannot pause container \(id): it can have no control group", subject: id,
+            hint: groups.layout.isUnified
+              ? "start the service where a control group is delegated to this user: systemd-run --user --scope"
+              : "this machine uses cgroup v1, whose groups only root can make")
+        }
+        // From here on every service looks whether it is held.
+        try RunFiles.write(directory(of: id).appending(RunFiles.paused), [("paused", 1)])
+        do { try group.freeze() } catch {
+          unmarkPaused(id)
+          throw error
+        }
+      }
+    } catch {
+      throw EngineError("pause container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// Lets a container's processes go on; nothing happens to one that is not held.
+  package func unpause(_ id: String) {
+    controlGroup(id)?.thaw()
+    unmarkPaused(id)
+  }
+
+  private func unmarkPaused(_ id: String) {
+    _ = directory(of: id).appending(RunFiles.paused).withPlatformString { unlink($0) }
+  }
+
+  func isPaused(_ id: String) -> Bool {
+    guard directory(of: id).appending(RunFiles.paused).withPlatformString({ access($0, F_OK) }) == 0 else {
+      return false
+    }
+    return controlGroup(id)?.isFrozen == true
+  }
+}

@@ -1,0 +1,77 @@
+package import EngineErrors
+import Glibc
+import LinuxSystem
+package import OCIModel
+import SystemPackage
+
+/// Containers' control groups: with v2 each has one where the service can make it; with v1, where joining one costs a start
+/// some ten milliseconds, those that have limits, and later those that are paused or updated.
+extension Runner {
+  /// A container's group, whichever service made it; nil where it has none.
+  package func controlGroup(_ id: String) -> ControlGroup? { GroupFile.read(directory(of: id)) }
+
+  /// Whether a container that is started with these resources gets a group.
+  func wantsGroup(_ resources: RuntimeSpec.Resources?) -> Bool {
+    let asks = resources.map { !$0.isEmpty } ?? false
+    // Looking for the layout takes some file reads, the first time.
+    return (asks || groups.layout.isUnified) && groups.isPossible
+  }
+
+  /// Makes a container's group in time for its first process. Blocks.
+  func makeGroup(_ id: String, _ resources: RuntimeSpec.Resources?) throws(EngineError) {
+    var group = groups.group(of: id)
+    do {
+      try GroupFile.write(group, directory(of: id))
+      try groups.make(group)
+    } catch {
+      // A container without limits runs without a group as well.
+      if let resources, !resources.isEmpty {
+        throw EngineError("make a control group", wrapping: error, subject: id)
+      }
+      removeGroup(id)
+      return
+    }
+    group.earlierCPUTime = 0
+    if let resources { try group.apply(resources.settings(unified: group.isUnified)) }
+  }
+
+  /// Leaves nothing of a container's group. Blocks until its last processes have ended.
+  func removeGroup(_ id: String) {
+    guard let group = controlGroup(id) else { return }
+    guard (try? group.remove()) != nil else { return }
+    _ = directory(of: id).appending(GroupFile.name).withPlatformString { unlink($0) }
+  }
+
+  /// The same for a container that has exited, without blocking the caller's thread.
+  package func releaseGroup(_ id: String) async {
+    guard hasGroup(id) else { return }
+    try? await onBlockingThread("cgroup-remove") { removeGroup(id) }
+  }
+
+  package func hasGroup(_ id: String) -> Bool {
+    directory(of: id).appending(GroupFile.name).withPlatformString { access($0, F_OK) } == 0
+  }
+
+  /// Gives a running container new limits; one without a group gets one first.
+  ///
+  /// - Parameter old: what it has had; written again where the new ones are refused.
+  /// - Throws: `invalidArgument` or `conflict` where the kernel refuses them.
+  package func update(
+    _ id: String, to new: RuntimeSpec.Resources, from old: RuntimeSpec.Resources?
+  ) async throws(EngineError) {
+    guard groups.isPossible || hasGroup(id) else { return }
+    do {
+      try await onBlockingThread("cgroup-update") {
+        let group = try controlGroup(id) ?? adopt(id)
+        do {
+          try group.apply(new.settings(unified: group.isUnified))
+        } catch {
+          if let old { try? group.apply(old.settings(unified: group.isUnified)) }
+          throw error
+        }
+      }
+    } catch {
+      throw EngineError("update container \(id)", wrapping: error, subject: id)
+    }
+  }
+}

@@ -1,0 +1,294 @@
+import Foundation
+import Glibc
+import LinuxSystem
+import RPCModel
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What the machine that runs the tests can do; the suite says the same of v1, of v2, and of an ordinary user without
+/// delegation. `make cgroup2` runs it in a guest that has v2 alone.
+@Suite("Limits, pauses and numbers, from end to end")
+struct LimitsTests {
+  private func withBusybox(
+    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
+  ) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      _ = try await service.importBusybox(store)
+      try await body(store, service)
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  /// A container that sleeps.
+  private func sleeper(
+    _ service: TestService, _ name: String, limits: ResourceLimits? = nil, command: [String] = ["sleep", "1000"]
+  ) async throws -> ContainerSummary {
+    try await service.send(
+      ContainerRun.self,
+      .init(image: "busybox:1", name: name, command: command, limits: limits, detach: true)
+    ).container
+  }
+
+  @Test("limits that hold, and none left behind", .enabled(if: Machine.makesGroups))
+  func limits() async throws {
+    try await withBusybox(.root) { _, service in
+      let answer = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "limited",
+          command: ["sh", "-c", "for n in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait"],
+          limits: .init(memoryBytes: 64 << 20, cpuMillis: 250, cpuWeight: 300, cpuSet: "0", processes: 5),
+          detach: true))
+      #expect(answer.warnings == nil)
+      let pid = try #require(answer.container.pid)
+      let group = try Machine.group(pid)
+      #expect(group.read("memory.max", "memory/memory.limit_in_bytes") == "\(64 << 20)")
+      #expect(group.read("cpu.max", "cpu/cpu.cfs_quota_us") == (Machine.isUnified ? "25000 100000" : "25000"))
+      #expect(group.read("cpu.weight", "cpu/cpu.shares") == (Machine.isUnified ? "300" : "3072"))
+      #expect(group.read("cpuset.cpus", "cpuset/cpuset.cpus") == "0")
+      #expect(group.read("pids.max", "pids/pids.max") == "5")
+      // An exec session is in the group as well, and the sixth process is refused.
+      let inside = try await service.exec("limited", ["cat", "/proc/self/cgroup"])
+      #expect(inside.exit.code == 0 || inside.exit.code == 126)
+      let inspected = try await service.send(ContainerInspect.self, .init(container: "limited"))
+      #expect(inspected.limits.processes == 5 && inspected.cgroup?.hasSuffix(answer.container.id) == true)
+      _ = try await service.send(ContainerRemove.self, .init(container: "limited", force: true))
+      #expect(Machine.groups(of: answer.container.id) == [])
+    }
+  }
+
+  @Test("out of memory: one event for each kill, before the end, and a count", .enabled(if: Machine.makesGroups))
+  func outOfMemory() async throws {
+    try await withBusybox(.root) { _, service in
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
+      let output = try await service.run(["sh", "-c", "tail /dev/zero; echo $?; sleep 0.1"]) {
+        $0.limits = .init(memoryBytes: 16 << 20, swapBytes: 0)
+      }
+      #expect(output.stdout == "137\n")
+      let event = await service.notifications.event("container.outOfMemory")
+      #expect(event.attributes["kills"] == .integer(1))
+      _ = await service.notifications.event("container.exited")
+      let kinds = service.notifications.events.map(\.kind)
+      #expect(
+        kinds == ["container.created", "container.started", "container.outOfMemory", "container.exited"])
+    }
+  }
+
+  @Test(
+    "out of memory while no service ran is told by the next one, once", .enabled(if: Machine.makesGroups))
+  func outOfMemoryAlone() async throws {
+    try await withBusybox(.root) { store, service in
+      let container = try await sleeper(
+        service, "alone", limits: .init(memoryBytes: 16 << 20, swapBytes: 0),
+        command: ["sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; tail /dev/zero; sleep 1000"])
+      let upper = try await service.send(ContainerInspect.self, .init(container: "alone")).upperDirectory
+      let cursor = try await service.send(SystemInfo.self, .init()).cursor
+      service.process.kill(SIGKILL)
+      _ = await service.process.waitForExit()
+      let group = try Machine.group(try #require(container.pid))
+      #expect(FileManager.default.createFile(atPath: "\(upper)/go", contents: nil))
+      while !group.outOfMemory.contains("oom_kill 1") { try await Task.sleep(for: .milliseconds(20)) }
+      let second = try await store.service("second")
+      _ = try await second.send(EventSubscribe.self, .init(after: cursor, kinds: ["container."]))
+      let event = await second.notifications.event("container.outOfMemory")
+      #expect(event.subject == container.id && event.attributes["kills"] == .integer(1))
+      _ = try await second.send(ContainerRemove.self, .init(container: "alone", force: true))
+      _ = await second.notifications.event("container.removed")
+      #expect(second.notifications.events.map(\.kind).filter { $0 == "container.outOfMemory" }.count == 1)
+      #expect(Machine.groups(of: container.id) == [])
+      #expect(await second.stop() == 0)
+    }
+  }
+
+  @Test(
+    "pause and unpause, also of a container without limits; every service knows; a stop and a kill work",
+    .enabled(if: Machine.makesGroups))
+  func pause() async throws {
+    try await withBusybox(.root) { store, service in
+      let container = try await sleeper(
+        service, "held", command: ["sh", "-c", "while true; do echo; sleep 0.01; done"])
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
+      _ = try await service.send(ContainerPause.self, .init(container: "held"))
+      let other = try await store.service("other")
+      #expect(try await other.send(ContainerList.self, .init()).containers.first?.state == .paused)
+      let before = try await service.logs("held").count
+      try await Task.sleep(for: .milliseconds(100))
+      #expect(try await service.logs("held").count == before)
+      let again = await #expect(throws: RPCError.self) {
+        try await service.send(ContainerPause.self, .init(container: "held"))
+      }
+      #expect(again?.data?.kind == .conflict)
+      let refused = await #expect(throws: RPCError.self) { try await service.exec("held", ["true"]) }
+      #expect(refused?.data?.kind == .conflict)
+      _ = try await other.send(ContainerUnpause.self, .init(container: "held"))
+      #expect(try await service.send(ContainerList.self, .init()).containers.first?.state == .running)
+      _ = try await other.send(ContainerPause.self, .init(container: "held"))
+      let exit = try await service.send(ContainerStop.self, .init(container: "held", timeoutMs: 0)).exit
+      #expect(exit.signal == "SIGKILL")
+      _ = await service.notifications.event("container.exited")
+      #expect(
+        service.notifications.events.map(\.kind).prefix(3) == [
+          "container.paused", "container.unpaused", "container.paused",
+        ])
+      #expect(Machine.groups(of: container.id) == [])
+
+      let killed = try await sleeper(service, "killed")
+      _ = try await service.send(ContainerPause.self, .init(container: "killed"))
+      _ = try await service.send(ContainerKill.self, .init(container: "killed"))
+      #expect(try await service.send(ContainerWait.self, .init(container: "killed")).exit?.code == 137)
+      #expect(Machine.groups(of: killed.id) == [])
+      #expect(await other.stop() == 0)
+    }
+  }
+
+  @Test("limits are changed while a container runs, also of one that had none", .enabled(if: Machine.makesGroups))
+  func update() async throws {
+    try await withBusybox(.root) { _, service in
+      let container = try await sleeper(
+        service, "changed", command: ["sh", "-c", "sleep 1000 & sleep 1000 & wait"])
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
+      let first = try await service.send(
+        ContainerUpdate.self,
+        .init(container: "changed", limits: .init(memoryBytes: 64 << 20, processes: 20)))
+      #expect(first.warnings == nil && first.limits.memoryBytes == 64 << 20)
+      let group = try Machine.group(try #require(container.pid))
+      #expect(group.read("memory.max", "memory/memory.limit_in_bytes") == "\(64 << 20)")
+      #expect(group.processes("pids").count == 3)
+      let second = try await service.send(
+        ContainerUpdate.self,
+        .init(container: "changed", limits: .init(memoryBytes: 128 << 20, cpuMillis: 100, processes: 0)))
+      #expect(second.limits == .init(memoryBytes: 128 << 20, cpuMillis: 100))
+      #expect(group.read("memory.max", "memory/memory.limit_in_bytes") == "\(128 << 20)")
+      #expect(group.read("pids.max", "pids/pids.max") == "max")
+      let wrong = await #expect(throws: RPCError.self) {
+        try await service.send(
+          ContainerUpdate.self, .init(container: "changed", limits: .init(cpuSet: "4096")))
+      }
+      #expect(wrong?.data?.kind == .invalidArgument)
+      #expect(
+        try await service.send(ContainerInspect.self, .init(container: "changed")).limits
+          == .init(memoryBytes: 128 << 20, cpuMillis: 100))
+      _ = await service.notifications.event("container.updated")
+      // A start by another run has them too.
+      _ = try await service.send(ContainerStop.self, .init(container: "changed", timeoutMs: 0))
+      let started = try await service.send(ContainerStart.self, .init(container: "changed")).container
+      let anew = try Machine.group(try #require(started.pid))
+      #expect(anew.read("memory.max", "memory/memory.limit_in_bytes") == "\(128 << 20)")
+      _ = try await service.send(ContainerRemove.self, .init(container: "changed", force: true))
+      #expect(Machine.groups(of: container.id) == [])
+    }
+  }
+
+  @Test("nothing is left of a container whose shim is killed, nor of one that could not start", .enabled(if: Machine.makesGroups))
+  func leftovers() async throws {
+    try await withBusybox(.root) { _, service in
+      let container = try await sleeper(service, "lost", limits: .init(processes: 10))
+      let shim = try #require(ProcessStatus(pid: Int32(try #require(container.pid)))?.parent)
+      #expect(kill(shim, SIGKILL) == 0)
+      _ = try await service.send(ContainerWait.self, .init(container: "lost"))
+      #expect(Machine.groups(of: container.id) == [])
+      _ = await #expect(throws: RPCError.self) {
+        try await service.run(["nope"]) {
+          $0.name = "none"
+          $0.limits = .init(processes: 10)
+        }
+      }
+      let failed = try await service.send(ContainerInspect.self, .init(container: "none")).container
+      #expect(failed.exit?.code == 127 && Machine.groups(of: failed.id) == [])
+    }
+  }
+
+  @Test("without delegation the container runs, and each limit says why it does not apply", .enabled(if: Machine.hasNoDelegation))
+  func notDelegated() async throws {
+    try await withBusybox(.ordinary) { _, service in
+      let created = try await service.send(
+        ContainerCreate.self,
+        .init(image: "busybox:1", command: ["true"], limits: .init(memoryBytes: 64 << 20, processes: 5)))
+      #expect(created.warnings?.map(\.subject) == ["limits.memoryBytes", "limits.processes"])
+      #expect(created.warnings?.allSatisfy { $0.reason.contains("start the service") } == true)
+      #expect(try await service.send(ContainerStart.self, .init(container: created.container.id)).warnings?.count == 2)
+      #expect(try await service.send(ContainerWait.self, .init(container: created.container.id)).exit?.code == 0)
+      _ = try await sleeper(service, "sleeps")
+      let refused = await #expect(throws: RPCError.self) {
+        try await service.send(ContainerPause.self, .init(container: "sleeps"))
+      }
+      #expect(refused?.data?.kind == .unsupported && refused?.data?.hint != nil)
+      let updated = try await service.send(
+        ContainerUpdate.self, .init(container: "sleeps", limits: .init(processes: 5)))
+      #expect(updated.warnings?.count == 1 && updated.limits.processes == 5)
+    }
+  }
+
+  @Test("a process's own limits, its OOM score and the size of /dev/shm", arguments: Account.available)
+  func ofProcesses(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      let output = try await service.run([
+        "sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj; grep shm /proc/mounts || cat /proc/mounts",
+      ]) {
+        $0.ulimits = [.init(name: "nofile", soft: 64, hard: 128), .init(name: "core", soft: 0)]
+        $0.oomScoreAdjust = 500
+        $0.sharedMemoryBytes = 1 << 20
+      }
+      let lines = output.stdout.split(separator: "\n").map(String.init)
+      #expect(lines.prefix(4) == ["64", "128", "0", "500"])
+      #expect(lines.contains { $0.contains("/dev/shm") && $0.contains("size=1024k") })
+      for (ulimits, kind) in [
+        ([Ulimit(name: "nonsense", soft: 1)], ErrorKind.invalidArgument),
+        ([Ulimit(name: "nofile", soft: 9, hard: 8)], ErrorKind.invalidArgument),
+        ([Ulimit(name: "nofile", soft: 1 << 40, hard: 1 << 40)], ErrorKind.permissionDenied),
+      ] {
+        let error = await #expect(throws: RPCError.self) {
+          try await service.run(["true"]) { $0.ulimits = ulimits }
+        }
+        #expect(error?.data?.kind == kind)
+      }
+    }
+  }
+}
+
+/// Control groups as this machine has them, looked at without the engine.
+private enum Machine {
+  static let isUnified = fileExists("/sys/fs/cgroup/cgroup.controllers")
+  static let makesGroups = geteuid() == 0 && (isUnified || fileExists("/sys/fs/cgroup/freezer/cgroup.procs"))
+  static let hasNoDelegation = Account.available.contains(.ordinary)
+
+  private static func fileExists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  static func groups(of id: String) -> [String] {
+    let mounts = (try? String(contentsOfFile: "/proc/mounts", encoding: .utf8)) ?? ""
+    return mounts.split(separator: "\n").map { $0.split(separator: " ") }
+      .filter { $0.count > 2 && $0[2].hasPrefix("cgroup") }.map { "\($0[1])/coracle/\(id)" }.filter(fileExists)
+  }
+
+  struct Group {
+    var path: String
+
+    func read(_ unified: String, _ legacy: String) -> String? {
+      let parts = legacy.split(separator: "/")
+      let file =
+        isUnified ? "/sys/fs/cgroup\(path)/\(unified)" : "/sys/fs/cgroup/\(parts[0])\(path)/\(parts[1])"
+      return (try? String(contentsOfFile: file, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    var outOfMemory: String { read("memory.events", "memory/memory.oom_control") ?? "oom_kill 1" }
+
+    func processes(_ controller: String) -> [Substring] {
+      (read("cgroup.procs", "\(controller)/cgroup.procs") ?? "").split(separator: "\n")
+    }
+  }
+
+  /// The group of a process, which has to be one of the engine's.
+  static func group(_ pid: Int) throws -> Group {
+    let text = try String(contentsOfFile: "/proc/\(pid)/cgroup", encoding: .utf8)
+    for line in text.split(separator: "\n") {
+      let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+      if fields.count == 3, fields[1] == (isUnified ? "" : "pids") {
+        guard fields[2].hasPrefix("/coracle/") else { break }
+        return Group(path: String(fields[2]))
+      }
+    }
+    throw TestFailure("process \(pid) is in no group of coracle's: \(text)")
+  }
+}
