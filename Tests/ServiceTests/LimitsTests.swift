@@ -38,7 +38,7 @@ struct LimitsTests {
         ContainerRun.self,
         .init(
           image: "busybox:1", name: "limited",
-          command: ["sh", "-c", "for n in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait"],
+          command: ["sleep", "1000"],
           limits: .init(memoryBytes: 64 << 20, cpuMillis: 250, cpuWeight: 300, cpuSet: "0", processes: 5),
           detach: true))
       #expect(answer.warnings == nil)
@@ -49,9 +49,11 @@ struct LimitsTests {
       #expect(group.read("cpu.weight", "cpu/cpu.shares") == (Machine.isUnified ? "300" : "3072"))
       #expect(group.read("cpuset.cpus", "cpuset/cpuset.cpus") == "0")
       #expect(group.read("pids.max", "pids/pids.max") == "5")
-      // An exec session is in the group as well, and the sixth process is refused.
-      let inside = try await service.exec("limited", ["cat", "/proc/self/cgroup"])
-      #expect(inside.exit.code == 0 || inside.exit.code == 126)
+      // An exec session is in the group as well, and there a sixth process is refused.
+      let inside = try await service.exec(
+        "limited", ["sh", "-c", "for n in 1 2 3 4 5 6; do sleep 1000 & done; sleep 1000"])
+      #expect(inside.exit.code != 0)
+      #expect((2...5).contains(group.processes("pids").count))
       let inspected = try await service.send(ContainerInspect.self, .init(container: "limited"))
       #expect(inspected.limits.processes == 5 && inspected.cgroup?.hasSuffix(answer.container.id) == true)
       _ = try await service.send(ContainerRemove.self, .init(container: "limited", force: true))
@@ -68,7 +70,7 @@ struct LimitsTests {
       }
       #expect(output.stdout == "137\n")
       let event = await service.notifications.event("container.outOfMemory")
-      #expect(event.attributes["kills"] == .integer(1))
+      #expect(event?.attributes["kills"] == .integer(1))
       _ = await service.notifications.event("container.exited")
       let kinds = service.notifications.events.map(\.kind)
       #expect(
@@ -93,7 +95,7 @@ struct LimitsTests {
       let second = try await store.service("second")
       _ = try await second.send(EventSubscribe.self, .init(after: cursor, kinds: ["container."]))
       let event = await second.notifications.event("container.outOfMemory")
-      #expect(event.subject == container.id && event.attributes["kills"] == .integer(1))
+      #expect(event?.subject == container.id && event?.attributes["kills"] == .integer(1))
       _ = try await second.send(ContainerRemove.self, .init(container: "alone", force: true))
       _ = await second.notifications.event("container.removed")
       #expect(second.notifications.events.map(\.kind).filter { $0 == "container.outOfMemory" }.count == 1)
@@ -185,7 +187,8 @@ struct LimitsTests {
   func leftovers() async throws {
     try await withBusybox(.root) { _, service in
       let container = try await sleeper(service, "lost", limits: .init(processes: 10))
-      let shim = try #require(ProcessStatus(pid: Int32(try #require(container.pid)))?.parent)
+      let pid = try #require(container.pid)
+      let shim = try #require(ProcessStatus(pid: Int32(pid))?.parent)
       #expect(kill(shim, SIGKILL) == 0)
       _ = try await service.send(ContainerWait.self, .init(container: "lost"))
       #expect(Machine.groups(of: container.id) == [])

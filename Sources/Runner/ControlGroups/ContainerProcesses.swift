@@ -3,7 +3,7 @@ import LinuxSystem
 import SystemPackage
 
 /// A process of a container, as /proc tells of it.
-package struct ContainerProcess: Hashable, Sendable {
+package struct LivingProcess: Hashable, Sendable {
   /// As the host counts, as is `parent`.
   package var pid: Int32
   package var parent: Int32
@@ -46,7 +46,7 @@ package enum ContainerProcesses {
   }
 
   /// Those that end meanwhile are left out.
-  package static func of(_ first: Int32) -> [ContainerProcess] { ids(of: first).compactMap(process) }
+  package static func of(_ first: Int32) -> [LivingProcess] { ids(of: first).compactMap(process) }
 
   private static func namespace(_ process: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 64)
@@ -54,7 +54,7 @@ package enum ContainerProcesses {
     return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
   }
 
-  package static func process(_ pid: Int32) -> ContainerProcess? {
+  package static func process(_ pid: Int32) -> LivingProcess? {
     func text(_ file: String) -> String? { ControlGroup.read(FilePath("/proc/\(pid)/\(file)")) }
     guard let stat = text("stat"), let end = stat.utf8.lastIndex(of: UInt8(ascii: ")")) else { return nil }
     // From the state on, the third field of proc(5).
@@ -62,7 +62,7 @@ package enum ContainerProcesses {
     guard fields.count > 21, let parent = Int32(fields[1]) else { return nil }
     func number(_ field: Int) -> UInt64 { UInt64(clamping: Int64(fields[field - 3]) ?? 0) }
     let status = ProcStatus(text("status") ?? "")
-    return ContainerProcess(
+    return LivingProcess(
       pid: pid, parent: parent, containerPid: status.innermostPid ?? pid, user: status.effectiveUser ?? 0,
       state: String(fields[0]), threads: Int64(clamping: number(20)),
       cpuTime: Ticks.microseconds([14, 15, 16, 17].reduce(0) { $0 &+ number($1) }),

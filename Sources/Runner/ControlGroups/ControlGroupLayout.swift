@@ -8,6 +8,11 @@ package struct ControlGroupLayout: Hashable, Sendable {
     package var controllers: [ControlGroupController]
     /// The directory that the engine's own is made in.
     package var base: FilePath
+
+    package init(controllers: [ControlGroupController], base: FilePath) {
+      self.controllers = controllers
+      self.base = base
+    }
   }
 
   package var isUnified: Bool
