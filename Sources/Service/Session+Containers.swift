@@ -67,7 +67,8 @@ extension Session {
       stopTimeoutMs: details.options.stopTimeoutMilliseconds ?? ContainerOptions.standardStopTimeout,
       upperDirectory: details.upperDirectory,
       logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath,
-      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init(), warnings: details.warnings.wire,
+      creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init(),
+      warnings: details.warnings.wire,
       cgroup: details.controlGroup,
       healthChecks: details.healthResults.isEmpty ? nil : details.healthResults.map { .init($0) })
   }

@@ -11,8 +11,6 @@ struct PathText {
 
   init() { bytes[0] = 0 }
 
-  func deallocate() { bytes.deallocate() }
-
   var cString: CString { CString(bytes) }
 
   func deallocate() { bytes.deallocate() }

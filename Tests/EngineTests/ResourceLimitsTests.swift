@@ -25,7 +25,8 @@ struct ResourceLimitsTests {
       $0.ioRates?[0].readBytes = 1 << 20
     }.resources()
     #expect(resources.memory?.limit == 64 << 20 && resources.memory?.swap == 80 << 20)
-    #expect(resources.cpu?.quota == 150_000 && resources.cpu?.period == 100_000 && resources.cpu?.shares == 2048)
+    #expect(
+      resources.cpu?.quota == 150_000 && resources.cpu?.period == 100_000 && resources.cpu?.shares == 2048)
     #expect(resources.pids?.limit == 9)
     #expect(resources.unified == ["cpu.weight": "200", "io.weight": "5000"])
     #expect(resources.blockIO?.weight == 1000)

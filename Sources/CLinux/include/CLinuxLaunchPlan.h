@@ -46,7 +46,7 @@ enum clinux_request_flag {
   /// The container goes with the service that started it: it is killed when the status socket is hung up.
   CLINUX_REQUEST_SESSION = 4,
   /// The file `groups` of the run directory names the control groups that the process is to be in.
-  CLINUX_REQUEST_GROUPS = 8,
+  CLINUX_REQUEST_GROUPS = 16,
   /// Takes the overlay mount of kernels before 6.8 on newer ones too, for tests.
   CLINUX_REQUEST_OLD_OVERLAY = 2,
   /// For an OCI runtime: before it clones, the shim waits for one byte on the status socket.

@@ -25,7 +25,9 @@ extension ContainerEngine {
   }
 
   /// Changes what there is of a container outside of the database, which then follows. Not stopped by cancellation.
-  private func withSettled(_ name: String, _ change: @escaping @Sendable (ContainerRecord) async throws -> Void)
+  private func withSettled(
+    _ name: String, _ change: @escaping @Sendable (ContainerRecord) async throws -> Void
+  )
     async throws
   {
     let found = try metadata.container(matching: name)

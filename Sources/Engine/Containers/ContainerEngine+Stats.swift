@@ -27,7 +27,9 @@ extension ContainerEngine {
   ///
   /// - Parameter earlier: the samples before, for what has happened since.
   /// - Throws: `notFound`, and `conflict` for one that was named and does not run.
-  package func sample(_ names: [String]?, after earlier: [ContainerSample] = []) async throws -> [ContainerSample] {
+  package func sample(_ names: [String]?, after earlier: [ContainerSample] = []) async throws
+    -> [ContainerSample]
+  {
     var records: [ContainerRecord] = []
     if let names {
       for name in names { records.append(try await running(name)) }

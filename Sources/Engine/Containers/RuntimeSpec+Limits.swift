@@ -40,7 +40,9 @@ extension Ulimit {
     guard RuntimeSpec.ResourceLimit.types.contains(type) else {
       throw EngineError(
         .invalidArgument, "not a limit of a process: \(name)", subject: "ulimits",
-        hint: "limits are \(RuntimeSpec.ResourceLimit.types.map { $0.dropFirst(7).lowercased() }.joined(separator: ", "))")
+        hint:
+          "limits are \(RuntimeSpec.ResourceLimit.types.map { $0.dropFirst(7).lowercased() }.joined(separator: ", "))"
+      )
     }
     let (soft, hard) = (soft ?? .max, hard ?? .max)
     guard soft <= hard else {

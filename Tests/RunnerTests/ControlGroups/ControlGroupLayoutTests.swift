@@ -18,7 +18,8 @@ struct ControlGroupLayoutTests {
   @Test("v2: the root's own directory, with the controllers that are there")
   func unifiedRoot() {
     let layout = ControlGroupLayout(mounts: Self.unified, membership: "0::/system.slice/a.service\n") {
-      _, _ in true
+      _, _ in
+      true
     } controllers: {
       $0 == "/sys/fs/cgroup" ? "cpuset cpu io memory hugetlb pids\n" : ""
     }
@@ -35,7 +36,9 @@ struct ControlGroupLayoutTests {
     func layout(_ own: String) -> ControlGroupLayout {
       ControlGroupLayout(mounts: Self.unified, membership: "0::\(own)\n") { directory, isUnified in
         isUnified && directory.string.hasPrefix(delegated)
-      } controllers: { _ in "memory pids" }
+      } controllers: { _ in
+        "memory pids"
+      }
     }
     let scope = "/user.slice/user-1000.slice/user@1000.service/app.slice/run-1.scope"
     #expect(layout(scope).hierarchies.map(\.base.string) == [delegated])
@@ -48,8 +51,11 @@ struct ControlGroupLayoutTests {
     let hybrid =
       Self.legacy + "\n41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
     let layout = ControlGroupLayout(mounts: hybrid, membership: "4:memory:/a\n3:cpu,cpuacct:/\n0::/\n") {
-      directory, _ in directory != "/sys/fs/cgroup/memory"
-    } controllers: { _ in "" }
+      directory, _ in
+      directory != "/sys/fs/cgroup/memory"
+    } controllers: { _ in
+      ""
+    }
     #expect(!layout.isUnified)
     #expect(
       layout.hierarchies == [
@@ -63,8 +69,11 @@ struct ControlGroupLayoutTests {
   func escaped() {
     let mounts = "30 25 0:26 /docker/abc /a\\040b rw - cgroup2 none rw\n"
     let layout = ControlGroupLayout(mounts: mounts, membership: "0::/docker/abc/inner\n") {
-      directory, _ in directory == "/a b/inner"
-    } controllers: { _ in "pids" }
+      directory, _ in
+      directory == "/a b/inner"
+    } controllers: { _ in
+      "pids"
+    }
     #expect(layout.hierarchies == [.init(controllers: [.pids], base: "/a b/inner")])
   }
 }

@@ -83,7 +83,9 @@ struct ResourceSettingsTests {
     resources.blockIO?.weight = 1000
     resources.blockIO?.throttleReadBpsDevice = [.init(major: 8, minor: 0, rate: 1024)]
     resources.blockIO?.throttleWriteIOPSDevice = [.init(major: 8, minor: 0, rate: 0)]
-    resources.devices = [.init(allow: false), .init(allow: true, type: "c", major: 1, minor: 3, access: "rw")]
+    resources.devices = [
+      .init(allow: false), .init(allow: true, type: "c", major: 1, minor: 3, access: "rw"),
+    ]
     #expect(
       written(resources, unified: true) == [
         "io.weight=10000", "io.max=8:0 rbps=1024", "io.max=8:0 wiops=max", "pids.max=7",

@@ -18,7 +18,7 @@ struct LifeOptions: ParsableArguments, Sendable {
   @Flag(help: "Do without the image's health check.") var noHealthcheck = false
 
   func apply(to creation: inout ContainerCreation) throws {
-    creation.restart = try restart.map(policy)
+    creation.restart = try restart.map(RestartPolicy.init(word:))
     if initProcess { creation.initProcess = true }
     if session { creation.lifetime = .session }
     creation.health = health
@@ -34,22 +34,25 @@ struct LifeOptions: ParsableArguments, Sendable {
     check.retries = healthRetries
     return check == HealthCheck(test: []) ? nil : check
   }
+}
 
-  private func policy(_ text: String) throws -> RestartPolicy {
+extension RestartPolicy {
+  /// - Throws: for what is none.
+  init(word text: String) throws {
     let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
     switch (parts.first, parts.dropFirst().first) {
-    case ("no", nil), ("never", nil): return RestartPolicy(kind: .never)
-    case ("always", nil): return RestartPolicy(kind: .always)
-    case ("unless-stopped", nil): return RestartPolicy(kind: .unlessStopped)
-    case ("on-failure", nil): return RestartPolicy(kind: .onFailure)
-    case ("on-failure", let times?):
-      if let times = Int(times), times > 0 { return RestartPolicy(kind: .onFailure, maximumRetries: times) }
-    default: break
+    case ("no", nil), ("never", nil): self.init(kind: .never)
+    case ("always", nil): self.init(kind: .always)
+    case ("unless-stopped", nil): self.init(kind: .unlessStopped)
+    case ("on-failure", nil): self.init(kind: .onFailure)
+    case ("on-failure", let times?) where Int(times) ?? 0 > 0:
+      self.init(kind: .onFailure, maximumRetries: Int(times))
+    default:
+      throw RPCError(
+        code: 0, message: "there is no restart policy \(text)",
+        data: ErrorData(
+          kind: .invalidArgument, retriable: false, causes: [],
+          hint: "it is no, on-failure, on-failure:TIMES, always or unless-stopped"))
     }
-    throw RPCError(
-      code: 0, message: "there is no restart policy \(text)",
-      data: ErrorData(
-        kind: .invalidArgument, retriable: false, causes: [],
-        hint: "it is no, on-failure, on-failure:TIMES, always or unless-stopped"))
   }
 }

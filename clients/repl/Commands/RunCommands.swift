@@ -21,6 +21,8 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
   @OptionGroup var life: LifeOptions
   @OptionGroup var isolation: IsolationOptions
+  @OptionGroup var limits: LimitOptions
+  @OptionGroup var processLimits: ProcessLimitOptions
   @Argument(help: "The image.") var image: String
   @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command:
     [String] = []
@@ -49,6 +51,8 @@ struct CreationOptions: ParsableArguments, Sendable {
       creation.networkContainer = network.flatMap(containerName)
       try life.apply(to: &creation)
       try isolation.apply(to: &creation)
+      creation.limits = try limits.wire
+      processLimits.apply(to: &creation)
       return creation
     }
   }
@@ -72,8 +76,7 @@ struct Run: REPLCommand {
     abstract: "Start a container from an image and show its output.",
     discussion: """
       Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
-      timeout. The status is that of its process. Not there yet: terminals (-t), published ports (-p), named volumes, \
-      limits (-m).
+      timeout. The status is that of its process. Not there yet: terminals (-t), published ports (-p), named volumes.
       """)
   static var completes: [NameKind] { [.images] }
   @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false
@@ -88,6 +91,7 @@ struct Run: REPLCommand {
         session.terminal.printJSON(answer)
       } else {
         session.terminal.print(answer.container.name)
+        session.note(answer.warnings)
       }
       return 0
     }
@@ -97,6 +101,7 @@ struct Run: REPLCommand {
     let answer = try await attachment.carry { [params] in
       try await session.attachedRequest(ContainerRun.self, params)
     }
+    if !session.terminal.isJSON { session.note(answer.warnings) }
     return session.report(answer.exit, of: answer.container)
   }
 }
@@ -113,6 +118,7 @@ struct Create: REPLCommand {
       session.terminal.printJSON(answer)
     } else {
       session.terminal.print(answer.container.name)
+      session.note(answer.warnings)
     }
     return 0
   }

@@ -9,6 +9,7 @@ final class REPLSession: Sendable {
   let progress: ProgressDisplay
   let events: EventDisplay
   let started: StartedContainers
+  let samples: SampleDisplay
   /// Whether standard input is the commands' to read, rather than where the commands come from.
   let ownsStandardInput: Bool
   let connection: ClientConnection
@@ -18,7 +19,7 @@ final class REPLSession: Sendable {
 
   private init(
     terminal: Terminal, process: ServiceProcess, progress: ProgressDisplay, events: EventDisplay,
-    started: StartedContainers, ownsStandardInput: Bool, version: String
+    started: StartedContainers, samples: SampleDisplay, ownsStandardInput: Bool, version: String
   ) {
     self.version = version
     self.terminal = terminal
@@ -27,6 +28,7 @@ final class REPLSession: Sendable {
     self.progress = progress
     self.events = events
     self.started = started
+    self.samples = samples
     self.ownsStandardInput = ownsStandardInput
   }
 
@@ -40,6 +42,7 @@ final class REPLSession: Sendable {
     let progress = ProgressDisplay(terminal)
     let events = EventDisplay(terminal)
     let started = StartedContainers()
+    let samples = SampleDisplay(terminal)
     let process = try ServiceProcess(
       command: [program], arguments: locations,
       environment: environment.map { "\($0.key)=\($0.value)" }
@@ -52,6 +55,7 @@ final class REPLSession: Sendable {
       case .eventEnded(let ended):
         terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
       case .containerRunning(let running): started.add(running)
+      case .containerStatsSampled(let sampled): samples.show(sampled)
       case .windowLogMessage(let message): terminal.note(message.message)
       default: break
       }
@@ -59,7 +63,7 @@ final class REPLSession: Sendable {
     let answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
     return REPLSession(
       terminal: terminal, process: process, progress: progress, events: events, started: started,
-      ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "")
+      samples: samples, ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "")
   }
 
   private static func besideThis(_ name: String) throws -> String {
