@@ -83,7 +83,9 @@ struct LimitsTests {
   @Test(
     "out of memory while no service ran is told by the next one, once", .enabled(if: Machine.makesGroups))
   func outOfMemoryAlone() async throws {
-    try await withBusybox(.root) { store, service in
+    try await withTestStore(.root) { store in
+      let service = try await store.service()
+      _ = try await service.importBusybox(store)
       let container = try await sleeper(
         service, "alone", limits: .init(memoryBytes: 16 << 20, swapBytes: 0),
         command: ["sh", "-c", "trap 'tail /dev/zero' USR1; while true; do sleep 0.05; done"])
