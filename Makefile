@@ -1,6 +1,6 @@
 # `make help` tells what there is.
 .DEFAULT_GOAL := build
-.PHONY: build deps test check demo fuzz powercut bench format clean help
+.PHONY: build deps test check demo fuzz powercut cgroup2 bench format clean help
 
 MAKEFLAGS += --no-print-directory
 PRODUCTS := coracle coracle-shim coracle-repl coracle-runtime
@@ -29,6 +29,11 @@ fuzz: deps ## Feed mutated archives and manifests to their readers, SECONDS=60 e
 powercut: build ## Cut the power of a QEMU guest at random moments, ROUNDS=10 times, and check its disk; SEED=n repeats a run
 	@.ci/install powercut
 	@Tests/PowerCut/run.sh $(ROUNDS) $(SEED)
+
+cgroup2: ## Run the tests of limits in a QEMU guest that has cgroup v2 alone
+	@.ci/install build test powercut
+	@swift build --quiet --build-tests
+	@Tests/ControlGroups2/run.sh
 
 bench: build ## Measure beside other engines
 	@.ci/install bench

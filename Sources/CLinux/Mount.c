@@ -62,7 +62,7 @@ int clinux_mount_propagate(int mount, uint64_t propagation, int recursive) {
 
 int clinux_make_mounts_private(void) { return mount(0, "/", 0, MS_REC | MS_PRIVATE, 0); }
 
-int clinux_mount_overlay_here(const char *options) { return mount("overlay", ".", "overlay", 0, options); }
+int clinux_mount_overlay_here(const char *options) { return mount("overlay", ".", "overlay", MS_NODEV, options); }
 
 int clinux_pivot_here(uint32_t *failed) {
   *failed = CLINUX_STEP_PIVOT_ROOT;

@@ -1,5 +1,8 @@
 import CLinux
 
+/// MOUNT_ATTR_NODEV: a device node that comes with an image is a file of no use. Those of the plan are made in /dev.
+var rootAttributes: UInt32 { 4 }
+
 /// The new root: made detached, attached over the shim's working directory (any directory of the host does, and in the
 /// child's own mount namespace it is covered for nobody else), entered with pivot_root.
 extension Child {
@@ -36,7 +39,7 @@ extension Child {
         try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "userxattr", nil))
       }
       try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig_create(context))
-      return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, 0))
+      return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, rootAttributes))
     } catch {
       explanation.take(from: context)
       throw error

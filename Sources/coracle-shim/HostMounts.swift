@@ -86,7 +86,7 @@ struct HostMounts {
     let failure = Failure(CLINUX_STEP_FSCONFIG)
     _ = clinux_act_as(0, 0)
     if created < 0 { throw failure }
-    return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, 0))
+    return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, rootAttributes))
   }
 
   private func mapped(_ path: CString, _ host: HostSide) throws(Failure) -> CInt {

@@ -101,6 +101,41 @@ struct REPLTests {
     }
   }
 
+  @Test("limits, update, top, stats and pause at the REPL", arguments: Account.available)
+  func resources(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let archive = try await store.busyboxArchive()
+      let script = """
+        import \(archive) a:1
+        run -d --name web --ulimit nofile=64:128 --shm-size 2m --oom-score-adj 100 a:1 sleep 1000
+        exec web sh -c 'ulimit -n; cat /proc/self/oom_score_adj'
+        update -m 64m --cpus 0.5 --pids-limit 50 web
+        inspect web
+        top web
+        stats --no-stream
+        rm -f web
+        """
+      let made = try await store.runProgram("coracle-repl", ["-c", script.replacing("\n", with: ";")])
+      #expect(made.status == .exited(0), "\(made.errorText)")
+      #expect(made.text.contains("\n64\n100\n"), "\(made.text)")
+      #expect(made.text.contains("INSIDE") && made.text.contains("sleep 1000"))
+      #expect(
+        made.text.contains("CPU TIME") && made.text.split(separator: "\n").contains { $0.hasPrefix("web ") })
+      // Where nothing is delegated to the user, each limit says so.
+      #expect(
+        account == .root
+          || made.errorText.contains("limits.memoryBytes does not apply: "), "\(made.errorText)")
+      for (wrong, why) in [
+        ("run -m much a:1 true", "much"), ("run --memory-swap 1m a:1 true", "--memory"),
+        ("run -m 1m a:1 true", "memoryBytes"), ("run --ulimit nofile a:1 true", "nofile"),
+        ("pause nobody", "nobody"),
+      ] {
+        let refused = try await store.runProgram("coracle-repl", ["-c", wrong])
+        #expect(refused.status != .exited(0) && refused.errorText.contains(why), "\(refused.errorText)")
+      }
+    }
+  }
+
   @Test("restart, rename, wait and cp; options for a container's life", arguments: Account.available)
   func life(account: Account) async throws {
     try await withTestStore(account) { store in

@@ -214,7 +214,7 @@ struct TerminalTests {
         return screen.text.replacing("\r\n", with: "\n").split(separator: "\n")
       }
       let usual = try await status(false)
-      #expect(usual.contains("CapEff:\t00000000a80425fb") && usual.contains("Seccomp:\t2"))
+      #expect(usual.contains("CapEff:\t00000000a00425fb") && usual.contains("Seccomp:\t2"))
       let all = try await status(true)
       #expect(all.contains("Seccomp:\t0") && all.contains("CapInh:\t0000000000000000"))
       let effective = try #require(all.first { $0.hasPrefix("CapEff:\t") }?.dropFirst(8))

@@ -22,7 +22,7 @@ extension ContainerEngine {
     var options = try options(record)
     let old = options.limits ?? .init()
     let new = limits.map { old.updated(with: $0) } ?? old
-    let resources = try new.resources()
+    var resources = try new.resources()
     options.limits = new == .init() ? nil : new
     if let restart { options.restart = restart }
     try check(options)
@@ -32,6 +32,7 @@ extension ContainerEngine {
         record.id, to: try new.resources(after: old), from: try old.resources(after: new))
     }
     var spec = try spec(record.id)
+    resources.devices = spec.linux?.resources?.devices
     spec.linux?.resources = resources.isEmpty ? nil : resources
     try replaceFile(
       snapshots.containerDirectory(record.id).appending("config.json"), try encode(spec))

@@ -11,8 +11,23 @@ package struct ContainerWarning: Hashable, Sendable {
 extension ContainerEngine {
   /// What of a container's limits this machine cannot do. Looks at the machine only where there are limits.
   package func warnings(_ options: ContainerOptions) -> [ContainerWarning] {
-    guard let limits = options.limits, let resources = try? limits.withoutZeros.resources() else { return [] }
+    let makesNodes = (options.addedCapabilities ?? []).contains {
+      $0.uppercased().hasSuffix("MKNOD") || $0 == "ALL"
+    }
     var warnings: [ContainerWarning] = []
+    if makesNodes, options.isPrivileged != true, options.userNamespace != .auto, !configuration.isRootless,
+      !runner.groups.hasDeviceRules
+    {
+      warnings.append(
+        .init(
+          subject: "addedCapabilities",
+          reason:
+            "with MKNOD it can use every device of the machine, since only cgroup v1's devices controller is set up here; use devices instead"
+        ))
+    }
+    guard let limits = options.limits, let resources = try? limits.withoutZeros.resources() else {
+      return warnings
+    }
     for missing in runner.groups.unapplied(resources) {
       guard let subject = Self.subjects[missing.member] else { continue }
       let warning = ContainerWarning(subject: "limits.\(subject)", reason: missing.reason)

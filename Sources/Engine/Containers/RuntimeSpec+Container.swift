@@ -54,6 +54,7 @@ extension RuntimeSpec {
     try spec.isolate(
       options, users, isWithinUserNamespace: configuration.isRootless || hasUsers,
       isRootless: configuration.isRootless)
+    if options.isPrivileged != true, !configuration.isRootless, !hasUsers { spec.guardDevices() }
     return spec
   }
 

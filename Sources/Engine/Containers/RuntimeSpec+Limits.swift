@@ -34,6 +34,30 @@ extension RuntimeSpec {
   }
 }
 
+extension RuntimeSpec {
+  /// Which devices may be used by who can make nodes of all of them: those that every container has and those that were given
+  /// to this one, as far as the machine's control groups can say so.
+  mutating func guardDevices() {
+    guard process?.capabilities?.bounding?.contains("CAP_MKNOD") == true else { return }
+    var rules = [
+      DeviceRule(allow: false), DeviceRule(allow: true, type: "c", access: "m"),
+      DeviceRule(allow: true, type: "b", access: "m"),
+      // Pseudo-terminals.
+      DeviceRule(allow: true, type: "c", major: 136, access: "rwm"),
+      DeviceRule(allow: true, type: "c", major: 5, minor: 2, access: "rwm"),
+    ]
+    for device in linux?.devices ?? [] {
+      guard let major = device.major, let minor = device.minor else { continue }
+      rules.append(
+        DeviceRule(
+          allow: true, type: device.type, major: Int64(major), minor: Int64(minor), access: "rwm"))
+    }
+    var resources = linux?.resources ?? .init()
+    resources.devices = rules
+    linux?.resources = resources
+  }
+}
+
 extension Ulimit {
   fileprivate func resourceLimit() throws(EngineError) -> RuntimeSpec.ResourceLimit {
     let type = "RLIMIT_\(name.uppercased())"

@@ -28,6 +28,11 @@ package final class ControlGroups: Sendable {
   /// Whether groups can be made at all, with controllers or without.
   package var isPossible: Bool { !layout.hierarchies.isEmpty }
 
+  /// Whether a group can say which devices its processes may use.
+  package var hasDeviceRules: Bool {
+    !layout.isUnified && layout.hierarchies.contains { $0.controllers.contains(.devices) }
+  }
+
   private static func look() -> ControlGroupLayout {
     func text(_ path: FilePath) -> String { ControlGroup.read(path) ?? "" }
     return ControlGroupLayout(mounts: text("/proc/self/mountinfo"), membership: text("/proc/self/cgroup")) {

@@ -16,9 +16,10 @@ package enum Capability {
     "CAP_CHECKPOINT_RESTORE",
   ]
 
-  /// Docker's default set.
+  /// Docker's default set without CAP_MKNOD: with it, and without a group of the devices controller, which would cost each
+  /// start ten milliseconds with v1 and a BPF program with v2, root in a container could make itself any disk of the host.
   static let defaults = [
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_NET_RAW", "CAP_SETGID",
     "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
     "CAP_AUDIT_WRITE",
   ]

@@ -62,7 +62,7 @@ struct RightsTests {
           detach: true))
       let inside = try await service.exec("c", ["head", "-n", "60", "/proc/self/status"]).stdout
       #expect(inside.contains("CapInh:\t0000000000000000") && inside.contains("CapAmb:\t0000000000000000"))
-      #expect(inside.contains("CapEff:\t00000000a80435fb"))
+      #expect(inside.contains("CapEff:\t00000000a00435fb"))
       let error = try await failure(service) { $0.addedCapabilities = ["NET_ADMN"] }
       #expect(error?.data?.kind == .invalidArgument)
       #expect(error?.data?.hint?.contains("CAP_NET_ADMIN") == true)

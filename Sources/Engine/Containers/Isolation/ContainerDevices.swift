@@ -7,7 +7,7 @@ import SystemPackage
 struct ContainerDevices {
   /// To be made in it.
   var nodes: [RuntimeSpec.Device] = []
-  /// To be bound from the host, where the container cannot make any.
+  /// To be bound from the host: outside of /dev, and where the container cannot make any.
   var binds: [RuntimeSpec.Mount] = []
 
   /// - Parameter canMake: whether nodes can be made: not so within a user namespace.
@@ -22,7 +22,8 @@ struct ContainerDevices {
     var seen = usual
     // What is asked for by name comes last, and wins.
     for (device, target) in chosen.reversed() where seen.insert(target).inserted {
-      if canMake {
+      // A node elsewhere would be of no use: the root is mounted without devices.
+      if canMake, target.hasPrefix("/dev/") {
         nodes.append(.init(device, at: target))
       } else {
         binds.append(.init(target, type: "bind", source: device.path, options: ["bind", "nosuid", "noexec"]))
