@@ -125,6 +125,8 @@ extension Child {
       try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "nr_inodes", "1"))
       try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig_create(context))
       emptyDirectory = try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, 0xF))
+      // The first is this very mount: before Linux 6.15 only one that is attached can be cloned.
+      return try check(CLINUX_STEP_DUP, clinux_dup_above(emptyDirectory, 3))
     }
     return try check(CLINUX_STEP_OPEN_TREE, clinux_open_tree_clone(emptyDirectory, "", 0))
   }
