@@ -58,7 +58,7 @@ extension RequestOrder.Effects {
     case .systemDiskUsage: observes = [.allImages, .allContainers]
     case .systemPrune: changes = [.allImages, .allContainers]
     case .containerList: observes = [.allContainers]
-    case .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe,
+    case .containerDetach, .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe,
       .eventUnsubscribe:
       break
     }

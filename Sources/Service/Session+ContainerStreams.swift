@@ -27,11 +27,24 @@ extension Session {
       return ContainerRun.Result(container: .init(started), warnings: warnings)
     }
     notify(ContainerRunningNotification(request: context.id, container: .init(started)))
-    do {
+    let work = Task {
       try await stream(started.id, from: .beginning, senders, receiver)
-      let (container, exit) = try await engine.finish(started)
+      return try await engine.finish(started)
+    }
+    allowDetaching(context.id) { work.cancel() }
+    do {
+      let (container, exit) = try await withTaskCancellationHandler {
+        try await work.value
+      } onCancel: {
+        work.cancel()
+      }
       return ContainerRun.Result(container: .init(container), exit: .init(exit), warnings: warnings)
     } catch {
+      if !Task.isCancelled, wasDetached(context.id) {
+        engine.leave(started.id)
+        await senders.close()
+        return ContainerRun.Result(container: .init(started), warnings: warnings)
+      }
       // Cancelled, it has stopped by the time of the answer; but a client that goes leaves its containers as they are.
       if Task.isCancelled, !state.withLock({ $0.isEnding }) { await stopUncancelled(started.id) }
       engine.leave(started.id)

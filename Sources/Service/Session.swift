@@ -30,6 +30,9 @@ package final class Session: Sendable {
     var settled: SettledSignal
     var task: Task<Void, Never>?
     var isCancelled = false
+    /// Of a container/run whose container runs: leaves it running and answers.
+    var detach: (@Sendable () -> Void)?
+    var isDetached = false
     /// Of a container/exec that has one.
     var terminal: RequestTerminal?
   }

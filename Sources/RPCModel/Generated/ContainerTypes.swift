@@ -1521,6 +1521,38 @@ public enum ContainerExec: RPCRequest {
   }
 }
 
+/// Lets a container/run that this session has under way answer at once, without an exit: its streams end, and its container goes on as one that was run with detach. A container/attach is detached by cancelling it.
+public enum ContainerDetach: RPCRequest {
+  public static let method = Method.containerDetach
+  /// What `container/detach` takes.
+  public struct Params: RPCValue {
+    /// The container/run.
+    public var request: RequestID
+
+    public init(
+      request: RequestID
+    ) {
+      self.request = request
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""request":"#, request)
+      json.endObject()
+    }
+  }
+
+  /// What `container/detach` answers.
+  public struct Result: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+}
+
 /// Tells the terminal of a container, or of a container/exec that this session has under way, its new size.
 public enum ContainerResize: RPCRequest {
   public static let method = Method.containerResize

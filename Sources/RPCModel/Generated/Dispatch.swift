@@ -38,6 +38,7 @@ public enum ClientRequest: Hashable, Sendable {
   case containerLogs(ContainerLogs.Params)
   case containerAttach(ContainerAttach.Params)
   case containerExec(ContainerExec.Params)
+  case containerDetach(ContainerDetach.Params)
   case containerResize(ContainerResize.Params)
   case containerTop(ContainerTop.Params)
   case containerStats(ContainerStats.Params)
@@ -89,6 +90,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerLogs: self = .containerLogs(try params.decode(ContainerLogs.Params.self))
     case .containerAttach: self = .containerAttach(try params.decode(ContainerAttach.Params.self))
     case .containerExec: self = .containerExec(try params.decode(ContainerExec.Params.self))
+    case .containerDetach: self = .containerDetach(try params.decode(ContainerDetach.Params.self))
     case .containerResize: self = .containerResize(try params.decode(ContainerResize.Params.self))
     case .containerTop: self = .containerTop(try params.decode(ContainerTop.Params.self))
     case .containerStats: self = .containerStats(try params.decode(ContainerStats.Params.self))
@@ -141,6 +143,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerLogs: .containerLogs
     case .containerAttach: .containerAttach
     case .containerExec: .containerExec
+    case .containerDetach: .containerDetach
     case .containerResize: .containerResize
     case .containerTop: .containerTop
     case .containerStats: .containerStats
@@ -196,6 +199,7 @@ public protocol RequestHandler: Sendable {
   func containerLogs(_ params: ContainerLogs.Params, _ context: Context) async throws -> ContainerLogs.Result
   func containerAttach(_ params: ContainerAttach.Params, _ context: Context) async throws -> ContainerAttach.Result
   func containerExec(_ params: ContainerExec.Params, _ context: Context) async throws -> ContainerExec.Result
+  func containerDetach(_ params: ContainerDetach.Params, _ context: Context) async throws -> ContainerDetach.Result
   func containerResize(_ params: ContainerResize.Params, _ context: Context) async throws -> ContainerResize.Result
   func containerTop(_ params: ContainerTop.Params, _ context: Context) async throws -> ContainerTop.Result
   func containerStats(_ params: ContainerStats.Params, _ context: Context) async throws -> ContainerStats.Result
@@ -249,6 +253,7 @@ extension RequestHandler {
     case .containerLogs(let params): try await containerLogs(params, context)
     case .containerAttach(let params): try await containerAttach(params, context)
     case .containerExec(let params): try await containerExec(params, context)
+    case .containerDetach(let params): try await containerDetach(params, context)
     case .containerResize(let params): try await containerResize(params, context)
     case .containerTop(let params): try await containerTop(params, context)
     case .containerStats(let params): try await containerStats(params, context)

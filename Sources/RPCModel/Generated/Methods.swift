@@ -38,6 +38,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerLogs = "container/logs"
   case containerAttach = "container/attach"
   case containerExec = "container/exec"
+  case containerDetach = "container/detach"
   case containerResize = "container/resize"
   case containerTop = "container/top"
   case containerStats = "container/stats"
@@ -97,6 +98,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .containerLogs: [.invalidArgument, .notFound, .cancelled]
     case .containerAttach: [.invalidArgument, .notFound, .conflict, .cancelled]
     case .containerExec: [.invalidArgument, .notFound, .conflict, .permissionDenied, .unsupported, .cancelled]
+    case .containerDetach: [.notFound, .conflict]
     case .containerResize: [.invalidArgument, .notFound, .conflict]
     case .containerTop: [.invalidArgument, .notFound, .conflict]
     case .containerStats: [.invalidArgument, .notFound, .conflict, .cancelled]

@@ -17,6 +17,9 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Option(help: "Seconds until `stop` kills.") var stopTimeout: Double?
   @Flag(name: .customLong("rm"), help: "Remove it when it exits.") var remove = false
   @Flag(name: [.customShort("i"), .long], help: "Keep its standard input open.") var interactive = false
+  @Flag(name: [.customShort("t"), .long], help: "Give it a terminal.") var tty = false
+  @Option(help: "How many bytes of its log are one part; the oldest part goes first.") var logBytes: Int?
+  @Option(help: "How many such parts are kept.") var logFiles: Int?
   @Flag(help: "Make its root file system read-only.") var readOnly = false
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
   @OptionGroup var life: LifeOptions
@@ -53,6 +56,10 @@ struct CreationOptions: ParsableArguments, Sendable {
       try isolation.apply(to: &creation)
       creation.limits = try limits.wire
       processLimits.apply(to: &creation)
+      if tty { creation.tty = true }
+      if logBytes != nil || logFiles != nil {
+        creation.logLimits = .init(fileBytes: logBytes, files: logFiles)
+      }
       return creation
     }
   }
@@ -76,13 +83,16 @@ struct Run: REPLCommand {
     abstract: "Start a container from an image and show its output.",
     discussion: """
       Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
-      timeout. The status is that of its process. Not there yet: terminals (-t), published ports (-p), named volumes.
+      timeout. With -it, the keys go to its terminal, Ctrl-C too, and ctrl-p ctrl-q leaves it running. The status is that \
+      of its process. Not there yet: published ports (-p), named volumes.
       """)
   static var completes: [NameKind] { [.images] }
   @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false
+  @Option(help: "The keys that leave it running.") var detachKeys = DetachKeys.standard
   @OptionGroup var options: CreationOptions
 
   func run(_ session: REPLSession) async throws -> Int32 {
+    let keys = try DetachKeys(detachKeys)
     var params = ContainerRun.Params(try options.wire)
     if detach {
       params.detach = true
@@ -95,13 +105,21 @@ struct Run: REPLCommand {
       }
       return 0
     }
-    let attachment = try Attachment(session, input: options.interactive)
+    let attachment = try Attachment(session, input: options.interactive, tty: options.tty)
     params.streams = attachment.outputStreams
     params.stdin = attachment.inputStream
-    let answer = try await attachment.carry { [params] in
-      try await session.attachedRequest(ContainerRun.self, params)
+    if options.tty { params.terminalSize = session.terminal.wireSize }
+    let id = session.connection.newRequestID()
+    let detaching = Detaching(keys: keys) {
+      Task { try? await session.connection.send(ContainerDetach.self, .init(request: id)) }
+    }
+    let answer = try await attachment.carry(
+      detaching: attachment.isRaw ? detaching : nil, window: options.tty ? .started(session) : nil
+    ) { [params] in
+      try await session.attachedRequest(ContainerRun.self, params, id: id)
     }
     if !session.terminal.isJSON { session.note(answer.warnings) }
+    if answer.exit == nil { return session.detached(answer.container.name) }
     return session.report(answer.exit, of: answer.container)
   }
 }
@@ -126,10 +144,10 @@ struct Create: REPLCommand {
 
 extension REPLSession {
   /// A request whose container has the terminal: the first Ctrl-C is a signal to it, the second cancels.
-  func attachedRequest<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
-    -> Request.Result
-  {
-    let task = Task { try await connection.send(type, params) }
+  func attachedRequest<Request: RPCRequest>(
+    _ type: Request.Type, _ params: Request.Params, id: RequestID
+  ) async throws -> Request.Result {
+    let task = Task { try await connection.send(type, params, id: id) }
     let interrupt = FirstInterrupt()
     return try await interrupts.handle { [self] in
       guard let container = started.current, interrupt.isFirst() else { return task.cancel() }
@@ -139,6 +157,16 @@ extension REPLSession {
     } during: {
       try await task.value
     }
+  }
+
+  /// Says that a container was left to itself.
+  func detached(_ container: String) -> Int32 {
+    if terminal.isErrorTerminal {
+      // The container's line is not at its end.
+      terminal.note("")
+      terminal.note(terminal.dim("left \(container) running; `attach` comes back to it"))
+    }
+    return 0
   }
 
   /// Says how a container ended where it did not end well, and gives its status.

@@ -10,6 +10,9 @@ struct Attachment: Sendable {
   private let stderr: StreamReceiver
   private let stdin: StreamSender?
   private let terminal: Terminal
+  private let windowSizes: WindowSizes
+  /// Whether the person's keys go to the container as they are.
+  let isRaw: Bool
 
   enum Output {
     case both
@@ -19,7 +22,9 @@ struct Attachment: Sendable {
   }
 
   /// - Throws: when standard input is wanted and is where the commands come from; when an archive would go to a terminal.
-  init(_ session: REPLSession, input: Bool, output: Output = .both) throws {
+  ///
+  /// - Parameter tty: the other side is a terminal, which this one is then a window of.
+  init(_ session: REPLSession, input: Bool, output: Output = .both, tty: Bool = false) throws {
     if output == .archive, session.terminal.isOutputTerminal {
       throw RPCError(
         code: 0, message: "an archive is not for a terminal",
@@ -27,7 +32,8 @@ struct Attachment: Sendable {
           kind: .invalidArgument, retriable: false, causes: [],
           hint: "name a file with -o, or send it elsewhere"))
     }
-    if input, !session.ownsStandardInput {
+    isRaw = input && tty && session.terminal.isInputTerminal
+    if input, !session.ownsStandardInput, !isRaw {
       throw RPCError(
         code: 0, message: "standard input holds the commands: there is none to read",
         data: ErrorData(
@@ -35,6 +41,7 @@ struct Attachment: Sendable {
         ))
     }
     terminal = session.terminal
+    windowSizes = session.windowSizes
     stdout = session.connection.receiver(credit: Self.window)
     stderr = session.connection.receiver(credit: Self.window)
     stdin = input ? session.connection.sender() : nil
@@ -51,10 +58,20 @@ struct Attachment: Sendable {
   var inputStream: StreamID? { stdin?.id }
 
   /// Carries the streams while `body`, the request, is under way; returns when all output is written.
-  func carry<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+  ///
+  /// - Parameters:
+  ///   - detaching: the keys that end it, and what they do.
+  ///   - window: what learns of another size of the terminal.
+  func carry<Result: Sendable>(
+    detaching: Detaching? = nil, window: Window? = nil, _ body: @Sendable () async throws -> Result
+  ) async throws -> Result {
+    let raw = isRaw ? RawTerminal(terminal) : nil
+    defer { raw?.end() }
+    if let window { windowSizes.onChange { [terminal] in window.resize(terminal.wireSize) } }
+    defer { windowSizes.onChange(nil) }
     async let out: Void = copy(stdout, to: STDOUT_FILENO)
     async let error: Void = copy(stderr, to: STDERR_FILENO)
-    let input = stdin.map { InputPump(to: $0) }
+    let input = stdin.map { InputPump(to: $0, detaching) }
     defer { input?.stop() }
     do {
       let result = try await body()
@@ -76,11 +93,17 @@ struct Attachment: Sendable {
   }
 }
 
+/// How a person leaves a container to itself.
+struct Detaching: Sendable {
+  var keys: DetachKeys
+  var leave: @Sendable () -> Void
+}
+
 /// Reads standard input on a thread of its own, until its end or until it is told to stop.
 final class InputPump: Sendable {
   private let stopping: CInt
 
-  init(to sender: StreamSender) {
+  init(to sender: StreamSender, _ detaching: Detaching? = nil) {
     guard let pipe = makePipe() else {
       stopping = -1
       return
@@ -88,6 +111,7 @@ final class InputPump: Sendable {
     stopping = pipe.write
     let stopped = pipe.read
     Thread.detachNewThread {
+      var keys = detaching?.keys
       var buffer = [UInt8](repeating: 0, count: 32 << 10)
       defer { close(stopped) }
       while true {
@@ -99,7 +123,14 @@ final class InputPump: Sendable {
         if sources[1].revents != 0 { return }
         let count = read(STDIN_FILENO, &buffer, buffer.count)
         if count < 0, errno == EINTR { continue }
-        let bytes = Array(buffer.prefix(max(0, count)))
+        let typed = Array(buffer.prefix(max(0, count)))
+        let found = typed.isEmpty ? nil : keys?.take(typed)
+        if found?.isDetached ?? false {
+          detaching?.leave()
+          return
+        }
+        let bytes = found?.forContainer ?? typed
+        if bytes.isEmpty, !typed.isEmpty { continue }
         let goesOn = awaitResult {
           guard !bytes.isEmpty else {
             await sender.close()

@@ -6,6 +6,7 @@ import RPCTransport
 final class REPLSession: Sendable {
   let terminal: Terminal
   let interrupts = Interrupts()
+  let windowSizes = WindowSizes()
   let progress: ProgressDisplay
   let events: EventDisplay
   let started: StartedContainers
@@ -81,14 +82,18 @@ final class REPLSession: Sendable {
   }
 
   /// Sends a request and waits for its answer. Ctrl-C cancels it; the answer, which then says so, is awaited all the same.
-  func request<Request: RPCRequest>(_ type: Request.Type, _ params: Request.Params) async throws
-    -> Request.Result
-  {
-    let task = Task { try await connection.send(type, params) }
+  func request<Request: RPCRequest>(
+    _ type: Request.Type, _ params: Request.Params, id: RequestID? = nil
+  ) async throws -> Request.Result {
+    let task = Task { try await connection.send(type, params, id: id) }
     return try await interrupts.handle {
       task.cancel()
     } during: {
-      try await task.value
+      try await withTaskCancellationHandler {
+        try await task.value
+      } onCancel: {
+        task.cancel()
+      }
     }
   }
 

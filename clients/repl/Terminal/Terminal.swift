@@ -11,6 +11,7 @@ final class Terminal: Sendable {
   let isErrorTerminal: Bool
   private let hasStyles: Bool
   /// What stands on the screen below the output and is drawn anew after it: the progress bars.
+  private let lineEnd = Mutex("\n")
   private let live = Mutex<[String]>([])
 
   init(isJSON: Bool) {
@@ -33,11 +34,14 @@ final class Terminal: Sendable {
     return (Int(size.ws_col), Int(size.ws_row))
   }
 
+  /// The terminal does not turn line feeds into new lines then.
+  func setRaw(_ isRaw: Bool) { lineEnd.withLock { $0 = isRaw ? "\r\n" : "\n" } }
+
   /// A line on standard output.
-  func print(_ line: String) { write(Array((line + "\n").utf8), to: STDOUT_FILENO) }
+  func print(_ line: String) { write(Array((line + lineEnd.withLock { $0 }).utf8), to: STDOUT_FILENO) }
 
   /// A line on standard error: what is no result.
-  func note(_ line: String) { write(Array((line + "\n").utf8), to: STDERR_FILENO) }
+  func note(_ line: String) { write(Array((line + lineEnd.withLock { $0 }).utf8), to: STDERR_FILENO) }
 
   func print(error: any Error) {
     note(red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
