@@ -58,6 +58,7 @@ extension LaunchPlan {
     }
     if context.hasRuntimeHooks { operations.append(.awaitCreator) }
     operations += context.createContainer.map(Operation.runHook)
+    if let terminal = terminal(process, bindsConsole: true) { operations.append(terminal) }
     operations.append(.pivotRoot)
     operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map {
       .sysctl(name: $0.key, value: $0.value)

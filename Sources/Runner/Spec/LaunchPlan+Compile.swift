@@ -57,7 +57,7 @@ extension LaunchPlan {
       namespaces: [], operations: try terminal + processOperations(process, seccomp, hasUsers: hasUsers))
   }
 
-  private static func terminal(_ process: RuntimeSpec.Process, bindsConsole: Bool) -> Operation? {
+  static func terminal(_ process: RuntimeSpec.Process, bindsConsole: Bool) -> Operation? {
     guard process.terminal == true else { return nil }
     let size = process.consoleSize ?? .init(height: 24, width: 80)
     return .openTerminal(
