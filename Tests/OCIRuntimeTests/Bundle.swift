@@ -107,6 +107,13 @@ struct Bundle: Sendable {
     try self.change(change)
   }
 
+  /// As an image is imported from.
+  func archiveRoot(to path: FilePath) async throws {
+    let made = try await ChildProcess.run(
+      ["tar", "-C", directory.appending("rootfs").string, "-cf", path.string, "."])
+    guard made.succeeded else { throw TestFailure("cannot archive the root: \(made.errorText)") }
+  }
+
   private func removeContainers() async {
     guard let list = try? await self("list", "-q") else { return }
     for id in list.text.split(separator: "\n") { _ = try? await self("delete", "--force", String(id)) }
