@@ -43,6 +43,9 @@ extension OCIRuntime {
     }
     if spec.process?.selinuxLabel?.isEmpty == false { warnings.append("process.selinuxLabel is ignored") }
     if spec.linux?.mountLabel?.isEmpty == false { warnings.append("linux.mountLabel is ignored") }
+    for mount in spec.mounts ?? [] where mount.options?.contains("tmpcopyup") == true {
+      warnings.append("tmpcopyup of \(mount.destination) is ignored: it begins empty")
+    }
     return warnings
   }
 

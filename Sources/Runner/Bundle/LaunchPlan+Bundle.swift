@@ -60,9 +60,8 @@ extension LaunchPlan {
     operations += context.createContainer.map(Operation.runHook)
     if let terminal = terminal(process, bindsConsole: true) { operations.append(terminal) }
     operations.append(.pivotRoot)
-    operations += (linux.sysctl ?? [:]).sorted { $0.key < $1.key }.map {
-      .sysctl(name: $0.key, value: $0.value)
-    }
+    operations += try SysctlCompiler.operations(
+      linux.sysctl, own: NamespaceCompiler.listed(linux.namespaces ?? []))
     // By root, and while the root can be written to.
     if process.cwd != "/" { operations.append(.makeDirectory(target: process.cwd, mode: 0o755)) }
     operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
@@ -100,6 +99,8 @@ extension LaunchPlan {
     if mount.isBind, let source = mount.source, !source.hasPrefix("/") {
       mount.source = context.bundle.appending(source).string
     }
+    // It begins empty; the caller is warned.
+    mount.options = mount.options?.filter { $0 != "tmpcopyup" }
     return [try MountCompiler.operation(mount)]
   }
 
