@@ -19,7 +19,7 @@ extension OCIRuntime {
     guard fileKind(resolvingLinks(rootfs)) == .directory else {
       throw EngineError(.notFound, "the container's root is no directory: \(rootfs)", subject: "root.path")
     }
-    ignored(spec).forEach(warn)
+    (ignored(spec) + Self.ignoredLimits(bundle.appending("config.json"))).forEach(warn)
     var state = ContainerState(
       id: id, bundle: bundle.string, rootfs: resolvingLinks(rootfs).string, ociVersion: Self.specVersion,
       created: Self.now())
@@ -47,6 +47,28 @@ extension OCIRuntime {
       warnings.append("tmpcopyup of \(mount.destination) is ignored: it begins empty")
     }
     return warnings
+  }
+
+  /// Members of `linux.resources`: this runtime makes no cgroups yet, and a limit that does not hold must not go unsaid.
+  private static func ignoredLimits(_ path: FilePath) -> [String] {
+    struct Configuration: Decodable {
+      struct Linux: Decodable { var resources: Resources? }
+      struct Resources: Decodable { var memory, cpu, pids, blockIO, unified: Member? }
+      /// Whatever it holds.
+      struct Member: Decodable { init(from decoder: any Decoder) {} }
+      var linux: Linux?
+    }
+    guard let text = try? readSmallFile(path, limit: 64 << 20),
+      let found = try? decodeJSON(Configuration.self, Array(text.utf8), of: path.string),
+      let resources = found.linux?.resources
+    else { return [] }
+    let members: [(String, Configuration.Member?)] = [
+      ("memory", resources.memory), ("cpu", resources.cpu), ("pids", resources.pids),
+      ("blockIO", resources.blockIO), ("unified", resources.unified),
+    ]
+    return members.compactMap { name, member in
+      member.map { _ in "linux.resources.\(name) is ignored: this runtime makes no cgroups" }
+    }
   }
 
   private static func absolute(_ path: FilePath) throws(EngineError) -> FilePath {

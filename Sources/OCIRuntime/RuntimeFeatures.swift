@@ -20,8 +20,8 @@ package struct RuntimeFeatures: Encodable {
 
   struct Switch: Encodable { var enabled: Bool }
   struct Cgroup: Encodable {
-    var v1 = true
-    var v2 = true
+    var v1 = false
+    var v2 = false
     var systemd = false
     var systemdUser = false
     var rdma = false

@@ -15,7 +15,8 @@ struct CoracleRuntime: ParsableCommand {
       `start`, `kill` and `delete`; `run` is all of them.
 
       Global options may stand in front of the command. What this runtime does not know in a configuration is ignored, \
-      as the OCI specification asks; AppArmor and SELinux labels are ignored with a warning.
+      as the OCI specification asks; limits (`linux.resources`), AppArmor and SELinux labels are ignored with a \
+      warning, and there are no `pause`, `resume`, `update` and `events` yet.
       """,
     version: versionText,
     subcommands: [

@@ -20,10 +20,10 @@ struct GlobalOptions: ParsableArguments {
   @Flag(help: "Tell more in the log.")
   var debug = false
 
-  @Flag(help: "Accepted; cgroups are made in the file system, at the place that systemd would give them.")
+  @Flag(help: "Accepted; no cgroups are made yet, and limits are ignored with a warning.")
   var systemdCgroup = false
 
-  @Option(help: "cgroupfs; systemd is accepted as --systemd-cgroup is.")
+  @Option(help: "Accepted, as --systemd-cgroup is.")
   var cgroupManager: String?
 
   @Option(help: "Accepted: whether this is an ordinary user's is found out.")
@@ -65,9 +65,6 @@ struct GlobalOptions: ParsableArguments {
 
   func runtime() throws -> OCIRuntime {
     let log = openLog()
-    if systemdCgroup || cgroupManager == "systemd" {
-      log.debug("cgroups are made in the file system, not by systemd")
-    }
     return OCIRuntime(root: stateRoot, shim: try shim(), warn: log.warning)
   }
 

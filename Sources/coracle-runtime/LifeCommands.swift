@@ -15,7 +15,7 @@ struct BundleOptions: ParsableArguments {
   @Option(help: "A file that gets the number of the container's first process.")
   var pidFile: String?
 
-  @Option(help: "How many descriptors from 3 on the container's process gets.")
+  @Option(help: "How many descriptors from 3 on the container's process gets: none yet.")
   var preserveFds = 0
 
   @Flag(help: "Accepted; the root is always entered by pivot_root.")
@@ -27,8 +27,9 @@ struct BundleOptions: ParsableArguments {
   @Flag(help: "Accepted.")
   var noSubreaper = false
 
-  func processOptions() -> ProcessOptions {
-    ProcessOptions(
+  func processOptions() throws(EngineError) -> ProcessOptions {
+    try refusePreserved(preserveFds)
+    return ProcessOptions(
       pidFile: pidFile.map { FilePath($0) }, consoleSocket: consoleSocket.map { FilePath($0) })
   }
 }
@@ -104,4 +105,11 @@ struct Delete: RuntimeCommand {
   @Argument(help: "The container's id.") var id: String
 
   func run() throws { try global.runtime().delete(id, force: force) }
+}
+
+/// A process that looks for descriptors which it does not have would fail in its own way.
+func refusePreserved(_ count: Int) throws(EngineError) {
+  guard count != 0 else { return }
+  throw EngineError(
+    .unsupported, "descriptors cannot be passed on to a container yet", subject: "--preserve-fds")
 }

@@ -153,4 +153,22 @@ struct LifeCycleTests {
       #expect(try await runtime("list", "-q").text == "")
     }
   }
+
+  @Test("What it does not do is said: limits are ignored with a warning, descriptors are refused")
+  func limits() async throws {
+    try await Bundle.with { runtime in
+      try runtime.setCommand(["echo", "ran"])
+      try runtime.change {
+        var linux = $0["linux"] as? [String: Any] ?? [:]
+        linux["resources"] = ["memory": ["limit": 1_000_000]]
+        $0["linux"] = linux
+      }
+      let result = try await runtime("run", "c")
+      #expect(result.text == "ran\n")
+      #expect(result.errorText.contains("linux.resources.memory is ignored"))
+      let refused = try await runtime("run", "--preserve-fds", "1", "d")
+      #expect(refused.status == .exited(1))
+      #expect(refused.errorText.contains("descriptors cannot be passed on"))
+    }
+  }
 }
