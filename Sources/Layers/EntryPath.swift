@@ -46,8 +46,3 @@ struct EntryPath {
     return name.count > 200 ? text + "…" : text
   }
 }
-
-extension Collection<UInt8> {
-  /// As C's calls take it.
-  var cString: [CChar] { map { CChar(bitPattern: $0) } + [0] }
-}

@@ -131,7 +131,7 @@ package final class TreeComparison {
 
   private func extendedAttributes(_ file: FileDescriptor) throws -> [[UInt8]] {
     try file.extendedAttributeNames().flatMap { name in
-      let cName = name.map { CChar(bitPattern: $0) } + [0]
+      let cName = name.cString
       return [name, try file.extendedAttribute(cName) ?? []]
     }
   }

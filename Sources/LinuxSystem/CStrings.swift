@@ -13,3 +13,8 @@ func withCStrings<Result>(
       to: UnsafePointer<CChar>.self, capacity: buffer.count, body)
   }
 }
+
+extension Collection<UInt8> {
+  /// As C's calls take it.
+  package var cString: [CChar] { map { CChar(bitPattern: $0) } + [0] }
+}

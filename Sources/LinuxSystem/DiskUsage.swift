@@ -86,7 +86,7 @@ private struct UsageCount: ~Copyable {
       }
       guard let status = try directory.status(of: name) else { return }
       if status.kind == .directory {
-        ways.append((depth, text(of: name).map { CChar(bitPattern: $0) } + [0]))
+        ways.append((depth, text(of: name).cString))
       } else if status.linkCount > 1 {
         linked.append((status.identity, status.bytesOnDisk))
         return

@@ -33,8 +33,4 @@ extension Session {
     try await engine.rename(params.container, to: params.name)
     return ContainerRename.Result()
   }
-
-  func notYet(_ method: String) -> EngineError {
-    EngineError(.unsupported, "\(method) is not there yet", subject: method)
-  }
 }

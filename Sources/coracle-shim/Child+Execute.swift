@@ -38,36 +38,24 @@ extension Child {
     try search(command, arguments, environment)
   }
 
-  /// As execvp(3), in the container's own PATH: a candidate without permission is remembered, and the next is tried.
+  /// In the container's own PATH: a candidate without permission is remembered, and the next is tried.
   private func search(
     _ command: UnsafeMutablePointer<CChar>,
     _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>,
     _ environment: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
   ) throws(Failure) {
-    var start = searchPath(environment)
     var reason = ENOENT
-    var candidate = PathText()
-    while true {
-      candidate.clear()
-      while start[0] != 0, start[0] != 0x3A {
-        candidate.add(byte: start[0])
-        start += 1
+    var candidates = CommandCandidates(CString(command), in: searchPath(environment))
+    while let candidate = candidates.nextPath() {
+      _ = execve(candidate, arguments, environment)
+      let error = clinux_errno()
+      if error == EACCES {
+        reason = EACCES
+      } else if error != ENOENT && error != ENOTDIR {
+        throw Failure(CLINUX_STEP_EXECVE, error)
       }
-      if candidate.count == 0 { candidate.add(".") }
-      candidate.add(byte: slash)
-      candidate.add(string: command)
-      if !candidate.isTooLong {
-        _ = execve(candidate.cString, arguments, environment)
-        let error = clinux_errno()
-        if error == EACCES {
-          reason = EACCES
-        } else if error != ENOENT && error != ENOTDIR {
-          throw Failure(CLINUX_STEP_EXECVE, error)
-        }
-      }
-      if start[0] == 0 { throw Failure(CLINUX_STEP_EXECVE, reason) }
-      start += 1
     }
+    throw Failure(CLINUX_STEP_EXECVE, reason)
   }
 
   private func searchPath(

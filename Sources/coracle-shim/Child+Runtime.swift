@@ -61,25 +61,13 @@ extension Child {
       return
     }
     var reason = ENOENT
-    var start = path
-    var candidate = PathText()
-    while true {
-      candidate.clear()
-      while start[0] != 0, start[0] != 0x3A {
-        candidate.add(byte: start[0])
-        start += 1
-      }
-      if candidate.count == 0 { candidate.add(".") }
-      candidate.add(byte: slash)
-      candidate.add(string: command)
-      if !candidate.isTooLong {
-        let error = clinux_executable_error(candidate.cString)
-        if error == 0 { return }
-        if error == EACCES { reason = EACCES }
-      }
-      if start[0] == 0 { throw Failure(CLINUX_STEP_FIND_COMMAND, reason) }
-      start += 1
+    var candidates = CommandCandidates(command, in: path)
+    while let candidate = candidates.nextPath() {
+      let error = clinux_executable_error(candidate)
+      if error == 0 { return }
+      if error == EACCES { reason = EACCES }
     }
+    throw Failure(CLINUX_STEP_FIND_COMMAND, reason)
   }
 
   /// The state's text has a gap for this process's number, as the container counts.

@@ -46,3 +46,14 @@ extension RuntimeSpec.Resources {
     isUnified ? unifiedSettings : legacySettings
   }
 }
+
+extension RuntimeSpec.CPU {
+  /// What both versions have under the same names.
+  var commonSettings: [ControlGroupSetting] {
+    var settings: [ControlGroupSetting] = []
+    if let idle { settings.append(.init(.cpu, "cpu.idle", "\(idle)", for: "cpu.idle")) }
+    if let cpus { settings.append(.init(.cpuset, "cpuset.cpus", cpus, for: "cpu.cpus")) }
+    if let mems { settings.append(.init(.cpuset, "cpuset.mems", mems, for: "cpu.mems")) }
+    return settings
+  }
+}

@@ -50,10 +50,7 @@ extension RuntimeSpec.Resources {
     if let quota = cpu.quota {
       settings.append(.init(.cpu, "cpu.cfs_quota_us", "\(quota > 0 ? quota : -1)", for: "cpu.quota"))
     }
-    if let idle = cpu.idle { settings.append(.init(.cpu, "cpu.idle", "\(idle)", for: "cpu.idle")) }
-    if let cpus = cpu.cpus { settings.append(.init(.cpuset, "cpuset.cpus", cpus, for: "cpu.cpus")) }
-    if let mems = cpu.mems { settings.append(.init(.cpuset, "cpuset.mems", mems, for: "cpu.mems")) }
-    return settings
+    return settings + cpu.commonSettings
   }
 
   private var blockSettings: [ControlGroupSetting] {

@@ -49,10 +49,7 @@ extension RuntimeSpec.Resources {
       let quota = cpu.quota.map { $0 > 0 ? "\($0)" : "max" } ?? "max"
       settings.append(.init(.cpu, "cpu.max", "\(quota) \(cpu.period ?? 100_000)", for: "cpu.quota"))
     }
-    if let idle = cpu.idle { settings.append(.init(.cpu, "cpu.idle", "\(idle)", for: "cpu.idle")) }
-    if let cpus = cpu.cpus { settings.append(.init(.cpuset, "cpuset.cpus", cpus, for: "cpu.cpus")) }
-    if let mems = cpu.mems { settings.append(.init(.cpuset, "cpuset.mems", mems, for: "cpu.mems")) }
-    return settings
+    return settings + cpu.commonSettings
   }
 
   private var blockSettings: [ControlGroupSetting] {

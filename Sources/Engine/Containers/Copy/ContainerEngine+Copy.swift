@@ -182,11 +182,11 @@ extension ContainerEngine {
         let parent = try root.openDirectoryInRoot(path.removingLastComponent()).release()
         let name = Array(last.string.utf8)
         do {
-          guard let status = try parent.status(of: name.cName) else { throw gone }
+          guard let status = try parent.status(of: name.cString) else { throw gone }
           guard status.kind == .symbolicLink, followsLinks || source.meansDirectory else {
             return Found(parent: parent, name: name, isDirectory: status.kind == .directory)
           }
-          let link = FilePath(String(decoding: try parent.linkTarget(of: name.cName) ?? [], as: UTF8.self))
+          let link = FilePath(String(decoding: try parent.linkTarget(of: name.cString) ?? [], as: UTF8.self))
           path = path.removingLastComponent().pushing(link).lexicallyNormalized()
           try? parent.close()
         } catch {
@@ -272,9 +272,4 @@ extension CopyResult {
   fileprivate init(_ layer: UnpackedLayer) {
     self.init(entries: layer.entries, bytes: layer.uncompressedSize)
   }
-}
-
-extension [UInt8] {
-  /// As C's calls take it.
-  fileprivate var cName: [CChar] { map { CChar(bitPattern: $0) } + [0] }
 }
