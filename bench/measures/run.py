@@ -84,7 +84,7 @@ def report(samples, removed):
     section.subject("coracle", samples["coracle"])
     section.peer("coracle, until it is removed", removed)
     for name, label, target in (
-        ("floor", "kernel's share (floor.c)", None),
+        ("floor", "kernel's share (floor.c)", ratio_at_most(1.5)),
         ("crun", "crun run, same configuration", ratio_at_most(0.7)),
         ("bwrap", "bwrap", None),
         ("docker", "docker run --rm", times_less(30)),

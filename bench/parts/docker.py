@@ -61,9 +61,15 @@ class Docker:
     def run_command(self, *command):
         return self._client + ["run", "--rm", "--network", "none", "bench", *command]
 
+    def start_command(self, *command):
+        return self._client + ["run", "--detach", "--network", "none", "bench", *command]
+
+    def exec_command(self, name, *command):
+        return self._client + ["exec", name, *command]
+
     def start(self, *command):
         """A running container: its name and the pid of its first process."""
-        name = processes.output_of(self._client + ["run", "--detach", "--network", "none", "bench", *command])
+        name = processes.output_of(self.start_command(*command))
         return name, int(processes.output_of(self._client + ["inspect", "--format", "{{.State.Pid}}", name]))
 
     def remove(self, names):

@@ -55,10 +55,15 @@ class Podman:
     def run_command(self, *command):
         return self._command + ["run", "--rm", "--network", "none", "bench", *command]
 
+    def start_command(self, *command):
+        return self._command + ["run", "--detach", "--network", "none", "bench", *command]
+
+    def exec_command(self, name, *command):
+        return self._command + ["exec", name, *command]
+
     def start(self, *command):
         """A running container: its name and the pid of its first process."""
-        name = processes.output_of(
-            self._command + ["run", "--detach", "--network", "none", "bench", *command], self.environment)
+        name = processes.output_of(self.start_command(*command), self.environment)
         pid = processes.output_of(self._command + ["inspect", "--format", "{{.State.Pid}}", name], self.environment)
         return name, int(pid)
 

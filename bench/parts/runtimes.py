@@ -10,11 +10,25 @@ def bubblewrap(root, command):
     ]
 
 
-def crun(bundle, state, name):
+def _crun(state, command, *rest):
     """Without its cgroup manager, which refuses the hybrid cgroups of some machines; so it saves that time."""
-    return [
-        program("crun", "crun"), "--root", state, "--cgroup-manager=disabled", "run", "--bundle", bundle, name,
-    ]
+    return [program("crun", "crun"), "--root", state, "--cgroup-manager=disabled", command, *rest]
+
+
+def crun(bundle, state, name):
+    return _crun(state, "run", "--bundle", bundle, name)
+
+
+def crun_detached(bundle, state, name):
+    return _crun(state, "run", "--detach", "--bundle", bundle, name)
+
+
+def crun_exec(state, name, command):
+    return _crun(state, "exec", name, *command)
+
+
+def crun_delete(state, name):
+    return _crun(state, "delete", "--force", name)
 
 
 def runc(bundle, state, name):

@@ -59,6 +59,17 @@ class Service:
                 return message["result"]
             self.notifications.append(message)
 
+    def answer_any(self, identifiers, timeout=120):
+        """The result of whichever of several requests is answered next, which is then taken from the list."""
+        while True:
+            message = self.receive(timeout)
+            if message.get("id") in identifiers and "method" not in message:
+                identifiers.remove(message["id"])
+                if "error" in message:
+                    raise ServiceError(json.dumps(message["error"]))
+                return message["result"]
+            self.notifications.append(message)
+
     def receive(self, timeout=120):
         """The next message, whatever it is."""
         return json.loads(self.line(timeout))
