@@ -69,6 +69,7 @@ let package = Package(
       ]),
     module("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     module("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", "CCurl", system, collections]),
+    module("Networking", ["EngineErrors", "LinuxSystem", "CLinux", system]),
     module("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", "CLinux", "CSeccomp", system]),
     module(
       "Metadata",
@@ -81,7 +82,7 @@ let package = Package(
     module(
       "Engine",
       [
-        "ContentStore", "Layers", "Snapshots", "Registry", "Runner", "Metadata", "OCIModel",
+        "ContentStore", "Layers", "Snapshots", "Registry", "Networking", "Runner", "Metadata", "OCIModel",
         "EngineErrors", "LinuxSystem", system, logging,
       ]),
     module("RPCModel"),
@@ -143,6 +144,7 @@ let package = Package(
     tests("Layers", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Networking", ["EngineErrors", "LinuxSystem", system]),
     tests("Runner", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Metadata", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("OCIRuntime", ["OCIModel", "EngineErrors", "LinuxSystem", system]),

@@ -3,13 +3,14 @@ internal import GRDB
 internal import OCIModel
 
 extension MetadataStore {
-  /// Adds a container.
+  /// Adds a container, and connects it to networks.
   ///
-  /// - Throws: `alreadyExists` when its name or id is taken, `notFound` when its image is not there (any
-  ///   more).
-  package func insertContainer(_ container: ContainerRecord, events: [JournalEvent] = [])
-    async throws(EngineError)
-  {
+  /// - Throws: `alreadyExists` when its name or id is taken, `notFound` when its image or a network is not there (any
+  ///   more), and what `choose` throws.
+  package func insertContainer(
+    _ container: ContainerRecord, connecting requests: [EndpointRequest] = [],
+    choosing choose: AddressChoice? = nil, events: [JournalEvent] = []
+  ) async throws(EngineError) {
     try await write("create the container \(container.name)", subject: container.name, .process) { database in
       do {
         let statement = try database.cachedStatement(
@@ -25,6 +26,8 @@ extension MetadataStore {
           subject: isName ? container.name : container.id,
           hint: isName ? "give another name, or remove that container" : nil)
       }
+      guard let choose else { return }
+      for request in requests { _ = try Self.connect(container.id, request, choose, in: database) }
     } events: {
       events
     }

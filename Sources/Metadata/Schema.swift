@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 3
+  static let version = 4
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,8 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second, third].enumerated() where try found(in: database) <= number {
+      for (number, step) in [first, second, third, fourth].enumerated()
+      where try found(in: database) <= number {
         try database.execute(sql: step)
       }
       try database.execute(sql: "PRAGMA user_version = \(version)")
@@ -148,5 +149,24 @@ enum Schema {
     ALTER TABLE newContainers RENAME TO containers;
     CREATE INDEX containersOfImage ON containers (imageDigest);
     CREATE INDEX containersOfSession ON containers (session) WHERE session IS NOT NULL;
+    """
+
+  /// Networks, who is connected to them, and a name for the store in places that it shares with others.
+  private static let fourth = """
+    CREATE TABLE networks (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, bridge TEXT NOT NULL UNIQUE,
+      subnet4 TEXT, gateway4 TEXT, subnet6 TEXT, gateway6 TEXT, mtu INTEGER NOT NULL,
+      isInternal INTEGER NOT NULL, labels TEXT NOT NULL, createdAt INTEGER NOT NULL, session TEXT,
+      lastNumber INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE endpoints (
+      network TEXT NOT NULL REFERENCES networks ON DELETE RESTRICT,
+      container TEXT NOT NULL REFERENCES containers ON DELETE CASCADE,
+      number INTEGER NOT NULL, address4 TEXT, address6 TEXT, aliases TEXT NOT NULL,
+      PRIMARY KEY (network, container), UNIQUE (container, number), UNIQUE (network, address4),
+      UNIQUE (network, address6)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE identity (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    INSERT INTO identity VALUES (lower(hex(randomblob(4))));
     """
 }

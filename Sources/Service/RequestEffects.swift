@@ -24,10 +24,10 @@ extension RequestOrder.Effects {
     case .imageList: observes = [.allImages]
     case .imageVerify(let params): observes = [params.image.map { .image($0) } ?? .allImages]
     case .containerCreate(let params):
-      observes = [.image(params.image)]
+      observes = Set([.image(params.image)] + (params.networks ?? []).map { .network($0.network) })
       changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
     case .containerRun(let params):
-      observes = [.image(params.image)]
+      observes = Set([.image(params.image)] + (params.networks ?? []).map { .network($0.network) })
       changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
     case .containerStart(let params): changes = [.container(params.container)]
     case .containerRestart(let params): changes = [.container(params.container)]
@@ -56,8 +56,14 @@ extension RequestOrder.Effects {
     case .containerCopyFrom(let params): observes = [.container(params.container)]
     case .containerExport(let params): observes = [.container(params.container)]
     case .systemDiskUsage: observes = [.allImages, .allContainers]
-    case .systemPrune: changes = [.allImages, .allContainers]
+    case .systemPrune: changes = [.allImages, .allContainers, .allNetworks]
     case .containerList: observes = [.allContainers]
+    case .networkCreate(let params): changes = [.network(params.name)]
+    case .networkRemove(let params): changes = [.network(params.network)]
+    case .networkConnect(let params): changes = [.network(params.network), .container(params.container)]
+    case .networkDisconnect(let params): changes = [.network(params.network), .container(params.container)]
+    case .networkInspect(let params): observes = [.network(params.network), .allContainers]
+    case .networkList: observes = [.allNetworks, .allContainers]
     case .containerDetach, .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe,
       .eventUnsubscribe:
       break

@@ -11,6 +11,8 @@ struct RequestOrder {
     case container(String)
     case allImages
     case allContainers
+    case network(String)
+    case allNetworks
     /// For registries.
     case credentials
   }
@@ -45,6 +47,7 @@ extension RequestOrder.Subject {
     switch (self, other) {
     case (.allImages, .image), (.image, .allImages), (.allImages, .allImages): true
     case (.allContainers, .container), (.container, .allContainers), (.allContainers, .allContainers): true
+    case (.allNetworks, .network), (.network, .allNetworks), (.allNetworks, .allNetworks): true
     default: self == other
     }
   }

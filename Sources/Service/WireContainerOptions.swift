@@ -16,7 +16,11 @@ extension ContainerOptions {
     user = creation.user
     addedGroups = creation.addedGroups
     hostname = creation.hostname
-    network = creation.network.map { .init($0) } ?? .none
+    let names = creation.networks?.map(\.network) ?? []
+    network = creation.network.map { .init($0) } ?? (names.isEmpty ? .none : .bridge)
+    networks = creation.networks?.map { .init($0) }
+    extraHosts = creation.extraHosts?.map { .init(name: $0.name, address: $0.address) }
+    nameServers = creation.dns.map { .init($0) }
     networkContainer = creation.networkContainer
     opensStdin = creation.opensStdin ?? false
     if creation.tty ?? false {
@@ -78,6 +82,9 @@ extension ContainerCreation {
       image: options.image, name: options.name, command: options.command, entrypoint: options.entrypoint,
       environment: some(options.environment), workingDirectory: options.workingDirectory,
       user: options.user, hostname: options.hostname, network: .init(options.network),
+      networks: options.networks?.map { .init($0) },
+      extraHosts: options.extraHosts?.map { .init(name: $0.name, address: $0.address) },
+      dns: options.nameServers.map { .init($0) },
       opensStdin: only(options.opensStdin), labels: some(options.labels), stopSignal: options.stopSignal,
       stopTimeoutMs: options.stopTimeoutMilliseconds, autoRemove: only(options.autoRemove),
       readOnlyRoot: only(options.hasReadOnlyRoot), noNewPrivileges: only(options.noNewPrivileges),

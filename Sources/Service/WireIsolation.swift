@@ -96,6 +96,7 @@ extension Engine.NetworkMode {
   init(_ mode: RPCModel.NetworkMode) {
     switch mode {
     case .none: self = .none
+    case .bridge: self = .bridge
     case .host: self = .host
     case .container: self = .container
     }
@@ -106,6 +107,7 @@ extension RPCModel.NetworkMode {
   init(_ mode: Engine.NetworkMode) {
     switch mode {
     case .none: self = .none
+    case .bridge: self = .bridge
     case .host: self = .host
     case .container: self = .container
     }

@@ -2,7 +2,9 @@ import Foundation
 
 /// All files of the protocol, in the order of the reference.
 struct ProtocolFiles {
-  static let nouns = ["base", "system", "image", "container", "registry", "event", "task", "stream", "error"]
+  static let nouns = [
+    "base", "system", "image", "container", "network", "registry", "event", "task", "stream", "error",
+  ]
 
   var files: [ProtocolFile]
   /// The same as plain JSON, for the schema.

@@ -42,6 +42,9 @@ extension ContainerEngine {
     var options = options
     options.limits = options.limits?.withoutZeros
     if let name = options.name { try ContainerName.validate(name) }
+    if options.network == .bridge || options.extraHosts != nil || options.nameServers != nil {
+      throw EngineError(.unsupported, "networks are not there yet", subject: "networks")
+    }
     let content = try await locks.holdContent()
     do {
       let image = try image(named: options.image)

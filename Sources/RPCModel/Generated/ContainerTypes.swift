@@ -22,8 +22,14 @@ public enum ContainerCreate: RPCRequest {
     public var user: String?
     /// The id's first twelve digits when absent.
     public var hostname: String?
-    /// none when absent.
+    /// bridge when absent and `networks` names any; else none.
     public var network: NetworkMode?
+    /// With the network bridge: what it is connected to, the first by eth0, which is also its way to the outside; the network `bridge` when absent.
+    public var networks: [NetworkAttachment]?
+    /// Names that it knows besides those of its networks.
+    public var extraHosts: [HostAddress]?
+    /// Whom it asks for names; for the networks none and bridge.
+    public var dns: NameServers?
     /// Whether the standard input can be written to; false, which is /dev/null, when absent.
     public var opensStdin: Bool?
     /// Labels of the container.
@@ -103,6 +109,9 @@ public enum ContainerCreate: RPCRequest {
       user: String? = nil,
       hostname: String? = nil,
       network: NetworkMode? = nil,
+      networks: [NetworkAttachment]? = nil,
+      extraHosts: [HostAddress]? = nil,
+      dns: NameServers? = nil,
       opensStdin: Bool? = nil,
       labels: [String: String]? = nil,
       stopSignal: String? = nil,
@@ -147,6 +156,9 @@ public enum ContainerCreate: RPCRequest {
       self.user = user
       self.hostname = hostname
       self.network = network
+      self.networks = networks
+      self.extraHosts = extraHosts
+      self.dns = dns
       self.opensStdin = opensStdin
       self.labels = labels
       self.stopSignal = stopSignal
@@ -184,7 +196,7 @@ public enum ContainerCreate: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
     }
 
     public init(from decoder: any Decoder) throws {
@@ -198,6 +210,9 @@ public enum ContainerCreate: RPCRequest {
       user = try members.decodeIfPresent(String.self, forKey: .user)
       hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
       network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
+      networks = try members.decodeIfPresent([NetworkAttachment].self, forKey: .networks)
+      extraHosts = try members.decodeIfPresent([HostAddress].self, forKey: .extraHosts)
+      dns = try members.decodeIfPresent(NameServers.self, forKey: .dns)
       opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
       labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
       stopSignal = try members.decodeIfPresent(String.self, forKey: .stopSignal)
@@ -245,6 +260,9 @@ public enum ContainerCreate: RPCRequest {
       json.member(#""user":"#, user)
       json.member(#""hostname":"#, hostname)
       json.member(#""network":"#, network)
+      json.member(#""networks":"#, networks)
+      json.member(#""extraHosts":"#, extraHosts)
+      json.member(#""dns":"#, dns)
       json.member(#""opensStdin":"#, opensStdin)
       json.member(#""labels":"#, labels)
       json.member(#""stopSignal":"#, stopSignal)
@@ -284,12 +302,12 @@ public enum ContainerCreate: RPCRequest {
 
     /// With what is not given absent.
     public init(_ containerCreation: ContainerCreation) {
-      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
+      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, networks: containerCreation.networks, extraHosts: containerCreation.extraHosts, dns: containerCreation.dns, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
     }
 
     /// What a container is made from.
     public var containerCreation: ContainerCreation {
-      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
+      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, networks: networks, extraHosts: extraHosts, dns: dns, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
     }
   }
 
@@ -383,8 +401,14 @@ public enum ContainerRun: RPCRequest {
     public var user: String?
     /// The id's first twelve digits when absent.
     public var hostname: String?
-    /// none when absent.
+    /// bridge when absent and `networks` names any; else none.
     public var network: NetworkMode?
+    /// With the network bridge: what it is connected to, the first by eth0, which is also its way to the outside; the network `bridge` when absent.
+    public var networks: [NetworkAttachment]?
+    /// Names that it knows besides those of its networks.
+    public var extraHosts: [HostAddress]?
+    /// Whom it asks for names; for the networks none and bridge.
+    public var dns: NameServers?
     /// Whether the standard input can be written to; false, which is /dev/null, when absent.
     public var opensStdin: Bool?
     /// Labels of the container.
@@ -470,6 +494,9 @@ public enum ContainerRun: RPCRequest {
       user: String? = nil,
       hostname: String? = nil,
       network: NetworkMode? = nil,
+      networks: [NetworkAttachment]? = nil,
+      extraHosts: [HostAddress]? = nil,
+      dns: NameServers? = nil,
       opensStdin: Bool? = nil,
       labels: [String: String]? = nil,
       stopSignal: String? = nil,
@@ -517,6 +544,9 @@ public enum ContainerRun: RPCRequest {
       self.user = user
       self.hostname = hostname
       self.network = network
+      self.networks = networks
+      self.extraHosts = extraHosts
+      self.dns = dns
       self.opensStdin = opensStdin
       self.labels = labels
       self.stopSignal = stopSignal
@@ -557,7 +587,7 @@ public enum ContainerRun: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits, detach, streams, stdin
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits, detach, streams, stdin
     }
 
     public init(from decoder: any Decoder) throws {
@@ -571,6 +601,9 @@ public enum ContainerRun: RPCRequest {
       user = try members.decodeIfPresent(String.self, forKey: .user)
       hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
       network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
+      networks = try members.decodeIfPresent([NetworkAttachment].self, forKey: .networks)
+      extraHosts = try members.decodeIfPresent([HostAddress].self, forKey: .extraHosts)
+      dns = try members.decodeIfPresent(NameServers.self, forKey: .dns)
       opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
       labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
       stopSignal = try members.decodeIfPresent(String.self, forKey: .stopSignal)
@@ -621,6 +654,9 @@ public enum ContainerRun: RPCRequest {
       json.member(#""user":"#, user)
       json.member(#""hostname":"#, hostname)
       json.member(#""network":"#, network)
+      json.member(#""networks":"#, networks)
+      json.member(#""extraHosts":"#, extraHosts)
+      json.member(#""dns":"#, dns)
       json.member(#""opensStdin":"#, opensStdin)
       json.member(#""labels":"#, labels)
       json.member(#""stopSignal":"#, stopSignal)
@@ -663,12 +699,12 @@ public enum ContainerRun: RPCRequest {
 
     /// With what is not given absent.
     public init(_ containerCreation: ContainerCreation) {
-      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
+      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, networks: containerCreation.networks, extraHosts: containerCreation.extraHosts, dns: containerCreation.dns, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
     }
 
     /// What a container is made from.
     public var containerCreation: ContainerCreation {
-      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
+      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, networks: networks, extraHosts: extraHosts, dns: dns, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
     }
   }
 
@@ -1063,6 +1099,8 @@ public enum ContainerInspect: RPCRequest {
     public var hostname: String
     /// Its network.
     public var network: NetworkMode
+    /// What it is connected to; absent where nothing.
+    public var networks: [NetworkEndpoint]?
     /// Whether its standard input can be written to.
     public var opensStdin: Bool
     /// Whether it goes when it exits.
@@ -1094,6 +1132,7 @@ public enum ContainerInspect: RPCRequest {
       workingDirectory: String,
       hostname: String,
       network: NetworkMode,
+      networks: [NetworkEndpoint]? = nil,
       opensStdin: Bool,
       autoRemove: Bool,
       stopSignal: String,
@@ -1112,6 +1151,7 @@ public enum ContainerInspect: RPCRequest {
       self.workingDirectory = workingDirectory
       self.hostname = hostname
       self.network = network
+      self.networks = networks
       self.opensStdin = opensStdin
       self.autoRemove = autoRemove
       self.stopSignal = stopSignal
@@ -1127,7 +1167,7 @@ public enum ContainerInspect: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case container, environment, workingDirectory, hostname, network, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath, creation, limits, warnings, cgroup, healthChecks
+      case container, environment, workingDirectory, hostname, network, networks, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath, creation, limits, warnings, cgroup, healthChecks
     }
 
     public init(from decoder: any Decoder) throws {
@@ -1137,6 +1177,7 @@ public enum ContainerInspect: RPCRequest {
       workingDirectory = try members.decode(String.self, forKey: .workingDirectory)
       hostname = try members.decode(String.self, forKey: .hostname)
       network = try members.decode(NetworkMode.self, forKey: .network)
+      networks = try members.decodeIfPresent([NetworkEndpoint].self, forKey: .networks)
       opensStdin = try members.decode(Bool.self, forKey: .opensStdin)
       autoRemove = try members.decode(Bool.self, forKey: .autoRemove)
       stopSignal = try members.decode(String.self, forKey: .stopSignal)
@@ -1158,6 +1199,7 @@ public enum ContainerInspect: RPCRequest {
       json.member(#""workingDirectory":"#, workingDirectory)
       json.member(#""hostname":"#, hostname)
       json.member(#""network":"#, network)
+      json.member(#""networks":"#, networks)
       json.member(#""opensStdin":"#, opensStdin)
       json.member(#""autoRemove":"#, autoRemove)
       json.member(#""stopSignal":"#, stopSignal)
@@ -2142,8 +2184,14 @@ public struct ContainerCreation: RPCValue {
   public var user: String?
   /// The id's first twelve digits when absent.
   public var hostname: String?
-  /// none when absent.
+  /// bridge when absent and `networks` names any; else none.
   public var network: NetworkMode?
+  /// With the network bridge: what it is connected to, the first by eth0, which is also its way to the outside; the network `bridge` when absent.
+  public var networks: [NetworkAttachment]?
+  /// Names that it knows besides those of its networks.
+  public var extraHosts: [HostAddress]?
+  /// Whom it asks for names; for the networks none and bridge.
+  public var dns: NameServers?
   /// Whether the standard input can be written to; false, which is /dev/null, when absent.
   public var opensStdin: Bool?
   /// Labels of the container.
@@ -2223,6 +2271,9 @@ public struct ContainerCreation: RPCValue {
     user: String? = nil,
     hostname: String? = nil,
     network: NetworkMode? = nil,
+    networks: [NetworkAttachment]? = nil,
+    extraHosts: [HostAddress]? = nil,
+    dns: NameServers? = nil,
     opensStdin: Bool? = nil,
     labels: [String: String]? = nil,
     stopSignal: String? = nil,
@@ -2267,6 +2318,9 @@ public struct ContainerCreation: RPCValue {
     self.user = user
     self.hostname = hostname
     self.network = network
+    self.networks = networks
+    self.extraHosts = extraHosts
+    self.dns = dns
     self.opensStdin = opensStdin
     self.labels = labels
     self.stopSignal = stopSignal
@@ -2304,7 +2358,7 @@ public struct ContainerCreation: RPCValue {
   }
 
   private enum CodingKeys: CodingKey {
-    case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
+    case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
   }
 
   public init(from decoder: any Decoder) throws {
@@ -2318,6 +2372,9 @@ public struct ContainerCreation: RPCValue {
     user = try members.decodeIfPresent(String.self, forKey: .user)
     hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
     network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
+    networks = try members.decodeIfPresent([NetworkAttachment].self, forKey: .networks)
+    extraHosts = try members.decodeIfPresent([HostAddress].self, forKey: .extraHosts)
+    dns = try members.decodeIfPresent(NameServers.self, forKey: .dns)
     opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
     labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
     stopSignal = try members.decodeIfPresent(String.self, forKey: .stopSignal)
@@ -2365,6 +2422,9 @@ public struct ContainerCreation: RPCValue {
     json.member(#""user":"#, user)
     json.member(#""hostname":"#, hostname)
     json.member(#""network":"#, network)
+    json.member(#""networks":"#, networks)
+    json.member(#""extraHosts":"#, extraHosts)
+    json.member(#""dns":"#, dns)
     json.member(#""opensStdin":"#, opensStdin)
     json.member(#""labels":"#, labels)
     json.member(#""stopSignal":"#, stopSignal)
@@ -3420,6 +3480,8 @@ public struct ContainerState: OpenEnumeration {
 public enum NetworkMode: String, RPCValue, CaseIterable {
   /// A loopback interface of its own.
   case none
+  /// An interface of its own in each of the networks that it is connected to.
+  case bridge
   /// The service's own network.
   case host
   /// That of the container that networkContainer names.

@@ -47,6 +47,12 @@ public enum ClientRequest: Hashable, Sendable {
   case containerCopyFrom(ContainerCopyFrom.Params)
   case containerExport(ContainerExport.Params)
   case containerCommit(ContainerCommit.Params)
+  case networkCreate(NetworkCreate.Params)
+  case networkList(NetworkList.Params)
+  case networkInspect(NetworkInspect.Params)
+  case networkRemove(NetworkRemove.Params)
+  case networkConnect(NetworkConnect.Params)
+  case networkDisconnect(NetworkDisconnect.Params)
   case registryLogin(RegistryLogin.Params)
   case registryLogout(RegistryLogout.Params)
   case eventSubscribe(EventSubscribe.Params)
@@ -99,6 +105,12 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerCopyFrom: self = .containerCopyFrom(try params.decode(ContainerCopyFrom.Params.self))
     case .containerExport: self = .containerExport(try params.decode(ContainerExport.Params.self))
     case .containerCommit: self = .containerCommit(try params.decode(ContainerCommit.Params.self))
+    case .networkCreate: self = .networkCreate(try params.decode(NetworkCreate.Params.self))
+    case .networkList: self = .networkList(try params.decode(NetworkList.Params.self))
+    case .networkInspect: self = .networkInspect(try params.decode(NetworkInspect.Params.self))
+    case .networkRemove: self = .networkRemove(try params.decode(NetworkRemove.Params.self))
+    case .networkConnect: self = .networkConnect(try params.decode(NetworkConnect.Params.self))
+    case .networkDisconnect: self = .networkDisconnect(try params.decode(NetworkDisconnect.Params.self))
     case .registryLogin: self = .registryLogin(try params.decode(RegistryLogin.Params.self))
     case .registryLogout: self = .registryLogout(try params.decode(RegistryLogout.Params.self))
     case .eventSubscribe: self = .eventSubscribe(try params.decode(EventSubscribe.Params.self))
@@ -152,6 +164,12 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerCopyFrom: .containerCopyFrom
     case .containerExport: .containerExport
     case .containerCommit: .containerCommit
+    case .networkCreate: .networkCreate
+    case .networkList: .networkList
+    case .networkInspect: .networkInspect
+    case .networkRemove: .networkRemove
+    case .networkConnect: .networkConnect
+    case .networkDisconnect: .networkDisconnect
     case .registryLogin: .registryLogin
     case .registryLogout: .registryLogout
     case .eventSubscribe: .eventSubscribe
@@ -208,6 +226,12 @@ public protocol RequestHandler: Sendable {
   func containerCopyFrom(_ params: ContainerCopyFrom.Params, _ context: Context) async throws -> ContainerCopyFrom.Result
   func containerExport(_ params: ContainerExport.Params, _ context: Context) async throws -> ContainerExport.Result
   func containerCommit(_ params: ContainerCommit.Params, _ context: Context) async throws -> ContainerCommit.Result
+  func networkCreate(_ params: NetworkCreate.Params, _ context: Context) async throws -> NetworkCreate.Result
+  func networkList(_ params: NetworkList.Params, _ context: Context) async throws -> NetworkList.Result
+  func networkInspect(_ params: NetworkInspect.Params, _ context: Context) async throws -> NetworkInspect.Result
+  func networkRemove(_ params: NetworkRemove.Params, _ context: Context) async throws -> NetworkRemove.Result
+  func networkConnect(_ params: NetworkConnect.Params, _ context: Context) async throws -> NetworkConnect.Result
+  func networkDisconnect(_ params: NetworkDisconnect.Params, _ context: Context) async throws -> NetworkDisconnect.Result
   func registryLogin(_ params: RegistryLogin.Params, _ context: Context) async throws -> RegistryLogin.Result
   func registryLogout(_ params: RegistryLogout.Params, _ context: Context) async throws -> RegistryLogout.Result
   func eventSubscribe(_ params: EventSubscribe.Params, _ context: Context) async throws -> EventSubscribe.Result
@@ -262,6 +286,12 @@ extension RequestHandler {
     case .containerCopyFrom(let params): try await containerCopyFrom(params, context)
     case .containerExport(let params): try await containerExport(params, context)
     case .containerCommit(let params): try await containerCommit(params, context)
+    case .networkCreate(let params): try await networkCreate(params, context)
+    case .networkList(let params): try await networkList(params, context)
+    case .networkInspect(let params): try await networkInspect(params, context)
+    case .networkRemove(let params): try await networkRemove(params, context)
+    case .networkConnect(let params): try await networkConnect(params, context)
+    case .networkDisconnect(let params): try await networkDisconnect(params, context)
     case .registryLogin(let params): try await registryLogin(params, context)
     case .registryLogout(let params): try await registryLogout(params, context)
     case .eventSubscribe(let params): try await eventSubscribe(params, context)

@@ -47,6 +47,12 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerCopyFrom = "container/copyFrom"
   case containerExport = "container/export"
   case containerCommit = "container/commit"
+  case networkCreate = "network/create"
+  case networkList = "network/list"
+  case networkInspect = "network/inspect"
+  case networkRemove = "network/remove"
+  case networkConnect = "network/connect"
+  case networkDisconnect = "network/disconnect"
   case registryLogin = "registry/login"
   case registryLogout = "registry/logout"
   case eventSubscribe = "event/subscribe"
@@ -107,6 +113,12 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .containerCopyFrom: [.invalidArgument, .notFound, .conflict, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerExport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerCommit: [.invalidArgument, .notFound, .corrupt, .noSpace, .cancelled]
+    case .networkCreate: [.invalidArgument, .alreadyExists, .conflict, .unsupported, .permissionDenied, .noSpace]
+    case .networkList: [.corrupt]
+    case .networkInspect: [.invalidArgument, .notFound, .corrupt]
+    case .networkRemove: [.invalidArgument, .notFound, .inUse, .permissionDenied]
+    case .networkConnect: [.invalidArgument, .notFound, .alreadyExists, .conflict, .inUse, .unsupported, .noSpace, .permissionDenied]
+    case .networkDisconnect: [.invalidArgument, .notFound, .conflict, .permissionDenied]
     case .registryLogin: [.invalidArgument, .unauthorized, .unreachable, .timedOut, .notFound, .permissionDenied, .noSpace, .cancelled]
     case .registryLogout: [.invalidArgument, .unauthorized, .notFound, .permissionDenied, .noSpace]
     case .eventSubscribe: [.invalidArgument]
@@ -157,6 +169,14 @@ public enum EventKind: String, Hashable, Sendable, CaseIterable {
   case containerOutOfMemory = "container.outOfMemory"
   /// A container is gone.
   case containerRemoved = "container.removed"
+  /// A network was made.
+  case networkCreated = "network.created"
+  /// A network is gone.
+  case networkRemoved = "network.removed"
+  /// A container was connected to a network.
+  case networkConnected = "network.connected"
+  /// A container was taken off a network, or is gone.
+  case networkDisconnected = "network.disconnected"
   /// Events between the cursor that was asked for and this one are no longer known.
   case eventGap = "event.gap"
 }

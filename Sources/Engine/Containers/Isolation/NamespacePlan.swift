@@ -17,7 +17,7 @@ struct NamespacePlan {
     uts = options.utsNamespace ?? .private
     cgroup = options.cgroupNamespace ?? .private
     switch options.network {
-    case .none: network = .private
+    case .none, .bridge: network = .private
     case .host: network = .host
     case .container:
       guard let name = options.networkContainer, !name.isEmpty else {

@@ -23,6 +23,10 @@ package struct ContainerOptions: Hashable, Sendable, Codable {
   package var network: NetworkMode = .none
   /// With `NetworkMode.container`, whose network it joins.
   package var networkContainer: String?
+  /// With `NetworkMode.bridge`, what it is connected to when it is made; later the database says what it is connected to.
+  package var networks: [NetworkAttachment]?
+  package var extraHosts: [HostAddress]?
+  package var nameServers: NameServers?
   /// Whether the process's standard input can be written to; /dev/null otherwise.
   package var opensStdin = false
   package var terminal: TerminalOptions?

@@ -1,6 +1,8 @@
 package enum NetworkMode: String, Hashable, Sendable, Codable {
   /// A network namespace of its own with a loopback interface.
   case none
+  /// A network namespace of its own with an interface in each of `ContainerOptions.networks`.
+  case bridge
   /// The namespace of the service.
   case host
   /// The namespace of another container.

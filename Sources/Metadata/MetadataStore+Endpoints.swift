@@ -1,0 +1,99 @@
+package import EngineErrors
+internal import GRDB
+
+/// Which containers are in which networks, under which addresses.
+extension MetadataStore {
+  /// All connections, or those of a network or of a container, in the order of their numbers.
+  package func endpoints(
+    network: String? = nil, container: String? = nil
+  ) throws(EngineError) -> [EndpointRecord] {
+    try read("look up who is connected to networks", subject: network ?? container) { database in
+      let statement = try database.cachedStatement(
+        sql: """
+          SELECT \(EndpointRecord.columns) FROM endpoints
+          WHERE (?1 IS NULL OR network = ?1) AND (?2 IS NULL OR container = ?2) ORDER BY container, number
+          """)
+      return try Row.fetchAll(statement, arguments: [network, container]).map { try EndpointRecord($0) }
+    }
+  }
+
+  /// Connects a container to a network.
+  ///
+  /// - Throws: `alreadyExists` when it is connected, `notFound` when either is gone, and what `choose` throws.
+  package func connect(
+    container: String, _ request: EndpointRequest, choosing choose: @escaping AddressChoice,
+    events: [JournalEvent]
+  ) async throws(EngineError) -> EndpointRecord {
+    try await write("connect the container to a network", subject: request.network, .process) { database in
+      try Self.connect(container, request, choose, in: database)
+    } events: {
+      events
+    }
+  }
+
+  /// Takes a container off a network and gives its addresses back.
+  ///
+  /// - Returns: false when it was not connected.
+  package func disconnect(
+    container: String, network: String, events: [JournalEvent]
+  ) async throws(EngineError) -> Bool {
+    try await write("disconnect the container from a network", subject: network, .process) { database in
+      try database.execute(
+        sql: "DELETE FROM endpoints WHERE container = ? AND network = ?", arguments: [container, network])
+      return database.changesCount == 1
+    } eventsFor: {
+      $0 ? events : []
+    }
+  }
+
+  static func connect(
+    _ container: String, _ request: EndpointRequest, _ choose: AddressChoice, in database: Database
+  ) throws -> EndpointRecord {
+    guard let network = try network("id = ?", request.network, in: database) else {
+      throw EngineError(.notFound, "the network has been removed", subject: request.network)
+    }
+    let last = try Int64.fetchOne(
+      database, sql: "SELECT lastNumber FROM networks WHERE id = ?", arguments: [network.id])
+    let taken = try database.cachedStatement(
+      sql: "SELECT count(*) FROM endpoints WHERE network = ?1 AND (address4 = ?2 OR address6 = ?2)")
+    let lease = try choose(network, request, last ?? 0) {
+      try Int.fetchOne(taken, arguments: [network.id, $0]) != 0
+    }
+    // The first that is free, since eth0 can have gone.
+    let number = try Int64.fetchAll(
+      database, sql: "SELECT number FROM endpoints WHERE container = ? ORDER BY number",
+      arguments: [container]
+    ).reduce(0) { $1 == $0 ? $0 + 1 : $0 }
+    let endpoint = EndpointRecord(
+      network: network.id, container: container, number: number, address4: lease.address4,
+      address6: lease.address6, aliases: request.aliases)
+    do {
+      try database.execute(
+        sql: "INSERT INTO endpoints (\(EndpointRecord.columns)) VALUES (?, ?, ?, ?, ?, ?)",
+        arguments: endpoint.arguments)
+    } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_PRIMARYKEY {
+      throw EngineError(
+        .alreadyExists, "the container is connected to network \(network.name) already", subject: network.name
+      )
+    }
+    try database.execute(
+      sql: "UPDATE networks SET lastNumber = ? WHERE id = ?", arguments: [lease.last, network.id])
+    return endpoint
+  }
+}
+
+extension EndpointRecord {
+  static let columns = "network, container, number, address4, address6, aliases"
+
+  init(_ row: Row) throws {
+    try self.init(
+      network: row.value(0), container: row.value(1), number: row.value(2), address4: row.optional(3),
+      address6: row.optional(4),
+      aliases: (row.value(5) as String).split(separator: "\n").map(String.init))
+  }
+
+  /// The values of `columns`.
+  var arguments: StatementArguments {
+    [network, container, number, address4, address6, aliases.joined(separator: "\n")]
+  }
+}
