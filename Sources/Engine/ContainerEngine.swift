@@ -32,6 +32,8 @@ package final class ContainerEngine: Sendable {
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
   let attended = Mutex<[String: FileLock]>([:])
+  /// Of the containers that were listed last, so that each one's options are read once.
+  let listedOptions = Mutex<[String: ListedOptions]>([:])
   /// Once it owns anything.
   let session = Mutex<OwnSession?>(nil)
   /// The runs of containers whose memory is watched.

@@ -4,18 +4,19 @@ package import SystemPackage
 
 extension FileDescriptor {
   /// Calls `body` with each entry of the open directory except `.` and `..`, in the kernel's order,
-  /// from the first one on whatever was read before.
+  /// from the first one on whatever was read before; `isNew` says that nothing was, and saves a call.
   ///
   /// The name is valid during the call only. Entries that come or go meanwhile may be seen or not
   /// (getdents64(2)).
   ///
   /// - Throws: `SystemError`, or what `body` throws.
   package func forEachEntry(
+    isNew: Bool = false,
     _ body: (_ name: UnsafePointer<CChar>, _ kind: FileKind) throws -> Void
   ) throws {
     let records = UnsafeMutableRawBufferPointer.allocate(byteCount: 32768, alignment: 8)
     defer { records.deallocate() }
-    try call("lseek") { Glibc.lseek(rawValue, 0, SEEK_SET) }
+    if !isNew { try call("lseek") { Glibc.lseek(rawValue, 0, SEEK_SET) } }
     while true {
       let filled = try call("getdents64") { clinux_getdents(rawValue, records.baseAddress, records.count) }
       if filled == 0 { return }

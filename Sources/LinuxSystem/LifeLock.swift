@@ -24,10 +24,15 @@ package enum LifeLock {
       throw error
     }
     defer { try? file.close() }
-    switch try call("fcntl", on: path.string, { clinux_lock_holder(file.rawValue) }) {
-    case 0: return .nobody
-    case CInt.max: return .elsewhere
-    case let pid: return .process(pid)
+    return try holder(of: file)
+  }
+
+  /// The same of a lock file that is open already.
+  package static func holder(of file: FileDescriptor) throws(SystemError) -> Holder {
+    switch try call("fcntl", { clinux_lock_holder(file.rawValue) }) {
+    case 0: .nobody
+    case CInt.max: .elsewhere
+    case let pid: .process(pid)
     }
   }
 

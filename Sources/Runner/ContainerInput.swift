@@ -113,9 +113,9 @@ extension Runner {
       directory(of: id), .readOnly, options: [.closeOnExec, .directory])
     defer { try? directory.close() }
     // By descriptor: a socket's address holds 107 bytes, and a run directory may be longer.
-    let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.attachSocket.string)"
+    let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.attachSocket)"
     return FileDescriptor(
-      rawValue: try call("connect", on: RunFiles.attachSocket.string) { clinux_connect(path) })
+      rawValue: try call("connect", on: RunFiles.attachSocket.description) { clinux_connect(path) })
   }
 
   /// Ends a running container's standard input.

@@ -2,38 +2,18 @@ import Glibc
 import LinuxSystem
 internal import SystemPackage
 
-/// The small files of a container's run directory, as a service reads and writes them.
+/// The small files of a container's run directory: their names, and how a service writes them.
 enum RunFiles {
-  static let lock: FilePath.Component = "lock"
-  static let pid: FilePath.Component = "pid"
-  static let exit: FilePath.Component = "exit"
+  static let lock: StaticString = "lock"
+  static let pid: StaticString = "pid"
+  static let exit: StaticString = "exit"
   /// What a shim writes about restarts, a line each.
-  static let lives: FilePath.Component = "lives"
+  static let lives: StaticString = "lives"
   /// The restart rule, there while there is one.
-  static let restart: FilePath.Component = "restart"
+  static let restart: StaticString = "restart"
   /// There while a container is held, or about to be.
-  static let paused: FilePath.Component = "paused"
-  static let attachSocket: FilePath.Component = "attach.sock"
-
-  /// The `name=number` lines of a file; nil if there is none.
-  static func read(_ path: FilePath) throws -> [String: UInt64]? {
-    let file: FileDescriptor
-    do {
-      file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow])
-    } catch Errno.noSuchFileOrDirectory {
-      return nil
-    }
-    defer { try? file.close() }
-    let bytes = try [UInt8](unsafeUninitializedCapacity: 512) { buffer, count in
-      count = try file.read(into: UnsafeMutableRawBufferPointer(buffer))
-    }
-    var values: [String: UInt64] = [:]
-    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-      let parts = line.split(separator: "=", maxSplits: 1)
-      if parts.count == 2, let value = UInt64(parts[1]) { values[String(parts[0])] = value }
-    }
-    return values
-  }
+  static let paused: StaticString = "paused"
+  static let attachSocket: StaticString = "attach.sock"
 
   /// Writes a file whole or not at all. Services may do so at once: the temporary name is this process's.
   static func write(_ path: FilePath, _ lines: [(String, UInt64)]) throws {

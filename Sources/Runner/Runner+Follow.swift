@@ -51,7 +51,7 @@ extension Runner {
   ///
   /// - Throws: `EngineError.unsupported` if it runs in another pid namespace, where this process cannot name it.
   func runningShim(_ id: String) throws -> ProcessDescriptor? {
-    let lock = directory(of: id).appending(RunFiles.lock)
+    let lock = file(RunFiles.lock, of: id)
     let holder = try LifeLock.holder(of: lock)
     if holder == .elsewhere {
       throw EngineError(
@@ -69,7 +69,7 @@ extension Runner {
       let process = try? ProcessDescriptor(pid: named.pid), try exitRecord(id) == nil
     else { throw notRunning("reach", id) }
     // With the same shim alive after all that, none of it was of another run.
-    guard case .process(named.shim) = try LifeLock.holder(of: directory(of: id).appending(RunFiles.lock))
+    guard case .process(named.shim) = try LifeLock.holder(of: file(RunFiles.lock, of: id))
     else {
       throw notRunning("reach", id)
     }

@@ -23,7 +23,7 @@ extension Runner {
   /// - Throws: `EngineError.corrupt` for a file that no shim wrote.
   package func lives(_ id: String, after offset: Int64) throws(EngineError) -> [LifeEntry] {
     do {
-      let path = directory(of: id).appending(RunFiles.lives)
+      let path = file(RunFiles.lives, of: id)
       let file: FileDescriptor
       do {
         file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow])
@@ -47,19 +47,12 @@ extension Runner {
     }
   }
 
-  /// How much a container's shim has written about its restarts, in bytes.
-  package func livesSize(_ id: String) -> Int64 {
-    var status = stat()
-    let found = directory(of: id).appending(RunFiles.lives).withPlatformString { lstat($0, &status) }
-    return found == 0 ? Int64(status.st_size) : 0
-  }
-
   /// Gives back the memory of entries that the journal has; the file keeps its length (fallocate(2), punch hole).
   package func forgetLives(_ id: String, before offset: Int64) {
     let whole = offset & ~4095
     guard whole > 0,
       let file = try? FileDescriptor.open(
-        directory(of: id).appending(RunFiles.lives), .writeOnly, options: [.closeOnExec, .noFollow])
+        file(RunFiles.lives, of: id), .writeOnly, options: [.closeOnExec, .noFollow])
     else { return }
     defer { try? file.close() }
     _ = clinux_punch_hole(file.rawValue, UInt64(whole))

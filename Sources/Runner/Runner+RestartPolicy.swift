@@ -21,7 +21,7 @@ extension Runner {
   ///
   /// - Throws: `EngineError` from the file system.
   package func setRestartRule(_ id: String, _ rule: RestartRule?) throws(EngineError) {
-    let path = directory(of: id).appending(RunFiles.restart)
+    let path = file(RunFiles.restart, of: id)
     do {
       guard let rule else {
         if path.withPlatformString({ unlink($0) }) != 0, errno != ENOENT, errno != ENOTDIR {
@@ -37,7 +37,7 @@ extension Runner {
   }
 
   package func hasRestartRule(_ id: String) -> Bool {
-    directory(of: id).appending(RunFiles.restart).withPlatformString { access($0, F_OK) } == 0
+    file(RunFiles.restart, of: id).withPlatformString { access($0, F_OK) } == 0
   }
 
   /// Ends a container that waits for its next start: its shim writes the exit record of the last one. To be called after

@@ -18,27 +18,28 @@ package enum RunnerState: Hashable, Sendable {
   case absent
 }
 
+/// One look at a container's run directory.
+package struct RunnerLook: Hashable, Sendable {
+  package var state: RunnerState
+  /// How much its shim has written about restarts, in bytes.
+  package var livesSize: Int64 = 0
+}
+
 extension Runner {
+  package func state(_ id: String) throws(EngineError) -> RunnerState { try look(id).state }
+
   /// Looks at the exit record and the life lock. The first to find a lost shim records the loss, and kills what it left.
-  package func state(_ id: String) throws(EngineError) -> RunnerState {
+  ///
+  /// - Parameter pid: what the caller takes for that of a running one's first process; it is read where nil.
+  package func look(_ id: String, taking pid: Int32? = nil) throws(EngineError) -> RunnerLook {
     do {
       // A container that ends between two looks is looked at again; the exit record comes before the lock is free.
       for _ in 0..<16 {
-        if let record = try exitRecord(id) { return record.shimLost ? .lost(record) : .exited(record) }
-        switch try LifeLock.holder(of: directory(of: id).appending(RunFiles.lock)) {
-        case nil:
-          return .absent
-        case .process, .elsewhere:
-          guard let named = try namedProcess(id) else {
-            return try hasRestarted(id) ? .restarting : .absent
-          }
-          return isPaused(id) ? .paused(pid: named.pid) : .running(pid: named.pid)
-        case .nobody:
-          if try exitRecord(id) != nil { continue }
-          // Named processes only: a shim that failed to start has taken its pid file back.
-          guard let named = try namedProcess(id) else { return .absent }
-          // Where it is removed meanwhile, its end was known.
-          do { try recordLoss(id, of: named) } catch Errno.noSuchFileOrDirectory { continue }
+        guard let directory = try RunDirectory.open(directory(of: id)) else {
+          return RunnerLook(state: .absent)
+        }
+        if let state = try state(id, in: directory, taking: pid) {
+          return RunnerLook(state: state, livesSize: directory.livesSize())
         }
       }
       throw EngineError(.conflict, "cannot tell the state of container \(id): it keeps changing", subject: id)
@@ -47,13 +48,40 @@ extension Runner {
     }
   }
 
-  /// A shim that has just begun removes what an earlier one wrote.
-  private func hasRestarted(_ id: String) throws -> Bool {
-    directory(of: id).appending(RunFiles.lives).withPlatformString { access($0, F_OK) } == 0
+  /// - Returns: nil where it has just ended.
+  private func state(
+    _ id: String, in directory: borrowing RunDirectory, taking pid: Int32?
+  ) throws -> RunnerState? {
+    if directory.has(.exit), let record = try exitRecord(id, in: directory) {
+      return record.shimLost ? .lost(record) : .exited(record)
+    }
+    switch try directory.lockHolder() {
+    case nil:
+      return .absent
+    case .process, .elsewhere:
+      guard directory.has(.pid), let pid = try pid ?? namedProcess(id, in: directory)?.pid else {
+        // A shim that has just begun removes what an earlier one wrote.
+        return directory.has(.lives) ? .restarting : .absent
+      }
+      return directory.has(.paused) && isFrozen(id) ? .paused(pid: pid) : .running(pid: pid)
+    case .nobody:
+      // The record can have come behind the look at the directory.
+      if try exitRecord(id, in: directory) != nil { return nil }
+      // Named processes only: a shim that failed to start has taken its pid file back.
+      guard let named = try namedProcess(id, in: directory) else { return .absent }
+      // Where it is removed meanwhile, its end was known.
+      do { try recordLoss(id, of: named) } catch Errno.noSuchFileOrDirectory {}
+      return nil
+    }
   }
 
   func exitRecord(_ id: String) throws -> ExitRecord? {
-    guard let values = try RunFiles.read(directory(of: id).appending(RunFiles.exit)) else { return nil }
+    guard let directory = try RunDirectory.open(directory(of: id)) else { return nil }
+    return try exitRecord(id, in: directory)
+  }
+
+  private func exitRecord(_ id: String, in directory: borrowing RunDirectory) throws -> ExitRecord? {
+    guard let values = try directory.numbers(RunFiles.exit) else { return nil }
     guard let at = values["at"], let wait = values["wait"] else {
       throw EngineError(.corrupt, "cannot read the exit record of container \(id)", subject: id)
     }
@@ -71,7 +99,12 @@ extension Runner {
   }
 
   func namedProcess(_ id: String) throws -> NamedProcess? {
-    guard let values = try RunFiles.read(directory(of: id).appending(RunFiles.pid)) else { return nil }
+    guard let directory = try RunDirectory.open(directory(of: id)) else { return nil }
+    return try namedProcess(id, in: directory)
+  }
+
+  private func namedProcess(_ id: String, in directory: borrowing RunDirectory) throws -> NamedProcess? {
+    guard let values = try directory.numbers(RunFiles.pid) else { return nil }
     guard let shim = values["shim"], let pid = values["init"], let start = values["start"],
       let namespaces = values["namespaces"], let shim = Int32(exactly: shim), let pid = Int32(exactly: pid)
     else { throw EngineError(.corrupt, "cannot read the pid file of container \(id)", subject: id) }
@@ -93,7 +126,7 @@ extension Runner {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     try RunFiles.write(
-      directory(of: id).appending(RunFiles.exit),
+      file(RunFiles.exit, of: id),
       [
         ("wait", UInt64(SIGKILL)), ("at", UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)),
         ("lost", 1),

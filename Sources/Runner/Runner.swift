@@ -29,6 +29,9 @@ package struct Runner: Sendable {
     runDirectory.appending("containers").appending(id)
   }
 
+  /// One of the files there.
+  func file(_ name: StaticString, of id: String) -> FilePath { directory(of: id).appending("\(name)") }
+
   /// The containers that have a run directory.
   package func list() throws(EngineError) -> [String] {
     do {

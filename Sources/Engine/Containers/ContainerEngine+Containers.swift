@@ -10,13 +10,18 @@ extension ContainerEngine {
   /// - Parameter all: also those that do not run.
   package func listContainers(all: Bool) async throws -> [ContainerSummary] {
     var summaries: [ContainerSummary] = []
+    let known = listedOptions.withLock { $0 }
+    var listed: [String: ListedOptions] = [:]
     for record in try metadata.containers() {
       // One that another service removes meanwhile is left out.
       guard let record = try await settled(record), all || ContainerState.live.contains(record.state) else {
         continue
       }
-      summaries.append(try summary(record))
+      let options = try known[record.id] ?? ListedOptions(options(record))
+      listed[record.id] = options
+      summaries.append(summary(record, options))
     }
+    listedOptions.withLock { $0 = listed }
     return summaries
   }
 
@@ -42,10 +47,13 @@ extension ContainerEngine {
   }
 
   func summary(_ record: ContainerRecord) throws -> ContainerSummary {
-    let options = try options(record)
-    return ContainerSummary(
+    try summary(record, ListedOptions(options(record)))
+  }
+
+  private func summary(_ record: ContainerRecord, _ options: ListedOptions) -> ContainerSummary {
+    ContainerSummary(
       id: record.id, name: record.name, image: record.imageName, imageDigest: record.imageDigest,
-      command: options.resolvedCommand, state: record.state, pid: record.pid, exit: ExitStatus(record),
+      command: options.command, state: record.state, pid: record.pid, exit: ExitStatus(record),
       labels: options.labels, health: ContainerState.live.contains(record.state) ? record.health : nil,
       restartCount: record.restartCount, createdAt: record.createdAt, startedAt: record.startedAt)
   }
@@ -82,5 +90,16 @@ extension ContainerEngine {
 
   func removedMeanwhile(_ record: ContainerRecord) -> EngineError {
     EngineError(.notFound, "container \(record.name) was removed meanwhile", subject: record.id)
+  }
+}
+
+/// What a summary shows of a container's options, which no request changes later.
+struct ListedOptions {
+  var command: [String]
+  var labels: [String: String]
+
+  init(_ options: ContainerOptions) {
+    command = options.resolvedCommand
+    labels = options.labels
   }
 }

@@ -8,7 +8,7 @@ import Runner
 extension ContainerEngine {
   /// Brings the row of a container up to what its shim did; nil when another service removed it meanwhile.
   func settled(_ record: ContainerRecord) async throws -> ContainerRecord? {
-    guard try isBehind(record, runner.state(record.id)) else { return record }
+    guard try isBehind(record, runner.look(record.id, taking: record.pid)) else { return record }
     let lock: FileLock
     do {
       lock = try await locks.holdContainer(record.id)
@@ -22,26 +22,28 @@ extension ContainerEngine {
 
   /// The same for a caller that holds the container's lock. Exactly one caller of all services journals a change.
   func settle(_ record: ContainerRecord) async throws -> ContainerRecord {
-    let seen = try runner.state(record.id)
-    guard isBehind(record, seen) else { return record }
+    let look = try runner.look(record.id)
+    guard isBehind(record, look) else { return record }
+    let seen = look.state
     let sighting = ContainerLife.Sighting(seen, of: record)
-    var record = try await recordLives(record, sighting)
+    var record = hasUnreadLives(record, look) ? try await recordLives(record) : record
     for change in ContainerLife(state: record.state).changes(seeing: sighting) {
       record = try await apply(change, to: record, seen)
     }
     return record
   }
 
-  private func isBehind(_ record: ContainerRecord, _ seen: RunnerState) -> Bool {
-    let sighting = ContainerLife.Sighting(seen, of: record)
+  private func isBehind(_ record: ContainerRecord, _ look: RunnerLook) -> Bool {
+    let sighting = ContainerLife.Sighting(look.state, of: record)
     return !ContainerLife(state: record.state).changes(seeing: sighting).isEmpty
-      || hasUnreadLives(record, sighting)
+      || hasUnreadLives(record, look)
   }
 
   // MARK: Restarts by the shim
 
-  private func hasUnreadLives(_ record: ContainerRecord, _ sighting: ContainerLife.Sighting) -> Bool {
-    mayHaveLives(record, sighting) && runner.livesSize(record.id) > record.livesRead
+  private func hasUnreadLives(_ record: ContainerRecord, _ look: RunnerLook) -> Bool {
+    look.livesSize > record.livesRead
+      && mayHaveLives(record, ContainerLife.Sighting(look.state, of: record))
   }
 
   /// What is left of an ended run has been read with its end.
@@ -53,10 +55,7 @@ extension ContainerEngine {
   }
 
   /// Journals what a shim wrote about restarts since the last look, in the order in which it was.
-  private func recordLives(_ record: ContainerRecord, _ sighting: ContainerLife.Sighting) async throws
-    -> ContainerRecord
-  {
-    guard hasUnreadLives(record, sighting) else { return record }
+  private func recordLives(_ record: ContainerRecord) async throws -> ContainerRecord {
     var record = record
     if !ContainerState.live.contains(record.state) {
       record = try await markRunning(record, pid: 0, at: Timestamp.now)

@@ -40,7 +40,7 @@ extension Runner {
               : "this machine uses cgroup v1, whose groups only root can make")
         }
         // From here on every service looks whether it is held.
-        try RunFiles.write(directory(of: id).appending(RunFiles.paused), [("paused", 1)])
+        try RunFiles.write(file(RunFiles.paused, of: id), [("paused", 1)])
         do { try group.freeze() } catch {
           unmarkPaused(id)
           throw error
@@ -58,13 +58,9 @@ extension Runner {
   }
 
   private func unmarkPaused(_ id: String) {
-    _ = directory(of: id).appending(RunFiles.paused).withPlatformString { unlink($0) }
+    _ = file(RunFiles.paused, of: id).withPlatformString { unlink($0) }
   }
 
-  func isPaused(_ id: String) -> Bool {
-    guard directory(of: id).appending(RunFiles.paused).withPlatformString({ access($0, F_OK) }) == 0 else {
-      return false
-    }
-    return controlGroup(id)?.isFrozen == true
-  }
+  /// What its freezer says; `paused` in its run directory says whether that is worth asking.
+  func isFrozen(_ id: String) -> Bool { controlGroup(id)?.isFrozen == true }
 }
