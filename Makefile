@@ -23,7 +23,7 @@ demo: build ## See it work: a registry, images, containers, events; cleans up af
 	@.ci/install demo
 	@demo/run.sh
 
-fuzz: deps ## Feed mutated archives and manifests to their readers, SECONDS=60 each; SEED=n repeats a run
+fuzz: deps ## Feed mutated archives, manifests and Dockerfiles to their readers, SECONDS=60 each; SEED=n repeats a run
 	@Tests/Fuzz/run.sh "$(SECONDS)" $(SEED)
 
 powercut: build ## Cut the power of a QEMU guest at random moments, ROUNDS=10 times, and check its disk; SEED=n repeats a run

@@ -59,6 +59,7 @@ let package = Package(
     module("LinuxSystem", ["CLinux", system]),
     module("EngineErrors", ["LinuxSystem", system]),
     module("OCIModel", ["EngineErrors", "COpenSSL"]),
+    module("Dockerfile", ["EngineErrors"]),
 
     // Siblings: none imports another.
     module("ContentStore", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
@@ -129,7 +130,8 @@ let package = Package(
     .executableTarget(
       name: "fuzz",
       dependencies: [
-        "Engine", "Layers", "Registry", "ContentStore", "OCIModel", "EngineErrors", "LinuxSystem", system,
+        "Engine", "Layers", "Registry", "ContentStore", "Dockerfile", "OCIModel", "EngineErrors",
+        "LinuxSystem", system,
       ],
       path: "Tests/Fuzz", exclude: ["run.sh"], swiftSettings: strict),
 
@@ -140,6 +142,7 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: strict),
     tests("LinuxSystem", [system]),
     tests("OCIModel", ["EngineErrors"]),
+    tests("Dockerfile", ["EngineErrors"]),
     tests("ContentStore", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Layers", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),

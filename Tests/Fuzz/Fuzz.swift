@@ -1,4 +1,5 @@
 import ContentStore
+import Dockerfile
 import EngineErrors
 import Foundation
 import Layers
@@ -11,7 +12,7 @@ import SystemPackage
 
 /// Feeds mutations of good inputs to what reads hostile ones, for a bounded time.
 ///
-///   fuzz archive|load|manifest SECONDS SEED SCRATCH GOOD-FILE...
+///   fuzz archive|load|manifest|dockerfile SECONDS SEED SCRATCH GOOD-FILE...
 ///
 /// The same SEED gives the same inputs. The one under way is in SCRATCH/input: after a trap it is what trapped, and one that
 /// takes longer than `patience` ends the run by SIGALRM. An error that is no `EngineError`, or is the engine's own fault, and a
@@ -27,7 +28,7 @@ struct Fuzz {
       let seed = UInt64(arguments[2])
     else {
       FileHandle.standardError.write(
-        Data("usage: fuzz archive|load|manifest SECONDS SEED SCRATCH GOOD-FILE...\n".utf8))
+        Data("usage: fuzz archive|load|manifest|dockerfile SECONDS SEED SCRATCH GOOD-FILE...\n".utf8))
       exit(2)
     }
     let scratch = arguments[3]
@@ -44,6 +45,7 @@ struct Fuzz {
         case .archive: try unpack(input, scratch)
         case .load: try load(input, scratch)
         case .manifest: try parse(input)
+        case .dockerfile: try build(input)
         }
       } catch let error as EngineError where error.kind != .internal {
         refused += 1
@@ -58,7 +60,7 @@ struct Fuzz {
   }
 
   private enum Kind: String {
-    case archive, load, manifest
+    case archive, load, manifest, dockerfile
   }
 
   /// Runs `body` with an empty directory, and looks for what it has left beside that.
@@ -101,5 +103,22 @@ struct Fuzz {
     _ = try? JSONDecoder().decode(ImageConfig.self, from: Data(input))
     guard case .index(let index) = try ManifestDocument(parsing: input) else { return }
     _ = try PlatformChoice.select(from: index, wanted: .host)
+  }
+
+  /// Up to what would be carried out, and as the rules of a `.dockerignore`.
+  private static func build(_ input: [UInt8]) throws {
+    if let rules = try? IgnoreRules(parsing: input) { _ = rules.verdict("src/cmd/server/main.go") }
+    let dockerfile = try Dockerfile(parsing: input)
+    let platform = BuildInputs.PlatformName(os: "linux", architecture: "amd64")
+    let inputs = BuildInputs(
+      arguments: ["VERSION": "1"], buildPlatform: platform, targetPlatform: platform, target: "")
+    let global = try GlobalScope(dockerfile, inputs)
+    _ = Linter.check(dockerfile, global, environment: { _ in ["PATH=/bin", "HOME=/root"] })
+    for stage in dockerfile.stages {
+      _ = try global.expand(stage.base.image)
+      var scope = StageScope(global, environment: ["PATH=/bin"])
+      var missing: [StageScope.Missing] = []
+      for instruction in stage.instructions { _ = try scope.expand(instruction, missing: &missing) }
+    }
   }
 }

@@ -53,9 +53,48 @@ def write(name, files, sparse=False):
 write("docker.images", docker); write("layout.images", layout); write("sparse.images", docker, sparse=True)
 END
 
+cat > all.dockerfile << 'END'
+# syntax=docker/dockerfile:1
+# check=skip=JSONArgsRecommended
+ARG VERSION=1 BASE=alpine:${VERSION:-3}
+FROM --platform=$BUILDPLATFORM ${BASE} AS build
+SHELL ["/bin/sh", "-ec"]
+WORKDIR /src
+ENV A=1 B="two words" C='$A' D=${VERSION##*.} E=${A/1/2}
+ARG TARGETOS TARGETARCH=${TARGETOS:+x}
+RUN --mount=type=cache,target=/c,sharing=locked --mount=type=secret,id=k,required --network=none \
+  # a comment
+  make "$A" && \
+  true
+RUN <<EOF cat - <<-'OTHER'
+echo $A
+EOF
+	text
+	OTHER
+COPY --chown=1:2 --chmod=0755 --exclude=*.o --parents a b/./c "d e" /dst/
+COPY <<FILE /etc/file
+$A ${B%% *}
+FILE
+ADD --checksum=sha256:00 https://example.invalid/x.tar.gz /
+ONBUILD RUN ["true"]
+FROM scratch
+COPY --from=build --link / /
+LABEL a=b "c d"="e\
+f"
+EXPOSE 80 8000-8002/udp
+VOLUME ["/data"]
+USER 1:2
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=1m30s --start-interval=5s --retries=3 CMD curl x || exit 1
+ENTRYPOINT ["/bin/server"]
+CMD ["--listen", ":80"]
+END
+printf '*\n!src/**/*.go\n# no\n**/[a-z]?\n\\*x\n/a/../b/\n' > rules.dockerfile
+
 failed() { echo "fuzz: found something with seed $seed; the input is $scratch/input" >&2; exit 1; }
 "$fuzz" archive "$seconds" "$seed" "$scratch" ./*.tar ./*.gz ./*.zst || failed
 "$fuzz" load "$seconds" "$seed" "$scratch" ./*.images || failed
 "$fuzz" manifest "$seconds" "$seed" "$scratch" ./*.json || failed
+"$fuzz" dockerfile "$seconds" "$seed" "$scratch" ./*.dockerfile || failed
 cd /
 rm -rf "$scratch"

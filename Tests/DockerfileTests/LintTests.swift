@@ -1,0 +1,66 @@
+import Testing
+
+@testable import Dockerfile
+
+@Suite struct LintTests {
+  private func lint(_ text: String, base: [String]? = ["PATH=/bin"], ignored: String = "") throws
+    -> [LintWarning]
+  {
+    let dockerfile = try Dockerfile(parsing: Array(text.utf8))
+    let platform = BuildInputs.PlatformName(os: "linux", architecture: "amd64")
+    let inputs = BuildInputs(buildPlatform: platform, targetPlatform: platform, target: "")
+    return Linter.check(
+      dockerfile, try GlobalScope(dockerfile, inputs), environment: { _ in base },
+      ignored: try IgnoreRules(parsing: Array(ignored.utf8)))
+  }
+
+  @Test(arguments: [
+    ("FROM a AS Build", LintRule.stageNameCasing, 1), ("FROM a as b", .fromAsCasing, 1),
+    ("FROM a\nRUN x \\\n\n y", .noEmptyContinuation, 3), ("FROM a\nRun x", .consistentInstructionCasing, 2),
+    ("FROM a\nrun x\nRUN y", .consistentInstructionCasing, 2),
+    ("FROM a AS b\nFROM c AS b", .duplicateStageName, 2),
+    ("FROM a AS scratch", .reservedStageName, 1), ("FROM a\nCMD x", .jsonArgsRecommended, 2),
+    ("FROM a\nENTRYPOINT x", .jsonArgsRecommended, 2), ("FROM a\nMAINTAINER me", .maintainerDeprecated, 2),
+    ("FROM a:$TAG", .undefinedArgInFrom, 1), ("FROM a\nWORKDIR x", .workdirRelativePath, 2),
+    ("FROM a\nENV A=$PAHT", .undefinedVar, 2),
+    ("FROM a\nCMD [\"x\"]\nCMD [\"y\"]", .multipleInstructionsDisallowed, 2),
+    ("FROM a\nENV A b", .legacyKeyValueFormat, 2), ("FROM a\nLABEL A b", .legacyKeyValueFormat, 2),
+    ("FROM --platform=$TARGETPLATFORM a", .redundantTargetPlatform, 1),
+    ("FROM a\nARG GITHUB_TOKEN", .secretsUsedInArgOrEnv, 2),
+    ("FROM a\nENV apikey=x", .secretsUsedInArgOrEnv, 2),
+    ("ARG TAG\nFROM a:$TAG", .invalidDefaultArgInFrom, 2),
+    ("FROM --platform=linux/arm64 a", .fromPlatformFlagConstDisallowed, 1),
+    ("FROM a\nCOPY x.log /", .copyIgnoredFile, 2), ("FROM a\nEXPOSE 80/TCP", .exposeProtoCasing, 2),
+    ("FROM a\nEXPOSE 80:80", .exposeInvalidFormat, 2),
+    ("# check=experimental=all\n# something else\nFROM a AS b", .invalidDefinitionDescription, 3),
+  ])
+  func warns(_ text: String, _ rule: LintRule, _ line: Int) throws {
+    let warnings = try lint(text, ignored: "*.log").filter { $0.rule == rule }
+    #expect(warnings.map(\.position.line) == [line])
+  }
+
+  @Test(arguments: [
+    "FROM a AS build", "from a as b\nrun x", "FROM a\nCMD [\"x\"]", "FROM a\nSHELL [\"sh\"]\nCMD x",
+    "ARG TAG=1\nFROM a:$TAG", "FROM a\nWORKDIR /x\nWORKDIR y", "FROM a\nENV A=$PATH",
+    "FROM a\nARG B\nENV A=$B",
+    "FROM a\nENV PUBLIC_KEY=x MONKEY=y TOKEN_FILE=z", "FROM --platform=$BUILDPLATFORM a",
+    "FROM --platform=linux/arm64 a AS build-arm64", "FROM a\nCOPY --from=b x.log /", "FROM a\nEXPOSE 80",
+    "# something else\nFROM a AS b", "FROM a AS b\nENV X=1\nFROM b\nENV Y=$X",
+    "# check=skip=all\nFROM a AS B\nMAINTAINER x", "FROM a\n# check=skip=JSONArgsRecommended\nCMD x",
+    "# check=skip=MaintainerDeprecated\nFROM a\nMAINTAINER x",
+  ])
+  func isQuiet(_ text: String) throws {
+    #expect(try lint(text, ignored: "*.log") == [])
+  }
+
+  @Test func suggests() throws {
+    let messages = try lint("ARG VERSION=1\nFROM a:$VERSOIN\nENV A=$PAHT").map(\.message)
+    #expect(messages.contains("FROM argument 'VERSOIN' is not declared (did you mean VERSION?)"))
+    #expect(messages.contains("Usage of undefined variable '$PAHT' (did you mean $PATH?)"))
+  }
+
+  /// Nothing is called undefined that an image may bring which nobody has looked at.
+  @Test func unknownImagesBringAnything() throws {
+    #expect(try lint("FROM a\nENV A=$X", base: nil) == [])
+  }
+}
