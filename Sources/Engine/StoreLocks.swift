@@ -28,19 +28,25 @@ struct StoreLocks: Sendable {
   func holdCollection() throws -> FileLock { try FileLock.acquireBlocking(collection, .exclusive) }
 
   /// Held while a container's state is changed.
-  func holdContainer(_ id: String) async throws -> FileLock { try await hold("state.lock", of: id) }
+  func holdContainer(_ id: String) async throws -> FileLock { try await hold(container(id), id) }
 
   /// Held by the engine that sees a container through its run, and will remove it where it is to go: no other one removes
   /// it under its hands.
-  func attendContainer(_ id: String) async throws -> FileLock { try await hold("attended.lock", of: id) }
+  func attendContainer(_ id: String) async throws -> FileLock {
+    try await hold(container(id).appending("upper"), id)
+  }
 
   /// Held by the engine that looks at a container's health.
-  func holdHealth(_ id: String) async throws -> FileLock { try await hold("health.lock", of: id) }
+  func holdHealth(_ id: String) async throws -> FileLock {
+    try await hold(container(id).appending("work"), id)
+  }
 
-  private func hold(_ name: String, of id: String) async throws -> FileLock {
+  private func container(_ id: String) -> FilePath { directory.appending("containers").appending(id) }
+
+  /// A container's locks are on its directories, which are there anyway: a file less to make and to remove for each.
+  private func hold(_ path: FilePath, _ id: String) async throws -> FileLock {
     do {
-      return try await FileLock.acquire(
-        directory.appending("containers").appending(id).appending(name), .exclusive)
+      return try await FileLock.acquire(path, .exclusive, of: .directory)
     } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
       throw EngineError(.notFound, "container \(id.prefix(12)) has been removed", subject: id)
     }

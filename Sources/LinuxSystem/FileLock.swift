@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 package import SystemPackage
 
-/// An advisory lock on a whole file (flock(2)), which excludes other processes and other holders in this
+/// An advisory lock on a whole file or a directory (flock(2)), which excludes other processes and other holders in this
 /// one. The kernel drops it when the process dies, whatever way it dies.
 ///
 /// The lock file may be removed while it is held: who locks it checks afterwards that the path still
@@ -11,6 +11,20 @@ package final class FileLock: Sendable {
   package enum Mode: Sendable {
     case exclusive
     case shared
+  }
+
+  package enum Target: Sendable {
+    /// Made where there is none.
+    case file
+    /// One that is there anyway costs no file of the lock's own.
+    case directory
+
+    fileprivate var openFlags: CInt {
+      switch self {
+      case .file: O_RDWR | O_CREAT
+      case .directory: O_RDONLY | O_DIRECTORY
+      }
+    }
   }
 
   package let path: FilePath
@@ -50,12 +64,12 @@ package final class FileLock: Sendable {
   ///   wait is long.
   /// - Throws: `CancellationError` at once when the task is cancelled; `SystemError` from openat(2) or flock(2).
   package static func acquire(
-    _ path: FilePath, _ mode: Mode = .exclusive, whileWaiting: () -> Void = {}
+    _ path: FilePath, _ mode: Mode = .exclusive, of target: Target = .file, whileWaiting: () -> Void = {}
   ) async throws -> FileLock {
     var pause = Duration.milliseconds(1)
     while true {
       try Task.checkCancellation()
-      if let lock = try attempt(path, mode, waiting: false) { return lock }
+      if let lock = try attempt(path, mode, of: target, waiting: false) { return lock }
       whileWaiting()
       try await Task.sleep(for: pause)
       pause = min(pause * 2, .milliseconds(50))
@@ -84,12 +98,12 @@ package final class FileLock: Sendable {
 
   /// One try. With `waiting`, nil means that the file was removed meanwhile and a new try is due.
   private static func attempt(
-    _ path: FilePath, _ mode: Mode, waiting: Bool
+    _ path: FilePath, _ mode: Mode, of target: Target = .file, waiting: Bool
   ) throws(SystemError) -> FileLock? {
     let operation = (mode == .exclusive ? LOCK_EX : LOCK_SH) | (waiting ? 0 : LOCK_NB)
     while true {
       let descriptor = try call("open", on: path.string) {
-        open(path.string, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        open(path.string, target.openFlags | O_CLOEXEC | O_NOFOLLOW, 0o600)
       }
       do throws(SystemError) {
         try call("flock", on: path.string) { flock(descriptor, operation) }
