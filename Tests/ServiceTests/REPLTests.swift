@@ -48,6 +48,36 @@ struct REPLTests {
     }
   }
 
+  @Test("inspect shows what was asked of a container, and nothing that was not")
+  func settings() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let script = """
+        import \(try await store.busyboxArchive()) a:1
+        create --name plain a:1 true
+        create --name full --restart on-failure:3 --pids-limit 20 --cpus 1.5 --cap-drop ALL --read-only --init \
+          --tmpfs /tmp -v /etc:/host:ro --ulimit nofile=100:200 --security-opt seccomp=unconfined a:1 true
+        inspect plain
+        inspect full
+        """
+      let result = try await store.runProgram("coracle-repl", ["-c", script])
+      #expect(result.status == .exited(0), "\(result.errorText)")
+      let lines = result.text.split(separator: "\n").map { line in
+        line.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
+      }
+      let full = try #require(lines.firstIndex(of: "name full"))
+      let asked = [
+        "restart on-failure:3", "processes 20", "processors 1.5", "capabilities -ALL", "root read-only",
+        "first process the engine's, which reaps orphans", "tmpfs /tmp", "bind /host from /etc, read-only",
+        "ulimit nofile=100:200", "seccomp unconfined",
+      ]
+      for line in asked {
+        #expect(lines[full...].contains(line), "\(line)")
+        #expect(!lines[..<full].contains(line), "\(line)")
+      }
+    }
+  }
+
   @Test("commit and import take Docker's changes")
   func changes() async throws {
     let account = try #require(Account.available.first)

@@ -59,6 +59,7 @@ struct Inspect: REPLCommand {
     fields.add("standard input", answer.opensStdin ? "open" : "empty")
     fields.add("goes on exit", answer.autoRemove ? "yes" : nil)
     fields.add("stop", "\(answer.stopSignal), SIGKILL after \(Double(answer.stopTimeoutMs) / 1000) s")
+    fields.add(settingsOf: answer)
     for (name, value) in summary.labels.sorted(by: { $0.key < $1.key }) {
       fields.add("label", "\(name)=\(value)")
     }

@@ -13,11 +13,12 @@ struct Help: Sendable {
 
   private func list(_ terminal: Terminal) -> String {
     var lines: [String] = []
+    let width = (CommandTable.names.map(\.count).max() ?? 0) + 2
     for group in CommandTable.groups {
       if !lines.isEmpty { lines.append("") }
       lines.append(terminal.bold(group.name))
       for command in group.commands {
-        lines.append("  " + command._commandName.padded(to: 10) + command.configuration.abstract)
+        lines.append("  " + command._commandName.padded(to: width) + command.configuration.abstract)
       }
     }
     lines += [
