@@ -5,7 +5,8 @@ import LinuxSystem
 import Synchronization
 package import SystemPackage
 
-/// A command that runs in a container besides its first process. It ends with this service, or with `cancel`.
+/// A command that runs in a container besides its first process. It ends with this service, or with `cancel`, unless it is
+/// left to itself.
 package final class ExecSession: Sendable {
   package let id: String
   /// As the host counts.
@@ -64,6 +65,20 @@ package final class ExecSession: Sendable {
       return record
     } catch {
       throw EngineError("wait for a command in container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  /// Leaves the command to itself: it ends as it likes or with the container, and nobody is told. What it writes from now on is
+  /// read by its shim and goes nowhere; a terminal stays, with nobody at its keys. Of the session only `closeStdin` is of
+  /// use after this.
+  package func leave() throws(EngineError) {
+    let outputs = [terminal?.master, stdout, stderr].compactMap { $0?.rawValue }
+    do {
+      try call("sendmsg") { clinux_send_descriptors(status.descriptor.rawValue, outputs, outputs.count) }
+    } catch {
+      // One that has ended meanwhile needs nobody.
+      if error.errno == .brokenPipe || error.errno == .connectionReset { return }
+      throw EngineError("leave a command in container \(id)", error)
     }
   }
 

@@ -1,7 +1,7 @@
 import EngineErrors
 import RPCModel
 
-/// Leaving a container/run's container to itself.
+/// Leaving a container/run's container, or a container/exec's command, to itself.
 extension Session {
   func containerDetach(_ params: ContainerDetach.Params, _ context: RequestContext) async throws
     -> ContainerDetach.Result
@@ -13,7 +13,7 @@ extension Session {
       }
       guard let detach = running.detach else {
         throw EngineError(
-          .conflict, "the request \(params.request) has no container that runs",
+          .conflict, "the request \(params.request) runs nothing that could be left",
           subject: "\(params.request)")
       }
       state.running[params.request]?.isDetached = true

@@ -22,17 +22,31 @@ extension Session {
     if params.tty ?? false { options.terminal = params.terminalSize.map { .init($0) } ?? .init() }
     options.isPrivileged = params.privileged ?? false
     let session = try await engine.exec(params.container, options)
-    do {
+    let input = receiver.map { receiver in Task { await self.carry(receiver, to: session) } }
+    defer { input?.cancel() }
+    let work = Task {
       if let terminal = session.terminal {
         try open(terminal, of: context.id)
-        if let receiver { Task { await self.carry(receiver, to: terminal) } }
         try await Self.pump(session, to: senders)
       } else {
-        if let receiver { Task { await self.carry(receiver, to: session) } }
         try await Self.pumpPipes(session, to: senders)
       }
-      return ContainerExec.Result(exit: .init(Engine.ExitStatus(try await session.wait())))
+      return try await session.wait()
+    }
+    allowDetaching(context.id) { work.cancel() }
+    do {
+      let record = try await withTaskCancellationHandler {
+        try await work.value
+      } onCancel: {
+        work.cancel()
+      }
+      return ContainerExec.Result(exit: .init(Engine.ExitStatus(record)))
     } catch {
+      if !Task.isCancelled, wasDetached(context.id) {
+        try session.leave()
+        await senders.close()
+        return ContainerExec.Result()
+      }
       await Task { _ = try? await session.cancel() }.value
       throw error
     }
@@ -40,11 +54,14 @@ extension Session {
 
   /// A process that takes no more input has not failed.
   private func carry(_ receiver: StreamReceiver, to session: ExecSession) async {
-    guard let stdin = session.stdin else { return }
-    try? await carry(receiver) { bytes in
-      _ = try await onBlockingThread("exec-input") { try stdin.writeAll(bytes) }
-    } end: {
-      session.closeStdin()
+    if let terminal = session.terminal {
+      await carry(receiver, to: terminal)
+    } else if let stdin = session.stdin {
+      try? await carry(receiver) { bytes in
+        _ = try await onBlockingThread("exec-input") { try stdin.writeAll(bytes) }
+      } end: {
+        session.closeStdin()
+      }
     }
   }
 

@@ -30,7 +30,7 @@ package final class Session: Sendable {
     var settled: SettledSignal
     var task: Task<Void, Never>?
     var isCancelled = false
-    /// Of a container/run whose container runs: leaves it running and answers.
+    /// Of a container/run or container/exec whose process runs: leaves it running and answers.
     var detach: (@Sendable () -> Void)?
     var isDetached = false
     /// Of a container/exec that has one.

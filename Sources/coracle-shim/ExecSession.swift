@@ -11,7 +11,7 @@ struct ExecSession {
   }
 
   /// Joins the namespaces, clones the command (a pid namespace takes children only), and waits for its end or for the
-  /// service to hang up, which kills the command and its process group.
+  /// service to hang up, which kills the command and its process group unless it was left to this process before.
   func run() throws(Failure) {
     let target = CInt(CLINUX_SHIM_TARGET.rawValue)
     // By their paths on the host.
@@ -43,17 +43,51 @@ struct ExecSession {
       return
     }
     status.started(pid: child)
-    var poll = PollSet()
-    poll.clear()
-    poll.add(pidfd, POLLIN)
-    poll.add(status.descriptor, POLLIN)
-    _ = poll.wait(milliseconds: -1)
-    if !poll.isReady(pidfd) { _ = kill(-child, SIGKILL) }
+    if !follow(pidfd) { _ = kill(-child, SIGKILL) }
     var waitStatus: CInt = 0
     // Reported before it is reaped: until the service has the report, the pid is still the command's.
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
     status.ended(waitStatus: waitStatus)
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 0, 0)
+  }
+
+  /// Returns when the command has ended, or the service has; true for the first. A service that leaves the command to this
+  /// process sends what its output is read from, and from then on that is read and dropped.
+  private func follow(_ pidfd: CInt) -> Bool {
+    var output: InlineArray<2, CInt> = InlineArray(repeating: -1)
+    var isLeft = false
+    var poll = PollSet()
+    while true {
+      poll.clear()
+      poll.add(pidfd, POLLIN)
+      if !isLeft { poll.add(status.descriptor, POLLIN) }
+      for index in output.indices { poll.add(output[index], POLLIN) }
+      _ = poll.wait(milliseconds: -1)
+      if poll.isReady(pidfd) { return true }
+      if !isLeft, poll.isReady(status.descriptor) {
+        let count = withUnsafeMutableBytes(of: &output) {
+          clinux_receive_descriptors(
+            status.descriptor, $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CInt.self), 2)
+        }
+        if count <= 0 { return false }
+        isLeft = true
+        continue
+      }
+      for index in output.indices where poll.isReady(output[index]) {
+        if !drop(output[index]) { output[index] = -1 }
+      }
+    }
+  }
+
+  /// One read.
+  ///
+  /// - Returns: false at the end, and then it is closed.
+  private func drop(_ output: CInt) -> Bool {
+    var bytes: InlineArray<4096, UInt8> = InlineArray(repeating: 0)
+    let count = withUnsafeMutableBytes(of: &bytes) { read(output, $0.baseAddress, 4096) }
+    if count > 0 || (count < 0 && clinux_errno() == EINTR) { return true }
+    _ = close(output)
+    return false
   }
 
   private func groups() throws(Failure) -> Groups {

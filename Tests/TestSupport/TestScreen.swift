@@ -150,7 +150,8 @@ extension TestService {
       change(&params)
       return params
     } _: {
-      $0.exit
+      guard let exit = $0.exit else { throw TestFailure("a command without an exit") }
+      return exit
     }
   }
 }

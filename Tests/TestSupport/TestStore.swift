@@ -198,7 +198,8 @@ package struct TestService: Sendable {
         .init(
           container: container, command: command, user: user,
           streams: OutputStreams(stdout: out.id, initialCredit: 1000), stdin: sender?.id))
-      return (await text, result.exit)
+      guard let exit = result.exit else { throw TestFailure("a command without an exit") }
+      return (await text, exit)
     } catch {
       out.end(nil)
       throw error

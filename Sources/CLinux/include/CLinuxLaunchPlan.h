@@ -15,7 +15,8 @@
 enum clinux_shim_descriptor {
   /// The request (memfd): `struct clinux_request`, two byte strings (run directory, log), the operations.
   CLINUX_SHIM_REQUEST = 3,
-  /// A SOCK_SEQPACKET socket for reports. Closed by the service, it ends an exec session; a container stays.
+  /// A SOCK_SEQPACKET socket for reports. Closed by the service, it ends an exec session; a container stays. An exec session
+  /// stays too when the service has sent what its output is read from (SCM_RIGHTS): a terminal's master, or two pipes.
   CLINUX_SHIM_STATUS = 4,
   /// Exec sessions only: the pidfd of the container's first process.
   CLINUX_SHIM_TARGET = 5,

@@ -1546,11 +1546,11 @@ public enum ContainerExec: RPCRequest {
 
   /// What `container/exec` answers.
   public struct Result: RPCValue {
-    /// How it ended.
-    public var exit: ExitStatus
+    /// How it ended; absent when container/detach has left it to itself.
+    public var exit: ExitStatus?
 
     public init(
-      exit: ExitStatus
+      exit: ExitStatus? = nil
     ) {
       self.exit = exit
     }
@@ -1563,12 +1563,12 @@ public enum ContainerExec: RPCRequest {
   }
 }
 
-/// Lets a container/run that this session has under way answer at once, without an exit: its streams end, and its container goes on as one that was run with detach. A container/attach is detached by cancelling it.
+/// Lets a container/run or a container/exec that this session has under way answer at once, without an exit: its streams end. The container goes on as one that was run with detach; the command goes on with nobody at its streams, also when the service ends, until it ends by itself or the container does. A container/attach is detached by cancelling it.
 public enum ContainerDetach: RPCRequest {
   public static let method = Method.containerDetach
   /// What `container/detach` takes.
   public struct Params: RPCValue {
-    /// The container/run.
+    /// The container/run or container/exec.
     public var request: RequestID
 
     public init(

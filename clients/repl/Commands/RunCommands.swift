@@ -110,16 +110,14 @@ struct Run: REPLCommand {
     params.stdin = attachment.inputStream
     if options.tty { params.terminalSize = session.terminal.wireSize }
     let id = session.connection.newRequestID()
-    let detaching = Detaching(keys: keys) {
-      Task { try? await session.connection.send(ContainerDetach.self, .init(request: id)) }
-    }
     let answer = try await attachment.carry(
-      detaching: attachment.isRaw ? detaching : nil, window: options.tty ? .started(session) : nil
+      detaching: attachment.isRaw ? .leaving(id, keys, session) : nil,
+      window: options.tty ? .started(session) : nil
     ) { [params] in
       try await session.attachedRequest(ContainerRun.self, params, id: id)
     }
     if !session.terminal.isJSON { session.note(answer.warnings) }
-    if answer.exit == nil { return session.detached(answer.container.name) }
+    if answer.exit == nil { return session.detached(container: answer.container.name) }
     return session.report(answer.exit, of: answer.container)
   }
 }
@@ -160,11 +158,15 @@ extension REPLSession {
   }
 
   /// Says that a container was left to itself.
-  func detached(_ container: String) -> Int32 {
+  func detached(container: String) -> Int32 {
+    detached("left \(container) running; `attach` comes back to it")
+  }
+
+  func detached(_ message: String) -> Int32 {
     if terminal.isErrorTerminal {
       // The container's line is not at its end.
       terminal.note("")
-      terminal.note(terminal.dim("left \(container) running; `attach` comes back to it"))
+      terminal.note(terminal.dim(message))
     }
     return 0
   }

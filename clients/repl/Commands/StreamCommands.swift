@@ -89,7 +89,7 @@ struct Attach: REPLCommand {
       }
       return session.report(answer.exit, of: nil)
     } catch let error as RPCError where task.isCancelled && error.data?.kind == .cancelled {
-      return session.detached(container)
+      return session.detached(container: container)
     }
   }
 }
@@ -97,7 +97,10 @@ struct Attach: REPLCommand {
 struct Exec: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run one more program in a container that runs.",
-    discussion: "Ctrl-C ends the program; with -it it goes to its terminal.")
+    discussion: """
+      Ctrl-C ends the program. With -it, the keys go to its terminal, Ctrl-C too, and ctrl-p ctrl-q leaves it running, with
+      nobody to come back to it. The status is that of the program.
+      """)
   static var completes: [NameKind] { [.runningContainers] }
   @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.")
   var env: [String] = []
@@ -106,10 +109,12 @@ struct Exec: REPLCommand {
   @Flag(name: [.customShort("i"), .long], help: "Send it standard input.") var interactive = false
   @Flag(name: [.customShort("t"), .long], help: "Give it a terminal.") var tty = false
   @Flag(help: "Give it all capabilities that the service has.") var privileged = false
+  @Option(help: "The keys that leave it running.") var detachKeys = DetachKeys.standard
   @Argument(help: "The container.") var container: String
   @Argument(parsing: .captureForPassthrough, help: "The program and its arguments.") var command: [String]
 
   func run(_ session: REPLSession) async throws -> Int32 {
+    let keys = try DetachKeys(detachKeys)
     let attachment = try Attachment(session, input: interactive, tty: tty)
     let variables = env.isEmpty ? nil : try assignments(env)
     let params = ContainerExec.Params(
@@ -117,9 +122,13 @@ struct Exec: REPLCommand {
       streams: attachment.outputStreams, stdin: attachment.inputStream, tty: tty ? true : nil,
       terminalSize: tty ? session.terminal.wireSize : nil, privileged: privileged ? true : nil)
     let id = session.connection.newRequestID()
-    let answer = try await attachment.carry(window: tty ? .request(id, session) : nil) {
+    let answer = try await attachment.carry(
+      detaching: attachment.isRaw ? .leaving(id, keys, session) : nil,
+      window: tty ? .request(id, session) : nil
+    ) {
       try await session.request(ContainerExec.self, params, id: id)
     }
+    if answer.exit == nil { return session.detached("left the program running in \(container)") }
     return session.report(answer.exit, of: nil)
   }
 }

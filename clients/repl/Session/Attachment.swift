@@ -93,10 +93,17 @@ struct Attachment: Sendable {
   }
 }
 
-/// How a person leaves a container to itself.
+/// How a person leaves what has the terminal to itself.
 struct Detaching: Sendable {
   var keys: DetachKeys
   var leave: @Sendable () -> Void
+
+  /// What a request has started.
+  static func leaving(_ request: RequestID, _ keys: DetachKeys, _ session: REPLSession) -> Detaching {
+    Detaching(keys: keys) {
+      Task { try? await session.connection.send(ContainerDetach.self, .init(request: request)) }
+    }
+  }
 }
 
 /// Reads standard input on a thread of its own, until its end or until it is told to stop.
