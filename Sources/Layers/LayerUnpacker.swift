@@ -44,6 +44,7 @@ package final class LayerUnpacker: Sendable {
     writer = try WorkerThread("unpack") {
       do {
         usePrivateUmask()
+        if let root = options.copy?.root { try makeFiles(asUser: root, group: root) }
         let result = try unpackTree(output, root, options)
         outcome.tree.withLock { $0 = result }
       } catch {

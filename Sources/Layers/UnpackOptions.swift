@@ -54,6 +54,8 @@ package struct CopyOptions: Sendable {
   package var owner: (user: UInt32, group: UInt32)?
   /// Added to the archive's ids: the first id of a user namespace that the tree is seen from outside of.
   package var idShift: Int64 = 0
+  /// The root of that user namespace, who alone can make files in it; nil without one.
+  var root: UInt32? { idShift > 0 ? UInt32(exactly: idShift) : nil }
   package var makesDevices = true
   package var keepsSetIDBits = true
 

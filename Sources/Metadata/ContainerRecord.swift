@@ -32,8 +32,6 @@ package struct ContainerRecord: Hashable, Sendable {
   package var outOfMemoryKills: Int64 = 0
   /// The session that it goes with; nil for one that stays.
   package var session: String?
-  /// The first of the ids outside that are its own ones inside; nil without a user namespace of its own.
-  package var firstID: Int64?
   /// What the caller asked for, as JSON; this module does not look into it.
   package var options: String
 

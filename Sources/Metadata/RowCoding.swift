@@ -40,9 +40,9 @@ extension TagRecord {
 extension ContainerRecord {
   static let columns = """
     id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt, exitCode, signal,
-    isLost, options, restartCount, livesRead, isStopped, health, outOfMemoryKills, session, firstID
+    isLost, options, restartCount, livesRead, isStopped, health, outOfMemoryKills, session
     """
-  static let placeholders = Array(repeating: "?", count: 20).joined(separator: ",")
+  static let placeholders = Array(repeating: "?", count: 19).joined(separator: ",")
 
   init(_ row: Row) throws {
     try self.init(
@@ -69,7 +69,6 @@ extension ContainerRecord {
     }
     outOfMemoryKills = try row.value(17)
     session = try row.optional(18)
-    firstID = try row.optional(19)
   }
 
   var exitCode: Int32? { exit?.code }
@@ -80,7 +79,7 @@ extension ContainerRecord {
     [
       id, name, imageDigest.description, imageName, state.rawValue, pid, createdAt, startedAt, finishedAt,
       exitCode, signal, isLost, options, restartCount, livesRead, isStopped, health?.rawValue,
-      outOfMemoryKills, session, firstID,
+      outOfMemoryKills, session,
     ]
   }
 }

@@ -139,7 +139,7 @@ enum Schema {
       restartCount INTEGER NOT NULL DEFAULT 0, livesRead INTEGER NOT NULL DEFAULT 0,
       isStopped INTEGER NOT NULL DEFAULT 0,
       health TEXT CHECK (health IN ('starting', 'healthy', 'unhealthy')),
-      outOfMemoryKills INTEGER NOT NULL DEFAULT 0, session TEXT, firstID INTEGER UNIQUE
+      outOfMemoryKills INTEGER NOT NULL DEFAULT 0, session TEXT
     ) STRICT;
     INSERT INTO newContainers (id, name, imageDigest, imageName, state, pid, createdAt, startedAt, finishedAt,
         exitCode, signal, isLost, options)

@@ -1,6 +1,6 @@
 #pragma once
 #include <stdint.h>
-// User namespaces. Only for a process with one thread.
+// User namespaces. All but the last call are for a process with one thread.
 
 /// Moves this process into a new user namespace (unshare(2) with CLONE_NEWUSER). A child that stays outside then runs
 /// the two programs, which write its user and group maps: the kernel takes such maps only from outside. Each list
@@ -16,5 +16,6 @@ int clinux_join_user(int descriptor);
 /// and errno on failure. For a process that may give those ids away.
 int clinux_new_user_namespace(const char *_Nonnull users, const char *_Nonnull groups);
 
-/// Makes files as this user and group from now on, with all capabilities that the process has (setfsuid(2), capset(2)).
+/// The calling thread makes files as this user and group from now on, with all capabilities that it has (setfsuid(2),
+/// capset(2)).
 int clinux_act_as(uint32_t user, uint32_t group);

@@ -36,8 +36,9 @@ extension ContainerEngine {
       switch record.state {
       case .running, .paused:
         defer { lock.release() }
+        let users = try spec(record.id).linux?.uidMappings?.first
         return ContainerRoot(
-          try runner.openRoot(record.id), idShift: record.firstID ?? 0, lock: nil)
+          try runner.openRoot(record.id), idShift: Int64(users?.hostID ?? 0), lock: nil)
       case .restarting:
         throw EngineError(
           .conflict, "container \(record.name) is about to start again by itself", subject: record.id,
