@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinuxProcess.h"
 #include "CLinuxLaunchPlan.h"
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
@@ -151,6 +153,24 @@ int clinux_pidfd_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
 }
 int clinux_setns(int descriptor, uint64_t namespaces) { return setns(descriptor, (int)namespaces); }
+
+void *clinux_open_processes(void) { return opendir("/proc"); }
+
+pid_t clinux_next_process(void *processes) {
+  struct dirent *entry;
+  while ((entry = readdir(processes))) {
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') return (pid_t)strtol(entry->d_name, NULL, 10);
+  }
+  return 0;
+}
+
+void clinux_close_processes(void *processes) { closedir(processes); }
+
+int clinux_is_same_file(int descriptor, const char *path) {
+  struct stat open, named;
+  if (fstat(descriptor, &open) != 0 || stat(path, &named) != 0) return 0;
+  return open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
 
 int clinux_wait_pidfd(int pidfd, int *status, int keep, int poll) {
   siginfo_t info = {0};

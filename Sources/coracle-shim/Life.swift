@@ -12,12 +12,15 @@ struct Life {
   private let streams: Streams
   private var terminal: Terminal?
   private var mounts: CInt = -1
+  /// Whether the kernel kills what is left of the container when its first process ends.
+  private let hasOwnPids: Bool
   private var groups: Groups
 
   /// Makes the pipes and clones the container's process, which goes on to execute the plan.
   init(_ request: Request, _ host: HostSide, isRestart: Bool) throws(Failure) {
     var hostMounts = try HostMounts(request, host)
     streams = try Streams(request)
+    hasOwnPids = request.namespaces & 0x2000_0000 != 0  // CLONE_NEWPID
     if host.userNamespace >= 0 { streams.give(user: host.rootUser, group: host.rootGroup) }
     let errors = try Pipe()
     var pidfd: CInt = -1
@@ -66,10 +69,11 @@ struct Life {
 
   func kill() { _ = clinux_pidfd_signal(pidfd, SIGKILL) }
 
-  /// Waits for the end; the process stays a zombie, and its pid its own, until `bury`.
+  /// Waits for the end, and ends what is left; the process stays a zombie, and its pid its own, until `bury`.
   func end() -> CInt {
     var waitStatus: CInt = 0
     _ = clinux_wait_pidfd(pidfd, &waitStatus, 1, 0)
+    if !hasOwnPids { Leftovers.kill(in: mounts) }
     return waitStatus
   }
 

@@ -39,6 +39,13 @@ int clinux_pidfd_open(pid_t pid);
 int clinux_pidfd_signal(int pidfd, int signal);
 /// setns(2) to the given namespaces of a pidfd's process.
 int clinux_setns(int descriptor, uint64_t namespaces);
+/// The directory /proc, to be read by `clinux_next_process`: the caller closes it; null on failure.
+void *_Nullable clinux_open_processes(void);
+/// The pid of the next process (readdir(3)); 0 behind the last one.
+pid_t clinux_next_process(void *_Nonnull processes);
+void clinux_close_processes(void *_Nonnull processes);
+/// 1 if `path` leads to the file that is open as `descriptor`, such as a namespace; else 0.
+int clinux_is_same_file(int descriptor, const char *_Nonnull path);
 /// waitid(2) for a pidfd. `status` is a wait status as of wait(2); with `keep` the process stays a zombie (WNOWAIT);
 /// with `poll` it does not wait. Answers 1, or 0 if `poll` found it running.
 int clinux_wait_pidfd(int pidfd, int *_Nonnull status, int keep, int poll);

@@ -128,11 +128,21 @@ package struct ControlGroup: Hashable, Sendable {
             "remove the control group", SystemError("rmdir", error, on: part.directory.string))
         }
         thaw()
-        for pid in processes() { kill(pid, SIGKILL) }
+        killAll()
         usleep(pause)
         pause *= 2
       }
     }
+  }
+
+  /// All at once, and whatever is below it, where the kernel does that itself (v2, Linux 5.14).
+  private func killAll() {
+    if isUnified, let part = parts.first,
+      (try? Self.write(part.directory.appending("cgroup.kill"), "1")) != nil
+    {
+      return
+    }
+    for pid in processes() { kill(pid, SIGKILL) }
   }
 
   /// Nil when it is gone.
