@@ -135,6 +135,36 @@ struct CopyTests {
     }
   }
 
+  @Test(
+    "CVE-2021-41089: directories that are there keep their modes and owners, on either side",
+    arguments: Account.available)
+  func modes(account: Account) async throws {
+    try await withContainers(account) { store, service, running, _ in
+      let script =
+        "mkdir -p /out/sub /in && chmod 1777 /out && chmod 777 /out/sub && echo x > /out/sub/x && chmod 700 /in"
+      #expect(
+        try await service.exec(running, ["sh", "-c", "ln -s busybox /bin/chmod; \(script)"]).exit.code == 0)
+      let made = try await ChildProcess.run(
+        account.launcher + [
+          "sh", "-ec", "cd $1; mkdir -p -m 750 got got/sub; mkdir -m 777 put", "sh", store.directory.string,
+        ])
+      #expect(made.succeeded, "\(made.errorText)")
+      let before = try await ChildProcess.run(
+        ["stat", "-c", "%a %u", "\(store.directory)/got", "\(store.directory)/got/sub"])
+      _ = try await service.send(
+        ContainerCopyFrom.self,
+        .init(container: running, source: "/out/.", path: store.directory.appending("got").string))
+      let after = try await ChildProcess.run(
+        ["stat", "-c", "%a %u", "\(store.directory)/got", "\(store.directory)/got/sub"])
+      #expect(before.text == after.text && after.text.hasPrefix("750 "))
+      #expect(try store.directory.appending("got/sub/x").readAll() == Array("x\n".utf8))
+      _ = try await service.send(
+        ContainerCopyTo.self,
+        .init(container: running, target: "/in", path: store.directory.appending("put").string + "/."))
+      #expect(try await service.exec(running, ["stat", "-c", "%a %u", "/in"]).stdout == "700 0\n")
+    }
+  }
+
   @Test("what cannot be is said, and changes nothing", arguments: Account.available)
   func errors(account: Account) async throws {
     try await withContainers(account) { store, service, running, stopped in

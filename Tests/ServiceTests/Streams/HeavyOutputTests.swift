@@ -78,6 +78,46 @@ struct HeavyOutputTests {
   }
 
   @Test(
+    "CVE-2022-31030: the endless output of a command, or of a health check, stays out of the service's memory",
+    arguments: Account.available)
+  func exec(account: Account) async throws {
+    try await withBlocks(account) { service, blocks in
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container.healthChanged"]))
+      let container = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "c", command: ["sleep", "1000"],
+          health: .init(test: ["CMD", "cat", "/dev/zero"], intervalMs: 1, timeoutMs: 500, retries: 1),
+          detach: true)
+      ).container
+      let before = try ProcessMemory.peak(service.process.pid)
+      let out = service.process.connection.receiver(credit: 1 << 20)
+      async let came = blocks.read(out)
+      let exit = try await service.send(
+        ContainerExec.self,
+        .init(
+          container: "c", command: ["sh", "-c", blocks.script(Self.count)], streams: .init(stdout: out.id))
+      ).exit
+      #expect(exit?.code == 0)
+      #expect(await came == Self.size)
+      await service.notifications.wait { all in
+        all.contains {
+          if case .eventOccurred(let event) = $0 {
+            event.attributes["health"] == .string("unhealthy")
+          } else {
+            false
+          }
+        }
+      }
+      let checks = try await service.send(ContainerInspect.self, .init(container: container.id)).healthChecks
+      #expect(checks?.first?.output.utf8.count == 4096 && checks?.first?.exitCode == nil)
+      let grown = try ProcessMemory.peak(service.process.pid) - before
+      #expect(grown < Self.growth, "\(grown >> 20) MiB")
+      _ = try await service.send(ContainerRemove.self, .init(container: "c", force: true))
+    }
+  }
+
+  @Test(
     "with a limit the log has the last bytes, all of them, and neither service nor shim grows",
     arguments: Account.available)
   func limited(account: Account) async throws {
