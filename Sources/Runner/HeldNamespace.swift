@@ -6,7 +6,7 @@ internal import SystemPackage
 /// A namespace of a running container, open: its path means this one as long as the value lives, whatever becomes of
 /// the container and its process ids.
 package final class HeldNamespace: Sendable {
-  private let descriptor: FileDescriptor
+  let descriptor: FileDescriptor
 
   fileprivate init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 

@@ -14,6 +14,9 @@ enum RunFiles {
   /// There while a container is held, or about to be.
   static let paused: StaticString = "paused"
   static let attachSocket: StaticString = "attach.sock"
+  /// Held by a forwarder for its life, and where it takes ports.
+  static let portsLock: StaticString = "ports.lock"
+  static let portsSocket: StaticString = "ports.sock"
 
   /// Writes a file whole or not at all. Services may do so at once: the temporary name is this process's.
   static func write(_ path: FilePath, _ lines: [(String, UInt64)]) throws {

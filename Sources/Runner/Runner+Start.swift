@@ -74,6 +74,7 @@ extension Runner {
       guard report.kind == CLINUX_REPORT_STARTED.rawValue else {
         try await onBlockingThread("start-failed") {
           _ = try shim.process.reap()
+          endForwarder(id)
           removeGroup(id)
         }
         throw failure.error(report)
@@ -96,6 +97,7 @@ extension Runner {
   private func abandon(_ id: String, _ shim: LaunchedShim) throws {
     try? shim.process.signal(SIGKILL)
     _ = try shim.process.reap()
+    endForwarder(id)
     // Kills what a change of credentials has cut loose, and records a loss, which was none: nothing had started.
     _ = try state(id)
     removeGroup(id)

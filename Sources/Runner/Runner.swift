@@ -55,6 +55,7 @@ package struct Runner: Sendable {
     }
     do {
       try await settle(id)
+      endForwarder(id)
       await releaseGroup(id)
       try RunFiles.removeAll(directory)
     } catch {
@@ -69,6 +70,8 @@ package struct PreparedContainer: Sendable {
   let shim: LaunchedShim
   let failure: LaunchFailure
   let held: [HeldNamespace]
+  /// Published when it has its networks.
+  package var ports: [ReservedPort] = []
 }
 
 /// A container whose command has been executed.

@@ -44,6 +44,24 @@ final class ShimLauncher: Sendable {
     }
   }
 
+  /// Starts a forwarder that ends with a container's shim, and gives it the ports. It has them when this returns.
+  func launchForwarder(
+    _ request: [UInt8], shim: ProcessDescriptor, network: FileDescriptor, _ ports: [ReservedPort]
+  ) async throws -> ProcessDescriptor {
+    return try await thread.run { [self] in
+      let launched = try launch(request, [shim.descriptor, network])
+      do {
+        let channel = ForwarderChannel(launched.status)
+        for port in ports { try channel.add(port) }
+        return launched.process
+      } catch {
+        try? launched.process.signal(SIGKILL)
+        _ = try? launched.process.reap()
+        throw error
+      }
+    }
+  }
+
   /// Runs on the thread.
   private func launch(_ request: [UInt8], _ more: [FileDescriptor]) throws -> LaunchedShim {
     let memory = try ShimRequest.memory(request)

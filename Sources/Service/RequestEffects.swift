@@ -34,6 +34,8 @@ extension RequestOrder.Effects {
     case .containerPause(let params): changes = [.container(params.container)]
     case .containerUnpause(let params): changes = [.container(params.container)]
     case .containerUpdate(let params): changes = [.container(params.container)]
+    case .containerPublish(let params): changes = [.container(params.container)]
+    case .containerUnpublish(let params): changes = [.container(params.container)]
     case .containerRename(let params): changes = [.container(params.container), .container(params.name)]
     case .containerCopyTo(let params): changes = [.container(params.container)]
     case .containerRemove(let params): changes = [.container(params.container)]

@@ -16,11 +16,15 @@ extension ContainerOptions {
     user = creation.user
     addedGroups = creation.addedGroups
     hostname = creation.hostname
-    let names = creation.networks?.map(\.network) ?? []
-    network = creation.network.map { .init($0) } ?? (names.isEmpty ? .none : .bridge)
+    let needsNetwork =
+      creation.networks?.isEmpty == false || creation.ports?.isEmpty == false
+      || creation.publishExposed == true
+    network = creation.network.map { .init($0) } ?? (needsNetwork ? .bridge : .none)
     networks = creation.networks?.map { .init($0) }
     extraHosts = creation.extraHosts?.map { .init(name: $0.name, address: $0.address) }
     nameServers = creation.dns.map { .init($0) }
+    ports = try creation.ports?.flatMap { try Engine.PortMapping.each($0) }
+    publishesExposed = creation.publishExposed
     networkContainer = creation.networkContainer
     opensStdin = creation.opensStdin ?? false
     if creation.tty ?? false {
@@ -82,7 +86,8 @@ extension ContainerCreation {
       image: options.image, name: options.name, command: options.command, entrypoint: options.entrypoint,
       environment: some(options.environment), workingDirectory: options.workingDirectory,
       user: options.user, hostname: options.hostname, network: .init(options.network),
-      networks: options.networks?.map { .init($0) },
+      networks: options.networks?.map { .init($0) }, ports: options.ports?.map { .init($0) },
+      publishExposed: only(options.publishesExposed),
       extraHosts: options.extraHosts?.map { .init(name: $0.name, address: $0.address) },
       dns: options.nameServers.map { .init($0) },
       opensStdin: only(options.opensStdin), labels: some(options.labels), stopSignal: options.stopSignal,

@@ -13,7 +13,8 @@ extension RPCModel.ContainerSummary {
       labels: container.labels, createdAt: WireTime.text(container.createdAt),
       startedAt: container.startedAt.map(WireTime.text), exit: container.exit.map { .init($0) },
       health: container.health.map { HealthState(rawValue: $0.rawValue) },
-      restartCount: Int(container.restartCount))
+      restartCount: Int(container.restartCount),
+      ports: container.ports.isEmpty ? nil : container.ports.map { .init($0) })
   }
 }
 

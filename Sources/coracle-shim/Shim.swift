@@ -1,6 +1,6 @@
 import CLinux
 
-/// The parent of one container's first process, or of one exec session's command.
+/// The parent of one container's first process, or of one exec session's command, or a container's forwarder.
 ///
 /// A copy of the template, with the descriptors of `clinux_shim_descriptor` and the leader of its own session. It is
 /// single-threaded, so Swift code may run on both sides of `clone3`.
@@ -22,6 +22,10 @@ struct Shim {
         container.run()
       case CLINUX_MODE_EXEC.rawValue:
         try ExecSession(request, status).run()
+      case CLINUX_MODE_FORWARDER.rawValue:
+        _ = clinux_set_name("coracle-ports")
+        var forwarder = try Forwarder(request, status)
+        forwarder.run()
       case CLINUX_MODE_RUNTIME.rawValue, CLINUX_MODE_RUNTIME_EXEC.rawValue:
         try RuntimeProcess(request, status).run()
       default:

@@ -26,7 +26,9 @@ import CLinux
       let count = Int(clinux_receive_descriptors(control, descriptors, most))
       if count <= 0 { _exit(count < 0 ? 2 : 0) }
       var answer: Int32 = -EINVAL
-      if count == Int(CLINUX_SHIM_OF_CONTAINER.rawValue) || count == most {
+      if count == Int(CLINUX_SHIM_OF_CONTAINER.rawValue) || count == Int(CLINUX_SHIM_OF_FORWARDER.rawValue)
+        || count == most
+      {
         let shim = clinux_fork_sibling()
         if shim == 0 {
           place(descriptors, count)

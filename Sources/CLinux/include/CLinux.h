@@ -13,3 +13,4 @@
 #include "CLinuxUserNamespace.h"
 #include "CLinuxFiles.h"
 #include "CLinuxHook.h"
+#include "CLinuxForward.h"

@@ -18,14 +18,18 @@ enum clinux_shim_descriptor {
   /// A SOCK_SEQPACKET socket for reports. Closed by the service, it ends an exec session; a container stays. An exec session
   /// stays too when the service has sent what its output is read from (SCM_RIGHTS): a terminal's master, or two pipes.
   CLINUX_SHIM_STATUS = 4,
-  /// Exec sessions only: the pidfd of the container's first process.
+  /// Exec sessions: the pidfd of the container's first process. Forwarders: the pidfd of the container's shim.
   CLINUX_SHIM_TARGET = 5,
 };
+
+/// Where a forwarder finds the network namespace of its container when it begins.
+#define CLINUX_FORWARDER_NETWORK 0
 
 /// How many descriptors come with the message for a shim.
 enum clinux_shim_descriptor_count {
   CLINUX_SHIM_OF_CONTAINER = 2,
   CLINUX_SHIM_OF_EXEC = 6,
+  CLINUX_SHIM_OF_FORWARDER = 4,
 };
 
 enum clinux_mode {
@@ -35,6 +39,8 @@ enum clinux_mode {
   CLINUX_MODE_RUNTIME = 3,
   /// A further process for such a caller.
   CLINUX_MODE_RUNTIME_EXEC = 4,
+  /// The published ports of a container (CLinuxForward.h).
+  CLINUX_MODE_FORWARDER = 5,
 };
 
 /// In the two modes for an OCI runtime the program is executed with the descriptors of a shim, without a template, and

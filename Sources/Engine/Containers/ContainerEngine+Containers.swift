@@ -17,7 +17,8 @@ extension ContainerEngine {
       guard let record = try await settled(record), all || ContainerState.live.contains(record.state) else {
         continue
       }
-      let options = try known[record.id] ?? ListedOptions(options(record))
+      let same = known[record.id].flatMap { $0.text == record.options ? $0 : nil }
+      let options = try same ?? ListedOptions(options(record), record.options)
       listed[record.id] = options
       summaries.append(summary(record, options))
     }
@@ -47,7 +48,7 @@ extension ContainerEngine {
   }
 
   func summary(_ record: ContainerRecord) throws -> ContainerSummary {
-    try summary(record, ListedOptions(options(record)))
+    try summary(record, ListedOptions(options(record), record.options))
   }
 
   private func summary(_ record: ContainerRecord, _ options: ListedOptions) -> ContainerSummary {
@@ -55,7 +56,8 @@ extension ContainerEngine {
       id: record.id, name: record.name, image: record.imageName, imageDigest: record.imageDigest,
       command: options.command, state: record.state, pid: record.pid, exit: ExitStatus(record),
       labels: options.labels, health: ContainerState.live.contains(record.state) ? record.health : nil,
-      restartCount: record.restartCount, createdAt: record.createdAt, startedAt: record.startedAt)
+      restartCount: record.restartCount, createdAt: record.createdAt, startedAt: record.startedAt,
+      ports: ContainerState.live.contains(record.state) ? options.ports : [])
   }
 
   func options(_ record: ContainerRecord) throws -> ContainerOptions {
@@ -98,7 +100,13 @@ struct ListedOptions {
   var command: [String]
   var labels: [String: String]
 
-  init(_ options: ContainerOptions) {
+  var ports: [ForwardedPort]
+  /// What they were read from.
+  var text: String
+
+  init(_ options: ContainerOptions, _ text: String) {
+    self.text = text
+    ports = (options.ports ?? []).compactMap(\.published)
     command = options.resolvedCommand
     labels = options.labels
   }

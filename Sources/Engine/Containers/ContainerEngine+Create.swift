@@ -30,6 +30,8 @@ extension ContainerEngine {
     var record: ContainerRecord
     /// Whether the caller gave its name.
     var isNamed: Bool
+    /// With what the image and the engine have added.
+    var options: ContainerOptions
     var spec: RuntimeSpec
     var root: OverlayRoot
     /// So that no service collects what the container is about to use.
@@ -59,6 +61,7 @@ extension ContainerEngine {
           configuration: configuration)
         if options.userNamespace == .auto { try await giveUsers(to: &spec, of: id) }
         try writeBoundFiles(spec, options, into: directory)
+        options.ports = try ports(options, config)
         options.resolvedCommand = spec.process?.args ?? []
         options.resolvedHealth = HealthPlan(asked: options.health, image: config.config?.healthcheck)
         options.stopSignal = options.stopSignal ?? config.config?.stopSignal
@@ -72,7 +75,8 @@ extension ContainerEngine {
         if options.resolvedHealth != nil { record.health = .starting }
         if options.lifetime == .session { record.session = try ownSession() }
         return DraftContainer(
-          record: record, isNamed: options.name != nil, spec: spec, root: root, content: content, lock: lock)
+          record: record, isNamed: options.name != nil, options: options, spec: spec, root: root,
+          content: content, lock: lock)
       } catch {
         try? snapshots.removeContainer(id)
         throw EngineError("create a container of \(options.image)", wrapping: error)

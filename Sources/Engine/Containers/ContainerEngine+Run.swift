@@ -9,7 +9,7 @@ extension ContainerEngine {
     let draft = try await draft(options)
     do {
       defer { draft.lock.release() }
-      let (record, prepared) = try await prepareAndRecord(draft, options)
+      let (record, prepared) = try await prepareAndRecord(draft)
       return try summary(try await launch(record, prepared))
     } catch {
       leave(draft.record.id)
@@ -19,11 +19,15 @@ extension ContainerEngine {
   }
 
   /// The shim makes the container's mounts while the database learns of it. Neither stays if the other fails.
-  private func prepareAndRecord(_ draft: DraftContainer, _ options: ContainerOptions) async throws -> (
+  private func prepareAndRecord(_ draft: DraftContainer) async throws -> (
     ContainerRecord, PreparedContainer
   ) {
     do {
-      let prepared = try await prepare(draft.record, draft.spec, draft.root, options)
+      var draft = draft
+      let ports = try reservePorts(&draft.options)
+      if !ports.isEmpty { draft.record.options = String(decoding: try encode(draft.options), as: UTF8.self) }
+      var prepared = try await prepare(draft.record, draft.spec, draft.root, draft.options)
+      prepared.ports = ports
       do {
         let attention = try await locks.attendContainer(draft.record.id)
         attended.withLock { $0[draft.record.id] = attention }

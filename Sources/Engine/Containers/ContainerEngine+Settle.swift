@@ -134,6 +134,8 @@ extension ContainerEngine {
 
   func markExited(_ record: ContainerRecord, _ exit: ExitStatus) async throws -> ContainerRecord {
     var record = try await markOutOfMemory(record)
+    // Who hears of the end can have its ports.
+    runner.endForwarder(record.id)
     _ = try await metadata.markExited(
       record.id, from: [record.state], exit: exit.recorded, at: exit.at, isLost: exit.isLost,
       events: [.containerExited(record.id, name: record.name, exit)])

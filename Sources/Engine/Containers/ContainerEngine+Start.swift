@@ -21,8 +21,14 @@ extension ContainerEngine {
     try record.admit(.start)
     // An exit record of an earlier run must not be taken for this one's.
     try await runner.cleanUp(record.id)
-    let options = try options(record)
-    let prepared = try await prepare(record, spec(record.id), root(of: record), options)
+    var options = try options(record)
+    let ports = try reservePorts(&options)
+    if !ports.isEmpty {
+      _ = try await metadata.updateContainer(
+        record.id, options: String(decoding: try encode(options), as: UTF8.self))
+    }
+    var prepared = try await prepare(record, spec(record.id), root(of: record), options)
+    prepared.ports = ports
     return try await launch(record, prepared)
   }
 

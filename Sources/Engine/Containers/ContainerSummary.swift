@@ -1,5 +1,6 @@
 package import Metadata
 package import OCIModel
+package import Runner
 
 /// A container as the engine tells of it. Times are in nanoseconds since 1970.
 package struct ContainerSummary: Sendable {
@@ -19,6 +20,8 @@ package struct ContainerSummary: Sendable {
   package var restartCount: Int64
   package var createdAt: Int64
   package var startedAt: Int64?
+  /// While it lives.
+  package var ports: [ForwardedPort]
 }
 
 package struct ContainerDetails: Sendable {

@@ -75,6 +75,18 @@ extension JournalEvent {
     container("updated", id, name, [:])
   }
 
+  static func containerPublished(_ id: String, name: String, _ ports: [PortMapping]) -> JournalEvent {
+    container("published", id, name, ["ports": .string(text(ports))])
+  }
+
+  static func containerUnpublished(_ id: String, name: String, _ ports: [PortMapping]) -> JournalEvent {
+    container("unpublished", id, name, ["ports": .string(text(ports))])
+  }
+
+  private static func text(_ ports: [PortMapping]) -> String {
+    ports.map(\.description).joined(separator: " ")
+  }
+
   static func containerHealthChanged(_ id: String, name: String, _ health: ContainerHealth) -> JournalEvent {
     container("healthChanged", id, name, ["health": .string(health.rawValue)])
   }

@@ -22,10 +22,14 @@ public enum ContainerCreate: RPCRequest {
     public var user: String?
     /// The id's first twelve digits when absent.
     public var hostname: String?
-    /// bridge when absent and `networks` names any; else none.
+    /// bridge when absent and `networks` names any, or ports are published; else none.
     public var network: NetworkMode?
     /// With the network bridge: what it is connected to, the first by eth0, which is also its way to the outside; the network `bridge` when absent.
     public var networks: [NetworkAttachment]?
+    /// Ports of the host's that lead to it while it runs, with the network bridge.
+    public var ports: [PortMapping]?
+    /// Whether all ports that the image exposes are published at free ones; false when absent.
+    public var publishExposed: Bool?
     /// Names that it knows besides those of its networks.
     public var extraHosts: [HostAddress]?
     /// Whom it asks for names; for the networks none and bridge.
@@ -110,6 +114,8 @@ public enum ContainerCreate: RPCRequest {
       hostname: String? = nil,
       network: NetworkMode? = nil,
       networks: [NetworkAttachment]? = nil,
+      ports: [PortMapping]? = nil,
+      publishExposed: Bool? = nil,
       extraHosts: [HostAddress]? = nil,
       dns: NameServers? = nil,
       opensStdin: Bool? = nil,
@@ -157,6 +163,8 @@ public enum ContainerCreate: RPCRequest {
       self.hostname = hostname
       self.network = network
       self.networks = networks
+      self.ports = ports
+      self.publishExposed = publishExposed
       self.extraHosts = extraHosts
       self.dns = dns
       self.opensStdin = opensStdin
@@ -196,7 +204,7 @@ public enum ContainerCreate: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, ports, publishExposed, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
     }
 
     public init(from decoder: any Decoder) throws {
@@ -211,6 +219,8 @@ public enum ContainerCreate: RPCRequest {
       hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
       network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
       networks = try members.decodeIfPresent([NetworkAttachment].self, forKey: .networks)
+      ports = try members.decodeIfPresent([PortMapping].self, forKey: .ports)
+      publishExposed = try members.decodeIfPresent(Bool.self, forKey: .publishExposed)
       extraHosts = try members.decodeIfPresent([HostAddress].self, forKey: .extraHosts)
       dns = try members.decodeIfPresent(NameServers.self, forKey: .dns)
       opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
@@ -261,6 +271,8 @@ public enum ContainerCreate: RPCRequest {
       json.member(#""hostname":"#, hostname)
       json.member(#""network":"#, network)
       json.member(#""networks":"#, networks)
+      json.member(#""ports":"#, ports)
+      json.member(#""publishExposed":"#, publishExposed)
       json.member(#""extraHosts":"#, extraHosts)
       json.member(#""dns":"#, dns)
       json.member(#""opensStdin":"#, opensStdin)
@@ -302,12 +314,12 @@ public enum ContainerCreate: RPCRequest {
 
     /// With what is not given absent.
     public init(_ containerCreation: ContainerCreation) {
-      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, networks: containerCreation.networks, extraHosts: containerCreation.extraHosts, dns: containerCreation.dns, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
+      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, networks: containerCreation.networks, ports: containerCreation.ports, publishExposed: containerCreation.publishExposed, extraHosts: containerCreation.extraHosts, dns: containerCreation.dns, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
     }
 
     /// What a container is made from.
     public var containerCreation: ContainerCreation {
-      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, networks: networks, extraHosts: extraHosts, dns: dns, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
+      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, networks: networks, ports: ports, publishExposed: publishExposed, extraHosts: extraHosts, dns: dns, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
     }
   }
 
@@ -401,10 +413,14 @@ public enum ContainerRun: RPCRequest {
     public var user: String?
     /// The id's first twelve digits when absent.
     public var hostname: String?
-    /// bridge when absent and `networks` names any; else none.
+    /// bridge when absent and `networks` names any, or ports are published; else none.
     public var network: NetworkMode?
     /// With the network bridge: what it is connected to, the first by eth0, which is also its way to the outside; the network `bridge` when absent.
     public var networks: [NetworkAttachment]?
+    /// Ports of the host's that lead to it while it runs, with the network bridge.
+    public var ports: [PortMapping]?
+    /// Whether all ports that the image exposes are published at free ones; false when absent.
+    public var publishExposed: Bool?
     /// Names that it knows besides those of its networks.
     public var extraHosts: [HostAddress]?
     /// Whom it asks for names; for the networks none and bridge.
@@ -495,6 +511,8 @@ public enum ContainerRun: RPCRequest {
       hostname: String? = nil,
       network: NetworkMode? = nil,
       networks: [NetworkAttachment]? = nil,
+      ports: [PortMapping]? = nil,
+      publishExposed: Bool? = nil,
       extraHosts: [HostAddress]? = nil,
       dns: NameServers? = nil,
       opensStdin: Bool? = nil,
@@ -545,6 +563,8 @@ public enum ContainerRun: RPCRequest {
       self.hostname = hostname
       self.network = network
       self.networks = networks
+      self.ports = ports
+      self.publishExposed = publishExposed
       self.extraHosts = extraHosts
       self.dns = dns
       self.opensStdin = opensStdin
@@ -587,7 +607,7 @@ public enum ContainerRun: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits, detach, streams, stdin
+      case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, ports, publishExposed, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits, detach, streams, stdin
     }
 
     public init(from decoder: any Decoder) throws {
@@ -602,6 +622,8 @@ public enum ContainerRun: RPCRequest {
       hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
       network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
       networks = try members.decodeIfPresent([NetworkAttachment].self, forKey: .networks)
+      ports = try members.decodeIfPresent([PortMapping].self, forKey: .ports)
+      publishExposed = try members.decodeIfPresent(Bool.self, forKey: .publishExposed)
       extraHosts = try members.decodeIfPresent([HostAddress].self, forKey: .extraHosts)
       dns = try members.decodeIfPresent(NameServers.self, forKey: .dns)
       opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
@@ -655,6 +677,8 @@ public enum ContainerRun: RPCRequest {
       json.member(#""hostname":"#, hostname)
       json.member(#""network":"#, network)
       json.member(#""networks":"#, networks)
+      json.member(#""ports":"#, ports)
+      json.member(#""publishExposed":"#, publishExposed)
       json.member(#""extraHosts":"#, extraHosts)
       json.member(#""dns":"#, dns)
       json.member(#""opensStdin":"#, opensStdin)
@@ -699,12 +723,12 @@ public enum ContainerRun: RPCRequest {
 
     /// With what is not given absent.
     public init(_ containerCreation: ContainerCreation) {
-      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, networks: containerCreation.networks, extraHosts: containerCreation.extraHosts, dns: containerCreation.dns, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
+      self.init(image: containerCreation.image, name: containerCreation.name, command: containerCreation.command, entrypoint: containerCreation.entrypoint, environment: containerCreation.environment, workingDirectory: containerCreation.workingDirectory, user: containerCreation.user, hostname: containerCreation.hostname, network: containerCreation.network, networks: containerCreation.networks, ports: containerCreation.ports, publishExposed: containerCreation.publishExposed, extraHosts: containerCreation.extraHosts, dns: containerCreation.dns, opensStdin: containerCreation.opensStdin, labels: containerCreation.labels, stopSignal: containerCreation.stopSignal, stopTimeoutMs: containerCreation.stopTimeoutMs, autoRemove: containerCreation.autoRemove, readOnlyRoot: containerCreation.readOnlyRoot, noNewPrivileges: containerCreation.noNewPrivileges, tty: containerCreation.tty, terminalSize: containerCreation.terminalSize, initProcess: containerCreation.initProcess, restart: containerCreation.restart, health: containerCreation.health, lifetime: containerCreation.lifetime, limits: containerCreation.limits, ulimits: containerCreation.ulimits, sharedMemoryBytes: containerCreation.sharedMemoryBytes, devices: containerCreation.devices, mounts: containerCreation.mounts, sysctls: containerCreation.sysctls, addedGroups: containerCreation.addedGroups, addedCapabilities: containerCreation.addedCapabilities, droppedCapabilities: containerCreation.droppedCapabilities, seccomp: containerCreation.seccomp, maskedPaths: containerCreation.maskedPaths, readOnlyPaths: containerCreation.readOnlyPaths, privileged: containerCreation.privileged, userNamespace: containerCreation.userNamespace, pidNamespace: containerCreation.pidNamespace, ipcNamespace: containerCreation.ipcNamespace, utsNamespace: containerCreation.utsNamespace, cgroupNamespace: containerCreation.cgroupNamespace, networkContainer: containerCreation.networkContainer, oomScoreAdjust: containerCreation.oomScoreAdjust, logLimits: containerCreation.logLimits)
     }
 
     /// What a container is made from.
     public var containerCreation: ContainerCreation {
-      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, networks: networks, extraHosts: extraHosts, dns: dns, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
+      ContainerCreation(image: image, name: name, command: command, entrypoint: entrypoint, environment: environment, workingDirectory: workingDirectory, user: user, hostname: hostname, network: network, networks: networks, ports: ports, publishExposed: publishExposed, extraHosts: extraHosts, dns: dns, opensStdin: opensStdin, labels: labels, stopSignal: stopSignal, stopTimeoutMs: stopTimeoutMs, autoRemove: autoRemove, readOnlyRoot: readOnlyRoot, noNewPrivileges: noNewPrivileges, tty: tty, terminalSize: terminalSize, initProcess: initProcess, restart: restart, health: health, lifetime: lifetime, limits: limits, ulimits: ulimits, sharedMemoryBytes: sharedMemoryBytes, devices: devices, mounts: mounts, sysctls: sysctls, addedGroups: addedGroups, addedCapabilities: addedCapabilities, droppedCapabilities: droppedCapabilities, seccomp: seccomp, maskedPaths: maskedPaths, readOnlyPaths: readOnlyPaths, privileged: privileged, userNamespace: userNamespace, pidNamespace: pidNamespace, ipcNamespace: ipcNamespace, utsNamespace: utsNamespace, cgroupNamespace: cgroupNamespace, networkContainer: networkContainer, oomScoreAdjust: oomScoreAdjust, logLimits: logLimits)
     }
   }
 
@@ -1304,6 +1328,88 @@ public enum ContainerUpdate: RPCRequest {
       json.beginObject()
       json.member(#""limits":"#, limits)
       json.member(#""warnings":"#, warnings)
+      json.endObject()
+    }
+  }
+}
+
+/// Publishes ports of a container; of a running one at once, and at each start from then on. Either all or none are.
+public enum ContainerPublish: RPCRequest {
+  public static let method = Method.containerPublish
+  /// What `container/publish` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// The ports.
+    public var ports: [PortMapping]
+
+    public init(
+      container: String,
+      ports: [PortMapping]
+    ) {
+      self.container = container
+      self.ports = ports
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""ports":"#, ports)
+      json.endObject()
+    }
+  }
+
+  /// What `container/publish` answers.
+  public struct Result: RPCValue {
+    /// Where they are now; nothing for a container that does not run.
+    public var ports: [PublishedPort]
+
+    public init(
+      ports: [PublishedPort]
+    ) {
+      self.ports = ports
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""ports":"#, ports)
+      json.endObject()
+    }
+  }
+}
+
+/// Takes published ports of a container back; of a running one at once. Connections stay until they end.
+public enum ContainerUnpublish: RPCRequest {
+  public static let method = Method.containerUnpublish
+  /// What `container/unpublish` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// The ports; one without a host's port means all that lead to the container's.
+    public var ports: [PortMapping]
+
+    public init(
+      container: String,
+      ports: [PortMapping]
+    ) {
+      self.container = container
+      self.ports = ports
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""ports":"#, ports)
+      json.endObject()
+    }
+  }
+
+  /// What `container/unpublish` answers.
+  public struct Result: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
       json.endObject()
     }
   }
@@ -2184,10 +2290,14 @@ public struct ContainerCreation: RPCValue {
   public var user: String?
   /// The id's first twelve digits when absent.
   public var hostname: String?
-  /// bridge when absent and `networks` names any; else none.
+  /// bridge when absent and `networks` names any, or ports are published; else none.
   public var network: NetworkMode?
   /// With the network bridge: what it is connected to, the first by eth0, which is also its way to the outside; the network `bridge` when absent.
   public var networks: [NetworkAttachment]?
+  /// Ports of the host's that lead to it while it runs, with the network bridge.
+  public var ports: [PortMapping]?
+  /// Whether all ports that the image exposes are published at free ones; false when absent.
+  public var publishExposed: Bool?
   /// Names that it knows besides those of its networks.
   public var extraHosts: [HostAddress]?
   /// Whom it asks for names; for the networks none and bridge.
@@ -2272,6 +2382,8 @@ public struct ContainerCreation: RPCValue {
     hostname: String? = nil,
     network: NetworkMode? = nil,
     networks: [NetworkAttachment]? = nil,
+    ports: [PortMapping]? = nil,
+    publishExposed: Bool? = nil,
     extraHosts: [HostAddress]? = nil,
     dns: NameServers? = nil,
     opensStdin: Bool? = nil,
@@ -2319,6 +2431,8 @@ public struct ContainerCreation: RPCValue {
     self.hostname = hostname
     self.network = network
     self.networks = networks
+    self.ports = ports
+    self.publishExposed = publishExposed
     self.extraHosts = extraHosts
     self.dns = dns
     self.opensStdin = opensStdin
@@ -2358,7 +2472,7 @@ public struct ContainerCreation: RPCValue {
   }
 
   private enum CodingKeys: CodingKey {
-    case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
+    case image, name, command, entrypoint, environment, workingDirectory, user, hostname, network, networks, ports, publishExposed, extraHosts, dns, opensStdin, labels, stopSignal, stopTimeoutMs, autoRemove, readOnlyRoot, noNewPrivileges, tty, terminalSize, initProcess, restart, health, lifetime, limits, ulimits, sharedMemoryBytes, devices, mounts, sysctls, addedGroups, addedCapabilities, droppedCapabilities, seccomp, maskedPaths, readOnlyPaths, privileged, userNamespace, pidNamespace, ipcNamespace, utsNamespace, cgroupNamespace, networkContainer, oomScoreAdjust, logLimits
   }
 
   public init(from decoder: any Decoder) throws {
@@ -2373,6 +2487,8 @@ public struct ContainerCreation: RPCValue {
     hostname = try members.decodeIfPresent(String.self, forKey: .hostname)
     network = try members.decodeIfPresent(NetworkMode.self, forKey: .network)
     networks = try members.decodeIfPresent([NetworkAttachment].self, forKey: .networks)
+    ports = try members.decodeIfPresent([PortMapping].self, forKey: .ports)
+    publishExposed = try members.decodeIfPresent(Bool.self, forKey: .publishExposed)
     extraHosts = try members.decodeIfPresent([HostAddress].self, forKey: .extraHosts)
     dns = try members.decodeIfPresent(NameServers.self, forKey: .dns)
     opensStdin = try members.decodeIfPresent(Bool.self, forKey: .opensStdin)
@@ -2423,6 +2539,8 @@ public struct ContainerCreation: RPCValue {
     json.member(#""hostname":"#, hostname)
     json.member(#""network":"#, network)
     json.member(#""networks":"#, networks)
+    json.member(#""ports":"#, ports)
+    json.member(#""publishExposed":"#, publishExposed)
     json.member(#""extraHosts":"#, extraHosts)
     json.member(#""dns":"#, dns)
     json.member(#""opensStdin":"#, opensStdin)
@@ -2463,6 +2581,108 @@ public struct ContainerCreation: RPCValue {
   }
 }
 
+/// Ports of the host's that lead to ports of a container.
+public struct PortMapping: RPCValue {
+  /// Of the host's, as 127.0.0.1 or ::1; all of both families when absent or ::, and all of IPv4 for 0.0.0.0.
+  public var address: String?
+  /// The host's port, or the first one; a free one at each start when absent or 0.
+  public var hostPort: Int?
+  /// The last port of the host's; with one port of the container's, the first that is free of them is taken.
+  public var hostPortEnd: Int?
+  /// The container's port, or the first one.
+  public var containerPort: Int
+  /// The last port of the container's; as many as the host's then.
+  public var containerPortEnd: Int?
+  /// tcp when absent.
+  public var transport: PortTransport?
+
+  public init(
+    address: String? = nil,
+    hostPort: Int? = nil,
+    hostPortEnd: Int? = nil,
+    containerPort: Int,
+    containerPortEnd: Int? = nil,
+    transport: PortTransport? = nil
+  ) {
+    self.address = address
+    self.hostPort = hostPort
+    self.hostPortEnd = hostPortEnd
+    self.containerPort = containerPort
+    self.containerPortEnd = containerPortEnd
+    self.transport = transport
+  }
+
+  private enum CodingKeys: CodingKey {
+    case address, hostPort, hostPortEnd, containerPort, containerPortEnd, transport
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    address = try members.decodeIfPresent(String.self, forKey: .address)
+    hostPort = try members.decodeIfPresent(Int.self, in: 0...65535, forKey: .hostPort)
+    hostPortEnd = try members.decodeIfPresent(Int.self, in: 1...65535, forKey: .hostPortEnd)
+    containerPort = try members.decode(Int.self, in: 1...65535, forKey: .containerPort)
+    containerPortEnd = try members.decodeIfPresent(Int.self, in: 1...65535, forKey: .containerPortEnd)
+    transport = try members.decodeIfPresent(PortTransport.self, forKey: .transport)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""address":"#, address)
+    json.member(#""hostPort":"#, hostPort)
+    json.member(#""hostPortEnd":"#, hostPortEnd)
+    json.member(#""containerPort":"#, containerPort)
+    json.member(#""containerPortEnd":"#, containerPortEnd)
+    json.member(#""transport":"#, transport)
+    json.endObject()
+  }
+}
+
+/// A port of the host's that leads to one of a container's.
+public struct PublishedPort: RPCValue {
+  /// Of the host's; absent for all.
+  public var address: String?
+  /// The host's port.
+  public var hostPort: Int
+  /// The container's port.
+  public var containerPort: Int
+  /// What is spoken there.
+  public var transport: PortTransport
+
+  public init(
+    address: String? = nil,
+    hostPort: Int,
+    containerPort: Int,
+    transport: PortTransport
+  ) {
+    self.address = address
+    self.hostPort = hostPort
+    self.containerPort = containerPort
+    self.transport = transport
+  }
+
+  private enum CodingKeys: CodingKey {
+    case address, hostPort, containerPort, transport
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    address = try members.decodeIfPresent(String.self, forKey: .address)
+    hostPort = try members.decode(Int.self, in: 1...65535, forKey: .hostPort)
+    containerPort = try members.decode(Int.self, in: 1...65535, forKey: .containerPort)
+    transport = try members.decode(PortTransport.self, forKey: .transport)
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""address":"#, address)
+    json.member(#""hostPort":"#, hostPort)
+    json.member(#""containerPort":"#, containerPort)
+    json.member(#""transport":"#, transport)
+    json.endObject()
+  }
+}
+
 /// A container in a list.
 public struct ContainerSummary: RPCValue {
   /// 64 hexadecimal digits.
@@ -2491,6 +2711,8 @@ public struct ContainerSummary: RPCValue {
   public var health: HealthState?
   /// How often its restart policy has started it again since it was last started by a request.
   public var restartCount: Int
+  /// Where it is reached while it runs; absent where nowhere.
+  public var ports: [PublishedPort]?
 
   public init(
     id: String,
@@ -2505,7 +2727,8 @@ public struct ContainerSummary: RPCValue {
     startedAt: Time? = nil,
     exit: ExitStatus? = nil,
     health: HealthState? = nil,
-    restartCount: Int
+    restartCount: Int,
+    ports: [PublishedPort]? = nil
   ) {
     self.id = id
     self.name = name
@@ -2520,10 +2743,11 @@ public struct ContainerSummary: RPCValue {
     self.exit = exit
     self.health = health
     self.restartCount = restartCount
+    self.ports = ports
   }
 
   private enum CodingKeys: CodingKey {
-    case id, name, image, imageDigest, command, state, pid, labels, createdAt, startedAt, exit, health, restartCount
+    case id, name, image, imageDigest, command, state, pid, labels, createdAt, startedAt, exit, health, restartCount, ports
   }
 
   public init(from decoder: any Decoder) throws {
@@ -2541,6 +2765,7 @@ public struct ContainerSummary: RPCValue {
     exit = try members.decodeIfPresent(ExitStatus.self, forKey: .exit)
     health = try members.decodeIfPresent(HealthState.self, forKey: .health)
     restartCount = try members.decode(Int.self, in: 0...9007199254740991, forKey: .restartCount)
+    ports = try members.decodeIfPresent([PublishedPort].self, forKey: .ports)
   }
 
   public func write(to json: inout JSONWriter) {
@@ -2558,6 +2783,7 @@ public struct ContainerSummary: RPCValue {
     json.member(#""exit":"#, exit)
     json.member(#""health":"#, health)
     json.member(#""restartCount":"#, restartCount)
+    json.member(#""ports":"#, ports)
     json.endObject()
   }
 }
@@ -3606,4 +3832,12 @@ public enum UserNamespaceMode: String, RPCValue, CaseIterable {
   case host
   /// 65536 of its own, which no other container has; root in it is nobody outside.
   case auto
+}
+
+/// What ports are of.
+public enum PortTransport: String, RPCValue, CaseIterable {
+  /// TCP.
+  case tcp
+  /// UDP.
+  case udp
 }

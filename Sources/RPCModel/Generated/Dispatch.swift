@@ -34,6 +34,8 @@ public enum ClientRequest: Hashable, Sendable {
   case containerInspect(ContainerInspect.Params)
   case containerRename(ContainerRename.Params)
   case containerUpdate(ContainerUpdate.Params)
+  case containerPublish(ContainerPublish.Params)
+  case containerUnpublish(ContainerUnpublish.Params)
   case containerRemove(ContainerRemove.Params)
   case containerLogs(ContainerLogs.Params)
   case containerAttach(ContainerAttach.Params)
@@ -92,6 +94,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerInspect: self = .containerInspect(try params.decode(ContainerInspect.Params.self))
     case .containerRename: self = .containerRename(try params.decode(ContainerRename.Params.self))
     case .containerUpdate: self = .containerUpdate(try params.decode(ContainerUpdate.Params.self))
+    case .containerPublish: self = .containerPublish(try params.decode(ContainerPublish.Params.self))
+    case .containerUnpublish: self = .containerUnpublish(try params.decode(ContainerUnpublish.Params.self))
     case .containerRemove: self = .containerRemove(try params.decode(ContainerRemove.Params.self))
     case .containerLogs: self = .containerLogs(try params.decode(ContainerLogs.Params.self))
     case .containerAttach: self = .containerAttach(try params.decode(ContainerAttach.Params.self))
@@ -151,6 +155,8 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerInspect: .containerInspect
     case .containerRename: .containerRename
     case .containerUpdate: .containerUpdate
+    case .containerPublish: .containerPublish
+    case .containerUnpublish: .containerUnpublish
     case .containerRemove: .containerRemove
     case .containerLogs: .containerLogs
     case .containerAttach: .containerAttach
@@ -213,6 +219,8 @@ public protocol RequestHandler: Sendable {
   func containerInspect(_ params: ContainerInspect.Params, _ context: Context) async throws -> ContainerInspect.Result
   func containerRename(_ params: ContainerRename.Params, _ context: Context) async throws -> ContainerRename.Result
   func containerUpdate(_ params: ContainerUpdate.Params, _ context: Context) async throws -> ContainerUpdate.Result
+  func containerPublish(_ params: ContainerPublish.Params, _ context: Context) async throws -> ContainerPublish.Result
+  func containerUnpublish(_ params: ContainerUnpublish.Params, _ context: Context) async throws -> ContainerUnpublish.Result
   func containerRemove(_ params: ContainerRemove.Params, _ context: Context) async throws -> ContainerRemove.Result
   func containerLogs(_ params: ContainerLogs.Params, _ context: Context) async throws -> ContainerLogs.Result
   func containerAttach(_ params: ContainerAttach.Params, _ context: Context) async throws -> ContainerAttach.Result
@@ -273,6 +281,8 @@ extension RequestHandler {
     case .containerInspect(let params): try await containerInspect(params, context)
     case .containerRename(let params): try await containerRename(params, context)
     case .containerUpdate(let params): try await containerUpdate(params, context)
+    case .containerPublish(let params): try await containerPublish(params, context)
+    case .containerUnpublish(let params): try await containerUnpublish(params, context)
     case .containerRemove(let params): try await containerRemove(params, context)
     case .containerLogs(let params): try await containerLogs(params, context)
     case .containerAttach(let params): try await containerAttach(params, context)

@@ -34,6 +34,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerInspect = "container/inspect"
   case containerRename = "container/rename"
   case containerUpdate = "container/update"
+  case containerPublish = "container/publish"
+  case containerUnpublish = "container/unpublish"
   case containerRemove = "container/remove"
   case containerLogs = "container/logs"
   case containerAttach = "container/attach"
@@ -100,6 +102,8 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .containerInspect: [.invalidArgument, .notFound, .corrupt]
     case .containerRename: [.invalidArgument, .notFound, .alreadyExists]
     case .containerUpdate: [.invalidArgument, .notFound, .conflict, .unsupported]
+    case .containerPublish: [.invalidArgument, .notFound, .conflict, .noSpace, .unsupported, .permissionDenied]
+    case .containerUnpublish: [.invalidArgument, .notFound, .conflict]
     case .containerRemove: [.invalidArgument, .notFound, .inUse]
     case .containerLogs: [.invalidArgument, .notFound, .cancelled]
     case .containerAttach: [.invalidArgument, .notFound, .conflict, .cancelled]
@@ -163,6 +167,10 @@ public enum EventKind: String, Hashable, Sendable, CaseIterable {
   case containerRenamed = "container.renamed"
   /// A container's limits or its restart policy were changed.
   case containerUpdated = "container.updated"
+  /// Ports of a container were published besides.
+  case containerPublished = "container.published"
+  /// Published ports of a container were taken back.
+  case containerUnpublished = "container.unpublished"
   /// A container became healthy, unhealthy, or was started with a check.
   case containerHealthChanged = "container.healthChanged"
   /// The kernel killed processes of a container for want of memory.

@@ -17,7 +17,8 @@ struct CommandTable: ParsableCommand {
       [
         Run.self, Create.self, Start.self, Stop.self, Restart.self, Kill.self, Wait.self, List.self,
         Inspect.self,
-        Rename.self, Copy.self, Pause.self, Unpause.self, Update.self, Top.self, Stats.self,
+        Rename.self, Ports.self, Publish.self, Unpublish.self, Copy.self, Pause.self, Unpause.self,
+        Update.self, Top.self, Stats.self,
         Logs.self,
         Attach.self, Exec.self, Diff.self, Commit.self, Export.self, Remove.self,
       ]

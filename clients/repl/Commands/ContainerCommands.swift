@@ -12,12 +12,12 @@ struct List: REPLCommand {
       session.terminal.printJSON(answer)
       return 0
     }
-    var table = Table("NAME", "ID", "IMAGE", "COMMAND", "STATE", "CREATED")
+    var table = Table("NAME", "ID", "IMAGE", "COMMAND", "STATE", "PORTS", "CREATED")
     for container in answer.containers {
       table.rows.append([
         container.name, ShortID(container.id).text, container.image,
         container.command.joined(separator: " ").shortened(to: 32), container.stateText,
-        Age(container.createdAt).text,
+        (container.ports ?? []).map(\.text).joined(separator: ", "), Age(container.createdAt).text,
       ])
     }
     table.lines(session.terminal).forEach(session.terminal.print)
@@ -56,6 +56,7 @@ struct Inspect: REPLCommand {
     fields.add("directory", answer.workingDirectory)
     fields.add("host name", answer.hostname)
     fields.add("network", answer.network.rawValue)
+    for port in summary.ports ?? [] { fields.add("port", port.text) }
     fields.add("standard input", answer.opensStdin ? "open" : "empty")
     fields.add("goes on exit", answer.autoRemove ? "yes" : nil)
     fields.add("stop", "\(answer.stopSignal), SIGKILL after \(Double(answer.stopTimeoutMs) / 1000) s")

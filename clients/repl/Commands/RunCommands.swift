@@ -22,6 +22,7 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Option(help: "How many such parts are kept.") var logFiles: Int?
   @Flag(help: "Make its root file system read-only.") var readOnly = false
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
+  @OptionGroup var ports: PortOptions
   @OptionGroup var life: LifeOptions
   @OptionGroup var isolation: IsolationOptions
   @OptionGroup var limits: LimitOptions
@@ -52,6 +53,7 @@ struct CreationOptions: ParsableArguments, Sendable {
     get throws {
       var creation = try basics
       creation.networkContainer = network.flatMap(containerName)
+      try ports.apply(to: &creation)
       try life.apply(to: &creation)
       try isolation.apply(to: &creation)
       creation.limits = try limits.wire
@@ -84,7 +86,7 @@ struct Run: REPLCommand {
     discussion: """
       Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
       timeout. With -it, the keys go to its terminal, Ctrl-C too, and ctrl-p ctrl-q leaves it running. The status is that \
-      of its process. Not there yet: published ports (-p), named volumes.
+      of its process. Not there yet: named volumes.
       """)
   static var completes: [NameKind] { [.images] }
   @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false

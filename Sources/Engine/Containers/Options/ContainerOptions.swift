@@ -27,6 +27,10 @@ package struct ContainerOptions: Hashable, Sendable, Codable {
   package var networks: [NetworkAttachment]?
   package var extraHosts: [HostAddress]?
   package var nameServers: NameServers?
+  /// With `NetworkMode.bridge`, ports of the host's that lead to it.
+  package var ports: [PortMapping]?
+  /// Whether what the image exposes is among them.
+  package var publishesExposed: Bool?
   /// Whether the process's standard input can be written to; /dev/null otherwise.
   package var opensStdin = false
   package var terminal: TerminalOptions?

@@ -1,0 +1,245 @@
+import CLinux
+
+/// The bytes that go one way between two sockets. They stay in the kernel: from a socket into a pipe, from it into the
+/// other socket (splice(2)).
+struct StreamFlow {
+  var pipe: SplicePipe?
+  /// Bytes in the pipe.
+  var held = 0
+  /// The source has ended.
+  var isEnding = false
+  /// The target has been told so.
+  var isEnded = false
+
+  enum Outcome { case waits, more, failed }
+  /// One turn: then others have theirs.
+  private static var turn: Int { 8 }
+
+  mutating func pump(from source: CInt, to target: CInt, _ pool: inout PipePool) -> Outcome {
+    for _ in 0..<Self.turn {
+      if held == 0 {
+        if isEnding {
+          if !isEnded { clinux_end_stream(target) }
+          isEnded = true
+          return .waits
+        }
+        guard let pipe = pipe ?? pool.take() else { return .failed }
+        self.pipe = pipe
+        let count = clinux_splice(source, pipe.writeEnd, PipePool.capacity)
+        if count <= 0 {
+          let error = clinux_errno()
+          giveBack(to: &pool)
+          if count < 0 { return error == EAGAIN ? .waits : .failed }
+          isEnding = true
+          continue
+        }
+        held = count
+      }
+      guard let pipe else { return .failed }
+      let count = clinux_splice(pipe.readEnd, target, held)
+      if count < 0 { return clinux_errno() == EAGAIN ? .waits : .failed }
+      held -= count
+    }
+    if held == 0 { giveBack(to: &pool) }
+    return .more
+  }
+
+  /// Only an empty pipe is anybody's.
+  private mutating func giveBack(to pool: inout PipePool) {
+    if let pipe { pool.give(pipe) }
+    pipe = nil
+  }
+
+  mutating func close() {
+    if let pipe { pipe.close() }
+    pipe = nil
+  }
+}
+
+/// A client's connection, and the one in the container that it leads to.
+struct Stream {
+  var client: CInt
+  var inside: CInt
+  var port: UInt16
+  var isConnected = false
+  /// How many of the container's addresses were tried: that of IPv4, then that of IPv6.
+  var tried: UInt8 = 0
+  var up = StreamFlow()
+  var down = StreamFlow()
+  /// What epoll waits for on them.
+  var clientEvents: UInt32 = 0
+  var insideEvents: UInt32 = 0
+}
+
+/// A forwarder's TCP connections: so many at a time, and the next ones wait in the kernel.
+struct StreamRelay {
+  private struct Place {
+    var generation: UInt32
+    /// Of the next free place, counted from 1; 0 is none.
+    var nextFree: UInt32
+    var stream: Stream?
+  }
+
+  private let epoll: CInt
+  private let places: UnsafeMutablePointer<Place>
+  private let capacity: Int
+  private var end = 0
+  private var firstFree: UInt32 = 0
+  private var count = 0
+  private var pool = PipePool()
+  /// A resource was short; until a connection ends no other is taken.
+  private var isShort = false
+
+  init(_ epoll: CInt) throws(Failure) {
+    self.epoll = epoll
+    // Two sockets each, and a pipe in each direction at worst.
+    capacity = max(8, min(4096, Int(truncatingIfNeeded: min(clinux_open_file_limit(), 1 << 20)) / 8))
+    places = try mapTable(of: Place.self, capacity)
+  }
+
+  var hasRoom: Bool { count < capacity && !isShort }
+
+  func releaseMemory() {
+    if count == 0 { clinux_release_memory(places, capacity * MemoryLayout<Place>.stride) }
+  }
+
+  /// Takes the connections that wait at a port.
+  ///
+  /// - Returns: false when no more are to be taken.
+  mutating func accept(_ port: Port) -> Bool {
+    for _ in 0..<16 {
+      guard hasRoom else { return false }
+      let client = clinux_accept(port.socket)
+      if client < 0 {
+        switch clinux_errno() {
+        case EMFILE, ENFILE, ENOMEM, ENOBUFS:
+          isShort = count > 0
+          return false
+        default: return true
+        }
+      }
+      clinux_tune_stream(client)
+      begin(Stream(client: client, inside: -1, port: port.target))
+    }
+    return true
+  }
+
+  private mutating func begin(_ stream: Stream) {
+    var stream = stream
+    guard connect(&stream) else { return clinux_reset_stream(stream.client) }
+    let index: Int
+    if firstFree > 0 {
+      index = Int(firstFree) - 1
+      firstFree = places[index].nextFree
+    } else {
+      index = end
+      end += 1
+    }
+    places[index].stream = stream
+    count += 1
+    if !wait(index, client: 0, inside: CLINUX_WAIT_OUTPUT.rawValue) { fail(index) }
+  }
+
+  /// Begins to connect to the container's next address: at which of them it answers is for it to say.
+  private func connect(_ stream: inout Stream) -> Bool {
+    var own = clinux_own_addresses()
+    guard clinux_find_own_addresses(&own) == 0 else { return false }
+    if stream.tried < 1 {
+      stream.tried = 1
+      if own.v4_interface != 0 {
+        stream.inside = clinux_connect_port(CLINUX_TCP.rawValue, &own.v4, 4, stream.port)
+      }
+      if stream.inside >= 0 { return true }
+    }
+    guard stream.tried < 2, own.v6_interface != 0 else { return false }
+    stream.tried = 2
+    stream.inside = clinux_connect_port(CLINUX_TCP.rawValue, &own.v6, 16, stream.port)
+    return stream.inside >= 0
+  }
+
+  mutating func progress(_ token: EventToken) {
+    let index = token.index
+    guard index < end, places[index].generation == token.generation, var stream = places[index].stream else {
+      return
+    }
+    if !stream.isConnected {
+      guard clinux_socket_error(stream.inside) == 0 else { return connectElsewhere(index, stream) }
+      stream.isConnected = true
+      clinux_tune_stream(stream.inside)
+    }
+    let up = stream.up.pump(from: stream.client, to: stream.inside, &pool)
+    let down = stream.down.pump(from: stream.inside, to: stream.client, &pool)
+    places[index].stream = stream
+    if up == .failed || down == .failed { return fail(index) }
+    if stream.up.isEnded, stream.down.isEnded { return finish(index) }
+    var (client, inside): (UInt32, UInt32) = (0, 0)
+    if stream.up.held > 0 {
+      inside |= CLINUX_WAIT_OUTPUT.rawValue
+    } else if !stream.up.isEnding {
+      client |= CLINUX_WAIT_INPUT.rawValue
+    }
+    if stream.down.held > 0 {
+      client |= CLINUX_WAIT_OUTPUT.rawValue
+    } else if !stream.down.isEnding {
+      inside |= CLINUX_WAIT_INPUT.rawValue
+    }
+    if !wait(index, client: client, inside: inside) { fail(index) }
+  }
+
+  private mutating func connectElsewhere(_ index: Int, _ stream: Stream) {
+    var stream = stream
+    _ = close(stream.inside)
+    stream.inside = -1
+    stream.insideEvents = 0
+    let isConnecting = connect(&stream)
+    places[index].stream = stream
+    if !isConnecting || !wait(index, client: 0, inside: CLINUX_WAIT_OUTPUT.rawValue) { fail(index) }
+  }
+
+  /// Tells epoll what a connection waits for now. One without any events is left out: a hang-up would be told again and again.
+  private mutating func wait(_ index: Int, client: UInt32, inside: UInt32) -> Bool {
+    guard var stream = places[index].stream else { return false }
+    let token = EventToken(.stream, index, generation: places[index].generation).bits
+    let isDone =
+      set(stream.client, token, &stream.clientEvents, client)
+      && set(stream.inside, token, &stream.insideEvents, inside)
+    places[index].stream = stream
+    return isDone
+  }
+
+  private func set(_ descriptor: CInt, _ token: UInt64, _ known: inout UInt32, _ wanted: UInt32) -> Bool {
+    if known == wanted { return true }
+    let isKnown: CInt = known == 0 ? 0 : 1
+    known = wanted
+    if wanted == 0 { return clinux_epoll_remove(epoll, descriptor) == 0 }
+    return clinux_epoll_set(epoll, descriptor, token, wanted, isKnown) == 0
+  }
+
+  /// The other side hears that it broke off, too.
+  private mutating func fail(_ index: Int) {
+    if let stream = places[index].stream {
+      clinux_reset_stream(stream.client)
+      if stream.inside >= 0 { clinux_reset_stream(stream.inside) }
+    }
+    free(index)
+  }
+
+  private mutating func finish(_ index: Int) {
+    if let stream = places[index].stream {
+      _ = close(stream.client)
+      _ = close(stream.inside)
+    }
+    free(index)
+  }
+
+  private mutating func free(_ index: Int) {
+    places[index].stream?.up.close()
+    places[index].stream?.down.close()
+    places[index].stream = nil
+    places[index].generation = places[index].generation &+ 1 & 0xff_ffff
+    places[index].nextFree = firstFree
+    firstFree = UInt32(index) + 1
+    count -= 1
+    isShort = false
+  }
+}

@@ -1,0 +1,231 @@
+import EngineErrors
+import Foundation
+import Glibc
+import LinuxSystem
+import Runner
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("published ports", .enabled(if: TestContainers.isPossible, "needs root"))
+struct ForwarderTests {
+  let containers: TestContainers
+  init() throws { containers = try TestContainers() }
+
+  /// A container with an address of its own, as one in a network has, and a server of TCP that sends back what it gets.
+  private func startEcho(_ id: String = "c", port: Int = 80, listening: String = "-e cat") async throws {
+    try await containers.start(
+      id,
+      [
+        "sh", "-c",
+        "ip link set lo up && ip addr add 10.99.0.2/32 dev lo && echo up && exec nc -ll -p \(port) \(listening)",
+      ])
+    try await containers.runner.waitForOutput(id, at: containers.log(id), containing: "up")
+  }
+
+  private func publish(_ port: ForwardedPort, of id: String = "c") async throws -> ForwardedPort {
+    let reserved = try ReservedPort(port)
+    try await containers.runner.publish([reserved], of: id)
+    return reserved.port
+  }
+
+  private func free(_ containerPort: UInt16 = 80, _ transport: ForwardedPort.Transport = .tcp)
+    -> ForwardedPort
+  {
+    ForwardedPort(hostPort: 0, containerPort: containerPort, transport: transport)
+  }
+
+  /// Runs a client in Python, with `connect(host)`, which tries again while nobody listens.
+  private func client(_ port: ForwardedPort, _ script: String) async throws -> String {
+    let prelude = """
+      import socket, time, sys
+      port = \(port.hostPort)
+      def connect(host="127.0.0.1"):
+          for _ in range(500):
+              c = socket.create_connection((host, port), 10)
+              try:
+                  c.sendall(b"?")
+                  if c.recv(1) == b"?": return c
+              except ConnectionError: pass
+              c.close(); time.sleep(0.01)
+          raise SystemExit("nobody answers")
+      def all_of(c):
+          parts = []
+          while part := c.recv(65536): parts.append(part)
+          return b"".join(parts)
+
+      """
+    let result = try await ChildProcess.run(["python3", "-c", prelude + script])
+    #expect(result.succeeded, "\(result.errorText)")
+    return result.text.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  @Test func bytesPassBothWaysAndEndsAsWell() async throws {
+    try await startEcho()
+    let port = try await publish(free())
+    #expect(port.hostPort != 0)
+    let answer = try await client(
+      port,
+      """
+      import threading
+      c = connect()
+      data = bytes(range(256)) * 65536
+      threading.Thread(target=lambda: (c.sendall(data), c.shutdown(socket.SHUT_WR))).start()
+      print(all_of(c) == data)
+      """)
+    #expect(answer == "True")
+    try containers.runner.signal("c", SIGKILL)
+    _ = try await containers.runner.waitForExit("c")
+    try await containers.runner.cleanUp("c")
+    // Its port is anybody's again.
+    _ = try ReservedPort(port)
+  }
+
+  @Test(arguments: ["127.0.0.1", "::1"]) func bothFamiliesLeadThere(host: String) async throws {
+    try await startEcho()
+    let port = try await publish(free())
+    #expect(try await client(port, "print(connect('\(host)').getpeername()[0])") == host)
+  }
+
+  @Test func manyConnectionsAtOnce() async throws {
+    try await startEcho()
+    let port = try await publish(free())
+    let answer = try await client(
+      port,
+      """
+      held = [connect() for _ in range(200)]
+      for n, c in enumerate(held): c.sendall(b"%d" % n)
+      for c in held: c.shutdown(socket.SHUT_WR)
+      print(all(all_of(c) == b"%d" % n for n, c in enumerate(held)))
+      """)
+    #expect(answer == "True")
+  }
+
+  @Test func nobodyThereIsAReset() async throws {
+    try await startEcho()
+    let port = try await publish(free(81))
+    let answer = try await client(
+      port,
+      """
+      try: print(socket.create_connection(("127.0.0.1", port), 10).recv(1))
+      except ConnectionResetError: print("reset")
+      """)
+    #expect(answer == "reset")
+  }
+
+  @Test func oneThatReadsNothingHoldsNobodyElseUp() async throws {
+    try await startEcho()
+    let port = try await publish(free())
+    let answer = try await client(
+      port,
+      """
+      slow = connect()
+      slow.setblocking(False)
+      sent = 0
+      try:
+          while True: sent += slow.send(b"x" * 65536)
+      except BlockingIOError: pass
+      c = connect(); c.sendall(b"hello"); c.shutdown(socket.SHUT_WR)
+      print(all_of(c).decode(), sent > 0)
+      """)
+    #expect(answer == "hello True")
+  }
+
+  @Test func portsComeAndGoWhileItRuns() async throws {
+    try await startEcho()
+    let first = try await publish(free())
+    let second = try await publish(free())
+    #expect(try await client(second, "print(connect() is not None)") == "True")
+    // By any service of the user.
+    try await containers.otherRunner().unpublish([first], of: "c")
+    _ = try ReservedPort(first)
+    #expect(try await client(second, "print(connect() is not None)") == "True")
+    let error = await #expect(throws: EngineError.self) {
+      try await containers.runner.unpublish([first], of: "c")
+    }
+    #expect(error?.kind == .notFound)
+  }
+
+  @Test func takenPortIsAConflict() throws {
+    let held = try ReservedPort(free())
+    for address in [nil, "127.0.0.1", "0.0.0.0"] {
+      var port = held.port
+      port.address = address
+      let error = #expect(throws: EngineError.self) { try ReservedPort(port) }
+      #expect(error?.kind == .conflict)
+      #expect(error?.hint != nil)
+    }
+    // UDP has ports of its own.
+    var other = held.port
+    other.transport = .udp
+    _ = try ReservedPort(other)
+  }
+
+  @Test func addressOfAnotherMachineIsRefused() throws {
+    let error = #expect(throws: EngineError.self) {
+      try ReservedPort(ForwardedPort(address: "203.0.113.9", hostPort: 0, containerPort: 80))
+    }
+    #expect(error?.kind == .invalidArgument)
+  }
+
+  @Test func forwarderEndsWithItsShim() async throws {
+    try await startEcho()
+    let port = try await publish(free())
+    #expect(containers.runner.hasForwarder("c"))
+    guard
+      case .process(let pid)? = try LifeLock.holder(
+        of: containers.runner.directory(of: "c").appending("ports.lock"))
+    else {
+      Issue.record("nobody holds the lock")
+      return
+    }
+    let forwarder = try ProcessDescriptor(pid: pid)
+    guard
+      case .process(let shim)? = try LifeLock.holder(
+        of: containers.runner.directory(of: "c").appending("lock"))
+    else {
+      Issue.record("nobody holds the lock")
+      return
+    }
+    kill(shim, SIGKILL)
+    try await DescriptorWatcher.shared.readable(forwarder.descriptor)
+    _ = try ReservedPort(port)
+  }
+
+  @Test func datagramsFindTheirWayBack() async throws {
+    try await startEcho()
+    guard case .running(let pid) = try containers.runner.state("c") else {
+      Issue.record("it does not run")
+      return
+    }
+    let server = try await ChildProcess.spawn(
+      [
+        "nsenter", "-n", "-t", "\(pid)", "python3", "-uc",
+        """
+        import socket
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print("up")
+        while True:
+            data, peer = s.recvfrom(65536); s.sendto(b"<" + data + b">", peer)
+        """,
+      ], output: .pipe, diesWithTests: true)
+    let output = try #require(server.standardOutput)
+    var byte = [UInt8](repeating: 0, count: 1)
+    _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+    let port = try await publish(free(53, .udp))
+    let answer = try await client(
+      port,
+      """
+      peers = [socket.socket(f, socket.SOCK_DGRAM) for f in [socket.AF_INET, socket.AF_INET6] * 20]
+      for n, s in enumerate(peers):
+          s.settimeout(10)
+          # An answer from another address than the one that was asked is not taken.
+          s.connect(("127.0.0.1" if s.family == socket.AF_INET else "::1", port))
+          s.send(b"%d" % n)
+      print(all(s.recv(100) == b"<%d>" % n for n, s in enumerate(peers)))
+      big = peers[0]; big.send(b"x" * 60000); print(len(big.recv(65536)))
+      """)
+    #expect(answer == "True\n60002")
+    server.signal(SIGKILL)
+    _ = try await server.waitForExit()
+  }
+}
