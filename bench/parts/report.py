@@ -3,7 +3,7 @@
 import json
 import statistics
 
-UNITS = {"ms": 1e-3, "s": 1.0, "MiB": 1 << 20}
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "MiB": 1 << 20}
 
 
 class Target:

@@ -37,7 +37,7 @@ class Service:
         """Opens the session; answers the seconds from the start of the process to the answer."""
         self.request("initialize", {"processId": None, "clientInfo": {"name": "bench"}})
         taken = (time.monotonic_ns() - self.spawned) / 1e9
-        self._write({"jsonrpc": "2.0", "method": "initialized", "params": {}})
+        self.notify("initialized", {})
         return taken
 
     def request(self, method, parameters, timeout=120):
@@ -48,6 +48,9 @@ class Service:
         self._last += 1
         self._write({"jsonrpc": "2.0", "id": self._last, "method": method, "params": parameters})
         return self._last
+
+    def notify(self, method, parameters):
+        self._write({"jsonrpc": "2.0", "method": method, "params": parameters})
 
     def answer(self, identifier, timeout=120):
         """The result of a request; what else arrives before it is kept in `notifications`."""
