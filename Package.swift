@@ -83,15 +83,15 @@ let package = Package(
     module(
       "Engine",
       [
-        "ContentStore", "Layers", "Snapshots", "Registry", "Networking", "Runner", "Metadata", "OCIModel",
-        "EngineErrors", "LinuxSystem", system, logging,
+        "ContentStore", "Layers", "Snapshots", "Registry", "Networking", "Runner", "Metadata", "Dockerfile",
+        "OCIModel", "EngineErrors", "LinuxSystem", system, logging,
       ]),
     module("RPCModel"),
     module("RPCTransport", ["RPCModel", "LinuxSystem", system, collections]),
     module(
       "Service",
       [
-        "Engine", "Runner", "Metadata", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem",
+        "Engine", "Runner", "Metadata", "Dockerfile", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem",
         system, logging,
       ]),
 

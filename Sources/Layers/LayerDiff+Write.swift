@@ -1,6 +1,6 @@
 import CArchive
 import EngineErrors
-import LinuxSystem
+package import LinuxSystem
 package import SystemPackage
 
 extension LayerDiff {
@@ -8,16 +8,18 @@ extension LayerDiff {
   /// from one run to the next. What was deleted is there as OCI's whiteouts.
   ///
   /// - Parameters:
+  ///   - time: for all entries, instead of their own.
   ///   - warn: gets a sentence for each entry that an archive cannot have.
   ///   - sink: gets the bytes in order.
   /// - Throws: what reading the tree or the sink fails with.
   package static func write(
     upper: FilePath, lowers: [FilePath], overlayXattrs: OverlayXattrs, mountPoints: Set<String> = [],
-    warn: (String) -> Void = { _ in }, sink: (UnsafeRawBufferPointer) throws -> Void
+    time: FileTime? = nil, warn: (String) -> Void = { _ in }, sink: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     let below = try LowerLayers(lowers)
     try withoutActuallyEscaping(sink) { sink in
       let writer = try ArchiveWriter(sink, overlayXattrs)
+      writer.time = time
       try UpperWalk(upper, below, mountPoints).visit(writer.write, leaveOut: writer.leaveOutRest)
       writer.leftOut.forEach(warn)
       try writer.finish()
@@ -34,6 +36,8 @@ final class ArchiveWriter {
   private(set) var leftOut: [String] = []
   /// Taken from the files' ids: the first id of a user namespace that the tree is seen from outside of.
   private let idShift: Int64
+  /// For all entries, instead of their own.
+  var time: FileTime?
   /// The first name of each file that has several.
   private var links: [FileIdentity: [UInt8]] = [:]
 
@@ -99,16 +103,23 @@ final class ArchiveWriter {
   }
 
   /// Writes an entry as it is, without what overlayfs means by it.
-  func writeEntry(_ found: UpperEntry) throws {
+  func writeEntry(_ found: UpperEntry, _ changes: EntryChanges = EntryChanges()) throws {
     let status = found.status
     guard let entry = archive_entry_new() else {
       throw EngineError(.internal, "cannot start libarchive: no memory")
     }
     defer { archive_entry_free(entry) }
     set(entry, found.path, status)
+    if let owner = changes.owner {
+      archive_entry_set_uid(entry, Int64(owner.user))
+      archive_entry_set_gid(entry, Int64(owner.group))
+    }
+    if let permissions = changes.permissions, status.kind != .symbolicLink {
+      archive_entry_set_perm(entry, mode_t(permissions))
+    }
     switch status.kind {
     case .regular:
-      if status.linkCount > 1 {
+      if status.linkCount > 1, changes.keepsLinks {
         if let first = links[status.identity] {
           archive_entry_set_size(entry, 0)
           archive_entry_copy_hardlink(entry, first.cString)
@@ -129,7 +140,7 @@ final class ArchiveWriter {
       return
     case .directory, .fifo: break
     }
-    try copyAttributes(found, to: entry)
+    if changes.keepsAttributes { try copyAttributes(found, to: entry) }
     if status.kind == .regular {
       try writeFile(found, entry)
     } else {
@@ -144,7 +155,31 @@ final class ArchiveWriter {
     archive_entry_set_perm(entry, mode_t(status.permissions))
     archive_entry_set_uid(entry, max(0, Int64(status.owner) - idShift))
     archive_entry_set_gid(entry, max(0, Int64(status.group) - idShift))
-    archive_entry_set_mtime(entry, Int(status.modified.seconds), Int(status.modified.nanoseconds))
+    let time = time ?? status.modified
+    archive_entry_set_mtime(entry, Int(time.seconds), Int(time.nanoseconds))
+  }
+
+  /// Writes an entry that is in no tree: a file of these bytes, or a directory where nil.
+  func write(
+    _ path: [UInt8], _ content: [UInt8]?, permissions: UInt32, owner: (user: UInt32, group: UInt32)
+  ) throws {
+    guard let entry = archive_entry_new() else {
+      throw EngineError(.internal, "cannot start libarchive: no memory")
+    }
+    defer { archive_entry_free(entry) }
+    archive_entry_copy_pathname(entry, (content == nil ? path + [UInt8(ascii: "/")] : path).cString)
+    archive_entry_set_filetype(entry, content == nil ? FileKind.directory.mode : FileKind.regular.mode)
+    archive_entry_set_perm(entry, mode_t(permissions))
+    archive_entry_set_uid(entry, Int64(owner.user))
+    archive_entry_set_gid(entry, Int64(owner.group))
+    archive_entry_set_size(entry, Int64(content?.count ?? 0))
+    archive_entry_set_mtime(entry, Int(time?.seconds ?? 0), Int(time?.nanoseconds ?? 0))
+    try check(archive_write_header(archive, entry))
+    guard let content, !content.isEmpty else { return }
+    try content.withUnsafeBytes { bytes in
+      let written = archive_write_data(archive, bytes.baseAddress, bytes.count)
+      if written < 0 { try check(CInt(clamping: written)) }
+    }
   }
 
   private func writeWhiteout(_ path: [UInt8]) throws {

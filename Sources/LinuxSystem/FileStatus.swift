@@ -80,6 +80,10 @@ package struct FileStatus: Sendable {
   package var modified: FileTime {
     FileTime(seconds: Int64(raw.st_mtim.tv_sec), nanoseconds: Int64(raw.st_mtim.tv_nsec))
   }
+  /// When it or what is known of it was changed last; nobody sets this time.
+  package var changed: FileTime {
+    FileTime(seconds: Int64(raw.st_ctim.tv_sec), nanoseconds: Int64(raw.st_ctim.tv_nsec))
+  }
   /// What the file is, where it is a device.
   package var device: DeviceNumber { DeviceNumber(raw.st_rdev) }
   package var identity: FileIdentity { FileIdentity(device: UInt64(raw.st_dev), inode: UInt64(raw.st_ino)) }
@@ -89,6 +93,11 @@ package struct FileStatus: Sendable {
 package struct FileIdentity: Sendable, Hashable {
   package var device: UInt64
   package var inode: UInt64
+
+  package init(device: UInt64, inode: UInt64) {
+    self.device = device
+    self.inode = inode
+  }
 }
 
 /// The number of the block device that a path leads to (stat(2)); nil for anything else.

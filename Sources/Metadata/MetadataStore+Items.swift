@@ -13,11 +13,15 @@ extension MetadataStore {
     }
   }
 
-  /// What images need of one kind.
+  /// What images, and the cache of builds, need of one kind.
   package func itemsInUse(_ kind: StoreItem.Kind) throws(EngineError) -> Set<Digest> {
     try read("list the \(kind.rawValue)s in use") { database in
       let rows = try Row.fetchAll(
-        database, sql: "SELECT digest FROM content WHERE kind = ?", arguments: [kind.rawValue])
+        database,
+        sql: """
+          SELECT digest FROM content WHERE kind = ?
+          UNION SELECT \(kind == .blob ? "blob" : "tree") FROM buildSteps WHERE layer IS NOT NULL
+          """, arguments: [kind.rawValue])
       return try Set(rows.map { try $0.digest(0) })
     }
   }

@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 4
+  static let version = 5
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,7 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second, third, fourth].enumerated()
+      for (number, step) in [first, second, third, fourth, fifth].enumerated()
       where try found(in: database) <= number {
         try database.execute(sql: step)
       }
@@ -168,5 +168,16 @@ enum Schema {
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE identity (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     INSERT INTO identity VALUES (lower(hex(randomblob(4))));
+    """
+
+  /// What builds have made, and what of it stays for the next ones: blobs and trees that no image need have.
+  private static let fifth = """
+    CREATE TABLE buildSteps (
+      key TEXT PRIMARY KEY, parent TEXT NOT NULL, source TEXT NOT NULL, inputs TEXT NOT NULL, layer TEXT,
+      blob TEXT, tree TEXT, canonical TEXT, milliseconds INTEGER NOT NULL, createdAt INTEGER NOT NULL,
+      usedAt INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX buildStepsOfParent ON buildSteps (parent, source);
+    CREATE INDEX buildStepsOfSource ON buildSteps (source, usedAt);
     """
 }

@@ -23,6 +23,10 @@ extension RequestOrder.Effects {
     case .imageHistory(let params): observes = [.image(params.image)]
     case .imageList: observes = [.allImages]
     case .imageVerify(let params): observes = [params.image.map { .image($0) } ?? .allImages]
+    case .buildStart(let params):
+      observes = [.allImages, .credentials]
+      changes = Set((params.references ?? []).map { .image($0) })
+    case .buildExplain: observes = [.allImages]
     case .containerCreate(let params):
       observes = Set([.image(params.image)] + (params.networks ?? []).map { .network($0.network) })
       changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
@@ -66,7 +70,8 @@ extension RequestOrder.Effects {
     case .networkDisconnect(let params): changes = [.network(params.network), .container(params.container)]
     case .networkInspect(let params): observes = [.network(params.network), .allContainers]
     case .networkList: observes = [.allNetworks, .allContainers]
-    case .containerDetach, .initialize, .shutdown, .systemPing, .systemInfo, .eventSubscribe,
+    case .buildCacheList, .contextList, .containerDetach, .initialize, .shutdown, .systemPing, .systemInfo,
+      .eventSubscribe,
       .eventUnsubscribe:
       break
     }

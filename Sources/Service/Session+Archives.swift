@@ -112,10 +112,10 @@ extension Session {
     }
   }
 
-  private func absolute(_ path: String) throws -> FilePath {
+  func absolute(_ path: String) throws -> FilePath {
     guard path.hasPrefix("/") else {
       throw EngineError(
-        .invalidArgument, "the path of the archive is not absolute: \(path)", subject: path,
+        .invalidArgument, "the path is not absolute: \(path)", subject: path,
         hint: "the service's directory is not the client's; give a path that begins with /")
     }
     return FilePath(path)

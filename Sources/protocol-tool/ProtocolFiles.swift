@@ -3,7 +3,8 @@ import Foundation
 /// All files of the protocol, in the order of the reference.
 struct ProtocolFiles {
   static let nouns = [
-    "base", "system", "image", "container", "network", "registry", "event", "task", "stream", "error",
+    "base", "system", "image", "build", "context", "container", "network", "registry", "event", "task",
+    "stream", "error",
   ]
 
   var files: [ProtocolFile]

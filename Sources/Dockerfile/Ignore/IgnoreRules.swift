@@ -43,7 +43,7 @@ package struct IgnoreRules: Hashable, Sendable {
   }
 
   /// Without a slash at either end, doubled ones, `.` and, as far as it goes, `..`.
-  static func clean(_ path: String) -> String {
+  package static func clean(_ path: String) -> String {
     let isRooted = path.hasPrefix("/")
     var parts: [Substring] = []
     for part in path.split(separator: "/") {

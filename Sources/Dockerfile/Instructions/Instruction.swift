@@ -117,6 +117,12 @@ package struct Transfer: Hashable, Sendable {
   package var keepsGitDirectory: Bool?
   package var unpacks: Bool?
 
+  package init(sources: [Word], inline: [InlineFile], destination: Word) {
+    self.sources = sources
+    self.inline = inline
+    self.destination = destination
+  }
+
   /// A file that a heredoc is the content of.
   package struct InlineFile: Hashable, Sendable {
     package var name: String

@@ -26,7 +26,7 @@ package struct Heredoc: Hashable, Sendable {
   }
 
   /// Reads a word like `<<EOF`, `3<<-"END"`; nil for any other.
-  init?(word: String) {
+  package init?(word: String) {
     let scalars = Array(word.unicodeScalars)
     guard let mark = scalars.firstIndex(where: { !("0"..."9").contains($0) }),
       mark + 2 <= scalars.count, scalars[mark] == "<", scalars[mark + 1] == "<"

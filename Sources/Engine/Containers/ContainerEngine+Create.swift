@@ -124,7 +124,7 @@ extension ContainerEngine {
     draft.content.release()
   }
 
-  private func writeBoundFiles(
+  func writeBoundFiles(
     _ spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath
   ) throws {
     for file in BoundFile.allCases {

@@ -62,6 +62,13 @@ extension ContainerEngine {
     _ config: ImageConfig, layers: [LayerRecord], as reference: Reference, _ addition: Addition,
     event: (Digest) -> JournalEvent
   ) async throws -> ImageRecord {
+    let image = try describe(config, layers: layers)
+    try await commit(image, taggedAs: reference, addition, event: event(image.manifestDigest))
+    return image
+  }
+
+  /// Writes the configuration and the manifest of a new image, which nothing names yet.
+  func describe(_ config: ImageConfig, layers: [LayerRecord]) throws -> ImageRecord {
     let configBytes = try encode(config)
     let manifest = Manifest(
       config: Descriptor(
@@ -69,13 +76,11 @@ extension ContainerEngine {
         size: Int64(configBytes.count)),
       layers: layers.map(\.descriptor))
     let manifestBytes = try encode(manifest)
-    let image = ImageRecord(
+    return ImageRecord(
       manifestDigest: try content.put(bytes: manifestBytes), mediaType: MediaType.ociManifest,
       configDigest: manifest.config.digest,
       size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
       platform: config.platform, layers: layers, createdAt: Timestamp.now, created: config.created)
-    try await commit(image, taggedAs: reference, addition, event: event(image.manifestDigest))
-    return image
   }
 
   func refuseDigest(_ reference: Reference) throws {

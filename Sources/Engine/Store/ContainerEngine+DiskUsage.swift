@@ -76,7 +76,7 @@ private struct StoreMeasure: Sendable {
       containers[record.id] = try measure(engine.snapshots.containerDirectory(record.id))
     }
     leftoverBytes = 0
-    for leftover in try engine.leftovers(uses, records) { leftoverBytes += try measure(leftover.path) }
+    for leftover in try engine.leftovers(records) { leftoverBytes += try measure(leftover.path) }
     overheadBytes = try diskUsage(
       of: engine.configuration.storeDirectory, except: parts, isCancelled: isCancelled)
   }

@@ -48,8 +48,13 @@ extension ContainerEngine {
       }
     }
     for (finding, error) in try await remove(leftovers) { note(finding, error) }
-    let images = chosen.contains { if case .image = $0.subject { true } else { false } }
-    if images { try await collect() }
+    let areNeeded = chosen.allSatisfy {
+      switch $0.subject {
+      case .image, .buildStep: false
+      case .container, .leftover: true
+      }
+    }
+    if !areNeeded { try await collect() }
     return PrunePlan(
       items: ids.map { id in
         outcomes[id]
@@ -67,6 +72,7 @@ extension ContainerEngine {
       try await metadata.removeNames(image.references, of: digest, withImage: true) { names, image in
         names.map { .imageUntagged(digest, reference: $0) } + (image ? [.imageRemoved(digest)] : [])
       }
+    case .buildStep(let step): try await metadata.removeBuildStep(step.key)
     case .leftover: break
     }
   }
@@ -83,7 +89,7 @@ extension ContainerEngine {
     return try await untilCancelled { isCancelled in
       try await onBlockingThread("prune") { [self] in
         // Some may have been named since the plan was made.
-        let still = Set(try leftovers(metadata.itemUses(), metadata.containers()).map(\.path))
+        let still = Set(try leftovers(metadata.containers()).map(\.path))
         return try chosen.map { finding, leftover in
           if isCancelled() { throw CancellationError() }
           guard still.contains(leftover.path) else {
@@ -121,12 +127,13 @@ extension ContainerEngine {
       // Whatever is found while the lock is held is nobody's.
       if let lock = try await locks.tryCollect() {
         defer { lock.release() }
-        leftovers = try self.leftovers(metadata.itemUses(), metadata.containers())
+        leftovers = try self.leftovers(metadata.containers())
       } else {
         incomplete =
           "others are adding content to the store, so that what nothing needs cannot be told from theirs"
       }
     }
+    let steps = scope.kinds.contains(.buildCache) ? try metadata.buildSteps().filter { isDue($0.usedAt) } : []
     let due = images.filter { isDue(ages[$0.digest] ?? now) }
     let left = leftovers.filter { scope.kinds.contains($0.pruneKind) }
     let (idleNow, why) = (idle, incomplete)
@@ -138,6 +145,15 @@ extension ContainerEngine {
             bytes: try usage(snapshots.containerDirectory(record.id), isCancelled))
         }
         found += due.map { PruneFinding(subject: .image($0), bytes: $0.uniqueBytes) }
+        let needed = Set(uses.map(\.item))
+        for step in steps {
+          let items =
+            step.layer.map { [StoreItem(.blob, $0.descriptor.digest), StoreItem(.layer, $0.key)] } ?? []
+          let bytes = items.filter { !needed.contains($0) }.reduce(Int64(0)) {
+            $0 + ((try? diskUsage(of: $1)) ?? 0)
+          }
+          found.append(PruneFinding(subject: .buildStep(step), bytes: bytes))
+        }
         for leftover in left {
           // Another service may have removed it since.
           guard let age = try? fileAge(leftover.path), age >= scope.unusedFor / 1_000_000_000 else {
@@ -182,6 +198,7 @@ private struct PruneFinding: Sendable {
     case container(ContainerRecord)
     case image(ImageSummary)
     case leftover(Leftover)
+    case buildStep(BuildStepRecord)
   }
   var subject: Subject
   var bytes: Int64
@@ -197,6 +214,10 @@ private struct PruneFinding: Sendable {
         id: "image:\(image.digest)", kind: .image, name: image.references.first, bytes: bytes,
         reason: image.references.isEmpty
           ? "it has no name, and no container needs it" : "no container needs it")
+    case .buildStep(let step):
+      PruneItem(
+        id: "buildCache:\(step.key)", kind: .buildCache, name: String(step.source.prefix(200)), bytes: bytes,
+        reason: "it is kept for later builds")
     case .leftover(let leftover):
       PruneItem(
         id: leftover.pruneID, kind: leftover.pruneKind, bytes: bytes, reason: leftover.pruneReason)

@@ -21,12 +21,12 @@ struct Leftover: Sendable {
 
 extension ContainerEngine {
   /// All that no row names. While others add content, some of it is theirs.
-  func leftovers(_ uses: [StoreItemUse], _ containers: [ContainerRecord]) throws -> [Leftover] {
-    let named = Set(uses.map(\.item))
+  func leftovers(_ containers: [ContainerRecord]) throws -> [Leftover] {
     let ids = Set(containers.map(\.id))
-    let blobs = try content.list().map { StoreItem(.blob, $0) }
-    let layers = try snapshots.list().map { StoreItem(.layer, $0) }
-    var leftovers = (blobs + layers).filter { !named.contains($0) }.map {
+    let (namedBlobs, namedLayers) = (try metadata.itemsInUse(.blob), try metadata.itemsInUse(.layer))
+    let blobs = try content.list().filter { !namedBlobs.contains($0) }.map { StoreItem(.blob, $0) }
+    let layers = try snapshots.list().filter { !namedLayers.contains($0) }.map { StoreItem(.layer, $0) }
+    var leftovers = (blobs + layers).map {
       Leftover(kind: .item($0), path: path(of: $0))
     }
     for (blob, path) in try content.partialFiles() {

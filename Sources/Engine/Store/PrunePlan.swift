@@ -3,7 +3,7 @@ package import OCIModel
 
 /// What to look at when a store is pruned.
 package struct PruneScope: Sendable {
-  package var kinds = Set(PruneKind.allCases)
+  package var kinds = Set(PruneKind.allCases).subtracting([.buildCache])
   /// Whether images that have names are unused when no container needs them.
   package var includesNamedImages = false
   /// Only what has been of no use for so long, in nanoseconds.
@@ -13,7 +13,7 @@ package struct PruneScope: Sendable {
 }
 
 package enum PruneKind: String, Sendable, CaseIterable {
-  case container, image, download, content, remains
+  case container, image, download, content, remains, buildCache
 }
 
 /// Something that may go from the store.

@@ -21,6 +21,10 @@ public enum ClientRequest: Hashable, Sendable {
   case imageHistory(ImageHistory.Params)
   case imageTag(ImageTag.Params)
   case imageRemove(ImageRemove.Params)
+  case buildStart(BuildStart.Params)
+  case buildExplain(BuildExplain.Params)
+  case buildCacheList(BuildCacheList.Params)
+  case contextList(ContextList.Params)
   case containerCreate(ContainerCreate.Params)
   case containerStart(ContainerStart.Params)
   case containerRun(ContainerRun.Params)
@@ -81,6 +85,10 @@ public enum ClientRequest: Hashable, Sendable {
     case .imageHistory: self = .imageHistory(try params.decode(ImageHistory.Params.self))
     case .imageTag: self = .imageTag(try params.decode(ImageTag.Params.self))
     case .imageRemove: self = .imageRemove(try params.decode(ImageRemove.Params.self))
+    case .buildStart: self = .buildStart(try params.decode(BuildStart.Params.self))
+    case .buildExplain: self = .buildExplain(try params.decode(BuildExplain.Params.self))
+    case .buildCacheList: self = .buildCacheList(try params.decode(BuildCacheList.Params.self))
+    case .contextList: self = .contextList(try params.decode(ContextList.Params.self))
     case .containerCreate: self = .containerCreate(try params.decode(ContainerCreate.Params.self))
     case .containerStart: self = .containerStart(try params.decode(ContainerStart.Params.self))
     case .containerRun: self = .containerRun(try params.decode(ContainerRun.Params.self))
@@ -142,6 +150,10 @@ public enum ClientRequest: Hashable, Sendable {
     case .imageHistory: .imageHistory
     case .imageTag: .imageTag
     case .imageRemove: .imageRemove
+    case .buildStart: .buildStart
+    case .buildExplain: .buildExplain
+    case .buildCacheList: .buildCacheList
+    case .contextList: .contextList
     case .containerCreate: .containerCreate
     case .containerStart: .containerStart
     case .containerRun: .containerRun
@@ -206,6 +218,10 @@ public protocol RequestHandler: Sendable {
   func imageHistory(_ params: ImageHistory.Params, _ context: Context) async throws -> ImageHistory.Result
   func imageTag(_ params: ImageTag.Params, _ context: Context) async throws -> ImageTag.Result
   func imageRemove(_ params: ImageRemove.Params, _ context: Context) async throws -> ImageRemove.Result
+  func buildStart(_ params: BuildStart.Params, _ context: Context) async throws -> BuildStart.Result
+  func buildExplain(_ params: BuildExplain.Params, _ context: Context) async throws -> BuildExplain.Result
+  func buildCacheList(_ params: BuildCacheList.Params, _ context: Context) async throws -> BuildCacheList.Result
+  func contextList(_ params: ContextList.Params, _ context: Context) async throws -> ContextList.Result
   func containerCreate(_ params: ContainerCreate.Params, _ context: Context) async throws -> ContainerCreate.Result
   func containerStart(_ params: ContainerStart.Params, _ context: Context) async throws -> ContainerStart.Result
   func containerRun(_ params: ContainerRun.Params, _ context: Context) async throws -> ContainerRun.Result
@@ -268,6 +284,10 @@ extension RequestHandler {
     case .imageHistory(let params): try await imageHistory(params, context)
     case .imageTag(let params): try await imageTag(params, context)
     case .imageRemove(let params): try await imageRemove(params, context)
+    case .buildStart(let params): try await buildStart(params, context)
+    case .buildExplain(let params): try await buildExplain(params, context)
+    case .buildCacheList(let params): try await buildCacheList(params, context)
+    case .contextList(let params): try await contextList(params, context)
     case .containerCreate(let params): try await containerCreate(params, context)
     case .containerStart(let params): try await containerStart(params, context)
     case .containerRun(let params): try await containerRun(params, context)

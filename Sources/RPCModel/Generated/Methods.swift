@@ -21,6 +21,10 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case imageHistory = "image/history"
   case imageTag = "image/tag"
   case imageRemove = "image/remove"
+  case buildStart = "build/start"
+  case buildExplain = "build/explain"
+  case buildCacheList = "build/cacheList"
+  case contextList = "context/list"
   case containerCreate = "container/create"
   case containerStart = "container/start"
   case containerRun = "container/run"
@@ -63,7 +67,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .registryLogin: true
+    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .registryLogin: true
     default: false
     }
   }
@@ -89,6 +93,10 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .imageHistory: [.invalidArgument, .notFound, .corrupt]
     case .imageTag: [.invalidArgument, .notFound]
     case .imageRemove: [.invalidArgument, .notFound, .inUse, .conflict]
+    case .buildStart: [.invalidArgument, .notFound, .conflict, .unauthorized, .unreachable, .digestMismatch, .corrupt, .unsupported, .permissionDenied, .noSpace, .buildFailed, .cancelled]
+    case .buildExplain: [.invalidArgument, .notFound, .conflict, .corrupt, .unsupported, .permissionDenied, .noSpace, .cancelled]
+    case .buildCacheList: [.corrupt]
+    case .contextList: [.invalidArgument, .notFound, .permissionDenied, .cancelled]
     case .containerCreate: [.invalidArgument, .notFound, .alreadyExists, .conflict, .permissionDenied, .unsupported, .noSpace]
     case .containerStart: [.invalidArgument, .notFound, .conflict, .permissionDenied, .unsupported, .noSpace]
     case .containerRun: [.invalidArgument, .notFound, .alreadyExists, .conflict, .permissionDenied, .unsupported, .noSpace, .cancelled]
@@ -187,6 +195,10 @@ public enum EventKind: String, Hashable, Sendable, CaseIterable {
   case networkDisconnected = "network.disconnected"
   /// Events between the cursor that was asked for and this one are no longer known.
   case eventGap = "event.gap"
+  /// An image was built.
+  case buildFinished = "build.finished"
+  /// A build failed, or was cancelled.
+  case buildFailed = "build.failed"
 }
 
 /// JSON-RPC's codes.

@@ -196,7 +196,7 @@ public enum SystemPrune: RPCRequest {
   public static let method = Method.systemPrune
   /// What `system/prune` takes.
   public struct Params: RPCValue {
-    /// What to look at; all kinds but networks when absent.
+    /// What to look at; all kinds but networks and the cache of builds when absent.
     public var kinds: [PruneKind]?
     /// Whether images that have names are taken for unused when no container needs them; false when absent.
     public var namedImages: Bool?
@@ -538,6 +538,8 @@ public struct PruneKind: OpenEnumeration {
   public static let content = PruneKind(rawValue: "content")
   /// What services that were killed have left.
   public static let remains = PruneKind(rawValue: "remains")
+  /// Instructions of builds that were kept for later ones; only where `kinds` names it.
+  public static let buildCache = PruneKind(rawValue: "buildCache")
   /// Networks that no container is connected to; only where `kinds` names it.
   public static let network = PruneKind(rawValue: "network")
 
@@ -547,6 +549,7 @@ public struct PruneKind: OpenEnumeration {
     PruneKind.download,
     PruneKind.content,
     PruneKind.remains,
+    PruneKind.buildCache,
     PruneKind.network,
   ]
 }

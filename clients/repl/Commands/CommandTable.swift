@@ -12,6 +12,7 @@ struct CommandTable: ParsableCommand {
         InspectImage.self, Tag.self, RemoveImage.self, Verify.self,
       ]
     ),
+    ("Builds", [Build.self, BuildContextList.self, BuildCache.self]),
     (
       "Containers",
       [

@@ -52,10 +52,10 @@ struct Prune: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove what is of no use any more, after showing what and why.",
     discussion: """
-      Without kinds, all of them. Volumes are never among it. Without a terminal to ask at, nothing goes unless --yes is \
+      Without kinds, all of them but the cache of builds. Volumes are never among it. Without a terminal to ask at, nothing goes unless --yes is \
       given.
       """)
-  @Argument(help: "container, image, download, content, remains") var kinds: [String] = []
+  @Argument(help: "container, image, download, content, remains, buildCache") var kinds: [String] = []
   @Flag(help: "Images that have names too, where no container needs them.") var allImages = false
   @Option(help: "Only what has been of no use for so long, as 30m, 24h or 7d.") var olderThan: Period?
   @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false

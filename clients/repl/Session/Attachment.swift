@@ -50,6 +50,9 @@ struct Attachment: Sendable {
     if output == .none { stdout.end(nil) }
   }
 
+  /// For a request that has one stream only.
+  func closeUnused() { stderr.end(nil) }
+
   var archiveStream: (id: StreamID, credit: Int) { (stdout.id, Self.window) }
 
   var outputStreams: OutputStreams {

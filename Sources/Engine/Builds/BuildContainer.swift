@@ -1,0 +1,313 @@
+import Dockerfile
+import EngineErrors
+import Layers
+import LinuxSystem
+import Metadata
+import OCIModel
+import Runner
+import SystemPackage
+
+/// The container of one RUN: it has no name and no row, ends with its service, and leaves a layer.
+struct BuildContainer: Sendable {
+  private let prepared: PreparedStep
+  private let step: RunStep
+  private let state: StageState
+  private let addition: Addition
+  private var build: BuildRun { prepared.run }
+  private var engine: ContainerEngine { prepared.run.engine }
+
+  init(_ prepared: PreparedStep, _ step: RunStep, _ state: StageState, _ addition: Addition) {
+    self.prepared = prepared
+    self.step = step
+    self.state = state
+    self.addition = addition
+  }
+
+  /// - Throws: `buildFailed` with the command and its last lines where it ends with another status than 0. Cancellation
+  ///   kills it; nothing of it is left then.
+  func run() async throws -> LayerRecord {
+    let place = try engine.prepareStep()
+    do {
+      let layer = try await run(in: place)
+      await cleanUp(place.id)
+      return layer
+    } catch {
+      await cleanUp(place.id)
+      throw error
+    }
+  }
+
+  /// Also in a task that is cancelled.
+  private func cleanUp(_ id: String) async {
+    let engine = engine
+    await Task {
+      if case .running = try? engine.runner.state(id) {
+        try? engine.runner.signal(id, Signal.kill.rawValue)
+        _ = try? await engine.runner.waitForExit(id)
+      }
+      try? await engine.runner.cleanUp(id)
+      try? removeTree(secrets(id))
+      // Thousands of files take a while, and nobody needs to wait for that.
+      try? engine.reclaimer.add { engine.discardStep(id) }
+    }.value
+  }
+
+  private func run(in place: (id: String, upper: FilePath, work: FilePath)) async throws -> LayerRecord {
+    let directory = place.upper.removingLastComponent()
+    var options = ContainerOptions(image: "")
+    options.entrypoint = []
+    options.command = prepared.runArguments(step.command, state)
+    options.hostname = "build"
+    options.network = try network
+    var locks: [FileLock] = []
+    defer { for lock in locks { lock.release() } }
+    var environment = prepared.scope.variables
+    for name in BuildInputs.proxies where environment[name] == nil {
+      environment[name] = build.request.arguments[name]
+    }
+    options.mounts = try await mounts(directory, place.id, &environment, &locks)
+    if let script = try script(directory) { options.mounts = (options.mounts ?? []) + [script] }
+
+    var image = state.config
+    image.config?.env = environment.environment
+    let spec = try RuntimeSpec.container(
+      id: place.id, image: image, options: options, directory: directory, lowers: engine.lowers(state.layers),
+      configuration: engine.configuration)
+    try engine.writeBoundFiles(spec, options, into: directory)
+    let root = OverlayRoot(
+      lowers: engine.lowers(state.layers) + [engine.mountPoints], upper: place.upper, work: place.work)
+    let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: engine.configuration.isRootless)
+    let log = directory.appending("log")
+    let lines: BuildOutputLines
+    let exit: ExitRecord
+    do {
+      let container = try await engine.runner.prepare(
+        place.id, plan, resources: spec.linux?.resources, log: log, openStdin: false, endsWithService: true)
+      _ = try await engine.runner.start(container)
+      lines = try await follow(place.id, log)
+      exit = try await engine.runner.waitForExit(place.id)
+    } catch let error as EngineError {
+      try Task.checkCancellation()
+      guard error.kind == .notFound || error.kind == .permissionDenied else { throw error }
+      throw EngineError(
+        .buildFailed, "cannot execute \(commandText.prefix(200))", subject: "RUN",
+        causes: [error.message] + error.causes, hint: hint(127))
+    }
+    try Task.checkCancellation()
+    try check(exit, lines)
+    let (engine, state, time, addition) = (engine, state, build.time, addition)
+    let (warnings, mountPoints) = (build.layerWarnings, RuntimeSpec.mountPoints(spec))
+    return try await onBlockingThread("pack") {
+      try engine.packLayer(
+        place.upper, on: state.layers, mountPoints: mountPoints, time, addition, warnings)
+    }
+  }
+
+  private var network: NetworkMode {
+    get throws {
+      switch step.network {
+      case .default: return build.request.network
+      case .none: return .none
+      case .host:
+        guard build.request.network == .host else {
+          throw EngineError(
+            .permissionDenied, "the host's network is not given to the build", subject: "network",
+            hint: "give it with --network host")
+        }
+        return .host
+      }
+    }
+  }
+
+  private func follow(_ id: String, _ log: FilePath) async throws -> BuildOutputLines {
+    var lines = BuildOutputLines(step: prepared.number.number)
+    for try await record in try await engine.runner.log(id, at: log, from: .beginning, follow: true) {
+      switch record.content {
+      case .stdout(let bytes), .stderr(let bytes):
+        let whole = lines.take(bytes)
+        if !whole.isEmpty { try await build.output?(whole) }
+      case .lost: break
+      }
+    }
+    let rest = lines.finish()
+    if !rest.isEmpty { try await build.output?(rest) }
+    return lines
+  }
+
+  private func check(_ exit: ExitRecord, _ lines: BuildOutputLines) throws {
+    let status = ExitStatus(exit)
+    guard status.code != 0 || status.signal != nil else { return }
+    let how = status.signal.map { "was killed by \($0)" } ?? "failed with exit code \(status.code)"
+    throw EngineError(
+      .buildFailed, "the command \(how): \(commandText.prefix(500))", subject: "RUN", causes: lines.last,
+      hint: hint(status.code))
+  }
+
+  private func hint(_ code: Int32) -> String? {
+    if code == 127 { return "look whether the image has the program, and for its name in PATH" }
+    if (try? network) == NetworkMode.none {
+      return "RUN has no network but where one is given to the build (--network host)"
+    }
+    return nil
+  }
+
+  private var commandText: String {
+    switch step.command {
+    case .exec(let list): list.joined(separator: " ")
+    case .shell(let text, _): text
+    }
+  }
+
+  // MARK: Mounts
+
+  private func secrets(_ id: String) -> FilePath {
+    engine.configuration.runDirectory.appending("build-secrets").appending(id)
+  }
+
+  private func mounts(
+    _ directory: FilePath, _ id: String, _ environment: inout Variables, _ locks: inout [FileLock]
+  ) async throws -> [MountOptions] {
+    var mounts: [MountOptions] = []
+    for (index, prepared) in prepared.mounts.enumerated() {
+      let mount = prepared.mount
+      switch mount.kind {
+      case .tmpfs:
+        var options = MountOptions(.tmpfs, target: prepared.target)
+        options.sizeBytes = mount.size
+        mounts.append(options)
+      case .cache:
+        let (source, lock) = try await cache(mount, prepared.target)
+        if let lock { locks.append(lock) }
+        var options = MountOptions(.bind, target: prepared.target)
+        options.source = source.string
+        options.isReadOnly = mount.isReadOnly
+        mounts.append(options)
+      case .bind:
+        let source = try await bind(prepared, directory.appending("mount-\(index)"))
+        var options = MountOptions(.bind, target: prepared.target)
+        options.source = source.string
+        options.isReadOnly = mount.isReadOnly
+        mounts.append(options)
+      case .secret:
+        if let options = try secret(prepared, secrets(id).appending("\(index)"), &environment) {
+          mounts.append(options)
+        }
+      case .ssh: break
+      }
+    }
+    return mounts
+  }
+
+  /// A copy, so that what is ignored is not there, and what is written is nobody else's.
+  private func bind(_ prepared: PreparedMount, _ place: FilePath) async throws -> FilePath {
+    guard let copy = prepared.copy else { return place }
+    let options = engine.unpackOptions
+    return try await untilCancelled { isCancelled in
+      try await onBlockingThread("mount") {
+        try makeDirectories(place, mode: 0o755)
+        let tree = try openDirectory(place)
+        try copy.carryOut(in: tree.descriptor, options, isCancelled)
+        guard copy.matches.first?.isDirectory == false, let name = copy.entries.first?.target else {
+          return place
+        }
+        return place.appending(name)
+      }
+    }
+  }
+
+  /// Kept from build to build, under a name that is made of the id and leads nowhere else (CVE-2024-9675).
+  private func cache(_ mount: RunMount, _ target: String) async throws -> (FilePath, FileLock?) {
+    let caches = engine.configuration.storeDirectory.appending("build-caches")
+    let name = Digest(of: "\(mount.id ?? target)".utf8).hex
+    let sharing = mount.sharing ?? .shared
+    var place = caches.appending(name)
+    var lock: FileLock?
+    try makeDirectories(caches, mode: 0o700)
+    switch sharing {
+    case .shared: break
+    case .locked: lock = try await FileLock.acquire(caches.appending(name + ".lock"))
+    case .private:
+      for number in 0..<1000 where lock == nil {
+        place = caches.appending(number == 0 ? name : "\(name)-\(number)")
+        lock = try FileLock.tryAcquire(FilePath(place.string + ".lock"))
+      }
+    }
+    if !fileExists(place) {
+      try makeDirectories(place, mode: mount.mode ?? 0o755)
+      let made = try openDirectory(place)
+      try made.descriptor.setOwner(mount.user ?? 0, group: mount.group ?? 0)
+      try made.descriptor.setPermissions(mount.mode ?? 0o755)
+    }
+    return (place, lock)
+  }
+
+  /// On a tmpfs, and only as long as the RUN takes.
+  private func secret(
+    _ prepared: PreparedMount, _ place: FilePath, _ environment: inout Variables
+  ) throws -> MountOptions? {
+    let mount = prepared.mount
+    let name = mount.id ?? mount.source ?? prepared.target.split(separator: "/").last.map(String.init) ?? ""
+    guard let secret = build.request.secrets[name] else { return nil }
+    let bytes: [UInt8]
+    switch secret {
+    case .value(let value): bytes = value
+    case .file(let path):
+      bytes = Array(try readSmallFile(path, limit: 512 << 10).utf8)
+    }
+    if let variable = mount.variable {
+      environment[variable.isEmpty ? name : variable] = String(decoding: bytes, as: UTF8.self)
+      if mount.target == nil { return nil }
+    }
+    try makeDirectories(place.removingLastComponent(), mode: 0o700)
+    try writeNewFile(place, bytes)
+    let file = try FileDescriptor.open(place, .readOnly, options: .closeOnExec)
+    try file.closeAfter {
+      try file.setOwner(mount.user ?? 0, group: mount.group ?? 0)
+      try file.setPermissions(mount.mode ?? 0o400)
+    }
+    var options = MountOptions(.bind, target: prepared.target)
+    options.source = place.string
+    options.isReadOnly = true
+    return options
+  }
+
+  /// The file of a RUN that is nothing but a heredoc with an interpreter of its own.
+  private func script(_ directory: FilePath) throws -> MountOptions? {
+    guard case .shell(let text, let heredocs) = step.command,
+      let script = PreparedStep.onlyHeredoc(text, heredocs), script.content.hasPrefix("#!")
+    else { return nil }
+    let place = directory.appending("script")
+    try writeNewFile(place, Array(script.content.utf8))
+    let file = try FileDescriptor.open(place, .readOnly, options: .closeOnExec)
+    try file.closeAfter { try file.setPermissions(0o755) }
+    var options = MountOptions(.bind, target: PreparedStep.scriptPath(script))
+    options.source = place.string
+    options.isReadOnly = true
+    return options
+  }
+}
+
+extension PreparedStep {
+  /// What is executed.
+  func runArguments(_ command: StepCommand, _ state: StageState) -> [String] {
+    switch command {
+    case .exec(let list): return list
+    case .shell(let text, let heredocs):
+      if let only = Self.onlyHeredoc(text, heredocs) {
+        if only.content.hasPrefix("#!") { return shell(state) + [Self.scriptPath(only)] }
+        return shell(state) + [only.content]
+      }
+      // The shell reads them itself.
+      return shell(state) + [heredocs.reduce(text) { $0 + "\n" + $1.body + $1.name }]
+    }
+  }
+
+  static func onlyHeredoc(_ text: String, _ heredocs: [Heredoc]) -> Heredoc? {
+    guard heredocs.count == 1, Heredoc(word: text) != nil else { return nil }
+    return heredocs.first
+  }
+
+  static func scriptPath(_ script: Heredoc) -> String {
+    "/dev/pipes/" + script.name.replacing("/", with: "_")
+  }
+}

@@ -1,0 +1,84 @@
+import Dockerfile
+import EngineErrors
+import OCIModel
+
+/// Which stages a build needs, and what each takes from where.
+struct BuildPlan {
+  /// What FROM, --from and mounts name.
+  enum Origin: Hashable {
+    case scratch
+    case stage(Int)
+    case image(String)
+    case context(NamedContext)
+  }
+
+  private let dockerfile: Dockerfile
+  private let global: GlobalScope
+  private let contexts: [String: NamedContext]
+
+  init(_ dockerfile: Dockerfile, _ global: GlobalScope, _ contexts: [String: NamedContext]) {
+    self.dockerfile = dockerfile
+    self.global = global
+    self.contexts = contexts
+  }
+
+  /// - Throws: `invalidArgument` where a variable leaves no name.
+  func base(of index: Int) throws(EngineError) -> Origin {
+    let word = dockerfile.stages[index].base.image
+    let name = try global.expand(word).text
+    guard !name.isEmpty else {
+      throw dockerfile.file.error(
+        "FROM has no image: '\(word.text)' is empty", at: word.position, hint: "give its ARG a value")
+    }
+    if let stage = dockerfile.stage(name, before: index), Int(name) == nil { return .stage(stage) }
+    if name == "scratch" { return .scratch }
+    return named(name)
+  }
+
+  /// What `--from` of a step means.
+  ///
+  /// - Throws: `invalidArgument` for a stage that comes later, or for the step's own.
+  func source(_ name: String, in index: Int, at position: SourcePosition) throws(EngineError) -> Origin {
+    if let stage = dockerfile.stage(name, before: index) { return .stage(stage) }
+    if let later = dockerfile.stage(name, before: dockerfile.stages.count) {
+      throw dockerfile.file.error(
+        later == index
+          ? "the stage \(name) cannot take files from itself" : "the stage \(name) comes only later",
+        at: position, hint: "a stage takes files from those before it")
+    }
+    if name == "scratch" { return .scratch }
+    return named(name)
+  }
+
+  private func named(_ name: String) -> Origin { contexts[name].map { .context($0) } ?? .image(name) }
+
+  /// The stages that one needs, itself included, in the file's order.
+  func stages(for target: Int) throws(EngineError) -> [Int] {
+    var needed: Set<Int> = []
+    var rest = [target]
+    while let index = rest.popLast() {
+      guard needed.insert(index).inserted else { continue }
+      if case .stage(let base) = try base(of: index) { rest.append(base) }
+      for instruction in dockerfile.stages[index].instructions {
+        for name in instruction.sourceNames {
+          if case .stage(let stage) = try source(name.text, in: index, at: name.position) {
+            rest.append(stage)
+          }
+        }
+      }
+    }
+    return needed.sorted()
+  }
+}
+
+extension Instruction {
+  /// Stages and images that it takes files from.
+  var sourceNames: [Word] {
+    switch content {
+    case .copy(let transfer): transfer.from.map { [$0] } ?? []
+    case .run(let step):
+      step.mounts.compactMap { mount in mount.from.map { Word($0, at: mount.word.position) } }
+    default: []
+    }
+  }
+}

@@ -1,0 +1,87 @@
+package import Dockerfile
+package import OCIModel
+package import SystemPackage
+
+/// What is to be built, and from what.
+package struct BuildRequest: Sendable {
+  /// Nil for a Dockerfile that copies nothing of its own.
+  package var context: BuildContext?
+  /// In the context; `Dockerfile` where nil.
+  package var dockerfile: String?
+  /// Instead of a file.
+  package var dockerfileText: [UInt8]?
+  /// The last stage where nil.
+  package var target: String?
+  package var arguments: [String: String] = [:]
+  package var labels: [String: String] = [:]
+  /// The names that the image gets; none leaves it with its digest.
+  package var references: [Reference] = []
+  package var platform = Platform.host
+  /// What a RUN has that asks for none of its own.
+  package var network = NetworkMode.none
+  package var secrets: [String: BuildSecret] = [:]
+  /// For `FROM`, `--from` and mounts, in the place of stages and images of these names.
+  package var namedContexts: [String: NamedContext] = [:]
+  package var usesCache = true
+  /// Whether images are asked for at their registries also where they are there.
+  package var pulls = false
+
+  package init() {}
+}
+
+package enum BuildContext: Sendable {
+  /// A directory of the service's machine.
+  case directory(FilePath)
+  /// A tar archive, plain or compressed.
+  case archive(ArchiveSource)
+}
+
+package enum NamedContext: Hashable, Sendable {
+  case directory(FilePath)
+  case image(String)
+}
+
+package enum BuildSecret: Hashable, Sendable {
+  case file(FilePath)
+  case value([UInt8])
+}
+
+/// An instruction as a build met it.
+package struct BuiltStep: Hashable, Sendable {
+  /// Over all stages, in the order in which they stand in the file.
+  package var number: Int
+  /// Its name, or its number.
+  package var stage: String
+  /// In the stage, from 1.
+  package var ordinal: Int
+  package var line: Int
+  /// In one line.
+  package var instruction: String
+  package var isCached: Bool
+  /// Why it was not, as far as an earlier build can tell; nil where it was.
+  package var reasons: [String]
+  package var milliseconds: Int64?
+  /// The compressed layer's.
+  package var layer: Digest?
+  package var layerSize: Int64?
+  /// Of the earlier run that it was compared with, in nanoseconds since 1970.
+  package var lastRunAt: Int64?
+  package var lastMilliseconds: Int64?
+}
+
+package struct BuildResult: Sendable {
+  package var image: ImageSummary
+  package var steps: [BuiltStep]
+  package var warnings: [LintWarning]
+}
+
+package struct BuildExplanation: Sendable {
+  package var steps: [BuiltStep]
+  package var warnings: [LintWarning]
+}
+
+/// One line, or a part of one, that a RUN has written.
+package struct BuildOutput: Sendable {
+  package var step: Int
+  package var bytes: [UInt8]
+}

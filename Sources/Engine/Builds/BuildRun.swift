@@ -1,0 +1,157 @@
+import Dockerfile
+import EngineErrors
+import LinuxSystem
+import Metadata
+import OCIModel
+import Synchronization
+import SystemPackage
+
+/// One build on its way: its stages run at once where none waits for another, each of them once.
+final class BuildRun: Sendable {
+  let engine: ContainerEngine
+  let request: BuildRequest
+  let dockerfile: Dockerfile
+  let global: GlobalScope
+  let context: SourceRoot?
+  let time: BuildTime
+  let digests: FileDigests
+  let reporter: TaskReporter
+  /// Nil where nothing is carried out, and it is only told what would be.
+  let addition: Addition?
+  let output: (@Sendable ([UInt8]) async throws -> Void)?
+  let layerWarnings = LayerWarnings.current
+  private let state = Mutex(State())
+
+  private struct State {
+    var stages: [Int: Task<StageState, any Error>] = [:]
+    var images: [String: Task<StageState, any Error>] = [:]
+    var failure: (any Error)?
+    var isStopped = false
+    var steps: [Int: BuiltStep] = [:]
+    var records: [BuildStepRecord] = []
+    var used: [Digest] = []
+    var environments: [Int: [String]] = [:]
+    var lastSaved = ContinuousClock.now
+  }
+
+  init(
+    _ engine: ContainerEngine, _ request: BuildRequest, _ dockerfile: Dockerfile, _ global: GlobalScope,
+    context: SourceRoot?, digests: FileDigests, addition: Addition?, reporter: TaskReporter,
+    output: (@Sendable ([UInt8]) async throws -> Void)?
+  ) throws {
+    self.engine = engine
+    self.request = request
+    self.dockerfile = dockerfile
+    self.global = global
+    self.context = context
+    self.digests = digests
+    self.addition = addition
+    self.reporter = reporter
+    self.output = output
+    time = try BuildTime(global)
+  }
+
+  var isDry: Bool { addition == nil }
+
+  /// Carries out all that a stage needs.
+  ///
+  /// - Throws: what failed first; then all else has stopped. Cancellation stops everything as well.
+  func run(_ target: Int) async throws -> StageState {
+    let needed = try BuildPlan(dockerfile, global, request.namedContexts).stages(for: target)
+    defer { digests.save() }
+    do {
+      let result = try await withTaskCancellationHandler {
+        // At once, so that none waits for the first to need it.
+        for index in needed { _ = stage(index) }
+        return try await stage(target).value
+      } onCancel: {
+        stop(EngineError.cancelled("building"))
+      }
+      try Task.checkCancellation()
+      return result
+    } catch {
+      stop(error)
+      for task in state.withLock({ Array($0.stages.values) + $0.images.values }) { _ = await task.result }
+      throw state.withLock { $0.failure } ?? error
+    }
+  }
+
+  private func stop(_ error: any Error) {
+    let tasks = state.withLock { state in
+      state.isStopped = true
+      if state.failure == nil, !(error is CancellationError) { state.failure = error }
+      return Array(state.stages.values) + state.images.values
+    }
+    for task in tasks { task.cancel() }
+  }
+
+  func stage(_ index: Int) -> Task<StageState, any Error> {
+    state.withLock { state in
+      if let task = state.stages[index] { return task }
+      let task = Task { [self] in
+        do { return try await carryOut(index) } catch {
+          stop(error)
+          throw error
+        }
+      }
+      if state.isStopped { task.cancel() }
+      state.stages[index] = task
+      return task
+    }
+  }
+
+  /// What an image brings, fetched once however many stages ask for it.
+  func image(_ name: String, platform: Platform) -> Task<StageState, any Error> {
+    state.withLock { state in
+      let key = "\(name) \(platform)"
+      if let task = state.images[key] { return task }
+      let task = Task { [self] in try await baseState(name, platform) }
+      if state.isStopped { task.cancel() }
+      state.images[key] = task
+      return task
+    }
+  }
+
+  // MARK: What is told
+
+  func tell(_ step: BuiltStep) { state.withLock { $0.steps[step.number] = step } }
+
+  var steps: [BuiltStep] { state.withLock { $0.steps.values.sorted { $0.number < $1.number } } }
+
+  func noteEnvironment(_ index: Int, _ environment: [String]) {
+    state.withLock { $0.environments[index] = environment }
+  }
+
+  func environment(_ index: Int) -> [String]? { state.withLock { $0.environments[index] } }
+
+  // MARK: The cache
+
+  func keep(_ record: BuildStepRecord) { state.withLock { $0.records.append(record) } }
+
+  func use(_ record: BuildStepRecord) {
+    // Which day it was of use is enough to know.
+    guard Timestamp.now - record.usedAt > 3600 * 1_000_000_000 else { return }
+    state.withLock { $0.used.append(record.key) }
+  }
+
+  /// Makes what was built so far the next build's too, when it is on the disk.
+  ///
+  /// - Parameter all: else only when the last time was some seconds ago.
+  func saveSteps(all: Bool) async throws {
+    guard let addition else { return }
+    let (records, used) = state.withLock { state -> ([BuildStepRecord], [Digest]) in
+      guard all || ContinuousClock.now - state.lastSaved > .seconds(3) else { return ([], []) }
+      defer {
+        state.records = []
+        state.used = []
+        state.lastSaved = .now
+      }
+      return (state.records, state.used)
+    }
+    if records.isEmpty && used.isEmpty { return }
+    if records.contains(where: { $0.layer != nil }) {
+      try await onBlockingThread("sync") { try addition.sync() }
+    }
+    try await engine.metadata.recordBuildSteps(records, used: used, at: Timestamp.now)
+  }
+}

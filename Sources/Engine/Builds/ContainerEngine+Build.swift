@@ -1,0 +1,217 @@
+import ContentStore
+import Dockerfile
+import EngineErrors
+import Glibc
+import Layers
+import LinuxSystem
+import Metadata
+import OCIModel
+import SystemPackage
+
+extension ContainerEngine {
+  /// Builds an image.
+  ///
+  /// It appears whole or not at all, durable when this returns. Steps that are finished when a build fails stay for the next
+  /// one.
+  /// - Parameter output: gets the lines that RUNs write, each with `#STEP ` in front; may wait for its receiver.
+  /// - Throws: `invalidArgument` with file, line and column for what is wrong with the Dockerfile; `buildFailed` for a RUN
+  ///   that fails, with its last lines as causes; what pulling throws. Cancellation stops all that runs.
+  package func build(
+    _ request: BuildRequest, reporter: TaskReporter = .silent,
+    output: (@Sendable ([UInt8]) async throws -> Void)? = nil
+  ) async throws -> BuildResult {
+    for reference in request.references { try refuseDigest(reference) }
+    let addition = try await beginAddition()
+    defer { addition.end() }
+    let id = ContainerName.newIdentifier()
+    let name = request.references.first?.familiar
+    do {
+      let result = try await withBuild(request, addition, reporter, output) { build, target in
+        let state = try await build.run(target)
+        let image = try await keep(state, request, build, addition, id: id)
+        return BuildResult(image: try summary(image), steps: build.steps, warnings: warnings(build))
+      }
+      return result
+    } catch {
+      let kind = (error as? EngineError)?.kind ?? (error is CancellationError ? .cancelled : .internal)
+      // Also in a task that is cancelled.
+      await Task { [metadata] in
+        try? await metadata.append(.buildFailed(id, name: name, error: kind.rawValue))
+      }.value
+      throw error
+    }
+  }
+
+  /// Tells for each instruction whether it would come from the cache, and if not why. Nothing is carried out, and nothing fetched.
+  package func explainBuild(_ request: BuildRequest) async throws -> BuildExplanation {
+    // So that no layer goes while it is looked at.
+    let held = try await beginAddition()
+    defer { held.end() }
+    return try await withBuild(request, nil, .silent, nil) { build, target in
+      _ = try await build.run(target)
+      return BuildExplanation(steps: build.steps, warnings: warnings(build))
+    }
+  }
+
+  private func warnings(_ build: BuildRun) -> [LintWarning] {
+    Linter.check(
+      build.dockerfile, build.global, environment: { build.environment($0) },
+      ignored: build.context?.ignored ?? IgnoreRules())
+  }
+
+  private func withBuild<Result: Sendable>(
+    _ request: BuildRequest, _ addition: Addition?, _ reporter: TaskReporter,
+    _ output: (@Sendable ([UInt8]) async throws -> Void)?,
+    _ body: (BuildRun, Int) async throws -> Result
+  ) async throws -> Result {
+    let name = request.dockerfile ?? "Dockerfile"
+    let context = try await openContext(request.context, name)
+    let bytes = try await onBlockingThread("dockerfile") {
+      try request.dockerfileText ?? Self.readDockerfile(name, in: context)
+    }
+    let dockerfile = try Dockerfile(parsing: bytes, name: name)
+    let target = try dockerfile.target(request.target)
+    let global = try GlobalScope(
+      dockerfile,
+      BuildInputs(
+        arguments: request.arguments, buildPlatform: .init(Platform.host),
+        targetPlatform: .init(request.platform), target: dockerfile.stages[target].name ?? ""))
+    if dockerfile.directives.check.isError {
+      let found = Linter.check(dockerfile, global, ignored: context?.ignored ?? IgnoreRules())
+      if let first = found.first {
+        throw dockerfile.file.error(
+          "\(first.rule.rawValue): \(first.message)", at: first.position,
+          hint: "the file asks for this to be an error, with # check=error=true")
+      }
+    }
+    let build = try BuildRun(
+      self, request, dockerfile, global, context: context, digests: FileDigests(digestFile(request)),
+      addition: addition, reporter: reporter, output: output)
+    do {
+      let result = try await body(build, target)
+      try await build.saveSteps(all: true)
+      return result
+    } catch {
+      // What was finished is of use to the next build, whatever failed here.
+      await Task { try? await build.saveSteps(all: true) }.value
+      throw error
+    }
+  }
+
+  private func digestFile(_ request: BuildRequest) -> FilePath? {
+    guard case .directory(let path) = request.context else { return nil }
+    let directory = configuration.storeDirectory.appending("build-digests")
+    guard (try? makeDirectories(directory, mode: 0o700)) != nil else { return nil }
+    return directory.appending(Digest(of: path.string.utf8).hex)
+  }
+
+  // MARK: The context
+
+  func openContext(_ context: BuildContext?, _ name: String) async throws -> SourceRoot? {
+    switch context {
+    case nil: return nil
+    case .directory(let path):
+      return try await onBlockingThread("context") {
+        let directory: FileDescriptor
+        do { directory = try openDirectory(path).release() } catch {
+          throw EngineError("open the context", wrapping: error, subject: path.string)
+        }
+        return try Self.context(OwnedDescriptor(directory), name)
+      }
+    case .archive(let source):
+      let step = try prepareStep()
+      do {
+        return try await untilCancelled { [self] isCancelled in
+          try await onBlockingThread("context") { [self] in
+            var options = unpackOptions
+            options.copy = CopyOptions(place: [])
+            options.copy?.makesDevices = false
+            options.copy?.owner = effectiveIDs()
+            let unpacker = try LayerUnpacker(into: step.upper, options: options)
+            try source.read({ _ in }) { bytes in
+              if isCancelled() { throw EngineError.cancelled("reading the context") }
+              try unpacker.write(bytes)
+            }
+            _ = try unpacker.finish()
+            return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), name) { [self] in
+              discardStep(step.id)
+            }
+          }
+        }
+      } catch {
+        source.stop()
+        discardStep(step.id)
+        throw EngineError("read the context", wrapping: error)
+      }
+    }
+  }
+
+  private static func context(
+    _ directory: consuming OwnedDescriptor, _ dockerfile: String, cleanUp: @escaping @Sendable () -> Void = {}
+  ) throws -> SourceRoot {
+    var rules = IgnoreRules()
+    // That of the Dockerfile itself comes first.
+    for name in [dockerfile + ".dockerignore", ".dockerignore"] {
+      guard let bytes = try read(name, in: directory.descriptor) else { continue }
+      rules = try IgnoreRules(parsing: bytes, name: name)
+      break
+    }
+    return SourceRoot(directory, name: "the context", ignored: rules, isContext: true, cleanUp: cleanUp)
+  }
+
+  private static func readDockerfile(_ name: String, in context: SourceRoot?) throws -> [UInt8] {
+    guard let context else {
+      throw EngineError(
+        .invalidArgument, "there is neither a context nor a Dockerfile", hint: "give one of them")
+    }
+    if let bytes = try read(name, in: context.descriptor) { return bytes }
+    let names =
+      (try? context.descriptor.sortedEntries())?.map { String(decoding: $0.name, as: UTF8.self) } ?? []
+    throw EngineError(
+      .notFound, "there is no \(name) in the context", subject: name,
+      hint: NearMiss.hint(name, in: names, ignoringCase: true) ?? "name it with --file")
+  }
+
+  /// A file of the context, which no link leads out of; nil where there is none.
+  private static func read(_ name: String, in directory: FileDescriptor) throws -> [UInt8]? {
+    let path = FilePath("/" + name)
+    guard let status = try directory.statusInRoot(path), status.kind == .regular else { return nil }
+    guard status.size <= documentLimit else {
+      throw EngineError(.invalidArgument, "\(name) has more than \(documentLimit) bytes", subject: name)
+    }
+    let file = try directory.openInRoot(path, flags: O_RDONLY | O_CLOEXEC)
+    var bytes = [UInt8](repeating: 0, count: Int(status.size))
+    let count = try bytes.withUnsafeMutableBytes { try file.descriptor.readFully(into: $0) }
+    return Array(bytes[..<count])
+  }
+
+  // MARK: The image
+
+  private func keep(
+    _ state: StageState, _ request: BuildRequest, _ build: BuildRun, _ addition: Addition, id: String
+  ) async throws -> ImageRecord {
+    var config = state.config
+    config.created = build.time.text
+    config.config?.env = state.scope.environment.environment
+    if !request.labels.isEmpty {
+      var execution = config.config ?? .init()
+      execution.labels = (execution.labels ?? [:]).merging(request.labels) { $1 }
+      config.config = execution
+    }
+    let image = try describe(config, layers: state.layers)
+    let names = request.references.map(\.description)
+    let sizes = try await makeDurable([image], addition)
+    let event = JournalEvent.buildFinished(
+      id, image: image.manifestDigest, reference: names.first,
+      cached: build.steps.count { $0.isCached }, steps: build.steps.count)
+    try await metadata.recordImages(
+      [NamedImage(image: image, references: names, events: [event])], sizes: sizes, at: Timestamp.now)
+    return image
+  }
+}
+
+extension BuildInputs.PlatformName {
+  init(_ platform: Platform) {
+    self.init(os: platform.os, architecture: platform.architecture, variant: platform.variant)
+  }
+}

@@ -1,0 +1,93 @@
+import Dockerfile
+import EngineErrors
+import Layers
+import LinuxSystem
+import Metadata
+import OCIModel
+import Runner
+import SystemPackage
+
+/// The trees that steps read and write: stacks of layers, mounted nowhere.
+extension ContainerEngine {
+  /// The uppermost first, each once.
+  func lowers(_ layers: [LayerRecord]) -> [FilePath] {
+    var seen: Set<Digest> = []
+    return layers.reversed().filter { seen.insert($0.key).inserted }.map { snapshots.layerDirectory($0.key) }
+  }
+
+  /// A directory with an empty upper layer for a step; `discardStep` removes it.
+  func prepareStep() throws -> (id: String, upper: FilePath, work: FilePath) {
+    let id = ContainerName.newIdentifier()
+    let directory = try snapshots.prepareContainer(id)
+    return (id, directory.appending("upper"), directory.appending("work"))
+  }
+
+  func discardStep(_ id: String) { try? snapshots.removeContainer(id) }
+
+  /// All that is in some layers, to read. Blocks, for a thread that ends after it.
+  func openTree(_ layers: [LayerRecord], name: String) throws -> SourceRoot {
+    let step = try prepareStep()
+    do {
+      var lowers = lowers(layers)
+      // An overlay has one layer below at least.
+      if lowers.isEmpty {
+        let empty = step.upper.removingLastComponent().appending("empty")
+        try makeDirectories(empty, mode: 0o755)
+        lowers = [empty]
+      }
+      let mounted = try mount(lowers, step.upper, step.work)
+      return SourceRoot(mounted, name: name, isContext: false) { [self] in discardStep(step.id) }
+    } catch {
+      discardStep(step.id)
+      throw error
+    }
+  }
+
+  private func mount(_ lowers: [FilePath], _ upper: FilePath, _ work: FilePath) throws -> OwnedDescriptor {
+    do {
+      return OwnedDescriptor(
+        try mountDetachedOverlay(
+          lowers: lowers, upper: upper, work: work, userXattrs: configuration.isRootless
+        ).release())
+    } catch  where error.errno == .invalidArgument {
+      throw EngineError(
+        .unsupported, "cannot put an image's layers together", causes: [error.description],
+        hint: "builds that copy files need Linux 6.8 or later")
+    }
+  }
+
+  /// Makes a layer of what `write` changes in the tree of others. Blocks, for a thread that ends after it.
+  ///
+  /// - Parameter write: gets the tree's root directory, and says whether it changed anything.
+  /// - Returns: nil where nothing was changed.
+  func makeLayer(
+    on layers: [LayerRecord], _ time: BuildTime, _ addition: Addition, _ warnings: LayerWarnings?,
+    write: (FileDescriptor) throws -> Bool
+  ) throws -> LayerRecord? {
+    let step = try prepareStep()
+    defer { discardStep(step.id) }
+    do {
+      let root = try mount(lowers(layers) + [mountPoints], step.upper, step.work)
+      guard try write(root.descriptor) else { return nil }
+    }
+    return try packLayer(step.upper, on: layers, mountPoints: [], time, addition, warnings)
+  }
+
+  /// Makes a layer of an upper directory. Blocks.
+  func packLayer(
+    _ upper: FilePath, on layers: [LayerRecord], mountPoints: Set<String>, _ time: BuildTime,
+    _ addition: Addition, _ warnings: LayerWarnings?
+  ) throws -> LayerRecord {
+    let builder = try LayerBuilder(.none, self, addition)
+    do {
+      var leftOut: [String] = []
+      try LayerDiff.write(
+        upper: upper, lowers: lowers(layers), overlayXattrs: unpackOptions.overlayXattrs,
+        mountPoints: mountPoints, time: time.file, warn: { leftOut.append($0) }, sink: builder.write)
+      return try builder.finish(warnings, leftOut: leftOut)
+    } catch {
+      builder.abandon()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,239 @@
+import Dockerfile
+import EngineErrors
+import Layers
+import LinuxSystem
+import SystemPackage
+
+/// COPY and ADD after their sources were found: what decides about them, and how they are carried out. Blocks.
+struct CopyStep: Sendable {
+  var transfer: Transfer
+  var isAdd: Bool
+  var root: SourceRoot
+  var entries: [CopyEntry]
+  /// Of directories their content is copied, of files they themselves.
+  var matches: [(isDirectory: Bool, entries: Range<Int>)]
+  /// Absolute.
+  var destination: String
+  /// Nil keeps the source's.
+  var owner: (user: UInt32, group: UInt32)?
+  var mode: ModeChange?
+  var failure: @Sendable (String, String?) -> EngineError
+
+  /// What is copied, by name.
+  func inputs(_ digests: FileDigests) throws -> StepInputs {
+    var inputs: StepInputs = [:]
+    var place = Place(root)
+    for entry in entries {
+      inputs["file " + (entry.source.isEmpty ? "." : entry.source)] = try value(entry, &place, digests)
+    }
+    for file in transfer.inline { inputs["inline " + file.name] = file.content }
+    return inputs
+  }
+
+  private func value(_ entry: CopyEntry, _ place: inout Place, _ digests: FileDigests) throws -> String {
+    let status = entry.status
+    let mode = String(status.permissions, radix: 8)
+    let owner = root.isContext ? "" : " \(status.owner):\(status.group)"
+    switch status.kind {
+    case .regular:
+      let (parent, name) = try place.parent(of: entry.source)
+      return "sha256:\(try digests.digest(name, in: parent, status)) \(mode)\(owner)"
+    case .symbolicLink:
+      let (parent, name) = try place.parent(of: entry.source)
+      return "link to \(String(decoding: try parent.linkTarget(of: name) ?? [], as: UTF8.self))\(owner)"
+    case .directory: return "directory \(mode)\(owner)"
+    case .characterDevice, .blockDevice:
+      return "device \(status.device.major):\(status.device.minor) \(mode)\(owner)"
+    case .fifo, .socket, .unknown: return "\(status.kind) \(mode)\(owner)"
+    }
+  }
+
+  /// The directory of entries that come one after the other, opened once.
+  struct Place {
+    private let root: SourceRoot
+    private var open: (path: String, directory: Directory)?
+
+    private final class Directory {
+      let owned: OwnedDescriptor
+      init(_ owned: consuming OwnedDescriptor) { self.owned = owned }
+    }
+
+    init(_ root: SourceRoot) { self.root = root }
+
+    mutating func parent(of path: String) throws -> (FileDescriptor, [CChar]) {
+      let slash = path.lastIndex(of: "/")
+      let parent = slash.map { String(path[..<$0]) } ?? ""
+      let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
+      if open?.path != parent {
+        open = (
+          parent, Directory(try root.descriptor.openDirectoryInRoot(FilePath("/" + parent)))
+        )
+      }
+      guard let open else { throw EngineError(.internal, "a directory was not opened") }
+      return (open.directory.owned.descriptor, name.utf8CString.map { $0 })
+    }
+  }
+
+  /// Puts the files into the tree of a stage.
+  func carryOut(in tree: FileDescriptor, _ options: UnpackOptions, _ isCancelled: @Sendable () -> Bool) throws
+  {
+    let count = matches.count + transfer.inline.count
+    var source = Place(root)
+    let archives = try Set(matches.indices.filter { try isUnpacked(matches[$0], &source) })
+    let status = try tree.statusInRoot(FilePath(destination))
+    let endsInSlash = transfer.destination.text.hasSuffix("/") || transfer.destination.text.hasSuffix("/.")
+    let isOneFile =
+      count == 1 && matches.first?.isDirectory != true && !endsInSlash && status?.kind != .directory
+      && !transfer.keepsParents && destination != "/" && archives.isEmpty
+    if let status, status.kind != .directory, !isOneFile {
+      throw failure("the destination \(destination) is there and is no directory", nil)
+    }
+    let directory = isOneFile ? Self.parent(destination) : destination
+    let rename = isOneFile ? destination.split(separator: "/").last.map(String.init) : nil
+    if matches.isEmpty, transfer.inline.isEmpty { return }
+
+    let (place, missing) = try Self.deepest(directory, in: tree)
+    try write(into: tree, at: place, options) { archive in
+      let parents = owner ?? (0, 0)
+      for path in missing {
+        try archive.addDirectory(Array(path.utf8), permissions: 0o755, owner: parents)
+      }
+      let base = missing.last ?? ""
+      for (index, match) in matches.enumerated() where !archives.contains(index) {
+        for entry in entries[match.entries] {
+          if isCancelled() { throw EngineError.cancelled("copying files") }
+          let target = CopySelection.join(base, match.isDirectory ? entry.target : rename ?? entry.target)
+          try add(entry, as: target, to: archive, &source)
+        }
+      }
+      for file in transfer.inline {
+        let target = CopySelection.join(base, rename ?? file.name)
+        try archive.addFile(
+          Array(target.utf8), Array(file.content.utf8),
+          permissions: mode?.applied(to: 0o644, isDirectory: false) ?? 0o644,
+          owner: owner ?? (0, 0))
+      }
+    }
+    for index in archives.sorted() {
+      guard let entry = entries[matches[index].entries].first else { continue }
+      try unpack(entry, into: tree, at: destination, options, &source, isCancelled)
+    }
+  }
+
+  private func add(
+    _ entry: CopyEntry, as target: String, to archive: CopyArchive, _ source: inout Place
+  ) throws {
+    let (parent, name) = try source.parent(of: entry.source)
+    var changes = EntryChanges()
+    changes.owner = owner ?? (root.isContext ? (0, 0) : nil)
+    changes.permissions = mode?.applied(
+      to: entry.status.permissions, isDirectory: entry.status.kind == .directory)
+    changes.keepsAttributes = !root.isContext
+    changes.keepsLinks = !root.isContext
+    try checkUnchanged(entry, name, in: parent)
+    try archive.add(Array(target.utf8), name, in: parent, entry.status, changes)
+    try checkUnchanged(entry, name, in: parent)
+  }
+
+  /// What was hashed must be what is copied.
+  private func checkUnchanged(_ entry: CopyEntry, _ name: [CChar], in parent: FileDescriptor) throws {
+    guard let now = try parent.status(of: name), now.identity == entry.status.identity,
+      now.kind == .directory || (now.size == entry.status.size && now.changed == entry.status.changed)
+    else {
+      throw EngineError(
+        .conflict, "\(entry.source) was changed while it was built from", subject: entry.source,
+        hint: "build again", retriable: true)
+    }
+  }
+
+  // MARK: Places
+
+  private static func parent(_ path: String) -> String {
+    let parts = path.split(separator: "/").dropLast()
+    return "/" + parts.joined(separator: "/")
+  }
+
+  /// The deepest directory on the way that is there, and from it the paths of those that are not.
+  static func deepest(_ path: String, in tree: FileDescriptor) throws -> (place: String, missing: [String]) {
+    let parts = path.split(separator: "/").map(String.init)
+    for count in stride(from: parts.count, through: 0, by: -1) {
+      let place = "/" + parts[..<count].joined(separator: "/")
+      guard let status = try tree.statusInRoot(FilePath(place)) else { continue }
+      guard status.kind == .directory else {
+        throw EngineError(.conflict, "\(place) is in the way: it is no directory", subject: place)
+      }
+      var missing: [String] = []
+      for part in parts[count...] { missing.append(CopySelection.join(missing.last ?? "", part)) }
+      return (place, missing)
+    }
+    return ("/", [])
+  }
+
+  private func write(
+    into tree: FileDescriptor, at place: String, _ options: UnpackOptions,
+    _ body: (CopyArchive) throws -> Void
+  ) throws {
+    try Self.write(into: tree, at: place, options, body)
+  }
+
+  static func write(
+    into tree: FileDescriptor, at place: String, _ options: UnpackOptions,
+    _ body: (CopyArchive) throws -> Void
+  ) throws {
+    var options = options
+    options.copy = CopyOptions(place: Array(place.utf8.drop { $0 == UInt8(ascii: "/") }))
+    let unpacker = try LayerUnpacker(into: tree, named: FilePath(place), options: options)
+    let archive = try CopyArchive(overlayXattrs: options.overlayXattrs) { try unpacker.write($0) }
+    try body(archive)
+    try archive.finish()
+    _ = try unpacker.finish()
+  }
+
+  // MARK: Archives
+
+  private func isUnpacked(
+    _ match: (isDirectory: Bool, entries: Range<Int>), _ source: inout Place
+  ) throws -> Bool {
+    guard isAdd, transfer.unpacks ?? true, !match.isDirectory, let entry = entries[match.entries].first,
+      entry.status.kind == .regular
+    else { return false }
+    let (parent, name) = try source.parent(of: entry.source)
+    let file = try parent.openFileBeneath(name)
+    var head = [UInt8](repeating: 0, count: 512)
+    let count = try head.withUnsafeMutableBytes { try file.descriptor.readFully(into: $0) }
+    let bytes = head[..<count]
+    let magics: [[UInt8]] = [
+      [0x1f, 0x8b], [0x28, 0xb5, 0x2f, 0xfd], [0x42, 0x5a, 0x68], [0xfd, 0x37, 0x7a, 0x58, 0x5a],
+    ]
+    if magics.contains(where: { bytes.starts(with: $0) }) { return isArchiveName(entry.source) }
+    return count > 262 && bytes[257..<262].elementsEqual("ustar".utf8)
+  }
+
+  /// A file that is compressed is only unpacked where it says that an archive is in it.
+  private func isArchiveName(_ path: String) -> Bool {
+    let name = path.lowercased()
+    return name.contains(".tar")
+      || [".tgz", ".tbz", ".tbz2", ".txz", ".tzst"].contains { name.hasSuffix($0) }
+  }
+
+  private func unpack(
+    _ entry: CopyEntry, into tree: FileDescriptor, at place: String, _ options: UnpackOptions,
+    _ source: inout Place, _ isCancelled: () -> Bool
+  ) throws {
+    let (parent, name) = try source.parent(of: entry.source)
+    let file = try parent.openFileBeneath(name)
+    var options = options
+    options.copy = CopyOptions(place: Array(place.utf8.drop { $0 == UInt8(ascii: "/") }))
+    options.copy?.owner = owner
+    let unpacker = try LayerUnpacker(into: tree, named: FilePath(place), options: options)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+    defer { buffer.deallocate() }
+    while true {
+      if isCancelled() { throw EngineError.cancelled("unpacking \(entry.source)") }
+      let count = try file.descriptor.read(into: buffer)
+      if count == 0 { break }
+      try unpacker.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    }
+    _ = try unpacker.finish()
+  }
+}

@@ -1,0 +1,65 @@
+/// What `--chmod` says: an octal number, or changes as chmod(1) takes them.
+struct ModeChange: Sendable, Hashable {
+  private enum Change: Hashable {
+    case number(UInt32)
+    /// Of whom, how, and which; `X` is execution where somebody may execute already, and of directories.
+    case symbolic(who: UInt32, operation: Character, bits: UInt32, onlyIfExecutable: Bool)
+  }
+  private var changes: [Change] = []
+
+  /// Nil for what is neither.
+  init?(_ text: String) {
+    if text.utf8.allSatisfy({ (48...57).contains($0) }), !text.isEmpty {
+      guard let number = UInt32(text, radix: 8), number <= 0o7777 else { return nil }
+      changes = [.number(number)]
+      return
+    }
+    for clause in text.split(separator: ",", omittingEmptySubsequences: false) {
+      var rest = clause
+      var who: UInt32 = 0
+      while let letter = rest.first, let mask = Self.masks[letter] {
+        who |= mask
+        rest = rest.dropFirst()
+      }
+      if who == 0 { who = 0o7777 }
+      guard let first = rest.first, "+-=".contains(first) else { return nil }
+      while let operation = rest.first, "+-=".contains(operation) {
+        rest = rest.dropFirst()
+        var bits: UInt32 = 0
+        var conditional = false
+        while let letter = rest.first, !"+-=".contains(letter) {
+          switch letter {
+          case "r": bits |= 0o444
+          case "w": bits |= 0o222
+          case "x": bits |= 0o111
+          case "X": conditional = true
+          case "s": bits |= 0o6000
+          case "t": bits |= 0o1000
+          default: return nil
+          }
+          rest = rest.dropFirst()
+        }
+        changes.append(.symbolic(who: who, operation: operation, bits: bits, onlyIfExecutable: conditional))
+      }
+      guard rest.isEmpty else { return nil }
+    }
+  }
+
+  private static let masks: [Character: UInt32] = ["u": 0o4700, "g": 0o2070, "o": 0o1007, "a": 0o7777]
+
+  func applied(to permissions: UInt32, isDirectory: Bool) -> UInt32 {
+    changes.reduce(permissions) { mode, change in
+      switch change {
+      case .number(let number): return number
+      case .symbolic(let who, let operation, var bits, let onlyIfExecutable):
+        if onlyIfExecutable, isDirectory || mode & 0o111 != 0 { bits |= 0o111 }
+        bits &= who
+        switch operation {
+        case "+": return mode | bits
+        case "-": return mode & ~bits
+        default: return (mode & ~(who & 0o777)) | bits
+        }
+      }
+    }
+  }
+}

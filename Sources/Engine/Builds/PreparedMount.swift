@@ -1,0 +1,71 @@
+import Dockerfile
+import EngineErrors
+import LinuxSystem
+import OCIModel
+import SystemPackage
+
+/// A mount of RUN with what it shows.
+struct PreparedMount: Sendable {
+  let mount: RunMount
+  /// Absolute, in the container.
+  let target: String
+  /// What is copied for a bind mount.
+  private(set) var copy: CopyStep?
+  private(set) var inputs: StepInputs = [:]
+
+  init(_ mount: RunMount, _ step: PreparedStep, _ state: StageState) async throws {
+    self.mount = mount
+    let file = step.run.dockerfile.file
+    func fail(_ message: String, _ hint: String? = nil) -> EngineError {
+      file.error("RUN: \(message)", at: mount.word.position, hint: hint)
+    }
+    let identifier = mount.id ?? mount.source
+    switch mount.kind {
+    case .secret:
+      guard let name = identifier ?? mount.target?.split(separator: "/").last.map(String.init) else {
+        throw fail("it is not said which secret is meant")
+      }
+      if step.run.request.secrets[name] == nil, mount.isRequired {
+        throw fail("the secret \(name) is not given", "give it to the build")
+      }
+      target = mount.target ?? "/run/secrets/\(name.split(separator: "/").last ?? "secret")"
+    case .ssh:
+      throw EngineError(
+        .unsupported, "\(file.name):\(mount.word.position): RUN: SSH agents are not given to builds yet",
+        subject: "ssh")
+    case .bind, .cache, .tmpfs:
+      target = state.absolute(mount.target ?? "")
+      guard target != "/" else { throw fail("nothing can be mounted on /") }
+    }
+    if mount.kind == .cache, mount.from != nil {
+      throw EngineError(
+        .unsupported, "\(file.name):\(mount.word.position): RUN: a cache that begins with files of others",
+        subject: "from")
+    }
+    guard mount.kind == .bind else { return }
+    let from = mount.from.map { Word($0, at: mount.word.position) }
+    guard let root = try await step.root(from, state) else { return }
+    let source = Word(mount.source ?? ".", at: mount.word.position)
+    let selected = try await onBlockingThread("select") {
+      var selection = CopySelection(root, excluded: IgnoreRules(), keepsParents: false) {
+        word, message, hint in
+        file.error("RUN: \(message)", at: word.position, hint: hint)
+      }
+      try selection.select(Word(Self.literal(source.text), at: source.position))
+      return (entries: selection.entries, matches: selection.matches.map { ($0.isDirectory, $0.entries) })
+    }
+    let copy = CopyStep(
+      transfer: Transfer(sources: [source], inline: [], destination: Word("/", at: source.position)),
+      isAdd: false, root: root, entries: selected.entries,
+      matches: selected.matches.map { (isDirectory: $0.0, entries: $0.1) }, destination: "/",
+      failure: { file.error("RUN: \($0)", at: mount.word.position, hint: $1) })
+    let digests = step.run.digests
+    inputs = try await onBlockingThread("hash") { try copy.inputs(digests) }
+    self.copy = copy
+  }
+
+  /// A mount's source is a path, and no pattern.
+  private static func literal(_ path: String) -> String {
+    String(path.flatMap { "*?[\\".contains($0) ? ["\\", $0] : [$0] })
+  }
+}

@@ -1,0 +1,213 @@
+import Dockerfile
+import EngineErrors
+import LinuxSystem
+import Metadata
+import OCIModel
+import Runner
+import SystemPackage
+
+/// An instruction of which all is known that decides about its outcome.
+struct PreparedStep: Sendable {
+  /// Its variables have their values.
+  let instruction: Instruction
+  let run: BuildRun
+  let number: BuildRun.StepNumber
+  private(set) var inputs: StepInputs
+  private(set) var copy: CopyStep?
+  private(set) var mounts: [PreparedMount] = []
+  /// As the stage is after the instruction's own variables.
+  let scope: StageScope
+
+  init(
+    _ instruction: Instruction, _ state: StageState, _ number: BuildRun.StepNumber, _ run: BuildRun
+  ) async throws {
+    self.instruction = instruction
+    self.run = run
+    self.number = number
+    scope = state.scope
+    inputs = instruction.ownInputs
+    if changesFiles { inputs["time"] = "\(run.time.seconds)" }
+    switch instruction.content {
+    case .copy(let transfer): try await prepare(transfer, state, isAdd: false)
+    case .add(let transfer): try await prepare(transfer, state, isAdd: true)
+    case .run(let step): try await prepare(step, state)
+    default: break
+    }
+  }
+
+  var changesFiles: Bool { [.run, .copy, .add, .workdir].contains(instruction.keyword) }
+
+  // MARK: COPY and ADD
+
+  private mutating func prepare(_ transfer: Transfer, _ state: StageState, isAdd: Bool) async throws {
+    let (run, file, keyword) = (run, run.dockerfile.file, instruction.keyword)
+    try refuseRemote(transfer, isAdd: isAdd)
+    var mode: ModeChange?
+    if let word = transfer.mode, !word.text.isEmpty {
+      mode = ModeChange(word.text)
+      guard mode != nil else {
+        throw file.error(
+          "'\(word.text)' is not a mode", at: word.position, hint: "write it as 0755 or u=rwX,go=rX")
+      }
+    }
+    guard let root = try await root(transfer.from, state) else { return }
+    let excluded = try IgnoreRules(transfer.excludes.map(\.text))
+    let selection = try await onBlockingThread("select") {
+      var selection = CopySelection(root, excluded: excluded, keepsParents: transfer.keepsParents) {
+        word, message, hint in
+        file.error("\(keyword.rawValue): \(message)", at: word.position, hint: hint)
+      }
+      for source in transfer.sources { try selection.select(source) }
+      return (entries: selection.entries, matches: selection.matches.map { ($0.isDirectory, $0.entries) })
+    }
+    let isDirectory = transfer.destination.text.hasSuffix("/")
+    guard
+      selection.matches.count + transfer.inline.count <= 1 || isDirectory || transfer.keepsParents
+        || transfer.destination.text == "." || transfer.destination.text.hasSuffix("/.")
+    else {
+      throw file.error(
+        "\(keyword.rawValue) of several files needs a directory as its destination",
+        at: transfer.destination.position, hint: "write \(transfer.destination.text)/")
+    }
+    let position = instruction.range.start
+    var step = CopyStep(
+      transfer: transfer, isAdd: isAdd, root: root, entries: selection.entries,
+      matches: selection.matches.map { (isDirectory: $0.0, entries: $0.1) },
+      destination: state.absolute(transfer.destination.text), mode: mode,
+      failure: { file.error("\(keyword.rawValue): \($0)", at: position, hint: $1) })
+    if let word = transfer.owner, !word.text.isEmpty, !state.isFresh || !run.isDry {
+      let lowers = run.engine.lowers(state.layers)
+      do {
+        let identity = try UserDatabase(layers: lowers).resolve(Self.ownerText(word.text))
+        step.owner = (identity.uid, identity.gid)
+      } catch {
+        throw file.error("\(keyword.rawValue): \(error.message)", at: word.position, hint: error.hint)
+      }
+    }
+    let copied = step
+    let digests = run.digests
+    let found = try await onBlockingThread("hash") { try copied.inputs(digests) }
+    inputs.merge(found) { $1 }
+    copy = step
+  }
+
+  /// A user without a group has the group of the same number, or its own by name.
+  private static func ownerText(_ text: String) -> String {
+    if text.contains(":") || UInt32(text) == nil { return text }
+    return "\(text):\(text)"
+  }
+
+  private func refuseRemote(_ transfer: Transfer, isAdd: Bool) throws {
+    let file = run.dockerfile.file
+    for source in transfer.sources {
+      let text = source.text
+      let isRemote =
+        text.hasPrefix("http://") || text.hasPrefix("https://") || text.hasPrefix("git@")
+        || text.hasPrefix("git://") || text.hasPrefix("ssh://")
+      guard isRemote else { continue }
+      guard isAdd else {
+        throw file.error("COPY takes no files from elsewhere: \(text)", at: source.position, hint: "ADD does")
+      }
+      throw EngineError(
+        .unsupported,
+        "\(file.name):\(source.position): ADD: files from elsewhere are not fetched yet: \(text)",
+        subject: text, hint: "fetch it in a RUN that has a network, or put it in the context")
+    }
+  }
+
+  /// - Returns: nil where nothing is carried out, and it is not there yet.
+  func root(_ from: Word?, _ state: StageState) async throws -> SourceRoot? {
+    guard let from else {
+      guard let context = run.context else {
+        throw run.dockerfile.file.error(
+          "there is no context to take files from", at: instruction.range.start,
+          hint: "give the build a directory or an archive")
+      }
+      return context
+    }
+    let plan = BuildPlan(run.dockerfile, run.global, run.request.namedContexts)
+    let source: StageState
+    switch try plan.source(from.text, in: number.index, at: from.position) {
+    case .scratch:
+      throw run.dockerfile.file.error("there are no files in scratch", at: from.position)
+    case .stage(let index): source = try await run.stage(index).value
+    case .image(let name), .context(.image(let name)):
+      source = try await run.image(name, platform: run.request.platform).value
+    case .context(.directory(let path)):
+      let directory = OwnedDescriptor(try openDirectory(path).release())
+      return SourceRoot(directory, name: from.text, isContext: true)
+    }
+    if run.isDry, source.isFresh { return nil }
+    let (engine, name) = (run.engine, from.text)
+    return try await onBlockingThread("open stage") { try engine.openTree(source.layers, name: name) }
+  }
+
+  // MARK: RUN
+
+  private mutating func prepare(_ step: RunStep, _ state: StageState) async throws {
+    let file = run.dockerfile.file
+    let position = instruction.range.start
+    if step.isInsecure {
+      throw EngineError(
+        .unsupported, "\(file.name):\(position): RUN: --security=insecure is not given to builds",
+        subject: "security")
+    }
+    if !step.devices.isEmpty {
+      throw EngineError(
+        .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device")
+    }
+    if step.network == .default { inputs["network"] = run.request.network.rawValue }
+    for mount in step.mounts {
+      let prepared = try await PreparedMount(mount, self, state)
+      inputs.merge(prepared.inputs) { $1 }
+      mounts.append(prepared)
+    }
+  }
+
+  // MARK: Carrying it out
+
+  /// - Returns: the layer; nil where no file is changed.
+  func carryOut(on state: StageState, _ reporter: TaskReporter) async throws -> LayerRecord? {
+    guard let addition = run.addition else { return nil }
+    let (engine, time, warnings) = (run.engine, run.time, run.layerWarnings)
+    switch instruction.content {
+    case .copy, .add:
+      guard let copy else { return nil }
+      return try await untilCancelled { isCancelled in
+        try await onBlockingThread("copy") {
+          let options = engine.unpackOptions
+          return try engine.makeLayer(on: state.layers, time, addition, warnings) { tree in
+            try copy.carryOut(in: tree, options, isCancelled)
+            return true
+          }
+        }
+      }
+    case .workdir(let word):
+      let path = state.absolute(word.text)
+      let owner = try owner(state)
+      return try await onBlockingThread("workdir") {
+        let options = engine.unpackOptions
+        return try engine.makeLayer(on: state.layers, time, addition, warnings) { tree in
+          let (place, missing) = try CopyStep.deepest(path, in: tree)
+          if missing.isEmpty { return false }
+          try CopyStep.write(into: tree, at: place, options) { archive in
+            for path in missing {
+              try archive.addDirectory(Array(path.utf8), permissions: 0o755, owner: owner)
+            }
+          }
+          return true
+        }
+      }
+    case .run(let step):
+      return try await BuildContainer(self, step, state, addition).run()
+    default: return nil
+    }
+  }
+
+  private func owner(_ state: StageState) throws -> (user: UInt32, group: UInt32) {
+    let user = state.execution.user ?? ""
+    guard !user.isEmpty else { return (0, 0) }
+    let identity = try UserDatabase(layers: run.engine.lowers(state.layers)).resolve(user)
+    return (identity.uid, identity.gid)
+  }
+}

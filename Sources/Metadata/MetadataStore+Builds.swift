@@ -1,0 +1,112 @@
+package import EngineErrors
+internal import Foundation
+internal import GRDB
+package import OCIModel
+
+/// The cache of builds. What it names is on the disk, as with images: its layers stay as long as its rows do.
+extension MetadataStore {
+  package func buildStep(_ key: Digest) throws(EngineError) -> BuildStepRecord? {
+    try read("look up a step of builds", subject: key.description) { database in
+      try Row.fetchOne(
+        database.cachedStatement(
+          sql: "SELECT \(BuildStepRecord.columns) FROM buildSteps WHERE key = ?"),
+        arguments: [key.description]
+      ).map { try BuildStepRecord($0) }
+    }
+  }
+
+  /// Earlier steps that one without an entry may be compared with, the likeliest first: the same instruction at the same
+  /// place, another one there, the same one elsewhere; of each the newest.
+  package func buildSteps(like source: String, keyword: String, after parent: Digest) throws(EngineError)
+    -> [BuildStepRecord]
+  {
+    try read("look up steps of builds") { database in
+      func newest(_ condition: String, _ arguments: StatementArguments) throws -> [BuildStepRecord] {
+        try Row.fetchAll(
+          database,
+          sql: """
+            SELECT \(BuildStepRecord.columns) FROM buildSteps WHERE \(condition) AND canonical IS NULL
+            ORDER BY usedAt DESC LIMIT 1
+            """, arguments: arguments
+        ).map { try BuildStepRecord($0) }
+      }
+      return try newest("parent = ? AND source = ?", [parent.description, source])
+        + newest(
+          "parent = ? AND source <> ? AND upper(substr(source, 1, ?)) = ?",
+          [parent.description, source, keyword.count, keyword])
+        + newest("source = ? AND parent <> ?", [source, parent.description])
+    }
+  }
+
+  /// All of them, the one that was of no use for longest first, without what decided about them.
+  package func buildSteps() throws(EngineError) -> [BuildStepRecord] {
+    try read("list the steps of builds") { database in
+      try Row.fetchAll(
+        database,
+        sql: """
+          SELECT key, parent, source, '{}', layer, canonical, milliseconds, createdAt, usedAt FROM buildSteps
+          ORDER BY usedAt, key
+          """
+      ).map { try BuildStepRecord($0) }
+    }
+  }
+
+  /// Keeps steps whose layers are on the disk, and notes that others were of use.
+  package func recordBuildSteps(
+    _ steps: [BuildStepRecord], used: [Digest], at time: Int64, events: [JournalEvent] = []
+  ) async throws(EngineError) {
+    try await write("record the steps of a build", .disk) { database in
+      let insertion = try database.cachedStatement(
+        sql: """
+          INSERT INTO buildSteps (\(BuildStepRecord.columns), blob, tree) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (key) DO UPDATE SET layer = excluded.layer, blob = excluded.blob, tree = excluded.tree,
+            canonical = excluded.canonical, milliseconds = excluded.milliseconds, createdAt = excluded.createdAt,
+            usedAt = excluded.usedAt
+          """)
+      for step in steps { try insertion.execute(arguments: try step.arguments()) }
+      let use = try database.cachedStatement(sql: "UPDATE buildSteps SET usedAt = ? WHERE key = ?")
+      for key in used { try use.execute(arguments: [time, key.description]) }
+    } events: {
+      events
+    }
+  }
+
+  /// - Returns: whether it was there.
+  @discardableResult
+  package func removeBuildStep(_ key: Digest) async throws(EngineError) -> Bool {
+    try await write("remove a step of builds", subject: key.description, .process) { database in
+      try database.execute(sql: "DELETE FROM buildSteps WHERE key = ?", arguments: [key.description])
+      return database.changesCount > 0
+    }
+  }
+}
+
+extension BuildStepRecord {
+  static let columns = "key, parent, source, inputs, layer, canonical, milliseconds, createdAt, usedAt"
+
+  init(_ row: Row) throws {
+    func decode<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+      try row.checked { try JSONDecoder().decode(type, from: Data(text.utf8)) }
+    }
+    try self.init(
+      key: row.digest(0), parent: row.digest(1), source: row.value(2),
+      inputs: decode([String: String].self, row.value(3)),
+      layer: (row.optional(4) as String?).map { try decode(LayerRecord.self, $0) },
+      canonical: (row.optional(5) as String?).map { text in try row.checked { try Digest(text) } },
+      milliseconds: row.value(6), createdAt: row.value(7))
+    usedAt = try row.value(8)
+  }
+
+  fileprivate func arguments() throws -> StatementArguments {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    func encode(_ value: some Encodable) throws -> String {
+      String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+    return [
+      key.description, parent.description, source, try encode(inputs), try layer.map { try encode($0) },
+      canonical?.description, milliseconds, createdAt, usedAt, layer?.descriptor.digest.description,
+      layer?.key.description,
+    ]
+  }
+}

@@ -1,0 +1,211 @@
+import ArgumentParser
+import Foundation
+import RPCModel
+
+struct Build: REPLCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Build an image from a Dockerfile.",
+    discussion: """
+      The context is the directory that files are copied from; - is a tar archive of one on standard input. What RUNs write \
+      is shown with the number of their step in front. With --explain nothing is built: it is told which instructions come \
+      from the cache, and why others do not. RUNs have no network unless --network host gives them the host's. Not there \
+      yet: ADD of URLs and git repositories, --mount=type=ssh, and output other than an image.
+      """)
+  static var completes: [NameKind] { [.files] }
+  @Option(name: .shortAndLong, help: "The image's name; several are possible.") var tag: [String] = []
+  @Option(name: .shortAndLong, help: "The Dockerfile; the context's own when absent.") var file: String?
+  @Option(help: "The stage to build; the last one when absent.") var target: String?
+  @Option(help: "A value for an ARG, NAME=value, or NAME for this one's own variable.") var buildArg:
+    [String] = []
+  @Option(help: "A label of the image, name=value.") var label: [String] = []
+  @Option(help: "os/architecture, instead of this machine's.") var platform: String?
+  @Option(help: "What RUNs have: none or host.") var network: String?
+  @Option(help: "A secret for RUNs: id=NAME,src=FILE or id=NAME,env=VARIABLE.") var secret: [String] = []
+  @Option(help: "A directory or docker-image://NAME in the place of a stage or image: NAME=PLACE.")
+  var buildContext: [String] = []
+  @Flag(help: "Take nothing from the cache.") var noCache = false
+  @Flag(help: "Ask registries for images also where they are here.") var pull = false
+  @Flag(help: "Build nothing, and tell what would come from the cache.") var explain = false
+  @Argument(help: "The context.") var context: String = "."
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let description = try description
+    let archive = context == "-" ? try ArchiveInput(session, file: "-") : nil
+    if explain {
+      var params = BuildExplain.Params(description)
+      params.contextStream = archive?.stream
+      let answer = try await Self.carry(archive) { [params] in
+        try await session.request(BuildExplain.self, params)
+      }
+      session.terminal.note(answer.warnings, description.file)
+      if session.terminal.isJSON {
+        session.terminal.printJSON(answer)
+      } else {
+        Self.show(answer.steps, session.terminal)
+      }
+      return 0
+    }
+    let attachment = try Attachment(session, input: false)
+    var params = BuildStart.Params(description)
+    params.contextStream = archive?.stream
+    params.references = tag.isEmpty ? nil : tag
+    params.output = attachment.outputStreams.stdout
+    params.initialCredit = attachment.outputStreams.initialCredit
+    attachment.closeUnused()
+    let answer = try await attachment.carry { [params] in
+      try await Self.carry(archive) { try await session.request(BuildStart.self, params) }
+    }
+    session.terminal.note(answer.warnings, description.file)
+    session.terminal.note(answer.layerWarnings)
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    let cached = answer.steps.count { $0.cached }
+    let name = answer.image.references.first.map { FamiliarName($0).text } ?? "-"
+    session.terminal.print(
+      "\(name)  \(ShortID(answer.image.digest).text)  \(cached) of \(answer.steps.count) instructions from the cache"
+    )
+    return 0
+  }
+
+  private static func carry<Result: Sendable>(
+    _ archive: ArchiveInput?, _ body: @Sendable () async throws -> Result
+  ) async throws -> Result {
+    if let archive { return try await archive.carry(body) }
+    return try await body()
+  }
+
+  private var description: BuildDescription {
+    get throws {
+      var description = BuildDescription()
+      let directory = context == "-" ? nil : absolutePath(context)
+      description.context = directory
+      if let file {
+        let path = absolutePath(file)
+        let clean = { (path: String) in URL(filePath: path).standardizedFileURL.path(percentEncoded: false) }
+        let root = directory.map { clean($0) }.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
+        if let root, clean(path).hasPrefix(root) {
+          description.file = String(clean(path).dropFirst(root.count))
+        } else if directory == nil {
+          description.file = file
+        } else {
+          description.dockerfile = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+        }
+      }
+      description.target = target
+      description.arguments = buildArg.isEmpty ? nil : try assignments(buildArg)
+      description.labels = label.isEmpty ? nil : try assignments(label)
+      description.platform = platform
+      description.network = try network.map { name in
+        guard let known = BuildNetwork(rawValue: name) else {
+          throw ValidationError("a build has the network none or host, not \(name)")
+        }
+        return known
+      }
+      description.secrets = secret.isEmpty ? nil : try secret.map(Self.secret)
+      if !buildContext.isEmpty {
+        description.contexts = try assignments(buildContext).mapValues {
+          $0.hasPrefix("docker-image://") ? $0 : absolutePath($0)
+        }
+      }
+      description.noCache = noCache ? true : nil
+      description.pull = pull ? true : nil
+      return description
+    }
+  }
+
+  private static func secret(_ text: String) throws -> BuildSecret {
+    var fields: [String: String] = [:]
+    for field in text.split(separator: ",") {
+      let parts = field.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else {
+        throw ValidationError("'\(field)' of a secret is not of the form key=value")
+      }
+      fields[parts[0]] = parts[1]
+    }
+    guard let id = fields["id"] else { throw ValidationError("a secret has an id: id=NAME,src=FILE") }
+    if let variable = fields["env"] {
+      guard let value = ProcessInfo.processInfo.environment[variable] else {
+        throw ValidationError("there is no variable \(variable) for the secret \(id)")
+      }
+      return BuildSecret(id: id, value: value)
+    }
+    guard let path = fields["src"] ?? fields["source"] else {
+      return BuildSecret(id: id, value: ProcessInfo.processInfo.environment[id] ?? "")
+    }
+    return BuildSecret(id: id, path: absolutePath(path))
+  }
+
+  private static func show(_ steps: [BuildStep], _ terminal: Terminal) {
+    for step in steps {
+      let mark = step.cached ? terminal.green("cached ") : terminal.red("missing")
+      terminal.print("\(mark)  \(step.line): \(step.instruction.shortened(to: 100))")
+      for reason in step.reasons ?? [] { terminal.print("           \(reason)") }
+      if let duration = step.lastDurationMs, !step.cached, duration > 0 {
+        terminal.print("           it took \(Double(duration) / 1000) s the last time")
+      }
+    }
+  }
+}
+
+extension Terminal {
+  /// What BuildKit's rules say of a Dockerfile.
+  fileprivate func note(_ warnings: [BuildWarning]?, _ file: String?) {
+    for warning in warnings ?? [] {
+      note("\(file ?? "Dockerfile"):\(warning.line):\(warning.column): \(warning.rule): \(warning.message)")
+    }
+  }
+}
+
+struct BuildContextList: REPLCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "context",
+    abstract: "List what a directory holds for a build, and what is left out by which rule.")
+  static var completes: [NameKind] { [.files] }
+  @Argument(help: "The directory.") var directory: String = "."
+  @Option(name: .shortAndLong, help: "The Dockerfile in it, whose own .dockerignore counts first.") var file:
+    String?
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(
+      ContextList.self, .init(path: absolutePath(directory), file: file))
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    var table = Table("SIZE", "PATH", "LEFT OUT BY")
+    for entry in answer.entries {
+      table.rows.append([
+        entry.directory ? "" : ByteCount(entry.size).text.leftPadded(to: 7),
+        entry.path + (entry.directory ? "/" : ""), entry.ignoredBy ?? "",
+      ])
+    }
+    table.lines(session.terminal).forEach(session.terminal.print)
+    session.terminal.print("\(ByteCount(answer.bytes).text) in all")
+    return 0
+  }
+}
+
+struct BuildCache: REPLCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "build-cache",
+    abstract: "List what builds have kept for later ones; `prune buildCache` removes it.")
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let answer = try await session.request(BuildCacheList.self, .init())
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
+    var table = Table("KEY", "SIZE", "TOOK", "USED", "INSTRUCTION")
+    for entry in answer.entries {
+      table.rows.append([
+        ShortID(entry.key).text, (entry.layerSize.map { ByteCount($0).text } ?? "-").leftPadded(to: 7),
+        "\(Double(entry.durationMs) / 1000) s", Age(entry.usedAt).text, entry.instruction.shortened(to: 80),
+      ])
+    }
+    table.lines(session.terminal).forEach(session.terminal.print)
+    return 0
+  }
+}
