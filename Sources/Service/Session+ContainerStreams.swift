@@ -28,7 +28,9 @@ extension Session {
     }
     notify(ContainerRunningNotification(request: context.id, container: .init(started)))
     let work = Task {
-      try await stream(started.id, from: .beginning, senders, receiver)
+      // One that has ended already takes no input, and has not failed.
+      let input = receiver == nil ? nil : try await inputUnlessEnded(started.id)
+      try await stream(started.id, from: .beginning, senders, receiver, input)
       return try await engine.finish(started)
     }
     allowDetaching(context.id) { work.cancel() }
@@ -45,16 +47,28 @@ extension Session {
         await senders.close()
         return ContainerRun.Result(container: .init(started), warnings: warnings)
       }
-      // Cancelled, it has stopped by the time of the answer; but a client that goes leaves its containers as they are.
-      if Task.isCancelled, !state.withLock({ $0.isEnding }) { await stopUncancelled(started.id) }
+      // Cancelled, it has stopped by the time of the answer, and has gone where it was to; but a client that goes leaves its
+      // containers as they are.
+      if Task.isCancelled, !state.withLock({ $0.isEnding }) { await endUncancelled(started) }
       engine.leave(started.id)
       throw error
     }
   }
 
-  private func stopUncancelled(_ id: String) async {
+  private func endUncancelled(_ container: Engine.ContainerSummary) async {
     let engine = engine
-    await Task { _ = try? await engine.stop(id) }.value
+    await Task {
+      _ = try? await engine.stop(container.id)
+      _ = try? await engine.finish(container)
+    }.value
+  }
+
+  private func inputUnlessEnded(_ id: String) async throws -> ContainerInput? {
+    do {
+      return try await engine.input(id)
+    } catch let error as EngineError where error.kind == .conflict {
+      return nil
+    }
   }
 
   func containerAttach(_ params: ContainerAttach.Params, _ context: RequestContext) async throws
@@ -65,7 +79,8 @@ extension Session {
     defer { if let receiver { closeInput(receiver) } }
     let id = try engine.containerID(params.container)
     if let size = params.terminalSize { try await engine.resize(id, to: .init(size)) }
-    try await stream(id, from: .now, senders, receiver)
+    let input = receiver == nil ? nil : try await engine.input(id)
+    try await stream(id, from: .now, senders, receiver, input)
     return ContainerAttach.Result(exit: .init(try await engine.wait(id)))
   }
 
@@ -85,13 +100,13 @@ extension Session {
 
   /// Carries output until the container has ended, and input as long as it does.
   private func stream(
-    _ container: String, from start: LogReader.Start, _ senders: OutputSenders, _ receiver: StreamReceiver?
+    _ container: String, from start: LogReader.Start, _ senders: OutputSenders, _ receiver: StreamReceiver?,
+    _ input: ContainerInput?
   ) async throws {
     // Before any input: what the container answers to it is behind `now`.
     let log = try await engine.log(container, from: start, follow: true)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      if let receiver {
-        let input = try await engine.input(container)
+      if let receiver, let input {
         group.addTask { [self] in
           // A container that takes no more input has not failed.
           try? await carry(receiver) {

@@ -230,6 +230,34 @@ struct ContainerLifeTests {
       let container = try #require(
         try await service.send(ContainerList.self, .init(all: true)).containers.first)
       #expect(container.state == .exited)
+      let leaving = Task {
+        try await service.send(
+          ContainerRun.self,
+          .init(
+            image: "busybox:1", name: "ours", command: ["sleep", "1000"], autoRemove: true, initProcess: true)
+        )
+      }
+      await service.notifications.wait { all in
+        all.contains {
+          if case .containerRunning(let running) = $0 { running.container.name == "ours" } else { false }
+        }
+      }
+      leaving.cancel()
+      await #expect(throws: RPCError.self) { try await leaving.value }
+      // Gone by the time of the answer, and not soon after it.
+      let left = try await service.send(ContainerList.self, .init(all: true)).containers
+      #expect(left.map(\.name) == ["mine"])
+    }
+  }
+
+  @Test("a command that is over before its input comes has not failed", arguments: Account.available)
+  func lateInput(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      let input = [UInt8](repeating: 1, count: 1 << 20)
+      for _ in 0..<20 {
+        let run = try await service.run(["sh", "-c", "exit 3"], input: input) { $0.autoRemove = true }
+        #expect(run.exit.code == 3)
+      }
     }
   }
 

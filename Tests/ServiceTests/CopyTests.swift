@@ -165,6 +165,25 @@ struct CopyTests {
     }
   }
 
+  @Test("a copy from a stream that brings nothing can be cancelled", arguments: Account.available)
+  func cancelled(account: Account) async throws {
+    try await withContainers(account) { _, service, running, _ in
+      let sender = service.process.connection.sender()
+      let copying = Task {
+        try await service.send(
+          ContainerCopyTo.self, .init(container: running, target: "/srv/link", stream: sender.id))
+      }
+      await service.notifications.wait { all in
+        all.contains {
+          if case .taskStarted(let task) = $0 { task.title.hasPrefix("copy to") } else { false }
+        }
+      }
+      copying.cancel()
+      let error = await #expect(throws: RPCError.self) { try await copying.value }
+      #expect(error?.code == ErrorCode.requestCancelled)
+    }
+  }
+
   @Test("what cannot be is said, and changes nothing", arguments: Account.available)
   func errors(account: Account) async throws {
     try await withContainers(account) { store, service, running, stopped in

@@ -64,17 +64,22 @@ extension ContainerEngine {
         .notFound, "there is no directory \(to.path) in the container", subject: to.path.string)
     }
     let result = try await reporter.task("copy to \(name)") { [self] progress, _ in
-      try await copying { [self] isCancelled in
-        var options = unpackOptions
-        options.copy = CopyOptions(place: Self.place(to.path))
-        options.copy?.idShift = shift
-        options.copy?.owner = owner.fixed(shift, standard: (0, 0))
-        let unpacker = try LayerUnpacker(into: directory, named: to.path, options: options)
-        try source.read({ progress.report($0) }) { bytes in
-          if isCancelled() { throw EngineError.cancelled("copying to the container") }
-          try unpacker.write(bytes)
+      try await withTaskCancellationHandler {
+        try await copying { [self] isCancelled in
+          var options = unpackOptions
+          options.copy = CopyOptions(place: Self.place(to.path))
+          options.copy?.idShift = shift
+          options.copy?.owner = owner.fixed(shift, standard: (0, 0))
+          let unpacker = try LayerUnpacker(into: directory, named: to.path, options: options)
+          try source.read({ progress.report($0) }) { bytes in
+            if isCancelled() { throw EngineError.cancelled("copying to the container") }
+            try unpacker.write(bytes)
+          }
+          return try CopyResult(unpacker.finish())
         }
-        return try CopyResult(unpacker.finish())
+      } onCancel: {
+        // The client may send nothing more, and its end of the stream never.
+        source.stop()
       }
     }
     withExtendedLifetime(root) {}
