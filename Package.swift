@@ -154,6 +154,10 @@ let package = Package(
     tests("Engine", []),
     tests("RPCModel", []),
     tests("RPCTransport", ["RPCModel", "LinuxSystem", system]),
+    // The clients in other languages, by their own tests.
+    .testTarget(
+      name: "ClientTests", dependencies: ["TestSupport", system], path: "Tests/ClientTests",
+      swiftSettings: strict),
     tests("Service", ["RPCModel", "RPCTransport", "OCIModel", "LinuxSystem", system]),
   ],
   swiftLanguageModes: [.v6]

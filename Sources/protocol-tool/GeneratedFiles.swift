@@ -9,6 +9,11 @@ enum GeneratedFiles {
     }
     result.append(("\(swift)/Methods.swift", MethodTableWriter.methods(files)))
     result.append(("\(swift)/Dispatch.swift", MethodTableWriter.dispatch(files)))
+    let python = "clients/python/src/coracle/generated"
+    result.append(("\(python)/types.py", PythonTypesWriter.types(files)))
+    result.append(("\(python)/errors.py", PythonTypesWriter.errors(files)))
+    result.append(("\(python)/methods.py", PythonMethodsWriter.asynchronous(files)))
+    result.append(("\(python)/blocking.py", PythonMethodsWriter.blocking(files)))
     for (name, messages) in VectorWriter.vectors(files) {
       result.append(
         ("protocol/vectors/\(name).json", try JSONValue.array(messages).text(pretty: true) + "\n"))

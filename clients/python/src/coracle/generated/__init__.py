@@ -1,0 +1,1 @@
+"""What follows from protocol/*.json; `protocol-tool generate` writes it."""

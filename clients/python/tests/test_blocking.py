@@ -1,0 +1,98 @@
+"""The client that waits."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from coracle import Client, CommandFailed, ConnectionLost, errors
+
+
+def test_it_does_the_same(client, image, tmp_path):
+    assert client.run(image, ["echo", "hello"], check=True).text == "hello\n"
+    with pytest.raises(CommandFailed):
+        client.run(image, ["false"], check=True)
+    with client.start(image, ["sh", "-c", "echo one; echo two; exec sleep 1000"]) as container:
+        assert container.wait_for_log("two") == "two"
+        with container.follow_logs() as logs:
+            lines = logs.lines()
+            assert [next(lines), next(lines)] == ["one", "two"]
+        with container.exec_stream(["cat"], has_input=True) as process:
+            process.write("typed\n")
+            assert next(process.stdout.lines()) == "typed"
+            process.close_input()
+            assert process.wait().code == 0
+        container.write_file("/etc/motd", b"hello")
+        assert container.read_file("/etc/motd") == b"hello"
+        assert container.copy_out("/etc/motd", tmp_path / "motd").read_text() == "hello"
+        assert [found.id for found in client.containers()] == [container.id]
+    assert client.containers(all=True) == []
+    with pytest.raises(errors.NotFoundError):
+        container.inspect()
+    with client.run_stream(image, ["sh", "-c", "echo streamed"]) as process:
+        assert process.started().image == image
+        assert process.communicate().text == "streamed\n"
+    with client.events(after=client.system.info().cursor, kinds=["container."]) as events:
+        client.run(image, ["true"])
+        kinds = [event.kind for _, event in zip(range(4), events)]
+        assert kinds == [f"container.{word}" for word in ("created", "started", "exited", "removed")]
+
+
+def test_several_threads_share_a_client(client, image):
+    texts = {}
+
+    def run(number):
+        texts[number] = client.run(image, ["echo", str(number)]).text
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts == {number: f"{number}\n" for number in range(5)}
+
+
+def test_ctrl_c_stops_the_container_and_is_raised(client, image):
+    script = f"""
+        import coracle
+        with coracle.Client() as client:
+            try:
+                client.run({image!r}, ["sleep", "1000"], init_process=True)
+            except KeyboardInterrupt:
+                print("left", len(client.containers(all=True)))
+    """
+    with client.events(kinds=["container."]) as events:
+        child = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, env={**os.environ}, text=True
+        )
+        for event in events:
+            if event.kind == "container.started":
+                break
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=30)[0] == "left 0\n"
+
+
+def test_a_program_that_ends_without_closing_leaves_no_service(client, image):
+    script = f"""
+        import coracle
+        client = coracle.Client()
+        client.start({image!r}, ["sleep", "1000"], lifetime=coracle.types.Lifetime.SESSION)
+        print(client._client._connection.pid)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, stdout=subprocess.PIPE, timeout=30)
+    with client.events(after="0-0", kinds=["container.removed"]) as events:
+        ours = client.containers(all=True)
+        assert not ours or any(event.subject == ours[0].id for event in events)
+    assert client.containers(all=True) == []
+
+
+def test_what_is_closed_stays_closed(image):
+    client = Client()
+    client.close()
+    client.close()
+    with pytest.raises(ConnectionLost):
+        client.images()
