@@ -19,7 +19,7 @@ struct ClientProject {
       set -e
       mkdir "$1"; cd "$2"; to=$1; shift 2
       cp -r --parents "$@" "$to"
-      chmod -R a+rX "$to"
+      chmod -R a+rwX "$to"
       """
     let copied = try await ChildProcess.run(
       ["sh", "-c", script, "sh", directory.string, Self.root.string] + parts)
@@ -39,6 +39,27 @@ struct ClientProject {
     return try await ChildProcess.run(
       store.account.launcher + ["/usr/bin/env", "-i"] + variables.map { "\($0)=\($1)" } + command,
       workingDirectory: directory.appending(place))
+  }
+}
+
+extension TestStore {
+  /// Imports busybox as `hello:1`, which the clients' examples run.
+  func importHello() async throws {
+    let applets = "for name in seq tty test stat printf; do ln -s busybox bin/$name; done"
+    let archive = try await busyboxArchive(applets)
+    try await repl("import \(archive) hello:1")
+  }
+
+  /// Puts `hello:1` into a registry, and answers the name that it is pulled by.
+  func push(to registry: DockerRegistry) async throws -> String {
+    let name = "\(registry.host)/demo/hello:1"
+    for command in ["tag hello:1 \(name)", "push \(name)", "rmi \(name)"] { try await repl(command) }
+    return name
+  }
+
+  private func repl(_ command: String) async throws {
+    let result = try await runProgram("coracle-repl", ["-c", command])
+    guard result.succeeded else { throw TestFailure("\(command): \(result.errorText)") }
   }
 }
 

@@ -113,6 +113,22 @@ async def test_progress_is_a_tree_of_tasks(open_client, archive):
         assert result.image.references == ["docker.io/library/progress:1"]
 
 
+@pytest.mark.skipif("CORACLE_TEST_REFERENCE" not in os.environ, reason="needs CORACLE_TEST_REFERENCE, in a registry")
+async def test_what_is_not_there_is_pulled(open_client):
+    reference = os.environ["CORACLE_TEST_REFERENCE"]
+    async with open_client() as client:
+        with pytest.raises(errors.NotFoundError):
+            await client.run(reference, ["echo", "pulled"])
+        assert (await client.run(reference, ["echo", "pulled"], pull=True)).text == "pulled\n"
+        await client.image.remove(reference)
+        seen = []
+        image = await client.pull(reference, progress=seen.append)
+        assert reference in image.references
+        assert seen[-1].parent is None and seen[-1].outcome == types.TaskOutcome.SUCCEEDED
+        assert any(task.parent and task.title.startswith("layer ") for task in seen), seen
+        await client.image.remove(reference)
+
+
 async def test_the_service_can_be_behind_any_command(image):
     command = ["sh", "-c", 'exec "$@"', "sh", "coracle", "serve"]
     async with AsyncClient(command) as client:

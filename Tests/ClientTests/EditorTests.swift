@@ -1,0 +1,54 @@
+import TestSupport
+import Testing
+
+@Suite("Clients in editors")
+struct EditorTests {
+  @Test("Neovim: its own tests pass in the real editor", arguments: Account.available)
+  func neovim(account: Account) async throws {
+    let result = try await run(
+      account, "clients/nvim",
+      [
+        "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^=clients/nvim",
+        "-c", "runtime plugin/coracle.lua", "-S", "clients/nvim/tests/run.lua",
+      ])
+    #expect(result.succeeded && result.all.contains(" passed, 0 failed"), "\(result.all)")
+  }
+
+  @Test("Emacs: its own tests pass in the real editor", arguments: Account.available)
+  func emacs(account: Account) async throws {
+    let result = try await run(
+      account, "clients/emacs",
+      [
+        "emacs", "-Q", "--batch", "-L", "clients/emacs", "-l", "clients/emacs/tests/coracle-tests.el",
+        "-f", "ert-run-tests-batch-and-exit",
+      ])
+    #expect(result.succeeded && result.all.contains(", 0 unexpected"), "\(result.all)")
+  }
+
+  @Test("Emacs: the byte compiler has nothing to say")
+  func byteCompiler() async throws {
+    let account = try #require(Account.available.last)
+    try await withTestStore(account) { store in
+      let project = try await ClientProject(["clients/emacs"], for: store)
+      let result = try await project.run([
+        "sh", "-c",
+        "emacs -Q --batch -L clients/emacs --eval '(setq byte-compile-error-on-warn t)' -f batch-byte-compile clients/emacs/*.el",
+      ])
+      #expect(result.succeeded, "\(result.all)")
+    }
+  }
+
+  /// Runs an editor with a store that has `hello:1`, and a registry.
+  private func run(_ account: Account, _ part: String, _ command: [String]) async throws
+    -> ChildProcess.Result
+  {
+    try await withTestStore(account) { store in
+      let project = try await ClientProject([part], for: store)
+      try await store.importHello()
+      return try await withDockerRegistry { registry in
+        try await project.run(
+          command, environment: ["CORACLE_TEST_REFERENCE": try await store.push(to: registry)])
+      }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Coracle from the shell")
+struct ShellTests {
+  private func withProject(_ account: Account, _ body: @Sendable (ClientProject) async throws -> Void)
+    async throws
+  {
+    try await withTestStore(account) { store in
+      try await store.importHello()
+      try await body(ClientProject(["clients/shell"], for: store))
+    }
+  }
+
+  @Test("run passes on outputs of any bytes, the exit code, and errors", arguments: Account.available)
+  func run(account: Account) async throws {
+    try await withProject(account) { project in
+      let mixed = try await project.run([
+        "clients/shell/run", "hello:1", "sh", "-c",
+        #"echo out; echo "two  words"; echo err >&2; printf '\377\0x'; exit 3"#,
+      ])
+      #expect(mixed.stdout == Array("out\ntwo  words\n".utf8) + [255, 0, 120])
+      #expect(mixed.errorText == "err\n" && mixed.status == .exited(3))
+      // More than the credit at the beginning.
+      let much = try await project.run(["clients/shell/run", "hello:1", "seq", "300000"])
+      #expect(much.text == (1...300_000).map { "\($0)\n" }.joined())
+      let missing = try await project.run(["clients/shell/run", "missing:1"])
+      #expect(missing.status == .exited(1) && missing.errorText.contains("hint: pull it"), "\(missing.all)")
+      let silent = try await project.run([
+        "bash", "-c", "source clients/shell/coracle.bash; coracle_open false",
+      ])
+      #expect(silent.status == .exited(1) && silent.errorText.contains("the service has ended"))
+    }
+  }
+
+  @Test("events go on where they were, and what has ended is removed", arguments: Account.available)
+  func events(account: Account) async throws {
+    try await withProject(account) { project in
+      func script(_ text: String) async throws -> String {
+        let result = try await project.run(["bash", "-ec", "PATH=$PWD/clients/shell:$PATH\n\(text)"])
+        #expect(result.succeeded, "\(result.all)")
+        return result.text
+      }
+      func kinds(_ text: String) -> [String] {
+        text.split(separator: "\n").map { $0.split(separator: "\t").dropFirst().joined(separator: " ") }
+      }
+      #expect(try await script("events cursor 0") == "")
+      _ = try await script(
+        "coracle repl -c 'run --name good hello:1 true'; coracle repl -c 'run --name bad hello:1 false' || true"
+      )
+      #expect(
+        kinds(try await script("events cursor 2")) == ["container.created good", "container.started good"])
+      #expect(
+        kinds(try await script("events cursor 4")) == [
+          "container.exited good exit code 0", "container.created bad", "container.started bad",
+          "container.exited bad exit code 1",
+        ])
+      #expect(try await script("remove-exited") == "good\n")
+      #expect(kinds(try await script("events cursor 1")) == ["container.removed good"])
+      let images = try await script("images")
+      #expect(images.hasPrefix("docker.io/library/hello:1\tlinux/"))
+    }
+  }
+
+  @Test("what its README shows works", arguments: Account.available)
+  func readme(account: Account) async throws {
+    let text = try String(contentsOfFile: "\(ClientProject.root)/clients/shell/README.md", encoding: .utf8)
+    let blocks = text.split(separator: "```").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+    let shell = try #require(blocks.first { $0.hasPrefix("sh\n") }).dropFirst(3)
+    let bash = try #require(blocks.first { $0.hasPrefix("bash\n") }).dropFirst(5)
+    try await withProject(account) { project in
+      let script = "set -e\nclients/shell/events cursor 0\n\(shell)\n"
+      let result = try await project.run(["bash", "-c", script])
+      #expect(result.succeeded && result.text.hasPrefix("hello\n"), "\(result.all)")
+      let listed = try await project.run([
+        "bash", "-ec", "coracle repl -c 'create --name made hello:1 true' >&2\n\(bash)",
+      ])
+      #expect(listed.text == "made created\n", "\(listed.all)")
+    }
+  }
+}

@@ -1,0 +1,167 @@
+;;; coracle-session.el --- A session with a Coracle service  -*- lexical-binding: t; -*-
+
+;;; Commentary:
+
+;; One session with `coracle serve', on jsonrpc.el.  It begins with the first request.
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'jsonrpc)
+(require 'seq)
+(require 'subr-x)
+
+(defgroup coracle nil
+  "Containers."
+  :group 'tools)
+
+(defcustom coracle-command '("coracle" "serve")
+  "What starts the service: here, or elsewhere as (\"ssh\" \"host\" \"coracle\" \"serve\")."
+  :type '(repeat string))
+
+(defcustom coracle-repl-command '("coracle" "repl")
+  "What starts the REPL, for a shell in a terminal."
+  :type '(repeat string))
+
+(defclass coracle-session (jsonrpc-process-connection)
+  ((last-request :initform nil :documentation "The id of the request that was sent last.")
+   (methods :initform nil :documentation "The requests that the service answers.")))
+
+(cl-defmethod jsonrpc-connection-send :before ((connection coracle-session) &key id method &allow-other-keys)
+  "Keep the ID of a request to CONNECTION, by which it can be cancelled.
+A message with a METHOD and an ID is one."
+  (when (and id method)
+    (setf (slot-value connection 'last-request) id)))
+
+(defvar coracle--connection nil "The session, or nil.")
+(defvar coracle--streams (make-hash-table :test #'equal)
+  "By the names of open streams, functions of a string of bytes.")
+(defvar coracle--last-stream 0)
+(defvar coracle-notification-functions nil
+  "Functions of a method's symbol and its parameters.
+They are called with all that the service says without being asked.
+Also called with `exit', when the service has ended.")
+
+(defconst coracle-window 1048576 "The bytes that a stream may have under way.")
+
+(defun coracle-connection ()
+  "The session, which is begun where there is none."
+  (unless (and coracle--connection (jsonrpc-running-p coracle--connection))
+    (unless (executable-find (car coracle-command))
+      (user-error "Cannot find %s" (car coracle-command)))
+    (let* ((connection
+            (make-instance 'coracle-session :name "coracle" :events-buffer-scrollback-size 0
+                           :process #'coracle--start
+                           :notification-dispatcher #'coracle--dispatch
+                           :on-shutdown #'coracle--ended))
+           ;; Without the editor's process: behind ssh it would be one of another machine.
+           (answer (coracle--wait connection :initialize '(:clientInfo (:name "emacs")))))
+      (setf (slot-value connection 'methods)
+            (append (plist-get (plist-get answer :capabilities) :methods) nil))
+      (jsonrpc-notify connection :initialized (make-hash-table))
+      (setq coracle--connection connection)))
+  coracle--connection)
+
+(defun coracle--start ()
+  "Start the service."
+  (make-process :name "coracle" :command coracle-command :connection-type 'pipe
+                :coding 'utf-8-emacs-unix :noquery t
+                :stderr (get-buffer-create "*coracle stderr*")))
+
+(defun coracle-stop ()
+  "End the session."
+  (interactive)
+  (when-let ((connection coracle--connection))
+    (when (jsonrpc-running-p connection)
+      (ignore-errors (coracle--wait connection :shutdown nil))
+      (jsonrpc-notify connection :exit (make-hash-table))
+      (with-timeout (5)
+        (while (jsonrpc-running-p connection)
+          (accept-process-output nil 0.01))))
+    (setq coracle--connection nil)))
+
+(defun coracle-has-method-p (method)
+  "Whether the service answers METHOD."
+  (member method (slot-value (coracle-connection) 'methods)))
+
+(defun coracle--ended (connection)
+  "Tell everyone that CONNECTION has ended."
+  (when (eq connection coracle--connection)
+    (setq coracle--connection nil))
+  (clrhash coracle--streams)
+  (run-hook-with-args 'coracle-notification-functions 'exit nil))
+
+(defun coracle--dispatch (_connection method params)
+  "Take the notification METHOD with PARAMS."
+  (pcase method
+    ('stream/data
+     (let* ((name (plist-get params :stream))
+            (taker (gethash name coracle--streams))
+            (data (plist-get params :data))
+            (bytes (if (equal (plist-get params :encoding) "base64")
+                       (base64-decode-string data)
+                     (encode-coding-string data 'utf-8-unix))))
+       (when taker
+         (funcall taker bytes)
+         (unless (string-empty-p bytes)
+           (coracle-notify 'stream/credit `(:stream ,name :bytes ,(length bytes)))))))
+    ('stream/closed
+     (remhash (plist-get params :stream) coracle--streams)))
+  (run-hook-with-args 'coracle-notification-functions method params))
+
+(defun coracle-notify (method params)
+  "Say METHOD with PARAMS, where there is a session."
+  (when (and coracle--connection (jsonrpc-running-p coracle--connection))
+    (jsonrpc-notify coracle--connection method params)))
+
+(defun coracle-open-stream (taker)
+  "Open a stream of the service's and answer its name.
+TAKER is called with each string of bytes."
+  (let ((name (format "emacs%d" (cl-incf coracle--last-stream))))
+    (puthash name taker coracle--streams)
+    name))
+
+(defun coracle-request (method params callback)
+  "Send METHOD with PARAMS.
+CALLBACK is called with an error or nil, and a result.  Answer a function that
+cancels the request; CALLBACK is called all the same, when its work has stopped."
+  (let ((connection (coracle-connection)))
+    (jsonrpc-async-request
+     connection method (or params (make-hash-table))
+     :timeout nil
+     :success-fn (lambda (result) (funcall callback nil result))
+     :error-fn (lambda (failure) (funcall callback failure nil)))
+    (let ((id (slot-value connection 'last-request)))
+      (lambda () (coracle-notify '$/cancelRequest `(:id ,id))))))
+
+(defun coracle-ask (method &optional params)
+  "Send METHOD with PARAMS and answer its result.
+Signal a `user-error' with what went wrong."
+  (coracle--wait (coracle-connection) method params))
+
+(defun coracle--wait (connection method params)
+  "Send METHOD with PARAMS on CONNECTION and wait for the answer.
+Not by `jsonrpc-request': what comes behind its answer is left lying until more
+comes, since it throws out of the filter."
+  (let (answer)
+    (jsonrpc-async-request
+     connection method (or params (make-hash-table))
+     :timeout nil
+     :success-fn (lambda (result) (setq answer (list nil result)))
+     :error-fn (lambda (failure) (setq answer (list failure nil))))
+    (with-timeout (60 (user-error "%s has no answer" method))
+      (while (not answer)
+        (accept-process-output nil 1)))
+    (when (car answer)
+      (user-error "%s" (coracle-sentence (car answer))))
+    (cadr answer)))
+
+(defun coracle-sentence (failure)
+  "What to tell a person of FAILURE, an error of the service's."
+  (let* ((data (plist-get failure :data))
+         (hint (plist-get data :hint)))
+    (concat (string-join (cons (plist-get failure :message) (append (plist-get data :causes) nil)) ": ")
+            (and hint (format " (%s)" hint)))))
+
+(provide 'coracle-session)
+;;; coracle-session.el ends here

@@ -1,0 +1,215 @@
+;;; coracle-tests.el --- Tests of the Emacs client  -*- lexical-binding: t; -*-
+
+;;; Commentary:
+
+;; `emacs -Q --batch -L clients/emacs -l clients/emacs/tests/coracle-tests.el -f ert-run-tests-batch-and-exit', with
+;; `coracle' in PATH, and CORACLE_STORE naming a store with the image hello:1.
+
+;;; Code:
+
+(require 'coracle)
+(require 'ert)
+
+(defconst coracle-patience 30)
+
+(defmacro coracle-wait (&rest condition)
+  "Wait until CONDITION holds, and answer it."
+  `(let (found)
+     (with-timeout (coracle-patience (ert-fail (list "did not come" ',condition)))
+       (while (not (setq found (progn ,@condition)))
+         (accept-process-output nil 0.01)))
+     found))
+
+(defmacro coracle-hearing (&rest body)
+  "Run BODY with `told' bound to a function that answers what was told since."
+  `(let* ((words nil)
+          (told (lambda (pattern) (seq-some (lambda (text) (string-match-p pattern text)) words))))
+     (cl-letf (((symbol-function 'message)
+                (lambda (&optional text &rest values)
+                  (when text (push (apply #'format text values) words)))))
+       ,@body)))
+
+(defun coracle-test-start (name &optional script)
+  "A container NAME that runs SCRIPT, or until it is removed."
+  (coracle-ask 'container/run `(:image "hello:1" :name ,name :detach t :initProcess t
+                                       :command ["sh" "-c" ,(or script "exec sleep 1000")])))
+
+(defun coracle-test-remove (name)
+  "Remove the container NAME."
+  (coracle-ask 'container/remove `(:container ,name :force t)))
+
+(defun coracle-test-has (buffer pattern)
+  "Whether BUFFER has a line that matches PATTERN; point is put there."
+  (with-current-buffer buffer
+    (goto-char (point-min))
+    (when (re-search-forward pattern nil t)
+      (beginning-of-line)
+      t)))
+
+(ert-deftest coracle-test-errors ()
+  "Errors have a sentence, their causes and a hint."
+  (let ((failure (should-error (coracle-ask 'container/start '(:container "nobody")) :type 'user-error)))
+    (should (string-match-p "nobody" (cadr failure))))
+  (let (answer)
+    (coracle-request 'container/start '(:container "nobody") (lambda (failure _) (setq answer failure)))
+    (coracle-wait answer)
+    (should (equal (plist-get (plist-get answer :data) :kind) "notFound"))))
+
+(ert-deftest coracle-test-cancel ()
+  "A cancelled request calls back when its work has stopped."
+  (coracle-test-start "sleeper")
+  (let* (answer
+         (cancel (coracle-request 'container/wait '(:container "sleeper") (lambda (failure _) (setq answer failure)))))
+    (coracle-ask 'system/ping)
+    (should-not answer)
+    (funcall cancel)
+    (coracle-wait answer)
+    (should (= (plist-get answer :code) -32800)))
+  (coracle-test-remove "sleeper"))
+
+(ert-deftest coracle-test-run ()
+  "All output is shown, however much and of whatever letters, and the exit code."
+  (let ((buffer (coracle-run "hello:1" '("sh" "-c" "seq 100000; printf '\\303'; printf '\\244\\n'; exit 7"))))
+    (coracle-wait (coracle-test-has buffer "^\\[exit code 7\\]"))
+    (with-current-buffer buffer
+      (should (= (count-lines (point-min) (point-max)) 100002))
+      (should (coracle-test-has buffer "^ä$")))
+    (kill-buffer buffer)
+    (should (equal (append (plist-get (coracle-ask 'container/list '(:all t)) :containers) nil) nil))))
+
+(ert-deftest coracle-test-leave ()
+  "Killing the buffer of a run stops its container."
+  (let* (answer
+         (buffer (coracle-run "hello:1" '("sh" "-c" "echo up; exec sleep 1000")
+                              (lambda (failure _) (setq answer failure)))))
+    (coracle-wait (coracle-test-has buffer "^up$"))
+    (kill-buffer buffer)
+    (coracle-wait answer)
+    (should (equal (append (plist-get (coracle-ask 'container/list '(:all t)) :containers) nil) nil))))
+
+(ert-deftest coracle-test-logs ()
+  "A log is followed to its end."
+  (coracle-test-start "talker" "echo one; while ! test -e /go; do sleep 0.01; done; echo two")
+  (let ((buffer (coracle-logs "talker")))
+    (coracle-wait (coracle-test-has buffer "^one$"))
+    (should-not (coracle-test-has buffer "^two$"))
+    (coracle-ask 'container/exec '(:container "talker" :command ["touch" "/go"]))
+    (coracle-wait (coracle-test-has buffer "^two$"))
+    (kill-buffer buffer))
+  (coracle-test-remove "talker"))
+
+(ert-deftest coracle-test-shell ()
+  "A shell in a container has a terminal."
+  (coracle-test-start "web")
+  (let* ((buffer (coracle-shell "web"))
+         (process (get-buffer-process buffer)))
+    (coracle-wait (coracle-test-has buffer "^/ #"))
+    (process-send-string process "echo $((40 + 2)) && tty\n")
+    (coracle-wait (coracle-test-has buffer "^42"))
+    (coracle-wait (coracle-test-has buffer "^/dev/"))
+    (process-send-string process "exit 3\n")
+    (coracle-wait (not (process-live-p process)))
+    (should (= (process-exit-status process) 3))
+    (kill-buffer buffer))
+  (coracle-test-remove "web"))
+
+(ert-deftest coracle-test-list ()
+  "The list keeps itself up to date, and keys act on its lines."
+  (coracle-list)
+  (let ((buffer (get-buffer coracle-list-buffer)))
+    (coracle-test-start "web")
+    (coracle-wait (coracle-test-has buffer "^ web +running +hello:1 +sh -c exec sleep 1000$"))
+    (with-current-buffer buffer
+      (call-interactively (key-binding "S"))
+      (coracle-wait (coracle-test-has buffer "^ web +exited"))
+      (call-interactively (key-binding "s"))
+      (coracle-wait (coracle-test-has buffer "^ web +running"))
+      (cl-letf (((symbol-function 'y-or-n-p) (lambda (question) (string-match-p "\\`Kill and remove web" question))))
+        (call-interactively (key-binding "d")))
+      (coracle-wait (not (coracle-test-has buffer "web")))
+      (should-error (call-interactively (key-binding "d")) :type 'user-error))
+    (kill-buffer buffer)))
+
+(ert-deftest coracle-test-pull ()
+  "A pull shows progress, and tells how it went."
+  (coracle-hearing
+   (let (answer)
+     (coracle-pull "127.0.0.1:1/not/there" (lambda (failure _) (setq answer failure)))
+     (coracle-wait answer)
+     (should (funcall told "127.0.0.1:1")))
+   (let ((reference (getenv "CORACLE_TEST_REFERENCE")) answer)
+     (should reference)
+     (coracle-pull reference (lambda (failure result) (setq answer (or failure result))))
+     (coracle-wait answer)
+     (should (plist-get answer :image))
+     (should (funcall told (format "^pulled %s, " (regexp-quote reference))))
+     (should (funcall told "^pull .*\\(done\\|%\\)"))
+     (coracle-ask 'image/remove `(:image ,reference)))))
+
+(ert-deftest coracle-test-build ()
+  "A project without a Dockerfile is told of, and one with it."
+  (let* ((directory (make-temp-file "coracle" t))
+         (default-directory (file-name-as-directory (expand-file-name "deep" directory))))
+    (make-directory default-directory)
+    (should (string-match-p "no Dockerfile" (cadr (should-error (coracle-build) :type 'user-error))))
+    (write-region "FROM hello:1\n" nil (expand-file-name "Dockerfile" directory))
+    (should (equal (coracle-project) (expand-file-name "Dockerfile" directory)))
+    (should (string-match-p "cannot build .*/Dockerfile yet" (cadr (should-error (coracle-build) :type 'user-error))))))
+
+(ert-deftest coracle-test-events ()
+  "Events are told, also those that happen while there is no service."
+  (coracle-hearing
+   (coracle-events-mode 1)
+   (coracle-test-start "first" "exit 3")
+   (coracle-wait (funcall told "\\`first: started\\'"))
+   (coracle-wait (funcall told "\\`first: exited with 3\\'"))
+   (setq words nil)
+   (delete-process (jsonrpc--process coracle--connection))
+   (call-process "coracle" nil nil nil "repl" "-c" "rm first")
+   (coracle-wait (funcall told "\\`first: removed\\'"))
+   (should (= (length (seq-filter (lambda (text) (string-match-p "\\`first" text)) words)) 1))
+   (coracle-events-mode -1)
+   (setq words nil)
+   (coracle-test-start "second")
+   (coracle-test-remove "second")
+   (should-not (funcall told "second"))))
+
+(ert-deftest coracle-test-no-service ()
+  "A service that is not there is told of."
+  (coracle-stop)
+  (let ((coracle-command '("/no/coracle" "serve")))
+    (should-error (coracle-ask 'system/ping) :type 'user-error))
+  (let ((coracle-command '("sh" "-c" "exit 7")))
+    (should-error (coracle-ask 'system/ping)))
+  (should (coracle-ask 'system/info)))
+
+(defconst coracle-test-readme
+  (expand-file-name "../README.md" (file-name-directory (or load-file-name buffer-file-name))))
+
+(ert-deftest coracle-test-readme ()
+  "What README.md shows works, and it names each command."
+  (with-temp-buffer
+    (insert-file-contents coracle-test-readme)
+    (let ((text (buffer-string)) (before coracle-command) examples)
+      (while (re-search-forward "^```elisp\n\\(\\(?:.*\n\\)*?\\)```$" nil t)
+        (push (match-string 1) examples))
+      (setq examples (nreverse examples))
+      (should (= (length examples) 4))
+      (cl-flet ((run (example) (eval (read (format "(progn %s)" example)) t)))
+        (let ((load-path load-path) coracle-command coracle-repl-command)
+          (run (nth 0 examples))
+          (run (nth 2 examples))
+          (should (equal (car coracle-command) "ssh")))
+        (should (equal coracle-command before))
+        (run (nth 1 examples))
+        (coracle-wait (coracle-test-has "*coracle run hello:1*" "^hello$"))
+        (should (= (run (nth 3 examples)) 1)))
+      (mapatoms (lambda (symbol)
+                  (when (and (commandp symbol)
+                             (string-match-p "\\`coracle-[a-z-]+\\'" (symbol-name symbol))
+                             (not (string-match-p "\\`coracle-\\(list\\|output\\)-" (symbol-name symbol))))
+                    (should (string-match-p (format "`%s`" symbol) text)))))
+      (kill-buffer coracle-list-buffer)
+      (kill-buffer "*coracle run hello:1*"))))
+
+;;; coracle-tests.el ends here

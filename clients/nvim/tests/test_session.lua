@@ -1,0 +1,117 @@
+local session = require('coracle.session')
+local output = require('coracle.output')
+
+return {
+  {
+    name = 'requests are answered, errors have a sentence and a hint',
+    body = function(t)
+      t.equal(t.request('system/info', vim.empty_dict()).protocolVersion ~= nil, true)
+      t.equal(session.has('image/pull'), true)
+      t.equal(session.has('image/paint'), false)
+      local err = t.await(function(callback)
+        session.request('container/start', { container = 'nobody' }, callback)
+      end)
+      t.equal(err.data.kind, 'notFound')
+      t.equal(require('coracle.report').sentence(err):find('nobody') ~= nil, true)
+    end,
+  },
+  {
+    name = 'a cancelled request calls back when its work has stopped',
+    body = function(t)
+      t.start('sleeper')
+      local answer
+      local call = session.request('container/wait', { container = 'sleeper' }, function(err)
+        answer = err
+      end)
+      t.request('system/ping', vim.empty_dict())
+      call.cancel()
+      t.wait('the answer', function()
+        return answer
+      end)
+      t.equal(answer.code, -32800)
+      t.remove('sleeper')
+    end,
+  },
+  {
+    name = 'run shows all output, however much, and the exit code',
+    body = function(t)
+      vim.cmd('Coracle run hello:1 sh -c seq\\ 300000;exit\\ 7')
+      t.line('^%[exit code 7%]$')
+      local lines = t.lines()
+      t.equal(#lines, 300001)
+      t.equal({ lines[1], lines[300000] }, { '1', '300000' })
+    end,
+  },
+  {
+    name = 'closing the buffer of a run stops its container',
+    body = function(t)
+      local _, call = output.run('hello:1', { 'sh', '-c', 'echo up; exec sleep 1000' })
+      t.line('^up$')
+      vim.cmd('bwipeout')
+      t.wait('the end', function()
+        return call.is_done
+      end)
+      t.equal(t.request('container/list', { all = true }).containers, {})
+    end,
+  },
+  {
+    name = 'logs follow a container to its end',
+    body = function(t)
+      t.start('talker', 'echo one; while ! test -e /go; do sleep 0.01; done; echo two')
+      vim.cmd('Coracle logs talker')
+      t.line('^one$')
+      t.equal(t.lines(), { 'one', '' })
+      t.request('container/exec', { container = 'talker', command = { 'touch', '/go' } })
+      t.line('^two$')
+      t.remove('talker')
+    end,
+  },
+  {
+    name = 'pull tells how it went, and shows progress',
+    body = function(t)
+      local shown = {}
+      local report = require('coracle.report')
+      local progress = report.progress
+      report.progress = function(text)
+        table.insert(shown, text)
+      end
+      vim.cmd('Coracle pull 127.0.0.1:1/not/there')
+      t.hear('127.0.0.1:1')
+      local reference = vim.env.CORACLE_TEST_REFERENCE
+      vim.cmd('Coracle pull ' .. reference)
+      t.hear('^pulled ' .. vim.pesc(reference) .. ', .* over the network$')
+      report.progress = progress
+      t.equal(shown[#shown]:find('^pull ' .. vim.pesc(reference)) ~= nil, true)
+      t.request('image/remove', { image = reference })
+    end,
+  },
+  {
+    name = 'a project without a Dockerfile is told of, and one with it',
+    body = function(t)
+      local directory = vim.fn.tempname()
+      vim.fn.mkdir(directory .. '/deep/er', 'p')
+      vim.cmd('edit ' .. directory .. '/deep/er/file')
+      vim.cmd('Coracle build')
+      t.hear('there is no Dockerfile')
+      vim.fn.writefile({ 'FROM hello:1' }, directory .. '/Dockerfile')
+      t.equal({ require('coracle.build').project() }, { directory, 'Dockerfile' })
+      t.told = {}
+      vim.cmd('Coracle build')
+      t.hear('cannot build ' .. vim.pesc(directory) .. '/Dockerfile yet')
+    end,
+  },
+  {
+    name = 'what was typed wrong is told, and completion knows the words',
+    body = function(t)
+      vim.cmd('Coracle dance')
+      t.hear('there is no :Coracle dance; there are build, cancel')
+      vim.cmd('Coracle logs')
+      t.hear('needs the name of a container')
+      t.equal(vim.fn.getcompletion('Coracle pu', 'cmdline'), { 'pull' })
+      t.equal(vim.fn.getcompletion('Coracle run hel', 'cmdline'), { 'hello:1' })
+      t.start('whole-name')
+      t.equal(vim.fn.getcompletion('Coracle exec who', 'cmdline'), { 'whole-name' })
+      t.remove('whole-name')
+    end,
+  },
+}
