@@ -50,9 +50,11 @@ Pieces may end in the middle of a character."
         (setq rest (substring all cut))
         (coracle--append buffer whole)))))
 
-(defun coracle-show (name method params &optional callback)
+(defun coracle-show (name method params &optional callback attach)
   "Show the output of METHOD with PARAMS in a buffer called NAME, and answer that.
-CALLBACK is called with an error or nil, and a result."
+CALLBACK is called with an error or nil, and a result.  ATTACH is called with
+the streams, and answers the parameters that name them; those are in `streams'
+when it is nil."
   (let* ((buffer (generate-new-buffer name))
          (streams (list :stdout (coracle-open-stream (coracle--decoder buffer))
                         :stderr (coracle-open-stream (coracle--decoder buffer))
@@ -61,7 +63,7 @@ CALLBACK is called with an error or nil, and a result."
       (coracle-output-mode)
       (setq coracle--cancel
             (coracle-request
-             method (append params (list :streams streams))
+             method (append params (if attach (funcall attach streams) (list :streams streams)))
              (lambda (failure result)
                (when (buffer-live-p buffer)
                  (with-current-buffer buffer (setq coracle--cancel nil)))

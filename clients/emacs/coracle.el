@@ -69,13 +69,37 @@ CALLBACK is called with an error or nil, and a result."
                 (expand-file-name name directory)))
             '("Dockerfile" "Containerfile")))
 
+(defun coracle--project-reference (directory)
+  "The name that the image of the project in DIRECTORY gets.
+It is that of the directory, as far as references may have it."
+  (let ((name (string-trim (replace-regexp-in-string
+                            "[^a-z0-9]+" "-"
+                            (downcase (file-name-nondirectory (directory-file-name directory))))
+                           "-" "-")))
+    (concat (if (string-empty-p name) "project" name) ":latest")))
+
 ;;;###autoload
-(defun coracle-build ()
-  "Build the current project's Dockerfile, and run what comes of it."
+(defun coracle-build (&optional callback)
+  "Build the current project's Dockerfile, and run what comes of it.
+CALLBACK is called with an error or nil, and a result."
   (interactive)
-  (let ((file (or (coracle-project) (user-error "There is no Dockerfile in this directory or above it"))))
-    (unless (coracle-has-method-p "build/start")
-      (user-error "This version of Coracle cannot build %s yet: it has no build/start" file))))
+  (let* ((file (or (coracle-project)
+                   (user-error "There is no Dockerfile in this directory or above it")))
+         (directory (directory-file-name (file-name-directory file)))
+         (reference (coracle--project-reference directory)))
+    (coracle-show
+     (format "*coracle build %s*" reference) 'build/start
+     ;; By its path, since the service is on this machine; over ssh it is one of the other machine.
+     `(:context ,directory :file ,(file-name-nondirectory file) :references [,reference])
+     (lambda (failure result)
+       (unless failure
+         (let ((steps (plist-get result :steps)))
+           (message "built %s: %d steps, %d of them from the cache" reference (length steps)
+                    (seq-count (lambda (step) (eq (plist-get step :cached) t)) steps)))
+         (coracle-run reference nil))
+       (when callback (funcall callback failure result)))
+     (lambda (streams)
+       (list :output (plist-get streams :stdout) :initialCredit (plist-get streams :initialCredit))))))
 
 (provide 'coracle)
 ;;; coracle.el ends here

@@ -147,14 +147,34 @@
      (coracle-ask 'image/remove `(:image ,reference)))))
 
 (ert-deftest coracle-test-build ()
-  "A project without a Dockerfile is told of, and one with it."
-  (let* ((directory (make-temp-file "coracle" t))
-         (default-directory (file-name-as-directory (expand-file-name "deep" directory))))
-    (make-directory default-directory)
+  "The Dockerfile of the project is built, and what comes of it is run."
+  (let* ((project (expand-file-name "My Project" (make-temp-file "coracle" t)))
+         (dockerfile (expand-file-name "Dockerfile" project))
+         (deep (file-name-as-directory (expand-file-name "deep" project)))
+         (default-directory deep)
+         answer)
+    (make-directory deep t)
     (should (string-match-p "no Dockerfile" (cadr (should-error (coracle-build) :type 'user-error))))
-    (write-region "FROM hello:1\n" nil (expand-file-name "Dockerfile" directory))
-    (should (equal (coracle-project) (expand-file-name "Dockerfile" directory)))
-    (should (string-match-p "cannot build .*/Dockerfile yet" (cadr (should-error (coracle-build) :type 'user-error))))))
+    (write-region "FROM hello:1\nRUN echo building\nCMD echo running\n" nil dockerfile)
+    (should (equal (coracle-project) dockerfile))
+    (coracle-hearing
+     (coracle-build)
+     (coracle-wait (funcall told "\\`built my-project:latest: 3 steps, 1 of them from the cache\\'")))
+    (should (coracle-test-has "*coracle build my-project:latest*" "building"))
+    (coracle-wait (coracle-test-has "*coracle run my-project:latest*" "^\\[exit code 0\\]"))
+    (should (coracle-test-has "*coracle run my-project:latest*" "^running$"))
+    (kill-buffer "*coracle build my-project:latest*")
+    (write-region "FROM hello:1\nRUN echo trouble && exit 3\n" nil dockerfile)
+    ;; The buffer at hand is that of the run.
+    (with-temp-buffer
+      (setq default-directory deep)
+      (coracle-build (lambda (failure _) (setq answer failure))))
+    (coracle-wait answer)
+    (should (equal (plist-get (plist-get answer :data) :kind) "buildFailed"))
+    (should (coracle-test-has "*coracle build my-project:latest*" "trouble"))
+    (kill-buffer "*coracle build my-project:latest*")
+    (kill-buffer "*coracle run my-project:latest*")
+    (coracle-ask 'image/remove '(:image "my-project:latest"))))
 
 (ert-deftest coracle-test-events ()
   "Events are told, also those that happen while there is no service."

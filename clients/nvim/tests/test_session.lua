@@ -86,18 +86,30 @@ return {
     end,
   },
   {
-    name = 'a project without a Dockerfile is told of, and one with it',
+    name = 'the Dockerfile of the project is built, and what comes of it is run',
     body = function(t)
-      local directory = vim.fn.tempname()
+      local directory = vim.fn.tempname() .. '/My Project'
       vim.fn.mkdir(directory .. '/deep/er', 'p')
-      vim.cmd('edit ' .. directory .. '/deep/er/file')
+      vim.cmd('edit ' .. vim.fn.fnameescape(directory .. '/deep/er/file'))
       vim.cmd('Coracle build')
       t.hear('there is no Dockerfile')
-      vim.fn.writefile({ 'FROM hello:1' }, directory .. '/Dockerfile')
-      t.equal({ require('coracle.build').project() }, { directory, 'Dockerfile' })
+      vim.fn.writefile({ 'FROM hello:1', 'RUN echo building', 'CMD echo running' }, directory .. '/Dockerfile')
+      local build = require('coracle.build')
+      t.equal({ build.project() }, { directory, 'Dockerfile' })
       t.told = {}
       vim.cmd('Coracle build')
-      t.hear('cannot build ' .. vim.pesc(directory) .. '/Dockerfile yet')
+      t.line('building', vim.api.nvim_get_current_buf())
+      t.hear('^built my%-project:latest: 3 steps, 1 of them from the cache$')
+      t.line('^%[exit code 0%]$')
+      t.equal(t.lines(), { 'running', '[exit code 0]' })
+      vim.cmd('edit ' .. vim.fn.fnameescape(directory .. '/deep/er/file'))
+      vim.fn.writefile({ 'FROM hello:1', 'RUN echo trouble && exit 3' }, directory .. '/Dockerfile')
+      local err = t.await(function(callback)
+        build.run(nil, callback)
+      end)
+      t.equal(err.data.kind, 'buildFailed')
+      t.line('trouble', vim.api.nvim_get_current_buf())
+      t.request('image/remove', { image = 'my-project:latest' })
     end,
   },
   {

@@ -1,6 +1,6 @@
 --- Builds the current project's Dockerfile and runs what comes of it.
+local output = require('coracle.output')
 local report = require('coracle.report')
-local session = require('coracle.session')
 
 local M = {}
 
@@ -21,26 +21,40 @@ function M.project(start)
   end
 end
 
---- Builds and runs; calls back with an error or the run's result.
+--- The name that a project's image gets: that of its directory, as far as references may have it.
+function M.reference(place)
+  local name = vim.fn.fnamemodify(place, ':t'):lower():gsub('[^%w]+', '-'):gsub('^-+', ''):gsub('-+$', '')
+  return (name == '' and 'project' or name) .. ':latest'
+end
+
+--- Builds and runs; calls back with an error, or with the build's result and the call of the run.
 function M.run(start, callback)
+  callback = callback or function() end
   local place, file = M.project(start and vim.fn.fnamemodify(start, ':p:h'))
-  local function fail(message)
-    local err = { message = message }
-    report.error(err)
-    if callback then
-      callback(err)
-    end
-  end
   if not place then
-    return fail('there is no Dockerfile in this directory or above it')
+    local err = { message = 'there is no Dockerfile in this directory or above it' }
+    report.error(err)
+    return callback(err)
   end
-  session.request('system/ping', vim.empty_dict(), function(err)
+  local reference = M.reference(place)
+  -- By its path, since the service is on this machine; over ssh it is one of the other machine.
+  local params = { context = place, file = file, references = { reference } }
+  local function finish(err, result)
     if err then
-      return fail(report.sentence(err))
+      if err.code ~= -32800 then
+        report.error(err)
+      end
+      return callback(err)
     end
-    if not session.has('build/start') then
-      return fail(('this version of Coracle cannot build %s/%s yet: it has no build/start'):format(place, file))
-    end
+    local cached = #vim.tbl_filter(function(step)
+      return step.cached
+    end, result.steps)
+    report.info(('built %s: %d steps, %d of them from the cache'):format(reference, #result.steps, cached))
+    local _, call = output.run(reference)
+    callback(nil, result, call)
+  end
+  output.show('coracle://build/' .. reference, 'build/start', params, finish, function(request, streams)
+    request.output, request.initialCredit = streams.stdout, streams.initialCredit
   end)
 end
 

@@ -41,11 +41,17 @@ local function append(buffer, text)
 end
 
 --- Sends a request that has output, and shows that in a new buffer. When the buffer goes, the request is cancelled.
-function M.show(name, method, params, callback)
+--- `attach` puts the streams where the request has them, `streams` when nil.
+function M.show(name, method, params, callback, attach)
   local buffer = open(name)
-  params.streams = stream.output(function(bytes)
+  local streams = stream.output(function(bytes)
     append(buffer, bytes)
   end)
+  if attach then
+    attach(params, streams)
+  else
+    params.streams = streams
+  end
   local call
   call = session.request(method, params, function(err, result)
     call.is_done = true

@@ -15,11 +15,12 @@ from .failure import CoracleError, ProtocolError
 from .streams import IncomingStream, OutgoingStream
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-async def transfer(moving: Awaitable[T], asking: Awaitable[object], stream: IncomingStream | OutgoingStream) -> T:
-    """Answers what one side of a transfer does, while the request that it belongs to is under way. The request's error
-    comes first: what it did to the stream follows from it.
+async def transfer(moving: Awaitable[T], asking: Awaitable[R], stream: IncomingStream | OutgoingStream) -> tuple[T, R]:
+    """Answers what both sides of a transfer do: here, and the request that it belongs to. The request's error comes
+    first: what it did to the stream follows from it.
     """
     mover, request = asyncio.ensure_future(moving), asyncio.ensure_future(asking)
     try:
@@ -31,9 +32,10 @@ async def transfer(moving: Awaitable[T], asking: Awaitable[object], stream: Inco
             await asyncio.wait([request])
         elif isinstance(stream, IncomingStream) and mover.done():
             stream.discard()  # what is behind an archive's end
-        if not request.cancelled():
-            await request
-        return await mover
+        if request.cancelled():
+            await mover  # which has failed
+        answer = await request
+        return await mover, answer
     finally:
         # A thread that waits for the stream ends so, which it would not by being cancelled.
         stream.fail(CoracleError("the transfer was broken off"))

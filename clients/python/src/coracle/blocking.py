@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, Unpack
 
 from .blocking_container import Container, Process
@@ -75,6 +75,21 @@ class Client(BlockingMethods):
     def pull(self, reference: str, *, progress: ProgressCallback | None = None) -> types.ImageSummary:
         """Fetches an image; `progress` is called, on another thread, with each of its tasks."""
         return self._thread.wait(self._client.pull(reference, progress=progress))
+
+    def build_image(
+        self,
+        context: str | os.PathLike[str],
+        /,
+        *references: str,
+        upload: bool = False,
+        on_line: Callable[[str], object] | None = None,
+        progress: ProgressCallback | None = None,
+        **options: Unpack[types.BuildDescriptionOptions],
+    ) -> types.BuildStartResult:
+        """Builds the Dockerfile of a directory; see `AsyncClient.build_image`."""
+        return self._thread.wait(
+            self._client.build_image(context, *references, upload=upload, on_line=on_line, progress=progress, **options)
+        )
 
     def run(
         self,

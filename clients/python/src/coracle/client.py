@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
+from . import archives
 from .connection import Connection
 from .container import AsyncContainer
 from .events import Events
@@ -76,6 +78,55 @@ class AsyncClient(Methods):
     async def pull(self, reference: str, *, progress: ProgressCallback | None = None) -> types.ImageSummary:
         """Fetches an image; `progress` is called with each of its tasks."""
         return (await self.image.pull(reference, progress=progress)).image
+
+    async def build_image(
+        self,
+        context: str | os.PathLike[str],
+        /,
+        *references: str,
+        upload: bool = False,
+        on_line: Callable[[str], object] | None = None,
+        progress: ProgressCallback | None = None,
+        **options: Unpack[types.BuildDescriptionOptions],
+    ) -> types.BuildStartResult:
+        """Builds the Dockerfile of a directory. `on_line` is called with each line that its RUNs write. The service
+        reads the directory itself; one on another machine cannot, and `upload` sends it. Raises BuildFailedError when a
+        RUN fails.
+        """
+        connection = await self.connect()
+        output = connection.receiver()
+        place = Path(context).absolute()
+        description: dict[str, object] = encode(types.BuildDescription(**options))
+        params = {
+            **description,
+            "references": references,
+            "output": output.name,
+            "initialCredit": output.window,
+        }
+
+        async def show() -> None:
+            async for line in output.lines():
+                if on_line:
+                    on_line(line)
+
+        async def build() -> types.BuildStartResult:
+            if not upload:
+                return await connection.request(
+                    "build/start", {**params, "context": str(place)}, types.BuildStartResult, progress
+                )
+            stream = connection.sender()
+            building = connection.request(
+                "build/start", {**params, "contextStream": stream.name}, types.BuildStartResult, progress
+            )
+            return (await archives.transfer(archives.send_tree(place, ".", stream), building, stream))[1]
+
+        showing = asyncio.create_task(show())
+        try:
+            return await build()
+        finally:
+            # All of it has come before the answer; after a failure before the first step nothing has.
+            output.fail(None)
+            await showing
 
     async def run(
         self,

@@ -183,7 +183,8 @@ class AsyncContainer:
         asking = self._client.container.copy_from(
             self.id, source, stream=stream.name, initial_credit=stream.window, follow_links=follow_links
         )
-        return await archives.transfer(receiving, asking, stream)
+        received, _ = await archives.transfer(receiving, asking, stream)
+        return received
 
 
 def milliseconds(seconds: float | None) -> int | None:

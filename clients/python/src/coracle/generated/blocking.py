@@ -44,7 +44,7 @@ class BlockingSystemMethods:
         """Tells what may go from the store, and why; or removes what of such a plan is asked for,
         so far as it may still go. Images take along what nothing else needs, as in image/remove.
 
-        kinds: What to look at; all kinds but networks when absent.
+        kinds: What to look at; all kinds but networks and the cache of builds when absent.
         named_images: Whether images that have names are taken for unused when no container needs
         them; false when absent.
         unused_for_ms: Only what has been of no use for so long; any time when absent.
@@ -412,6 +412,202 @@ class BlockingImageMethods:
                 "force": force,
             },
             types.ImageRemoveResult,
+        )
+
+
+class BlockingBuildMethods:
+    """Images from Dockerfiles, in the language of BuildKit's frontend. Stages that are needed run
+    at once where none waits for another; what was built before from the same content is taken
+    from a cache that all services of a store share.
+    """
+
+    def __init__(self, request: BlockingRequester) -> None:
+        self._request = request
+
+    def start(
+        self,
+        *,
+        context: str | None = None,
+        context_stream: types.StreamID | None = None,
+        file: str | None = None,
+        dockerfile: str | None = None,
+        target: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        platform: str | None = None,
+        network: types.BuildNetwork | None = None,
+        secrets: Sequence[types.BuildSecret] | None = None,
+        contexts: Mapping[str, str] | None = None,
+        no_cache: bool | None = None,
+        pull: bool | None = None,
+        references: Sequence[str] | None = None,
+        output: types.StreamID | None = None,
+        initial_credit: int | None = None,
+        work_done_token: types.ProgressToken | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> types.BuildStartResult:
+        """Builds an image. Each instruction is a task; with `output`, what RUNs write comes on that
+        stream line by line, each with #NUMBER and a space in front, NUMBER being the step's. The
+        image appears whole or not at all, and the same inputs always give the same one: all
+        files of new layers have the time SOURCE_DATE_EPOCH, or 1980-01-01. Instructions that
+        were finished when a build fails or is cancelled are in the cache. An error of the file
+        has file, line and column in front; a RUN that fails is buildFailed, with its last lines
+        as causes.
+
+        context: The directory that files are copied from, an absolute path as the service's
+        machine names it.
+        context_stream: The stream on which the client will send the context as a tar archive,
+        plain or compressed, instead of a path; the service grants its credit.
+        file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
+        says, or else .dockerignore, is not there for the build.
+        dockerfile: The Dockerfile's text, instead of a file.
+        target: The stage to build; the last one when absent.
+        arguments: Values for ARGs.
+        labels: Labels of the image, over those of the file.
+        platform: os/architecture[/variant]; the service's own when absent.
+        network: What RUNs have that ask for none of their own; none when absent.
+        secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
+        contexts: Directories as absolute paths, or images as docker-image://NAME, in the place
+        of stages and images of these names.
+        no_cache: Whether all is built anew; false when absent.
+        pull: Whether images are asked for at their registries also where they are there; false
+        when absent.
+        references: The names that the image gets; it has only its digest when absent.
+        output: The stream that carries what RUNs write; the client chooses its name.
+        initial_credit: Bytes that the stream may carry before the first credit; 1048576 when
+        absent.
+        work_done_token: Asks for LSP's $/progress as well.
+        progress: called with each task of the request when it starts, gets on and ends.
+
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, UnauthorizedError,
+        UnreachableError, DigestMismatchError, CorruptError, UnsupportedError,
+        PermissionDeniedError, NoSpaceError, BuildFailedError, CancelledError.
+        """
+        return self._request(
+            "build/start",
+            {
+                "context": context,
+                "contextStream": context_stream,
+                "file": file,
+                "dockerfile": dockerfile,
+                "target": target,
+                "arguments": arguments,
+                "labels": labels,
+                "platform": platform,
+                "network": network,
+                "secrets": secrets,
+                "contexts": contexts,
+                "noCache": no_cache,
+                "pull": pull,
+                "references": references,
+                "output": output,
+                "initialCredit": initial_credit,
+                "workDoneToken": work_done_token,
+            },
+            types.BuildStartResult,
+            progress,
+        )
+
+    def explain(
+        self,
+        *,
+        context: str | None = None,
+        context_stream: types.StreamID | None = None,
+        file: str | None = None,
+        dockerfile: str | None = None,
+        target: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        platform: str | None = None,
+        network: types.BuildNetwork | None = None,
+        secrets: Sequence[types.BuildSecret] | None = None,
+        contexts: Mapping[str, str] | None = None,
+        no_cache: bool | None = None,
+        pull: bool | None = None,
+    ) -> types.BuildExplainResult:
+        """Tells for each instruction of a build whether it would come from the cache, and if not
+        why: which file, which argument, which instruction is different from the nearest one that
+        was built before. Nothing is carried out, and nothing fetched.
+
+        context: The directory that files are copied from, an absolute path as the service's
+        machine names it.
+        context_stream: The stream on which the client will send the context as a tar archive,
+        plain or compressed, instead of a path; the service grants its credit.
+        file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
+        says, or else .dockerignore, is not there for the build.
+        dockerfile: The Dockerfile's text, instead of a file.
+        target: The stage to build; the last one when absent.
+        arguments: Values for ARGs.
+        labels: Labels of the image, over those of the file.
+        platform: os/architecture[/variant]; the service's own when absent.
+        network: What RUNs have that ask for none of their own; none when absent.
+        secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
+        contexts: Directories as absolute paths, or images as docker-image://NAME, in the place
+        of stages and images of these names.
+        no_cache: Whether all is built anew; false when absent.
+        pull: Whether images are asked for at their registries also where they are there; false
+        when absent.
+
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError,
+        UnsupportedError, PermissionDeniedError, NoSpaceError, CancelledError.
+        """
+        return self._request(
+            "build/explain",
+            {
+                "context": context,
+                "contextStream": context_stream,
+                "file": file,
+                "dockerfile": dockerfile,
+                "target": target,
+                "arguments": arguments,
+                "labels": labels,
+                "platform": platform,
+                "network": network,
+                "secrets": secrets,
+                "contexts": contexts,
+                "noCache": no_cache,
+                "pull": pull,
+            },
+            types.BuildExplainResult,
+        )
+
+    def cache_list(self) -> types.BuildCacheListResult:
+        """Lists the cache, what was of no use for longest first. system/prune with the kind
+        buildCache removes of it.
+
+        Raises: CorruptError.
+        """
+        return self._request("build/cacheList", {}, types.BuildCacheListResult)
+
+
+class BlockingContextMethods:
+    """The directories that builds copy files from."""
+
+    def __init__(self, request: BlockingRequester) -> None:
+        self._request = request
+
+    def list(
+        self,
+        path: str,
+        *,
+        file: str | None = None,
+    ) -> types.ContextListResult:
+        """Lists what a directory holds for a build, sorted by path, and what is left out, with the
+        rule. A directory that is left out whole stands for all that is in it.
+
+        path: The directory, an absolute path as the service's machine names it.
+        file: The Dockerfile in it, whose own FILE.dockerignore counts first; Dockerfile when
+        absent.
+
+        Raises: InvalidArgumentError, NotFoundError, PermissionDeniedError, CancelledError.
+        """
+        return self._request(
+            "context/list",
+            {
+                "path": path,
+                "file": file,
+            },
+            types.ContextListResult,
         )
 
 
@@ -1759,6 +1955,13 @@ class BlockingMethods:
         """Images: stacks of read-only layers with a configuration. An image's identity is the
         digest of its manifest.
         """
+        self.build = BlockingBuildMethods(request)
+        """Images from Dockerfiles, in the language of BuildKit's frontend. Stages that are needed
+        run at once where none waits for another; what was built before from the same content is
+        taken from a cache that all services of a store share.
+        """
+        self.context = BlockingContextMethods(request)
+        """The directories that builds copy files from."""
         self.container = BlockingContainerMethods(request)
         """Containers: a process and its descendants on an image and a writable layer of their own.
         They outlive the service that started them; any service of the same user sees all of

@@ -302,6 +302,8 @@ class PruneKind(OpenEnum):
     """Blobs and unpacked layers that no image needs."""
     REMAINS = "remains"
     """What services that were killed have left."""
+    BUILD_CACHE = "buildCache"
+    """Instructions of builds that were kept for later ones; only where `kinds` names it."""
     NETWORK = "network"
     """Networks that no container is connected to; only where `kinds` names it."""
 
@@ -729,6 +731,188 @@ class PushOutcome(OpenEnum):
     """The repository had it."""
     MOUNTED = "mounted"
     """The registry took it from another of its repositories."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildStartResult(Structure):
+    """What `build/start` answers."""
+
+    image: ImageSummary
+    """The image."""
+    steps: list[BuildStep]
+    """The instructions of all stages that were needed, in the file's order."""
+    warnings: list[BuildWarning] | None = None
+    """What BuildKit's rules say of the file; absent where nothing."""
+    layer_warnings: list[LayerWarning] | None = None
+    """What layers had to leave out; absent where nothing."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildExplainResult(Structure):
+    """What `build/explain` answers."""
+
+    steps: list[BuildStep]
+    """The instructions of all stages that would be needed, in the file's order."""
+    warnings: list[BuildWarning] | None = None
+    """What BuildKit's rules say of the file; absent where nothing."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildCacheListResult(Structure):
+    """What `build/cacheList` answers."""
+
+    entries: list[BuildCacheEntry]
+    """Each instruction of a build that was kept."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildDescription(Structure):
+    """What is built, and from what."""
+
+    context: str | None = None
+    """The directory that files are copied from, an absolute path as the service's machine names it.
+    """
+    context_stream: StreamID | None = None
+    """The stream on which the client will send the context as a tar archive, plain or compressed,
+    instead of a path; the service grants its credit.
+    """
+    file: str | None = None
+    """The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else
+    .dockerignore, is not there for the build.
+    """
+    dockerfile: str | None = None
+    """The Dockerfile's text, instead of a file."""
+    target: str | None = None
+    """The stage to build; the last one when absent."""
+    arguments: dict[str, str] | None = None
+    """Values for ARGs."""
+    labels: dict[str, str] | None = None
+    """Labels of the image, over those of the file."""
+    platform: str | None = None
+    """os/architecture[/variant]; the service's own when absent."""
+    network: BuildNetwork | None = None
+    """What RUNs have that ask for none of their own; none when absent."""
+    secrets: list[BuildSecret] | None = None
+    """What RUNs may mount as secrets; it is in no layer and in no key of the cache."""
+    contexts: dict[str, str] | None = None
+    """Directories as absolute paths, or images as docker-image://NAME, in the place of stages and
+    images of these names.
+    """
+    no_cache: bool | None = None
+    """Whether all is built anew; false when absent."""
+    pull: bool | None = None
+    """Whether images are asked for at their registries also where they are there; false when
+    absent.
+    """
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildSecret(Structure):
+    """A secret, by its id in the file: a file's content or a value."""
+
+    id: str
+    """What --mount=type=secret,id= names."""
+    path: str | None = None
+    """An absolute path as the service's machine names it."""
+    value: str | None = None
+    """The content itself, instead of a path."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildStep(Structure):
+    """An instruction as a build met it."""
+
+    number: int
+    """Its place in the file, FROMs included, from 1."""
+    stage: str
+    """The stage's name, or its number."""
+    ordinal: int
+    """Its place in the stage, from 1; 0 for FROM."""
+    line: int
+    """Where it begins in the file."""
+    instruction: str
+    """The instruction in one line, as it is written."""
+    cached: bool
+    """Whether it came, or would come, from the cache."""
+    reasons: list[str] | None = None
+    """Why it did not, a clause each; absent where it did."""
+    duration_ms: int | None = None
+    """How long it took; absent where it was not carried out."""
+    layer: Digest | None = None
+    """Its compressed layer; absent where it has none."""
+    layer_size: int | None = None
+    """Of the compressed layer, in bytes."""
+    last_run_at: Time | None = None
+    """When the one was carried out that it was compared with."""
+    last_duration_ms: int | None = None
+    """How long that took."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildWarning(Structure):
+    """What one of BuildKit's rules says of a Dockerfile."""
+
+    rule: str
+    """The rule's name."""
+    message: str
+    """What it says."""
+    line: int
+    """Where."""
+    column: int
+    """In Unicode scalars, from 1."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildCacheEntry(Structure):
+    """An instruction that was carried out once."""
+
+    key: Digest
+    """Of all that decided about its outcome."""
+    instruction: str
+    """As it is written."""
+    layer: Digest | None = None
+    """Its compressed layer; absent where it has none."""
+    layer_size: int | None = None
+    """Of the compressed layer, in bytes."""
+    duration_ms: int
+    """How long it took."""
+    created_at: Time
+    """When it was carried out."""
+    used_at: Time
+    """When it was of use last, to the hour."""
+
+
+class BuildNetwork(StrEnum):
+    """What network RUNs have."""
+
+    NONE = "none"
+    """A loopback interface alone."""
+    HOST = "host"
+    """The service's."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ContextListResult(Structure):
+    """What `context/list` answers."""
+
+    entries: list[ContextEntry]
+    """Each file and directory."""
+    bytes: int
+    """Of all files that are not left out."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ContextEntry(Structure):
+    """A file or a directory of a context."""
+
+    path: str
+    """From the context's directory."""
+    directory: bool
+    """Whether it is a directory."""
+    size: int
+    """In bytes; 0 for directories."""
+    ignored_by: str | None = None
+    """The rule that leaves it out, with its file and line; absent for what is there."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -2013,6 +2197,24 @@ class ErrorKind(OpenEnum):
     """A defect of the service."""
 
 
+class BuildDescriptionOptions(TypedDict, total=False):
+    """What may be absent of BuildDescription, as keywords."""
+
+    context: str | None
+    context_stream: StreamID | None
+    file: str | None
+    dockerfile: str | None
+    target: str | None
+    arguments: dict[str, str] | None
+    labels: dict[str, str] | None
+    platform: str | None
+    network: BuildNetwork | None
+    secrets: list[BuildSecret] | None
+    contexts: dict[str, str] | None
+    no_cache: bool | None
+    pull: bool | None
+
+
 class ContainerCreationOptions(TypedDict, total=False):
     """What may be absent of ContainerCreation, as keywords."""
 
@@ -2124,6 +2326,10 @@ class EventKind(OpenEnum):
     """
     EVENT_GAP = "event.gap"
     """Events between the cursor that was asked for and this one are no longer known."""
+    BUILD_FINISHED = "build.finished"
+    """An image was built. Attributes: image, reference, steps, cachedSteps."""
+    BUILD_FAILED = "build.failed"
+    """A build failed, or was cancelled. Attributes: reference, error."""
 
 
 RequestID: TypeAlias = int | str
