@@ -74,19 +74,29 @@ int clinux_pivot_here(uint32_t *failed) {
   return chdir("/");
 }
 
-int clinux_open_in_root(int root, const char *path, int flags, uint32_t mode, int refuse_symlinks) {
-  struct open_how how = {
-    .flags = (uint32_t)flags | O_CLOEXEC,
-    .mode = (flags & O_CREAT) ? mode : 0,
-    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (refuse_symlinks ? RESOLVE_NO_SYMLINKS : 0),
-  };
+static int open_resolved(int directory, const char *path, struct open_how how) {
   int result;
   // EAGAIN: a rename anywhere on the machine raced with a `..`; the kernel could not be sure, and says try again.
   for (int attempt = 0; attempt < 128; attempt++) {
-    result = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    result = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
     if (result >= 0 || errno != EAGAIN) break;
   }
   return result;
+}
+
+int clinux_open_in_root(int root, const char *path, int flags, uint32_t mode, int refuse_symlinks) {
+  return open_resolved(root, path, (struct open_how){
+    .flags = (uint32_t)flags | O_CLOEXEC,
+    .mode = (flags & O_CREAT) ? mode : 0,
+    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (refuse_symlinks ? RESOLVE_NO_SYMLINKS : 0),
+  });
+}
+
+int clinux_open_beneath(int directory, const char *path, int flags) {
+  return open_resolved(directory, path, (struct open_how){
+    .flags = (uint32_t)flags | O_CLOEXEC,
+    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+  });
 }
 
 int clinux_unshare_mounts(void) { return unshare(CLONE_NEWNS); }

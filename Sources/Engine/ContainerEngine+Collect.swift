@@ -52,6 +52,10 @@ extension ContainerEngine {
     let broken = try metadata.containers().filter { !isWhole($0) }
     try metadata.forgetContainers(
       broken.map(\.id), events: broken.map { .containerRemoved($0.id, name: $0.name) })
+    let lost = try metadata.volumes().filter {
+      $0.record.isAnonymous && $0.containers.isEmpty && !fileExists(snapshots.volumeData($0.record.name))
+    }.map(\.record.name)
+    try metadata.forgetVolumes(lost, events: lost.map { .volumeRemoved($0) })
     try removeUnnamed()
     Failpoint.restartTidied.pass()
     // On a full disk it is done again the next time.
@@ -63,7 +67,9 @@ extension ContainerEngine {
   private func isWhole(_ container: ContainerRecord) -> Bool {
     let directory = snapshots.containerDirectory(container.id)
     guard let spec = try? spec(container.id), let options = try? options(container),
-      ["upper", "work"].allSatisfy({ fileKind(directory.appending($0)) == .directory })
+      ["upper", "work"].allSatisfy({ fileKind(directory.appending($0)) == .directory }),
+      // A named one is on the disk before its row.
+      (options.volumes ?? []).allSatisfy({ !$0.isAnonymous || fileExists(snapshots.volumeData($0.name)) })
     else { return false }
     return BoundFile.allCases.allSatisfy { file in
       guard let size = try? fileSize(directory.appending(file.rawValue)) else { return false }
@@ -83,6 +89,10 @@ extension ContainerEngine {
     for key in try snapshots.list() where !layers.contains(key) {
       try removeLayer(key)
       Failpoint.layerCollected.pass()
+    }
+    let volumes = Set(try metadata.volumes().map(\.record.name))
+    for name in try snapshots.volumeNames() where !volumes.contains(name) {
+      if let grave = try snapshots.unname(volume: name) { reclaim([grave]) }
     }
     try content.sweep()
     reclaim(try snapshots.sweep { containers.contains($0) })

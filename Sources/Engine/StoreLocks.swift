@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The locks that keep engines in different processes out of each other's way.
 ///
-/// Order, to which all keep: collection, then container (its attention is taken by who has just made it, or holds no other lock), then a layer's (`Snapshots`), then a blob's (`ContentStore`).
+/// Order, to which all keep: collection, then container (its attention is taken by who has just made it, or holds no other lock), then volumes' in the order of their names, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
 struct StoreLocks: Sendable {
   let directory: FilePath
 
@@ -34,6 +34,18 @@ struct StoreLocks: Sendable {
   /// it under its hands.
   func attendContainer(_ id: String) async throws -> FileLock {
     try await hold(container(id).appending("upper"), id)
+  }
+
+  /// Held shared by who makes a container with a volume, or reads all of it; exclusively by who makes, fills or removes it.
+  ///
+  /// - Parameter path: in the volume's directory.
+  /// - Returns: nil where that is gone.
+  func holdVolume(_ path: FilePath, _ mode: FileLock.Mode) async throws -> FileLock? {
+    do {
+      return try await FileLock.acquire(path, mode)
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+      return nil
+    }
   }
 
   /// Held by the engine that looks at a container's health.

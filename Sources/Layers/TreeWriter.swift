@@ -60,7 +60,7 @@ final class TreeWriter {
     }
     let path = try place(name)
     let owner = try owner(of: entry, name)
-    if path.isRoot { return try options.copy == nil ? writeRoot(entry, owner, name) : () }
+    if path.isRoot { return try options.copy?.setsRoot ?? true ? writeRoot(entry, owner, name) : () }
     guard let last = path.components.last else { return }
     // Other union file systems keep their own things in such places.
     let hasWhiteouts = options.copy == nil

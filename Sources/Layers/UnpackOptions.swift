@@ -58,6 +58,8 @@ package struct CopyOptions: Sendable {
   var root: UInt32? { idShift > 0 ? UInt32(exactly: idShift) : nil }
   package var makesDevices = true
   package var keepsSetIDBits = true
+  /// Whether the place itself, which is the root then, gets what the archive says of its own.
+  package var setsRoot = false
 
   package init(place: [UInt8]) { self.place = place }
 }

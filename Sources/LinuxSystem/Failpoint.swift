@@ -34,6 +34,19 @@ package enum Failpoint: String, CaseIterable, Sendable {
   /// Its row is gone, and its directory is not.
   case containerUnrecorded
 
+  // A volume: its directory, in which nobody looks for it yet; what goes into it; its name; both are on the disk; its row is
+  // written, but not committed; it is.
+  case volumeStaged
+  case volumeFilled
+  case volumeRenamed
+  case volumeSynced
+  case volumeWritten
+  case volumeRecorded
+  /// What an image, or an archive, has is in the place of the empty directory of a volume that was there.
+  case volumeReplaced
+  /// Its row is gone, and its directory is not.
+  case volumeUnrecorded
+
   /// An image's row is gone, and its content is not.
   case imageUnrecorded
   // Collection, one by one, and behind it.

@@ -15,6 +15,15 @@ extension FileDescriptor {
     return OwnedDescriptor(FileDescriptor(rawValue: descriptor))
   }
 
+  /// Opens what a path beneath this directory names, for its place alone (O_PATH). Links are followed as far as they lead to what is
+  /// beneath it; one that leads out is an error (openat2(2), RESOLVE_BENEATH: EXDEV).
+  package func openPlaceBeneath(_ path: String) throws(SystemError) -> OwnedDescriptor {
+    let descriptor = try call("openat2", on: path) {
+      clinux_open_beneath(rawValue, path, CInt(CLINUX_O_PATH))
+    }
+    return OwnedDescriptor(FileDescriptor(rawValue: descriptor))
+  }
+
   /// A directory in which others are looked up, with all links followed.
   package func openDirectoryInRoot(_ path: FilePath) throws(SystemError) -> OwnedDescriptor {
     try openInRoot(path, flags: O_RDONLY | O_DIRECTORY)

@@ -53,3 +53,14 @@ package struct FlatDirectory: Sendable {
     try call("fsync", on: path.string) { fsync(descriptor) }
   }
 }
+
+/// Whether there is nothing in a directory (readdir(3)).
+package func isEmptyDirectory(_ path: FilePath) throws(SystemError) -> Bool {
+  guard let stream = opendir(path.string) else {
+    throw SystemError("opendir", Errno(rawValue: clinuxErrno()), on: path.string)
+  }
+  defer { closedir(stream) }
+  // Besides `.` and `..`.
+  for _ in 0..<3 where readdir(stream) == nil { return true }
+  return false
+}

@@ -5,10 +5,11 @@ internal import OCIModel
 extension MetadataStore {
   /// Adds a container, and connects it to networks.
   ///
+  /// - Parameter volumes: those that it uses, which cannot be removed from then on.
   /// - Throws: `alreadyExists` when its name or id is taken, `notFound` when its image or a network is not there (any
-  ///   more), and what `choose` throws.
+  ///   more), `conflict` when a volume is not, and what `choose` throws.
   package func insertContainer(
-    _ container: ContainerRecord, connecting requests: [EndpointRequest] = [],
+    _ container: ContainerRecord, volumes: Set<String> = [], connecting requests: [EndpointRequest] = [],
     choosing choose: AddressChoice? = nil, events: [JournalEvent] = []
   ) async throws(EngineError) {
     try await write("create the container \(container.name)", subject: container.name, .process) { database in
@@ -26,6 +27,7 @@ extension MetadataStore {
           subject: isName ? container.name : container.id,
           hint: isName ? "give another name, or remove that container" : nil)
       }
+      try Self.insertUses(volumes, of: container.id, in: database)
       guard let choose else { return }
       for request in requests { _ = try Self.connect(container.id, request, choose, in: database) }
     } events: {
@@ -94,6 +96,25 @@ extension MetadataStore {
   ) async throws(EngineError) -> Bool {
     try await change("remove the container \(id)", id, from: from, events) { database, filter in
       try database.cachedStatement(sql: "DELETE FROM containers WHERE \(filter)").execute(arguments: [id])
+    }
+  }
+
+  /// The same, and with it the rows of its anonymous volumes that no other container uses.
+  ///
+  /// - Returns: the names of those volumes, whose directories are the caller's to remove; nil where the container stays.
+  package func removeContainerWithVolumes(
+    _ id: String, from: Set<ContainerState> = [.created, .exited],
+    events: @escaping @Sendable (_ volumes: [String]) -> [JournalEvent]
+  ) async throws(EngineError) -> [String]? {
+    let filter = "id = ? AND state IN (\(Self.list(from)))"
+    return try await write("remove the container \(id)", subject: id, .process) { database in
+      let volumes = try String.fetchAll(
+        database, sql: "SELECT volume FROM volumeUses WHERE container = ? ORDER BY volume", arguments: [id])
+      try database.cachedStatement(sql: "DELETE FROM containers WHERE \(filter)").execute(arguments: [id])
+      guard database.changesCount == 1 else { return nil }
+      return try Self.removeUnused(among: volumes, in: database)
+    } eventsFor: {
+      $0.map(events) ?? []
     }
   }
 

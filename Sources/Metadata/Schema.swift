@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 5
+  static let version = 6
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,7 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second, third, fourth, fifth].enumerated()
+      for (number, step) in [first, second, third, fourth, fifth, sixth].enumerated()
       where try found(in: database) <= number {
         try database.execute(sql: step)
       }
@@ -179,5 +179,22 @@ enum Schema {
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX buildStepsOfParent ON buildSteps (parent, source);
     CREATE INDEX buildStepsOfSource ON buildSteps (source, usedAt);
+    """
+
+  /// Volumes, and which containers use them. Who removes a container need not know of them: its uses go with it.
+  private static let sixth = """
+    CREATE TABLE volumes (
+      name TEXT PRIMARY KEY, isAnonymous INTEGER NOT NULL, createdAt INTEGER NOT NULL, unusedSince INTEGER NOT NULL,
+      labels TEXT NOT NULL, session TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE volumeUses (
+      volume TEXT NOT NULL REFERENCES volumes ON DELETE RESTRICT,
+      container TEXT NOT NULL REFERENCES containers ON DELETE CASCADE,
+      PRIMARY KEY (volume, container)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX volumesOfContainer ON volumeUses (container);
+    CREATE TRIGGER volumeReleased AFTER DELETE ON volumeUses BEGIN
+      UPDATE volumes SET unusedSince = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000 WHERE name = OLD.volume;
+    END;
     """
 }

@@ -33,6 +33,10 @@ struct LaunchFailure {
     if case .mount = operation, errno == .invalidArgument, report.step == CLINUX_STEP_FSCONFIG.rawValue {
       error.kind = .invalidArgument
     }
+    if operation.hasSubpath, report.step == CLINUX_STEP_OPENAT2.rawValue, errno == .improperLink {
+      error.kind = .invalidArgument
+      error.hint = "a link leads out of what is mounted"
+    }
     if report.step == CLINUX_STEP_MOUNT_IDMAP.rawValue || operation.isMappedOverlay {
       error.kind = .unsupported
       error.hint =
@@ -78,5 +82,12 @@ struct LaunchFailure {
 }
 
 extension LaunchPlan.Operation {
+  fileprivate var hasSubpath: Bool {
+    switch self {
+    case .bind(let mount, _), .prepareBind(let mount): mount.subpath != nil
+    default: false
+    }
+  }
+
   fileprivate var isMappedOverlay: Bool { if case .prepareOverlay = self { true } else { false } }
 }

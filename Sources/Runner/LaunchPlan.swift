@@ -180,6 +180,8 @@ package struct LaunchPlan: Hashable, Sendable {
       case shared = 0x10_0000
     }
     package var source: FilePath
+    /// What of the source is mounted: a path beneath it, from which no link leads out (openat2(2), RESOLVE_BENEATH).
+    package var subpath: String?
     /// With what is mounted beneath.
     package var isRecursive: Bool
     /// Of the mount itself.

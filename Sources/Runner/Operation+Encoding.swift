@@ -184,6 +184,7 @@ extension LaunchPlan.Operation {
 extension PlanEncoder {
   mutating func bind(_ mount: LaunchPlan.BindMount) throws(EngineError) {
     try path(mount.source)
+    try string(mount.subpath ?? "")
     number(mount.isRecursive ? 1 : 0)
     number(mount.attributes.rawValue)
     number(mount.allAttributes.rawValue)

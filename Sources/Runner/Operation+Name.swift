@@ -1,3 +1,5 @@
+import SystemPackage
+
 extension LaunchPlan.Operation {
   /// What the operation does, for a message: `mount proc on /proc`.
   var name: String {
@@ -6,7 +8,7 @@ extension LaunchPlan.Operation {
     case .mountOverlayRoot: "mount the overlay root"
     case .bindRoot(let source): "bind \(source) as the root"
     case .mount(let type, _, let target, _, _): "mount \(type) on \(target)"
-    case .bind(let mount, let target): "bind \(mount.source) on \(target)"
+    case .bind(let mount, let target): "bind \(mount.place) on \(target)"
     case .makeDirectory(let target, _): "make directory \(target)"
     case .makeNode(let target, _, _, _, _, _): "make device \(target)"
     case .makeSymlink(let target, _): "make link \(target)"
@@ -42,10 +44,14 @@ extension LaunchPlan.Operation {
     case .joinNamespace(let kind, let path): "join the \(kind.fileName ?? "") namespace \(path)"
     case .mapUsers: "make the user namespace"
     case .prepareOverlay: "mount the overlay root with mapped ids"
-    case .prepareBind(let mount): "bind \(mount.source)"
+    case .prepareBind(let mount): "bind \(mount.place)"
     case .attachRoot: "attach the root"
     case .attach(_, let target): "mount on \(target)"
     case .becomeRoot: "become root of the user namespace"
     }
   }
+}
+
+extension LaunchPlan.BindMount {
+  fileprivate var place: FilePath { subpath.map { source.appending($0) } ?? source }
 }

@@ -29,10 +29,12 @@ extension RequestOrder.Effects {
     case .buildExplain: observes = [.allImages]
     case .containerCreate(let params):
       observes = Set([.image(params.image)] + (params.networks ?? []).map { .network($0.network) })
-      changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
+      changes = Set(
+        [params.name].compactMap { $0.map(RequestOrder.Subject.container) } + Self.volumes(params.mounts))
     case .containerRun(let params):
       observes = Set([.image(params.image)] + (params.networks ?? []).map { .network($0.network) })
-      changes = Set([params.name].compactMap { $0.map(RequestOrder.Subject.container) })
+      changes = Set(
+        [params.name].compactMap { $0.map(RequestOrder.Subject.container) } + Self.volumes(params.mounts))
     case .containerStart(let params): changes = [.container(params.container)]
     case .containerRestart(let params): changes = [.container(params.container)]
     case .containerPause(let params): changes = [.container(params.container)]
@@ -42,7 +44,14 @@ extension RequestOrder.Effects {
     case .containerUnpublish(let params): changes = [.container(params.container)]
     case .containerRename(let params): changes = [.container(params.container), .container(params.name)]
     case .containerCopyTo(let params): changes = [.container(params.container)]
-    case .containerRemove(let params): changes = [.container(params.container)]
+    // Its volumes have one use less.
+    case .containerRemove(let params): changes = [.container(params.container), .allVolumes]
+    case .volumeCreate(let params): changes = Set([params.name].compactMap { $0.map { .volume($0) } })
+    case .volumeImport(let params): changes = Set([params.name].compactMap { $0.map { .volume($0) } })
+    case .volumeRemove(let params): changes = [.volume(params.volume)]
+    case .volumeInspect(let params): observes = [.volume(params.volume)]
+    case .volumeExport(let params): observes = [.volume(params.volume)]
+    case .volumeList: observes = [.allVolumes]
     case .containerCommit(let params):
       observes = [.container(params.container)]
       changes = [.image(params.reference)]
@@ -61,8 +70,8 @@ extension RequestOrder.Effects {
       observes = params.containers.map { Set($0.map { .container($0) }) } ?? [.allContainers]
     case .containerCopyFrom(let params): observes = [.container(params.container)]
     case .containerExport(let params): observes = [.container(params.container)]
-    case .systemDiskUsage: observes = [.allImages, .allContainers]
-    case .systemPrune: changes = [.allImages, .allContainers, .allNetworks]
+    case .systemDiskUsage: observes = [.allImages, .allContainers, .allVolumes]
+    case .systemPrune: changes = [.allImages, .allContainers, .allVolumes, .allNetworks]
     case .containerList: observes = [.allContainers]
     case .networkCreate(let params): changes = [.network(params.name)]
     case .networkRemove(let params): changes = [.network(params.network)]
@@ -75,5 +84,10 @@ extension RequestOrder.Effects {
       .eventUnsubscribe:
       break
     }
+  }
+
+  /// Those that a new container names, and makes where they are missing.
+  private static func volumes(_ mounts: [Mount]?) -> [RequestOrder.Subject] {
+    (mounts ?? []).compactMap { $0.kind == .volume ? $0.source.map { .volume($0) } : nil }
   }
 }

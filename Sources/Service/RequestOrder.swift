@@ -13,6 +13,8 @@ struct RequestOrder {
     case allContainers
     case network(String)
     case allNetworks
+    case volume(String)
+    case allVolumes
     /// For registries.
     case credentials
   }
@@ -48,6 +50,7 @@ extension RequestOrder.Subject {
     case (.allImages, .image), (.image, .allImages), (.allImages, .allImages): true
     case (.allContainers, .container), (.container, .allContainers), (.allContainers, .allContainers): true
     case (.allNetworks, .network), (.network, .allNetworks), (.allNetworks, .allNetworks): true
+    case (.allVolumes, .volume), (.volume, .allVolumes), (.allVolumes, .allVolumes): true
     default: self == other
     }
   }

@@ -69,14 +69,15 @@ extension Session {
       logPath: details.logPath, runtimeConfigPath: details.runtimeConfigPath,
       creation: .init(details.options), limits: details.options.limits.map { .init($0) } ?? .init(),
       warnings: details.warnings.wire,
-      cgroup: details.controlGroup,
+      cgroup: details.controlGroup, volumes: details.options.volumes.map { $0.map { .init($0) } },
       healthChecks: details.healthResults.isEmpty ? nil : details.healthResults.map { .init($0) })
   }
 
   func containerRemove(_ params: ContainerRemove.Params, _ context: RequestContext) async throws
     -> ContainerRemove.Result
   {
-    try await engine.removeContainer(params.container, force: params.force ?? false)
+    try await engine.removeContainer(
+      params.container, force: params.force ?? false, withVolumes: params.volumes ?? false)
     return ContainerRemove.Result()
   }
 

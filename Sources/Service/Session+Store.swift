@@ -15,6 +15,9 @@ extension Session {
       containers: ContainersUsage(
         bytes: Int(usage.containerBytes), reclaimableBytes: Int(usage.reclaimableContainerBytes),
         containers: usage.containers.map { .init($0) }),
+      volumes: VolumesUsage(
+        bytes: Int(usage.volumeBytes), reclaimableBytes: Int(usage.reclaimableVolumeBytes),
+        volumes: usage.volumes.map { .init($0) }),
       leftoverBytes: Int(usage.leftoverBytes), overheadBytes: Int(usage.overheadBytes))
   }
 
@@ -23,6 +26,7 @@ extension Session {
     var scope = PruneScope()
     if let kinds = params.kinds { scope.kinds = Set(try kinds.map { try Engine.PruneKind(wire: $0) }) }
     scope.includesNamedImages = params.namedImages ?? false
+    scope.includesNamedVolumes = params.namedVolumes ?? false
     scope.unusedFor = Int64(params.unusedForMs ?? 0) * 1_000_000
     let plan =
       if let ids = params.apply { try await engine.prune(scope, apply: ids) } else {

@@ -34,7 +34,7 @@ extension ContainerOptions {
     stopSignal = try creation.stopSignal.map { try Signal(wire: $0).description }
     if let timeout = creation.stopTimeoutMs { stopTimeoutMilliseconds = timeout }
     autoRemove = creation.autoRemove ?? false
-    lifetime = creation.lifetime.map { $0 == .session ? .session : .persistent }
+    lifetime = creation.lifetime.map { .init($0) }
     hasInit = creation.initProcess
     restart = creation.restart.map { .init($0) }
     health = creation.health.map { .init($0) }

@@ -5,8 +5,17 @@ import RPCModel
 /// Mounts, namespaces and system calls of containers, as the wire has them, and back.
 extension MountOptions {
   init(_ mount: RPCModel.Mount) {
-    self.init(mount.kind == .bind ? .bind : .tmpfs, target: mount.target)
+    let kind: Kind =
+      switch mount.kind {
+      case .bind: .bind
+      case .tmpfs: .tmpfs
+      case .volume: .volume
+      }
+    self.init(kind, target: mount.target)
     source = mount.source
+    subpath = mount.subpath
+    copiesContent = mount.copiesContent
+    labels = mount.labels
     isReadOnly = mount.readOnly ?? false
     createsSource = mount.createsSource ?? false
     isRecursive = mount.recursive ?? true
@@ -26,6 +35,12 @@ extension MountOptions {
 extension RPCModel.Mount {
   init(_ mount: MountOptions) {
     let isBind = mount.kind == .bind
+    let kind: MountKind =
+      switch mount.kind {
+      case .bind: .bind
+      case .tmpfs: .tmpfs
+      case .volume: .volume
+      }
     let propagation: MountPropagation =
       switch mount.propagation {
       case .private: .private
@@ -33,7 +48,8 @@ extension RPCModel.Mount {
       case .shared: .shared
       }
     self.init(
-      kind: isBind ? .bind : .tmpfs, target: mount.target, source: mount.source, readOnly: mount.isReadOnly,
+      kind: kind, target: mount.target, source: mount.source, subpath: mount.subpath,
+      copiesContent: mount.copiesContent, labels: mount.labels, readOnly: mount.isReadOnly,
       createsSource: isBind ? mount.createsSource : nil, recursive: isBind ? mount.isRecursive : nil,
       propagation: isBind ? propagation : nil, idmapped: isBind ? mount.isIDMapped : nil,
       sizeBytes: mount.sizeBytes.map(Int.init), mode: mount.mode,

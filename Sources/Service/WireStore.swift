@@ -21,6 +21,12 @@ extension RPCModel.ContainerUsage {
   }
 }
 
+extension RPCModel.VolumeUsage {
+  init(_ usage: Engine.VolumeUsage) {
+    self.init(name: usage.name, bytes: Int(usage.bytes), containers: usage.containers)
+  }
+}
+
 extension RPCModel.PruneItem {
   init(_ item: Engine.PruneItem) {
     self.init(

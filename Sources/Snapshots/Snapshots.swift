@@ -3,13 +3,14 @@ package import LinuxSystem
 package import OCIModel
 package import SystemPackage
 
-/// Root file systems on disk: unpacked layers below `layers`, read-only and shared, and a writable directory for
-/// each container below `containers`.
+/// Trees on disk: unpacked layers below `layers`, read-only and shared; a writable directory for each container below `containers`;
+/// and volumes below `volumes`.
 ///
 /// As with blobs, the file system is the only record: a layer is there when its directory has its name.
 package struct Snapshots: Sendable {
   private let layers: FilePath
   private let containers: FilePath
+  let volumes: FilePath
   /// Layers that are being unpacked, and trees that are being removed.
   let staging: FilePath
 
@@ -17,9 +18,10 @@ package struct Snapshots: Sendable {
   package init(root: FilePath) throws(EngineError) {
     layers = root.appending("layers")
     containers = root.appending("containers")
+    volumes = root.appending("volumes")
     staging = root.appending("staging")
     do {
-      for directory in [layers, containers, staging] where !fileExists(directory) {
+      for directory in [layers, containers, volumes, staging] where !fileExists(directory) {
         try makeDirectories(directory, mode: 0o700)
         // The store may lie in a directory that hands its group down, which is nothing for the files of containers.
         let made = try openDirectory(directory)
@@ -118,7 +120,7 @@ package struct Snapshots: Sendable {
     }
   }
 
-  private func unname(_ path: FilePath) throws -> FilePath? {
+  func unname(_ path: FilePath) throws -> FilePath? {
     let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
     guard try renameIfPresent(path, to: grave) else { return nil }
     Failpoint.treeUnnamed.pass()

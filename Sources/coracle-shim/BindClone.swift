@@ -6,8 +6,9 @@ enum BindClone {
   /// - Returns: the copy's descriptor, which is the caller's.
   static func make(_ fields: inout Fields, isPrivate: Bool = false) throws(Failure) -> CInt {
     let source = try fields.takeString()
+    let subpath = try fields.takeString()
     let isRecursive: CInt = try fields.takeNumber() != 0 ? 1 : 0
-    let mount = try check(CLINUX_STEP_OPEN_TREE, clinux_open_tree_clone(AT_FDCWD, source, isRecursive))
+    let mount = try clone(source, subpath, isRecursive)
     do throws(Failure) {
       let attributes = try fields.takeNumber()
       let allAttributes = try fields.takeNumber()
@@ -31,5 +32,19 @@ enum BindClone {
       _ = close(mount)
       throw error
     }
+  }
+
+  /// What is beneath the source may be a container's to change at any time: it is looked up once, and taken by descriptor.
+  private static func clone(_ source: CString, _ subpath: CString, _ isRecursive: CInt) throws(Failure)
+    -> CInt
+  {
+    if subpath[0] == 0 {
+      return try check(CLINUX_STEP_OPEN_TREE, clinux_open_tree_clone(AT_FDCWD, source, isRecursive))
+    }
+    let top = try check(CLINUX_STEP_OPEN, clinux_open(source, CLINUX_O_PATH | O_CLOEXEC, 0))
+    defer { _ = close(top) }
+    let place = try check(CLINUX_STEP_OPENAT2, clinux_open_beneath(top, subpath, CLINUX_O_PATH))
+    defer { _ = close(place) }
+    return try check(CLINUX_STEP_OPEN_TREE, clinux_open_tree_clone(place, "", isRecursive))
   }
 }

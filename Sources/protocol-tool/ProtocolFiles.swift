@@ -3,7 +3,8 @@ import Foundation
 /// All files of the protocol, in the order of the reference.
 struct ProtocolFiles {
   static let nouns = [
-    "base", "system", "image", "build", "context", "container", "network", "registry", "event", "task",
+    "base", "system", "image", "build", "context", "container", "volume", "network", "registry", "event",
+    "task",
     "stream", "error",
   ]
 

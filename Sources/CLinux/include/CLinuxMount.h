@@ -38,6 +38,9 @@ int clinux_pivot_here(uint32_t *_Nonnull failed);
 /// openat2(2) with `RESOLVE_IN_ROOT`: `root` is `/` on the whole way, `..` and symbolic links included; no magic links.
 int clinux_open_in_root(int root, const char *_Nonnull path, int flags, uint32_t mode, int refuse_symlinks);
 
+/// openat2(2) with `RESOLVE_BENEATH`: what leads out of `directory` on the way is an error (EXDEV); no magic links.
+int clinux_open_beneath(int directory, const char *_Nonnull path, int flags);
+
 /// unshare(2) with CLONE_NEWNS: the calling thread alone gets mounts of its own, and the right to mount that goes with them.
 int clinux_unshare_mounts(void);
 

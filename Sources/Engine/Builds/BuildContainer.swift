@@ -71,7 +71,8 @@ struct BuildContainer: Sendable {
     var image = state.config
     image.config?.env = environment.environment
     let spec = try RuntimeSpec.container(
-      id: place.id, image: image, options: options, directory: directory, lowers: engine.lowers(state.layers),
+      id: place.id, image: image, options: options, volumes: [], directory: directory,
+      lowers: engine.lowers(state.layers),
       configuration: engine.configuration)
     try engine.writeBoundFiles(spec, options, into: directory)
     let root = OverlayRoot(

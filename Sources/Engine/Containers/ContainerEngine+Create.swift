@@ -18,7 +18,7 @@ extension ContainerEngine {
     do {
       return try summary(try await record(draft))
     } catch {
-      discard(draft)
+      await discard(draft)
       throw error
     }
   }
@@ -36,6 +36,8 @@ extension ContainerEngine {
     var root: OverlayRoot
     /// So that no service collects what the container is about to use.
     var content: FileLock
+    /// Nobody removes them until its row says that it uses them.
+    var volumes: [HeldVolume]
     /// Its state lock.
     var lock: FileLock
   }
@@ -56,9 +58,12 @@ extension ContainerEngine {
         let lock = try await locks.holdContainer(id)
         let root = root(id, of: image)
         let config = try config(of: image)
+        let plan = try VolumePlan(options, image: config.config ?? .init())
+        if !plan.entries.isEmpty { options.volumes = plan.volumes }
         var spec = try RuntimeSpec.container(
-          id: id, image: config, options: options, directory: directory, lowers: root.lowers,
-          configuration: configuration)
+          id: id, image: config, options: options,
+          volumes: plan.mounts(hasUsers: options.userNamespace == .auto) { snapshots.volumeData($0) },
+          directory: directory, lowers: root.lowers, configuration: configuration)
         if options.userNamespace == .auto { try await giveUsers(to: &spec, of: id) }
         try writeBoundFiles(spec, options, into: directory)
         options.ports = try ports(options, config)
@@ -76,7 +81,8 @@ extension ContainerEngine {
         if options.lifetime == .session { record.session = try ownSession() }
         return DraftContainer(
           record: record, isNamed: options.name != nil, options: options, spec: spec, root: root,
-          content: content, lock: lock)
+          content: content, volumes: plan.entries.isEmpty ? [] : try await hold(plan, lowers: root.lowers),
+          lock: lock)
       } catch {
         try? snapshots.removeContainer(id)
         throw EngineError("create a container of \(options.image)", wrapping: error)
@@ -97,8 +103,10 @@ extension ContainerEngine {
         snapshots.containerDirectory(record.id).appending("config.json"), encode(draft.spec))
       Failpoint.containerConfigured.pass()
       // Another container may take a free name first.
-      while try await !insert(record, isNamed: draft.isNamed) { record.name = try freeName() }
+      let volumes = Set(draft.volumes.map(\.name))
+      while try await !insert(record, volumes, isNamed: draft.isNamed) { record.name = try freeName() }
       Failpoint.containerRecorded.pass()
+      for volume in draft.volumes { volume.lock.release() }
       draft.content.release()
       return record
     } catch {
@@ -107,10 +115,11 @@ extension ContainerEngine {
   }
 
   /// - Returns: false where its name is taken and nobody asked for that one.
-  private func insert(_ record: ContainerRecord, isNamed: Bool) async throws -> Bool {
+  private func insert(_ record: ContainerRecord, _ volumes: Set<String>, isNamed: Bool) async throws -> Bool {
     do {
       try await metadata.insertContainer(
-        record, events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
+        record, volumes: volumes,
+        events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
       return true
     } catch {
       if error.kind == .alreadyExists, !isNamed { return false }
@@ -119,8 +128,9 @@ extension ContainerEngine {
   }
 
   /// Leaves nothing of a draft that was not recorded.
-  func discard(_ draft: DraftContainer) {
+  func discard(_ draft: DraftContainer) async {
     try? snapshots.removeContainer(draft.record.id)
+    if !draft.volumes.isEmpty { await discard(draft.volumes) }
     draft.content.release()
   }
 

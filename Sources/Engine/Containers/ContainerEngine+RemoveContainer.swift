@@ -6,31 +6,38 @@ import Runner
 extension ContainerEngine {
   /// Removes a container with its writable layer and its log.
   ///
-  /// - Parameter force: kills it first when it runs.
+  /// - Parameters:
+  ///   - force: kills it first when it runs.
+  ///   - withVolumes: whether its anonymous volumes go too, as far as no other container uses them.
   /// - Throws: `inUse` for a running container without `force`.
-  package func removeContainer(_ name: String, force: Bool) async throws {
+  package func removeContainer(_ name: String, force: Bool, withVolumes: Bool = false) async throws {
     let record = try await current(name)
     if force, ContainerState.live.contains(record.state) {
       _ = try await stop(record.id, signal: .kill)
     } else {
       try record.admit(.remove)
     }
-    try await remove(record)
+    try await remove(record, withVolumes: withVolumes)
   }
 
   /// Removes one that does not run. First its row, so that what the database names is always whole.
   ///
   /// Not stopped by cancellation: half a container would be left.
-  func remove(_ record: ContainerRecord) async throws {
+  func remove(_ record: ContainerRecord, withVolumes: Bool = false) async throws {
     try await Task {
       let lock = try await locks.holdContainer(record.id)
       defer { lock.release() }
       guard let stored = try metadata.container(id: record.id) else { return }
       // The service that started it may have died before it could say so.
       let settled = try await settle(stored)
-      let isRemoved = try await metadata.removeContainer(
-        record.id, events: [.containerRemoved(record.id, name: record.name)])
-      guard isRemoved else {
+      let gone = JournalEvent.containerRemoved(record.id, name: record.name)
+      let volumes: [String]? =
+        if withVolumes {
+          try await metadata.removeContainerWithVolumes(record.id) { [gone] + $0.map { .volumeRemoved($0) } }
+        } else {
+          try await metadata.removeContainer(record.id, events: [gone]) ? [] : nil
+        }
+      guard let volumes else {
         throw EngineError(
           .inUse, "container \(record.name) was started meanwhile", subject: settled.id,
           hint: "stop it first, or remove it with force")
@@ -38,6 +45,7 @@ extension ContainerEngine {
       Failpoint.containerUnrecorded.pass()
       try await runner.cleanUp(record.id)
       try snapshots.removeContainer(record.id)
+      removeVolumeDirectories(volumes)
     }.value
   }
 }

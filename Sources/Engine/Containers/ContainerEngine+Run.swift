@@ -13,7 +13,7 @@ extension ContainerEngine {
       return try summary(try await launch(record, prepared))
     } catch {
       leave(draft.record.id)
-      if options.autoRemove { try? await remove(draft.record) }
+      if options.autoRemove { try? await remove(draft.record, withVolumes: true) }
       throw error
     }
   }
@@ -37,7 +37,7 @@ extension ContainerEngine {
         throw error
       }
     } catch {
-      discard(draft)
+      await discard(draft)
       throw error
     }
   }
@@ -51,7 +51,7 @@ extension ContainerEngine {
     let exit = try await exit(of: record)
     let ended = try await current(container.id)
     let summary = try summary(ended)
-    if try options(ended).autoRemove { try await remove(ended) }
+    if try options(ended).autoRemove { try await remove(ended, withVolumes: true) }
     return (summary, exit)
   }
 

@@ -3,7 +3,7 @@ import LinuxSystem
 import Metadata
 import SystemPackage
 
-/// Containers that go with the session that made them.
+/// Containers and volumes that go with the session that made them.
 extension ContainerEngine {
   /// This engine's name for what it owns. Its lock, held for as long as the engine lives, tells the others that it does.
   func ownSession() throws -> String {
@@ -25,19 +25,22 @@ extension ContainerEngine {
     var lock: FileLock
   }
 
-  /// Kills and removes all containers of this session. To be called when the client has gone.
+  /// Kills and removes all containers of this session, and removes its volumes. To be called when the client has gone.
   package func endSession() async {
     guard let own = session.withLock({ $0 }) else { return }
     await removeContainers(ofSession: own.name)
+    await removeVolumes(ofSession: own.name)
     session.withLock { $0 = nil }
     own.lock.releaseAndRemove()
   }
 
   /// Removes what belonged to sessions whose service was killed.
   func removeOrphans() async {
-    let sessions = Set(((try? metadata.containers()) ?? []).compactMap(\.session))
+    var sessions = Set(((try? metadata.containers()) ?? []).compactMap(\.session))
+    sessions.formUnion(((try? metadata.volumes()) ?? []).compactMap(\.record.session))
     for name in sessions where isOver(session: name) {
       await removeContainers(ofSession: name)
+      await removeVolumes(ofSession: name)
       try? removeFile(sessionsDirectory.appending(name))
     }
   }
@@ -53,11 +56,24 @@ extension ContainerEngine {
   private func removeContainers(ofSession name: String) async {
     for record in (try? metadata.containers()) ?? [] where record.session == name {
       do {
-        try await removeContainer(record.id, force: true)
+        try await removeContainer(record.id, force: true, withVolumes: true)
       } catch let error as EngineError where error.kind == .notFound {
         continue
       } catch {
         log.error("cannot remove container \(record.name) of a session that is over: \(error)")
+      }
+    }
+  }
+
+  /// One that a container uses still, which stays, goes when a later service looks.
+  private func removeVolumes(ofSession name: String) async {
+    for volume in (try? metadata.volumes()) ?? [] where volume.record.session == name {
+      do {
+        try await removeVolume(volume.record.name)
+      } catch let error as EngineError where [.notFound, .inUse].contains(error.kind) {
+        continue
+      } catch {
+        log.error("cannot remove volume \(volume.record.name) of a session that is over: \(error)")
       }
     }
   }

@@ -96,7 +96,9 @@ extension ContainerEngine {
     }
     let attention = try await locks.attendContainer(record.id)
     defer { attention.release() }
-    if let still = try metadata.container(id: record.id), still.state == .exited { try await remove(still) }
+    if let still = try metadata.container(id: record.id), still.state == .exited {
+      try await remove(still, withVolumes: true)
+    }
   }
 
   private func reporting(_ purpose: String, _ id: String, _ body: () async throws -> Void) async {

@@ -8,12 +8,13 @@ extension RuntimeSpec {
   /// The configuration of a container: what the image says, what the caller asks for, and the defaults.
   ///
   /// - Parameters:
+  ///   - volumes: their mounts.
   ///   - directory: the container's, with the files that are bound into it.
   ///   - lowers: the image's layers, the uppermost first; for the users that it knows.
   /// - Throws: `invalidArgument` where there is no command, `notFound` for a user that the image does not have.
   static func container(
-    id: String, image: ImageConfig, options: ContainerOptions, directory: FilePath, lowers: [FilePath],
-    configuration: EngineConfiguration
+    id: String, image: ImageConfig, options: ContainerOptions, volumes: [Mount], directory: FilePath,
+    lowers: [FilePath], configuration: EngineConfiguration
   ) throws -> RuntimeSpec {
     let config = image.config ?? .init()
     let entrypoint = options.entrypoint ?? config.entrypoint ?? []
@@ -52,7 +53,7 @@ extension RuntimeSpec {
       }
     try spec.limit(options)
     try spec.isolate(
-      options, users, isWithinUserNamespace: configuration.isRootless || hasUsers,
+      options, users, volumes: volumes, isWithinUserNamespace: configuration.isRootless || hasUsers,
       isRootless: configuration.isRootless)
     if options.isPrivileged != true, !configuration.isRootless, !hasUsers { spec.guardDevices() }
     return spec

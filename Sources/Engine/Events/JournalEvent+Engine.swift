@@ -112,6 +112,18 @@ extension JournalEvent {
     container("removed", id, name, [:])
   }
 
+  static func volumeCreated(_ name: String, isAnonymous: Bool) -> JournalEvent {
+    JournalEvent(kind: "volume.created", subject: name, attributes: ["anonymous": .boolean(isAnonymous)])
+  }
+
+  static func volumeFilled(_ name: String, entries: Int) -> JournalEvent {
+    JournalEvent(kind: "volume.filled", subject: name, attributes: ["entries": .integer(Int64(entries))])
+  }
+
+  static func volumeRemoved(_ name: String) -> JournalEvent {
+    JournalEvent(kind: "volume.removed", subject: name, attributes: [:])
+  }
+
   private static func image(_ verb: String, _ digest: Digest, _ attributes: [String: JournalValue])
     -> JournalEvent
   {

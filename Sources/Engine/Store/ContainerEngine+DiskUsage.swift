@@ -14,9 +14,10 @@ extension ContainerEngine {
     // Those that have ended count as such.
     let containers = try await settledContainers()
     let uses = try metadata.itemUses()
+    let volumes = try metadata.volumes()
     let measured = try await untilCancelled { isCancelled in
       try await onBlockingThread("disk usage") { [self] in
-        try StoreMeasure(self, uses, containers, isCancelled)
+        try StoreMeasure(self, uses, containers, volumes, isCancelled)
       }
     }
     // Lists are to tell the same; whoever comes too late to be taken down is by the next measure.
@@ -33,6 +34,10 @@ extension ContainerEngine {
       sharedBytes: measured.sharedBytes,
       reclaimableImageBytes: uses.bytesNeededOnly(by: unused, measured.items),
       containers: containers.map { ContainerUsage(record: $0, bytes: measured.containers[$0.id] ?? 0) },
+      volumes: volumes.map {
+        VolumeUsage(
+          name: $0.record.name, bytes: measured.volumes[$0.record.name] ?? 0, containers: $0.containers.count)
+      },
       leftoverBytes: measured.leftoverBytes, overheadBytes: measured.overheadBytes)
   }
 
@@ -51,12 +56,13 @@ private struct StoreMeasure: Sendable {
   var images: [Digest: (total: Int64, unique: Int64)] = [:]
   var sharedBytes: Int64 = 0
   var containers: [String: Int64] = [:]
+  var volumes: [String: Int64] = [:]
   var leftoverBytes: Int64
   var overheadBytes: Int64
 
   init(
     _ engine: ContainerEngine, _ uses: [StoreItemUse], _ records: [ContainerRecord],
-    _ isCancelled: () -> Bool
+    _ usedVolumes: [UsedVolume], _ isCancelled: () -> Bool
   ) throws {
     var parts: Set<FilePath> = []
     func measure(_ path: FilePath) throws -> Int64 {
@@ -74,6 +80,9 @@ private struct StoreMeasure: Sendable {
     }
     for record in records {
       containers[record.id] = try measure(engine.snapshots.containerDirectory(record.id))
+    }
+    for volume in usedVolumes {
+      volumes[volume.record.name] = try measure(engine.snapshots.volumeData(volume.record.name))
     }
     leftoverBytes = 0
     for leftover in try engine.leftovers(records) { leftoverBytes += try measure(leftover.path) }

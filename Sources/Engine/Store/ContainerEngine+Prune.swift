@@ -51,7 +51,7 @@ extension ContainerEngine {
     let areNeeded = chosen.allSatisfy {
       switch $0.subject {
       case .image, .buildStep: false
-      case .container, .leftover: true
+      case .container, .volume, .leftover: true
       }
     }
     if !areNeeded { try await collect() }
@@ -73,6 +73,7 @@ extension ContainerEngine {
         names.map { .imageUntagged(digest, reference: $0) } + (image ? [.imageRemoved(digest)] : [])
       }
     case .buildStep(let step): try await metadata.removeBuildStep(step.key)
+    case .volume(let volume): try await removeVolume(volume.record.name)
     case .leftover: break
     }
   }
@@ -119,6 +120,13 @@ extension ContainerEngine {
       : try metadata.imageSummaries().filter { image in
         (image.references.isEmpty || scope.includesNamedImages) && !needed.contains(image.digest)
       }
+    let volumes =
+      !scope.kinds.contains(.volume)
+      ? []
+      : try metadata.volumes().filter { volume in
+        volume.containers.isEmpty && isDue(volume.record.unusedSince)
+          && (volume.record.isAnonymous || scope.includesNamedVolumes)
+      }
     let ages = try metadata.images().reduce(into: [Digest: Int64]()) { $0[$1.manifestDigest] = $1.createdAt }
 
     var incomplete: String?
@@ -143,6 +151,10 @@ extension ContainerEngine {
           PruneFinding(
             subject: .container(record),
             bytes: try usage(snapshots.containerDirectory(record.id), isCancelled))
+        }
+        found += try volumes.map { volume in
+          PruneFinding(
+            subject: .volume(volume), bytes: try usage(snapshots.volumeData(volume.record.name), isCancelled))
         }
         found += due.map { PruneFinding(subject: .image($0), bytes: $0.uniqueBytes) }
         let needed = Set(uses.map(\.item))
@@ -197,6 +209,7 @@ private struct PruneFinding: Sendable {
   enum Subject: Sendable {
     case container(ContainerRecord)
     case image(ImageSummary)
+    case volume(UsedVolume)
     case leftover(Leftover)
     case buildStep(BuildStepRecord)
   }
@@ -218,6 +231,10 @@ private struct PruneFinding: Sendable {
       PruneItem(
         id: "buildCache:\(step.key)", kind: .buildCache, name: String(step.source.prefix(200)), bytes: bytes,
         reason: "it is kept for later builds")
+    case .volume(let volume):
+      PruneItem(
+        id: "volume:\(volume.record.name)", kind: .volume, name: volume.record.name, bytes: bytes,
+        reason: "no container uses it")
     case .leftover(let leftover):
       PruneItem(
         id: leftover.pruneID, kind: leftover.pruneKind, bytes: bytes, reason: leftover.pruneReason)

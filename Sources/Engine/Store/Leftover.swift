@@ -33,6 +33,10 @@ extension ContainerEngine {
       leftovers.append(Leftover(kind: blob.map { .download(blob: $0) } ?? .remains, path: path))
     }
     leftovers += try snapshots.stagedTrees().map { Leftover(kind: .remains, path: $0) }
+    let volumes = Set(try metadata.volumes().map(\.record.name))
+    leftovers += try snapshots.volumeNames().filter { !volumes.contains($0) }.map {
+      Leftover(kind: .remains, path: snapshots.volumeDirectory($0))
+    }
     leftovers += try snapshots.containerIDs().filter { !ids.contains($0) }.map {
       Leftover(kind: .container(id: $0), path: snapshots.containerDirectory($0))
     }

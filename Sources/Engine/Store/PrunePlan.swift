@@ -3,9 +3,12 @@ package import OCIModel
 
 /// What to look at when a store is pruned.
 package struct PruneScope: Sendable {
-  package var kinds = Set(PruneKind.allCases).subtracting([.buildCache])
+  /// Volumes and what builds keep are among it only where somebody says so.
+  package var kinds = Set(PruneKind.allCases).subtracting([.buildCache, .volume])
   /// Whether images that have names are unused when no container needs them.
   package var includesNamedImages = false
+  /// Whether volumes that somebody has named are unused when no container needs them.
+  package var includesNamedVolumes = false
   /// Only what has been of no use for so long, in nanoseconds.
   package var unusedFor: Int64 = 0
 
@@ -13,7 +16,7 @@ package struct PruneScope: Sendable {
 }
 
 package enum PruneKind: String, Sendable, CaseIterable {
-  case container, image, download, content, remains, buildCache
+  case container, image, download, content, remains, buildCache, volume
 }
 
 /// Something that may go from the store.

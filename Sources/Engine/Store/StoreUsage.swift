@@ -8,6 +8,7 @@ package struct StoreUsage: Sendable {
   /// What images need that no container was made from.
   package var reclaimableImageBytes: Int64
   package var containers: [ContainerUsage]
+  package var volumes: [VolumeUsage]
   /// What nothing needs.
   package var leftoverBytes: Int64
   /// The engine's own files.
@@ -19,7 +20,20 @@ package struct StoreUsage: Sendable {
   package var reclaimableContainerBytes: Int64 {
     containers.reduce(0) { $0 + ($1.record.state == .running ? 0 : $1.bytes) }
   }
-  package var totalBytes: Int64 { uniqueBytes + sharedBytes + containerBytes + leftoverBytes + overheadBytes }
+  package var volumeBytes: Int64 { volumes.reduce(0) { $0 + $1.bytes } }
+  /// What no container uses.
+  package var reclaimableVolumeBytes: Int64 { volumes.reduce(0) { $0 + ($1.containers == 0 ? $1.bytes : 0) } }
+  package var totalBytes: Int64 {
+    uniqueBytes + sharedBytes + containerBytes + volumeBytes + leftoverBytes + overheadBytes
+  }
+}
+
+package struct VolumeUsage: Sendable {
+  package var name: String
+  /// What is in it.
+  package var bytes: Int64
+  /// How many use it.
+  package var containers: Int
 }
 
 package struct ImageUsage: Sendable {

@@ -42,7 +42,7 @@ public enum ContainerCreate: RPCRequest {
     public var stopSignal: String?
     /// How long container/stop waits before it kills; 10000 when absent.
     public var stopTimeoutMs: Int?
-    /// Whether the container goes when it exits; false when absent.
+    /// Whether the container goes when it exits, with its anonymous volumes; false when absent.
     public var autoRemove: Bool?
     /// Whether the root file system is read-only; false when absent.
     public var readOnlyRoot: Bool?
@@ -68,7 +68,7 @@ public enum ContainerCreate: RPCRequest {
     public var sharedMemoryBytes: Int?
     /// Devices of the host's that it gets besides the usual ones.
     public var devices: [DeviceAccess]?
-    /// What is mounted in it besides the usual, in this order.
+    /// What is mounted in it besides the usual, in this order but for what lies beneath others, which comes after them.
     public var mounts: [Mount]?
     /// Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
     public var sysctls: [String: String]?
@@ -433,7 +433,7 @@ public enum ContainerRun: RPCRequest {
     public var stopSignal: String?
     /// How long container/stop waits before it kills; 10000 when absent.
     public var stopTimeoutMs: Int?
-    /// Whether the container goes when it exits; false when absent.
+    /// Whether the container goes when it exits, with its anonymous volumes; false when absent.
     public var autoRemove: Bool?
     /// Whether the root file system is read-only; false when absent.
     public var readOnlyRoot: Bool?
@@ -459,7 +459,7 @@ public enum ContainerRun: RPCRequest {
     public var sharedMemoryBytes: Int?
     /// Devices of the host's that it gets besides the usual ones.
     public var devices: [DeviceAccess]?
-    /// What is mounted in it besides the usual, in this order.
+    /// What is mounted in it besides the usual, in this order but for what lies beneath others, which comes after them.
     public var mounts: [Mount]?
     /// Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
     public var sysctls: [String: String]?
@@ -1147,6 +1147,8 @@ public enum ContainerInspect: RPCRequest {
     public var warnings: [ContainerWarning]?
     /// Its control group on the service's machine, where it has one.
     public var cgroup: String?
+    /// Its volumes, those that the image asks for with them; absent where it has none.
+    public var volumes: [ContainerVolume]?
     /// The last five looks at its health, the newest last; absent without a check.
     public var healthChecks: [HealthCheckResult]?
 
@@ -1168,6 +1170,7 @@ public enum ContainerInspect: RPCRequest {
       limits: ResourceLimits,
       warnings: [ContainerWarning]? = nil,
       cgroup: String? = nil,
+      volumes: [ContainerVolume]? = nil,
       healthChecks: [HealthCheckResult]? = nil
     ) {
       self.container = container
@@ -1187,11 +1190,12 @@ public enum ContainerInspect: RPCRequest {
       self.limits = limits
       self.warnings = warnings
       self.cgroup = cgroup
+      self.volumes = volumes
       self.healthChecks = healthChecks
     }
 
     private enum CodingKeys: CodingKey {
-      case container, environment, workingDirectory, hostname, network, networks, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath, creation, limits, warnings, cgroup, healthChecks
+      case container, environment, workingDirectory, hostname, network, networks, opensStdin, autoRemove, stopSignal, stopTimeoutMs, upperDirectory, logPath, runtimeConfigPath, creation, limits, warnings, cgroup, volumes, healthChecks
     }
 
     public init(from decoder: any Decoder) throws {
@@ -1213,6 +1217,7 @@ public enum ContainerInspect: RPCRequest {
       limits = try members.decode(ResourceLimits.self, forKey: .limits)
       warnings = try members.decodeIfPresent([ContainerWarning].self, forKey: .warnings)
       cgroup = try members.decodeIfPresent(String.self, forKey: .cgroup)
+      volumes = try members.decodeIfPresent([ContainerVolume].self, forKey: .volumes)
       healthChecks = try members.decodeIfPresent([HealthCheckResult].self, forKey: .healthChecks)
     }
 
@@ -1235,6 +1240,7 @@ public enum ContainerInspect: RPCRequest {
       json.member(#""limits":"#, limits)
       json.member(#""warnings":"#, warnings)
       json.member(#""cgroup":"#, cgroup)
+      json.member(#""volumes":"#, volumes)
       json.member(#""healthChecks":"#, healthChecks)
       json.endObject()
     }
@@ -1415,7 +1421,7 @@ public enum ContainerUnpublish: RPCRequest {
   }
 }
 
-/// Removes a container with its writable layer and its log.
+/// Removes a container with its writable layer and its log. Named volumes always stay.
 public enum ContainerRemove: RPCRequest {
   public static let method = Method.containerRemove
   /// What `container/remove` takes.
@@ -1424,19 +1430,24 @@ public enum ContainerRemove: RPCRequest {
     public var container: String
     /// Whether one that runs is killed first; false when absent.
     public var force: Bool?
+    /// Whether its anonymous volumes go too, as far as no other container uses them; false when absent.
+    public var volumes: Bool?
 
     public init(
       container: String,
-      force: Bool? = nil
+      force: Bool? = nil,
+      volumes: Bool? = nil
     ) {
       self.container = container
       self.force = force
+      self.volumes = volumes
     }
 
     public func write(to json: inout JSONWriter) {
       json.beginObject()
       json.member(#""container":"#, container)
       json.member(#""force":"#, force)
+      json.member(#""volumes":"#, volumes)
       json.endObject()
     }
   }
@@ -2310,7 +2321,7 @@ public struct ContainerCreation: RPCValue {
   public var stopSignal: String?
   /// How long container/stop waits before it kills; 10000 when absent.
   public var stopTimeoutMs: Int?
-  /// Whether the container goes when it exits; false when absent.
+  /// Whether the container goes when it exits, with its anonymous volumes; false when absent.
   public var autoRemove: Bool?
   /// Whether the root file system is read-only; false when absent.
   public var readOnlyRoot: Bool?
@@ -2336,7 +2347,7 @@ public struct ContainerCreation: RPCValue {
   public var sharedMemoryBytes: Int?
   /// Devices of the host's that it gets besides the usual ones.
   public var devices: [DeviceAccess]?
-  /// What is mounted in it besides the usual, in this order.
+  /// What is mounted in it besides the usual, in this order but for what lies beneath others, which comes after them.
   public var mounts: [Mount]?
   /// Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
   public var sysctls: [String: String]?
@@ -3250,8 +3261,14 @@ public struct Mount: RPCValue {
   public var kind: MountKind
   /// Where, an absolute path in the container; made when it is missing.
   public var target: String
-  /// With bind: an absolute path on the service's machine.
+  /// With bind: an absolute path on the service's machine. With volume: its name, which is made where there is none; a new anonymous one when absent.
   public var source: String?
+  /// With bind and volume: what is mounted of the source, a path beneath it that is there; no link on the way leads out of the source. All of it when absent.
+  public var subpath: String?
+  /// With volume: whether one that is empty gets what the image has at the target, with its owners; true when absent. Never so with a subpath.
+  public var copiesContent: Bool?
+  /// With volume: the labels of one that is made.
+  public var labels: [String: String]?
   /// Whether it can only be read; false when absent.
   public var readOnly: Bool?
   /// With bind: whether a source that is missing is made, as a directory; false when absent.
@@ -3273,6 +3290,9 @@ public struct Mount: RPCValue {
     kind: MountKind,
     target: String,
     source: String? = nil,
+    subpath: String? = nil,
+    copiesContent: Bool? = nil,
+    labels: [String: String]? = nil,
     readOnly: Bool? = nil,
     createsSource: Bool? = nil,
     recursive: Bool? = nil,
@@ -3285,6 +3305,9 @@ public struct Mount: RPCValue {
     self.kind = kind
     self.target = target
     self.source = source
+    self.subpath = subpath
+    self.copiesContent = copiesContent
+    self.labels = labels
     self.readOnly = readOnly
     self.createsSource = createsSource
     self.recursive = recursive
@@ -3296,7 +3319,7 @@ public struct Mount: RPCValue {
   }
 
   private enum CodingKeys: CodingKey {
-    case kind, target, source, readOnly, createsSource, recursive, propagation, idmapped, sizeBytes, mode, options
+    case kind, target, source, subpath, copiesContent, labels, readOnly, createsSource, recursive, propagation, idmapped, sizeBytes, mode, options
   }
 
   public init(from decoder: any Decoder) throws {
@@ -3304,6 +3327,9 @@ public struct Mount: RPCValue {
     kind = try members.decode(MountKind.self, forKey: .kind)
     target = try members.decode(String.self, forKey: .target)
     source = try members.decodeIfPresent(String.self, forKey: .source)
+    subpath = try members.decodeIfPresent(String.self, forKey: .subpath)
+    copiesContent = try members.decodeIfPresent(Bool.self, forKey: .copiesContent)
+    labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
     readOnly = try members.decodeIfPresent(Bool.self, forKey: .readOnly)
     createsSource = try members.decodeIfPresent(Bool.self, forKey: .createsSource)
     recursive = try members.decodeIfPresent(Bool.self, forKey: .recursive)
@@ -3319,6 +3345,9 @@ public struct Mount: RPCValue {
     json.member(#""kind":"#, kind)
     json.member(#""target":"#, target)
     json.member(#""source":"#, source)
+    json.member(#""subpath":"#, subpath)
+    json.member(#""copiesContent":"#, copiesContent)
+    json.member(#""labels":"#, labels)
     json.member(#""readOnly":"#, readOnly)
     json.member(#""createsSource":"#, createsSource)
     json.member(#""recursive":"#, recursive)
@@ -3766,7 +3795,7 @@ public struct HealthState: OpenEnumeration {
   ]
 }
 
-/// How long a container stays.
+/// How long a container or a volume stays.
 public enum Lifetime: String, RPCValue, CaseIterable {
   /// Until it is removed.
   case persistent
@@ -3794,6 +3823,8 @@ public enum MountKind: String, RPCValue, CaseIterable {
   case bind
   /// A new file system in memory.
   case tmpfs
+  /// A volume.
+  case volume
 }
 
 /// Whether mounts that are made later on one side are seen on the other (mount_namespaces(7)).

@@ -53,6 +53,12 @@ public enum ClientRequest: Hashable, Sendable {
   case containerCopyFrom(ContainerCopyFrom.Params)
   case containerExport(ContainerExport.Params)
   case containerCommit(ContainerCommit.Params)
+  case volumeCreate(VolumeCreate.Params)
+  case volumeList(VolumeList.Params)
+  case volumeInspect(VolumeInspect.Params)
+  case volumeRemove(VolumeRemove.Params)
+  case volumeExport(VolumeExport.Params)
+  case volumeImport(VolumeImport.Params)
   case networkCreate(NetworkCreate.Params)
   case networkList(NetworkList.Params)
   case networkInspect(NetworkInspect.Params)
@@ -117,6 +123,12 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerCopyFrom: self = .containerCopyFrom(try params.decode(ContainerCopyFrom.Params.self))
     case .containerExport: self = .containerExport(try params.decode(ContainerExport.Params.self))
     case .containerCommit: self = .containerCommit(try params.decode(ContainerCommit.Params.self))
+    case .volumeCreate: self = .volumeCreate(try params.decode(VolumeCreate.Params.self))
+    case .volumeList: self = .volumeList(try params.decode(VolumeList.Params.self))
+    case .volumeInspect: self = .volumeInspect(try params.decode(VolumeInspect.Params.self))
+    case .volumeRemove: self = .volumeRemove(try params.decode(VolumeRemove.Params.self))
+    case .volumeExport: self = .volumeExport(try params.decode(VolumeExport.Params.self))
+    case .volumeImport: self = .volumeImport(try params.decode(VolumeImport.Params.self))
     case .networkCreate: self = .networkCreate(try params.decode(NetworkCreate.Params.self))
     case .networkList: self = .networkList(try params.decode(NetworkList.Params.self))
     case .networkInspect: self = .networkInspect(try params.decode(NetworkInspect.Params.self))
@@ -182,6 +194,12 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerCopyFrom: .containerCopyFrom
     case .containerExport: .containerExport
     case .containerCommit: .containerCommit
+    case .volumeCreate: .volumeCreate
+    case .volumeList: .volumeList
+    case .volumeInspect: .volumeInspect
+    case .volumeRemove: .volumeRemove
+    case .volumeExport: .volumeExport
+    case .volumeImport: .volumeImport
     case .networkCreate: .networkCreate
     case .networkList: .networkList
     case .networkInspect: .networkInspect
@@ -250,6 +268,12 @@ public protocol RequestHandler: Sendable {
   func containerCopyFrom(_ params: ContainerCopyFrom.Params, _ context: Context) async throws -> ContainerCopyFrom.Result
   func containerExport(_ params: ContainerExport.Params, _ context: Context) async throws -> ContainerExport.Result
   func containerCommit(_ params: ContainerCommit.Params, _ context: Context) async throws -> ContainerCommit.Result
+  func volumeCreate(_ params: VolumeCreate.Params, _ context: Context) async throws -> VolumeCreate.Result
+  func volumeList(_ params: VolumeList.Params, _ context: Context) async throws -> VolumeList.Result
+  func volumeInspect(_ params: VolumeInspect.Params, _ context: Context) async throws -> VolumeInspect.Result
+  func volumeRemove(_ params: VolumeRemove.Params, _ context: Context) async throws -> VolumeRemove.Result
+  func volumeExport(_ params: VolumeExport.Params, _ context: Context) async throws -> VolumeExport.Result
+  func volumeImport(_ params: VolumeImport.Params, _ context: Context) async throws -> VolumeImport.Result
   func networkCreate(_ params: NetworkCreate.Params, _ context: Context) async throws -> NetworkCreate.Result
   func networkList(_ params: NetworkList.Params, _ context: Context) async throws -> NetworkList.Result
   func networkInspect(_ params: NetworkInspect.Params, _ context: Context) async throws -> NetworkInspect.Result
@@ -316,6 +340,12 @@ extension RequestHandler {
     case .containerCopyFrom(let params): try await containerCopyFrom(params, context)
     case .containerExport(let params): try await containerExport(params, context)
     case .containerCommit(let params): try await containerCommit(params, context)
+    case .volumeCreate(let params): try await volumeCreate(params, context)
+    case .volumeList(let params): try await volumeList(params, context)
+    case .volumeInspect(let params): try await volumeInspect(params, context)
+    case .volumeRemove(let params): try await volumeRemove(params, context)
+    case .volumeExport(let params): try await volumeExport(params, context)
+    case .volumeImport(let params): try await volumeImport(params, context)
     case .networkCreate(let params): try await networkCreate(params, context)
     case .networkList(let params): try await networkList(params, context)
     case .networkInspect(let params): try await networkInspect(params, context)

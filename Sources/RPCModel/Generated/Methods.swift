@@ -53,6 +53,12 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerCopyFrom = "container/copyFrom"
   case containerExport = "container/export"
   case containerCommit = "container/commit"
+  case volumeCreate = "volume/create"
+  case volumeList = "volume/list"
+  case volumeInspect = "volume/inspect"
+  case volumeRemove = "volume/remove"
+  case volumeExport = "volume/export"
+  case volumeImport = "volume/import"
   case networkCreate = "network/create"
   case networkList = "network/list"
   case networkInspect = "network/inspect"
@@ -67,7 +73,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .registryLogin: true
+    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .volumeCreate, .volumeInspect, .volumeExport, .volumeImport, .registryLogin: true
     default: false
     }
   }
@@ -125,6 +131,12 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .containerCopyFrom: [.invalidArgument, .notFound, .conflict, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerExport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
     case .containerCommit: [.invalidArgument, .notFound, .corrupt, .noSpace, .cancelled]
+    case .volumeCreate: [.invalidArgument, .alreadyExists, .noSpace, .permissionDenied, .cancelled]
+    case .volumeList: [.corrupt]
+    case .volumeInspect: [.notFound, .corrupt, .permissionDenied, .cancelled]
+    case .volumeRemove: [.notFound, .inUse]
+    case .volumeExport: [.invalidArgument, .notFound, .corrupt, .noSpace, .permissionDenied, .cancelled]
+    case .volumeImport: [.invalidArgument, .notFound, .conflict, .corrupt, .noSpace, .unsupported, .permissionDenied, .cancelled]
     case .networkCreate: [.invalidArgument, .alreadyExists, .conflict, .unsupported, .permissionDenied, .noSpace]
     case .networkList: [.corrupt]
     case .networkInspect: [.invalidArgument, .notFound, .corrupt]
@@ -193,6 +205,12 @@ public enum EventKind: String, Hashable, Sendable, CaseIterable {
   case networkConnected = "network.connected"
   /// A container was taken off a network, or is gone.
   case networkDisconnected = "network.disconnected"
+  /// A volume was made.
+  case volumeCreated = "volume.created"
+  /// An empty volume got what an image has at its place, or an archive.
+  case volumeFilled = "volume.filled"
+  /// A volume is gone, with all that was in it.
+  case volumeRemoved = "volume.removed"
   /// Events between the cursor that was asked for and this one are no longer known.
   case eventGap = "event.gap"
   /// An image was built.

@@ -147,6 +147,8 @@ public enum SystemDiskUsage: RPCRequest {
     public var images: ImagesUsage
     /// Containers' own layers and logs.
     public var containers: ContainersUsage
+    /// Volumes.
+    public var volumes: VolumesUsage
     /// What nothing needs (any more): parts of downloads, and content of pulls that failed. system/prune lists it.
     public var leftoverBytes: Int
     /// The engine's own files: the database, locks, directories.
@@ -156,18 +158,20 @@ public enum SystemDiskUsage: RPCRequest {
       totalBytes: Int,
       images: ImagesUsage,
       containers: ContainersUsage,
+      volumes: VolumesUsage,
       leftoverBytes: Int,
       overheadBytes: Int
     ) {
       self.totalBytes = totalBytes
       self.images = images
       self.containers = containers
+      self.volumes = volumes
       self.leftoverBytes = leftoverBytes
       self.overheadBytes = overheadBytes
     }
 
     private enum CodingKeys: CodingKey {
-      case totalBytes, images, containers, leftoverBytes, overheadBytes
+      case totalBytes, images, containers, volumes, leftoverBytes, overheadBytes
     }
 
     public init(from decoder: any Decoder) throws {
@@ -175,6 +179,7 @@ public enum SystemDiskUsage: RPCRequest {
       totalBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .totalBytes)
       images = try members.decode(ImagesUsage.self, forKey: .images)
       containers = try members.decode(ContainersUsage.self, forKey: .containers)
+      volumes = try members.decode(VolumesUsage.self, forKey: .volumes)
       leftoverBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .leftoverBytes)
       overheadBytes = try members.decode(Int.self, in: 0...9007199254740991, forKey: .overheadBytes)
     }
@@ -184,6 +189,7 @@ public enum SystemDiskUsage: RPCRequest {
       json.member(#""totalBytes":"#, totalBytes)
       json.member(#""images":"#, images)
       json.member(#""containers":"#, containers)
+      json.member(#""volumes":"#, volumes)
       json.member(#""leftoverBytes":"#, leftoverBytes)
       json.member(#""overheadBytes":"#, overheadBytes)
       json.endObject()
@@ -196,10 +202,12 @@ public enum SystemPrune: RPCRequest {
   public static let method = Method.systemPrune
   /// What `system/prune` takes.
   public struct Params: RPCValue {
-    /// What to look at; all kinds but networks and the cache of builds when absent.
+    /// What to look at; all kinds but volumes, networks and the cache of builds when absent.
     public var kinds: [PruneKind]?
     /// Whether images that have names are taken for unused when no container needs them; false when absent.
     public var namedImages: Bool?
+    /// With the kind volume: whether those that have a name are among it; false when absent, and then only anonymous ones are.
+    public var namedVolumes: Bool?
     /// Only what has been of no use for so long; any time when absent.
     public var unusedForMs: Int?
     /// The ids of those items of a plan, made with the same other parameters, that are to go; nothing goes when absent.
@@ -208,23 +216,26 @@ public enum SystemPrune: RPCRequest {
     public init(
       kinds: [PruneKind]? = nil,
       namedImages: Bool? = nil,
+      namedVolumes: Bool? = nil,
       unusedForMs: Int? = nil,
       apply: [String]? = nil
     ) {
       self.kinds = kinds
       self.namedImages = namedImages
+      self.namedVolumes = namedVolumes
       self.unusedForMs = unusedForMs
       self.apply = apply
     }
 
     private enum CodingKeys: CodingKey {
-      case kinds, namedImages, unusedForMs, apply
+      case kinds, namedImages, namedVolumes, unusedForMs, apply
     }
 
     public init(from decoder: any Decoder) throws {
       let members = try decoder.container(keyedBy: CodingKeys.self)
       kinds = try members.decodeIfPresent([PruneKind].self, forKey: .kinds)
       namedImages = try members.decodeIfPresent(Bool.self, forKey: .namedImages)
+      namedVolumes = try members.decodeIfPresent(Bool.self, forKey: .namedVolumes)
       unusedForMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .unusedForMs)
       apply = try members.decodeIfPresent([String].self, forKey: .apply)
     }
@@ -233,6 +244,7 @@ public enum SystemPrune: RPCRequest {
       json.beginObject()
       json.member(#""kinds":"#, kinds)
       json.member(#""namedImages":"#, namedImages)
+      json.member(#""namedVolumes":"#, namedVolumes)
       json.member(#""unusedForMs":"#, unusedForMs)
       json.member(#""apply":"#, apply)
       json.endObject()
@@ -522,7 +534,7 @@ public struct PruneItem: RPCValue {
   }
 }
 
-/// What can be pruned. Volumes are not among it: one goes only when it is removed by its name.
+/// What can be pruned.
 ///
 /// Values that this version does not know decode and keep their text.
 public struct PruneKind: OpenEnumeration {
@@ -542,6 +554,8 @@ public struct PruneKind: OpenEnumeration {
   public static let buildCache = PruneKind(rawValue: "buildCache")
   /// Networks that no container is connected to; only where `kinds` names it.
   public static let network = PruneKind(rawValue: "network")
+  /// Volumes that no container uses: only where this kind is asked for, and those with a name only with namedVolumes.
+  public static let volume = PruneKind(rawValue: "volume")
 
   public static let known = [
     PruneKind.container,
@@ -551,6 +565,7 @@ public struct PruneKind: OpenEnumeration {
     PruneKind.remains,
     PruneKind.buildCache,
     PruneKind.network,
+    PruneKind.volume,
   ]
 }
 

@@ -10,6 +10,22 @@ package enum MountCompiler {
     "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
   ]
 
+  /// Of a bind: what of the source is mounted, a path beneath it. No option of OCI's, which has none for it.
+  package static let subpathOption = "x-coracle.subpath="
+
+  /// - Returns: without slashes at its ends.
+  /// - Throws: `invalidArgument` for one that is empty, or goes up.
+  package static func checkedSubpath(_ subpath: String, of target: String) throws(EngineError) -> String {
+    let names = subpath.split(separator: "/").filter { $0 != "." }
+    guard !names.isEmpty, !names.contains(".."), !subpath.utf8.contains(0) else {
+      throw EngineError(
+        .invalidArgument, "not a path beneath the source of a mount: '\(subpath.prefix(200))'",
+        subject: target,
+        hint: "a subpath has a name and no ..")
+    }
+    return names.joined(separator: "/")
+  }
+
   /// Whether it can be mounted, as far as the configuration alone tells.
   ///
   /// - Throws: `invalidArgument` or `unsupported`.
@@ -46,6 +62,7 @@ package enum MountCompiler {
       bind.propagation = options.propagation
       bind.isPropagationRecursive = options.isPropagationRecursive
       bind.isIDMapped = options.isIDMapped
+      bind.subpath = options.subpath
       if bind.isIDMapped, !canMap {
         throw EngineError(.unsupported, "mapped mounts are not supported here", subject: target)
       }
@@ -78,6 +95,7 @@ package enum MountCompiler {
     var propagation = LaunchPlan.BindMount.Propagation.unchanged
     var isPropagationRecursive = false
     var isIDMapped = false
+    var subpath: String?
     var own: [LaunchPlan.MountOption] = []
 
     private static let flags: [String: LaunchPlan.MountAttributes] = [
@@ -121,6 +139,9 @@ package enum MountCompiler {
           hint: "leave out tmpcopyup")
       } else if option == "idmap" || option == "ridmap" {
         isIDMapped = true
+      } else if option.hasPrefix(MountCompiler.subpathOption) {
+        subpath = try MountCompiler.checkedSubpath(
+          String(option.dropFirst(MountCompiler.subpathOption.count)), of: target)
       } else {
         let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
           String.init)

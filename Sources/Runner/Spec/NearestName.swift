@@ -1,7 +1,7 @@
 /// What somebody may have meant who wrote a name that is none: at most two letters away, without regard to case.
 ///
 /// - Returns: nil where nothing is near.
-func nearestName(to name: String, among names: some Sequence<String>) -> String? {
+package func nearestName(to name: String, among names: some Sequence<String>) -> String? {
   let wanted = Array(name.uppercased().utf8.prefix(64))
   var best: (name: String, distance: Int)?
   for candidate in names {

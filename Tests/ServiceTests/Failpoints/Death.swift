@@ -6,6 +6,7 @@ import Testing
 enum DoomedRequest: String, Sendable {
   case pull, pullOverStale, load, importing, commit, save, saveDirectory, create, run, removeContainer,
     removeImage
+  case createVolume, createWithVolume, importVolume, fillVolume, removeVolume
   case verifyBlob, verifyTree
   /// The opening of the store, after a start of the machine.
   case open
@@ -46,6 +47,12 @@ extension Failpoint {
     case .containerPrepared, .containerConfigured, .containerRecorded: [(.create, [1]), (.run, [1])]
     case .containerStarted: [(.run, [1])]
     case .containerUnrecorded: [(.removeContainer, [1])]
+    case .volumeStaged, .volumeRenamed, .volumeSynced, .volumeWritten, .volumeRecorded:
+      [(.createVolume, [1]), (.createWithVolume, [1]), (.importVolume, [1])]
+    case .volumeFilled:
+      [(.createVolume, [1]), (.createWithVolume, [1]), (.importVolume, [1]), (.fillVolume, [1])]
+    case .volumeReplaced: [(.fillVolume, [1])]
+    case .volumeUnrecorded: [(.removeVolume, [1])]
     case .imageUnrecorded: [(.removeImage, [1])]
     case .blobCollected: [(.removeImage, [1, 4]), (.open, [1])]
     case .layerCollected: [(.removeImage, [1, 2]), (.open, [1])]

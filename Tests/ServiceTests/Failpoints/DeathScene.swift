@@ -77,7 +77,13 @@ struct DeathScene: Sendable {
       try await shell(
         "for tree in layers/*/diff; do if test -e $tree/deep/er/lower; then echo z > $tree/deep/er/lower; fi; done"
       )
-    case .open: try await pull(service)
+    case .open, .createVolume, .createWithVolume: try await pull(service)
+    case .importVolume:
+      try await pull(service)
+      try archive.write(try await Self.small.value.tar)
+    case .fillVolume, .removeVolume:
+      try await pull(service)
+      _ = try await service.send(VolumeCreate.self, .init(name: "data"))
     }
     try #require(await service.stop() == 0)
     if request == .save { try archive.write("old".utf8) }
@@ -97,11 +103,13 @@ struct DeathScene: Sendable {
     _ = try await service.send(ImagePull.self, .init(reference: name))
   }
 
-  private func create(_ service: TestService) async throws -> String {
+  private func create(_ service: TestService, _ mounts: [Mount]? = nil) async throws -> String {
     try await service.send(
-      ContainerCreate.self, .init(image: name, name: "made", command: ["true"])
+      ContainerCreate.self, .init(image: name, name: "made", command: ["true"], mounts: mounts)
     ).container.id
   }
+
+  private var withVolume: [Mount] { [Mount(kind: .volume, target: "/deep", source: "data")] }
 
   func shell(_ script: String) async throws {
     let done = try await ChildProcess.run(["sh", "-ec", script], workingDirectory: store.store)
@@ -142,6 +150,11 @@ struct DeathScene: Sendable {
         ContainerRun.self, .init(image: name, name: "made", command: ["sleep", "1000"], detach: true))
     case .removeContainer: _ = try await service.send(ContainerRemove.self, .init(container: "made"))
     case .removeImage: _ = try await service.send(ImageRemove.self, .init(image: name))
+    case .createVolume: _ = try await service.send(VolumeCreate.self, .init(name: "data"))
+    case .createWithVolume, .fillVolume: _ = try await create(service, withVolume)
+    case .importVolume:
+      _ = try await service.send(VolumeImport.self, .init(name: "data", path: archive.string))
+    case .removeVolume: _ = try await service.send(VolumeRemove.self, .init(volume: "data"))
     case .verifyBlob, .verifyTree: _ = try await service.send(ImageVerify.self, .init())
     case .open: break
     }
@@ -150,7 +163,11 @@ struct DeathScene: Sendable {
   /// The same request once more, or what is left of it to do where the first one had done it all but for its answer.
   func performAgain(_ service: TestService) async throws {
     switch request {
-    case .create, .run:
+    case .createVolume where try await !volumes(service).isEmpty,
+      .importVolume where try await !volumes(service).isEmpty:
+      break
+    case .removeVolume where try await volumes(service).isEmpty: break
+    case .create, .run, .createWithVolume, .fillVolume:
       // Its name is taken by the first one, or is free.
       if try await containers(service) == ["made"] {
         _ = try await service.send(ContainerRemove.self, .init(container: "made", force: true))
@@ -168,6 +185,25 @@ struct DeathScene: Sendable {
 
   // MARK: After
 
+  func volumes(_ service: TestService) async throws -> [String] {
+    try await service.send(VolumeList.self, .init()).volumes.map(\.name)
+  }
+
+  /// That a volume which has a row has all that it was to have, or nothing where it was there before.
+  func expectWholeVolume(_ service: TestService, isDone: Bool) async throws {
+    guard let volume = try await service.send(VolumeList.self, .init()).volumes.first else { return }
+    let files = try await ChildProcess.run(["find", volume.path, "-type", "f", "-printf", "%P %s\n"])
+    let lines = (1...4000).reduce(0) { $0 + "\($1)\n".utf8.count }
+    let found = Set(files.text.split(separator: "\n").map(String.init))
+    switch request {
+    case .createWithVolume: #expect(found == ["er/lower \(lines)", "er/upper 2"], "\(files.errorText)")
+    case .fillVolume:
+      #expect(found == ["er/lower \(lines)", "er/upper 2"] || found.isEmpty && !isDone)
+    case .importVolume: #expect(found == ["deep/er/lower \(lines)"])
+    default: #expect(found.isEmpty)
+    }
+  }
+
   func containers(_ service: TestService) async throws -> [String] {
     try await service.send(ContainerList.self, .init(all: true)).containers.map(\.name)
   }
@@ -182,8 +218,11 @@ struct DeathScene: Sendable {
     case .removeImage: #expect(images.isEmpty)
     default: #expect(images == [name])
     }
-    let hasContainer = [.create, .run, .commit].contains(request)
+    let hasContainer = [.create, .run, .commit, .createWithVolume, .fillVolume].contains(request)
     #expect(try await containers(service) == (hasContainer ? ["made"] : []))
+    let hasVolume = [.createVolume, .createWithVolume, .importVolume, .fillVolume].contains(request)
+    #expect(try await volumes(service) == (hasVolume ? ["data"] : []))
+    try await expectWholeVolume(service, isDone: true)
     let verified = try await service.send(ImageVerify.self, .init())
     #expect(verified.problems.isEmpty, "\(verified.problems)")
     // Stored once: whatever the dead one had brought is what is used.

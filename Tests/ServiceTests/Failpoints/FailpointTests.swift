@@ -28,6 +28,7 @@ struct FailpointTests {
           #expect(try scene.archive.readAll() == Array("old".utf8))
         }
         let service = try await store.service()
+        try await scene.expectWholeVolume(service, isDone: false)
         try await scene.performAgain(service)
         try await scene.expectOutcome(service)
         if isDamaged { try await scene.expectWhole() }
@@ -41,6 +42,9 @@ struct FailpointTests {
     for container in try await scene.containers(service) {
       _ = try await service.send(ContainerRemove.self, .init(container: container, force: true))
     }
+    for volume in try await scene.volumes(service) {
+      _ = try await service.send(VolumeRemove.self, .init(volume: volume))
+    }
     if scene.request == .removeImage {
       _ = try await service.send(ImagePull.self, .init(reference: scene.name))
     }
@@ -50,7 +54,7 @@ struct FailpointTests {
     }
     // The end of a session waits for what it has removed.
     #expect(await service.stop() == 0)
-    for directory in ["blobs/sha256", "layers", "ingest", "staging", "containers"] {
+    for directory in ["blobs/sha256", "layers", "ingest", "staging", "containers", "volumes"] {
       let left = try scene.list(directory)
       #expect(left.isEmpty, "\(directory) still has \(left)")
     }
@@ -68,7 +72,7 @@ struct FailpointTests {
   @Test(
     "and so does an ordinary user's",
     arguments: Death.all.filter {
-      [.pull, .run].contains($0.request) && $0.passing == 1
+      [.pull, .run, .createWithVolume].contains($0.request) && $0.passing == 1
     })
   func killedOrdinary(death: Death) async throws {
     try #require(Account.available.contains(.ordinary))

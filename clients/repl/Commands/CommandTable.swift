@@ -24,6 +24,7 @@ struct CommandTable: ParsableCommand {
         Attach.self, Exec.self, Diff.self, Commit.self, Export.self, Remove.self,
       ]
     ),
+    ("Volumes", [VolumeCommand.self]),
     ("Registries", [Login.self, Logout.self]),
     ("The engine", [Events.self, Disk.self, Prune.self, Info.self, Ping.self]),
   ]

@@ -122,14 +122,17 @@ struct Commit: REPLCommand {
 
 struct Remove: REPLCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rm", abstract: "Remove containers and their files.")
+    commandName: "rm", abstract: "Remove containers and their files.",
+    discussion: "Volumes that have a name stay in any case.")
   static var completes: [NameKind] { [.containers] }
   @Argument(help: "The containers.") var containers: [String]
   @Flag(name: .shortAndLong, help: "Kill those that run.") var force = false
+  @Flag(name: .shortAndLong, help: "Remove their volumes without names, too.") var volumes = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
     await session.each(containers) { container in
-      _ = try await session.request(ContainerRemove.self, .init(container: container, force: force))
+      _ = try await session.request(
+        ContainerRemove.self, .init(container: container, force: force, volumes: volumes))
     }
   }
 }

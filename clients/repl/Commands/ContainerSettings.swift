@@ -6,6 +6,10 @@ extension FieldList {
     add(lifeOf: container)
     add(limits: container.limits)
     add(isolation: container.creation)
+    for volume in container.volumes ?? [] {
+      let what = volume.subpath.map { "\(volume.volume)/\($0)" } ?? volume.volume
+      add("volume", "\(volume.target) from \(what)\(volume.readOnly ? ", read-only" : "")")
+    }
     add("cgroup", container.cgroup)
     for warning in container.warnings ?? [] {
       add("does not apply", "\(warning.subject): \(warning.reason)")
@@ -76,8 +80,9 @@ extension FieldList {
         "ulimit",
         "\(limit.name)=\(limit.soft.map(String.init) ?? "-1"):\(limit.hard.map(String.init) ?? "-1")")
     }
-    for mount in asked.mounts ?? [] {
-      let source = mount.source.map { " from \($0)" } ?? ""
+    for mount in asked.mounts ?? [] where mount.kind != .volume {
+      let path = mount.source.map { source in mount.subpath.map { "\(source)/\($0)" } ?? source }
+      let source = path.map { " from \($0)" } ?? ""
       add(mount.kind.rawValue, mount.target + source + (mount.readOnly ?? false ? ", read-only" : ""))
     }
   }

@@ -8,7 +8,9 @@ struct Help: Sendable {
   /// - Returns: nil where there is no such command.
   func text(_ terminal: Terminal) -> String? {
     guard let name = words.first else { return list(terminal) }
-    return CommandTable.command(name).map { CommandTable.page(of: $0) }
+    guard let command = CommandTable.command(name) else { return nil }
+    let part = command.configuration.subcommands.first { words.count > 1 && $0._commandName == words[1] }
+    return CommandTable.page(of: part as? any REPLCommand.Type ?? command)
   }
 
   private func list(_ terminal: Terminal) -> String {

@@ -14,6 +14,7 @@ enum NameKind {
   case images
   case containers
   case runningContainers
+  case volumes
   case files
 }
 

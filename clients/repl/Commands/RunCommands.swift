@@ -86,7 +86,7 @@ struct Run: REPLCommand {
     discussion: """
       Ctrl-C sends it SIGINT, as a terminal does; a second one stops it: its stop signal, and SIGKILL after its stop \
       timeout. With -it, the keys go to its terminal, Ctrl-C too, and ctrl-p ctrl-q leaves it running. The status is that \
-      of its process. Not there yet: named volumes.
+      of its process.
       """)
   static var completes: [NameKind] { [.images] }
   @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false

@@ -21,6 +21,7 @@ struct Disk: REPLCommand {
     }
     add("images", images.uniqueBytes + images.sharedBytes, images.reclaimableBytes)
     add("containers", containers.bytes, containers.reclaimableBytes)
+    add("volumes", answer.volumes.bytes, answer.volumes.reclaimableBytes)
     add("leftovers", answer.leftoverBytes, answer.leftoverBytes)
     add("the engine's own", answer.overheadBytes)
     add("all", answer.totalBytes)
@@ -44,6 +45,14 @@ struct Disk: REPLCommand {
       terminal.print("")
       table.lines(terminal).forEach(terminal.print)
     }
+    if !answer.volumes.volumes.isEmpty {
+      var table = Table("VOLUME", "SIZE", "CONTAINERS")
+      for volume in answer.volumes.volumes {
+        table.rows.append([volume.name, size(volume.bytes), "\(volume.containers)"])
+      }
+      terminal.print("")
+      table.lines(terminal).forEach(terminal.print)
+    }
     return 0
   }
 }
@@ -52,11 +61,13 @@ struct Prune: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove what is of no use any more, after showing what and why.",
     discussion: """
-      Without kinds, all of them but the cache of builds. Volumes are never among it. Without a terminal to ask at, nothing goes unless --yes is \
-      given.
+      Without kinds, all of them but volumes and the cache of builds, which have to be asked for. Without a terminal to ask at, \
+      nothing goes unless --yes is given.
       """)
-  @Argument(help: "container, image, download, content, remains, buildCache") var kinds: [String] = []
+  @Argument(help: "container, image, download, content, remains, buildCache, volume") var kinds: [String] = []
   @Flag(help: "Images that have names too, where no container needs them.") var allImages = false
+  @Flag(help: "With volume: those that have a name, too; else only those of one container that is gone.")
+  var allVolumes = false
   @Option(help: "Only what has been of no use for so long, as 30m, 24h or 7d.") var olderThan: Period?
   @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
 
@@ -64,6 +75,7 @@ struct Prune: REPLCommand {
     let terminal = session.terminal
     var params = SystemPrune.Params(
       kinds: kinds.isEmpty ? nil : kinds.map { PruneKind(rawValue: $0) }, namedImages: allImages,
+      namedVolumes: allVolumes,
       unusedForMs: olderThan?.milliseconds)
     let plan = try await session.request(SystemPrune.self, params)
     if !terminal.isJSON { show(plan, terminal) }

@@ -116,7 +116,7 @@ final class LineEditor {
     guard let first = candidates.first else { return false }
     let common = candidates.reduce(first) { $0.commonPrefix(with: $1) }
     let isWhole = candidates.count == 1
-    let addition = common.dropFirst(word.count) + (isWhole && !common.hasSuffix("/") ? " " : "")
+    let addition = common.dropFirst(word.count) + (isWhole && !"/:,=".contains(common.last ?? " ") ? " " : "")
     if !addition.isEmpty {
       cedit_insert(editor, String(addition))
     } else {

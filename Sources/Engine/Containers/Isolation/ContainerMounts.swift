@@ -8,25 +8,38 @@ import SystemPackage
 struct ContainerMounts {
   private(set) var mounts: [RuntimeSpec.Mount] = []
 
+  /// - Parameter volumes: those that stand in the list for volumes, and the image's.
   /// - Throws: `invalidArgument` for one that cannot be, `notFound` for a source that is not there.
-  init(_ list: [MountOptions], isRootless: Bool) throws(EngineError) {
+  init(
+    _ list: [MountOptions], volumes: [RuntimeSpec.Mount], isRootless: Bool
+  ) throws(EngineError) {
     for mount in list {
-      let made =
-        switch mount.kind {
-        case .bind: try Self.bind(mount, isRootless: isRootless)
-        case .tmpfs: try Self.tmpfs(mount)
-        }
-      try MountCompiler.check(made)
-      mounts.append(made)
+      switch mount.kind {
+      case .bind: mounts.append(try Self.bind(mount, isRootless: isRootless))
+      case .tmpfs: mounts.append(try Self.tmpfs(mount))
+      case .volume: break
+      }
     }
+    mounts += volumes
+    var taken: Set<String> = []
+    for mount in mounts {
+      try MountCompiler.check(mount)
+      guard taken.insert(VolumePlan.place(mount.destination)).inserted else {
+        throw EngineError(
+          .invalidArgument, "two things are to be mounted on \(mount.destination)", subject: mount.destination
+        )
+      }
+    }
+    // What lies beneath another one would be covered by it.
+    func depth(_ mount: RuntimeSpec.Mount) -> Int { VolumePlan.place(mount.destination).count { $0 == "/" } }
+    mounts = mounts.enumerated().sorted { (depth($0.element), $0.offset) < (depth($1.element), $1.offset) }
+      .map(\.element)
   }
 
   /// The usual mounts with these after them; what one of these covers is left out.
   func merged(with usual: [RuntimeSpec.Mount]) -> [RuntimeSpec.Mount] {
     guard !mounts.isEmpty else { return usual }
-    func place(_ mount: RuntimeSpec.Mount) -> String {
-      FilePath(mount.destination).lexicallyNormalized().string
-    }
+    func place(_ mount: RuntimeSpec.Mount) -> String { VolumePlan.place(mount.destination) }
     let covered = Set(mounts.map(place))
     return usual.filter { !covered.contains(place($0)) } + mounts
   }
@@ -51,6 +64,12 @@ struct ContainerMounts {
         throw EngineError("make the source of a bind mount", wrapping: error, subject: source)
       }
     }
+    var subpath: String?
+    if let asked = mount.subpath {
+      let checked = try MountCompiler.checkedSubpath(asked, of: mount.target)
+      try checkSubpath(checked, of: FilePath(source), source)
+      subpath = checked
+    }
     if isRootless, mount.propagation == .shared {
       throw EngineError(
         .unsupported, "an ordinary user's container cannot share its mounts with the host",
@@ -63,11 +82,14 @@ struct ContainerMounts {
     if mount.propagation != .private { options.append(prefix + mount.propagation.rawValue) }
     if mount.isReadOnly { options.append("\(prefix)ro") }
     if mount.isIDMapped { options.append("\(prefix)idmap") }
+    if let subpath { options.append(MountCompiler.subpathOption + subpath) }
     return .init(mount.target, type: "bind", source: source, options: options + mount.options)
   }
 
   private static func tmpfs(_ mount: MountOptions) throws(EngineError) -> RuntimeSpec.Mount {
-    if mount.source != nil || mount.createsSource || mount.isIDMapped || mount.propagation != .private {
+    if mount.source != nil || mount.subpath != nil || mount.createsSource || mount.isIDMapped
+      || mount.propagation != .private
+    {
       throw EngineError(
         .invalidArgument, "a tmpfs has no source, no mapping and no propagation", subject: mount.target)
     }

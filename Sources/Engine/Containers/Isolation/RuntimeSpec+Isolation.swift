@@ -7,7 +7,8 @@ extension RuntimeSpec {
   ///
   /// - Throws: `invalidArgument`, `notFound`, `permissionDenied` or `unsupported`, with the option as the subject.
   mutating func isolate(
-    _ options: ContainerOptions, _ users: UserDatabase, isWithinUserNamespace: Bool, isRootless: Bool
+    _ options: ContainerOptions, _ users: UserDatabase, volumes: [Mount], isWithinUserNamespace: Bool,
+    isRootless: Bool
   ) throws(EngineError) {
     let isPrivileged = options.isPrivileged == true
     let adds = isPrivileged ? ["ALL"] + (options.addedCapabilities ?? []) : options.addedCapabilities
@@ -25,8 +26,9 @@ extension RuntimeSpec {
     linux?.devices?.append(contentsOf: devices.nodes)
     mounts = (mounts ?? []) + devices.binds
     if isPrivileged { mounts = mounts?.map(\.writableSysfs) }
-    if let own = options.mounts, !own.isEmpty {
-      mounts = try ContainerMounts(own, isRootless: isRootless).merged(with: mounts ?? [])
+    let own = options.mounts ?? []
+    if !own.isEmpty || !volumes.isEmpty {
+      mounts = try ContainerMounts(own, volumes: volumes, isRootless: isRootless).merged(with: mounts ?? [])
     }
   }
 

@@ -71,6 +71,8 @@ package struct ContainerOptions: Hashable, Sendable, Codable {
   package var utsNamespace: NamespaceChoice?
   package var cgroupNamespace: NamespaceChoice?
 
+  /// Those of its mounts and those of its image.
+  package internal(set) var volumes: [ContainerVolume]?
   /// Nil where nothing looks at its health; what the image says is in it.
   package internal(set) var resolvedHealth: HealthPlan?
   /// What runs, after the image's part was added.

@@ -1,13 +1,19 @@
 /// Something that is mounted in a container besides the usual.
 package struct MountOptions: Hashable, Sendable, Codable {
-  package enum Kind: String, Hashable, Sendable, Codable { case bind, tmpfs }
+  package enum Kind: String, Hashable, Sendable, Codable { case bind, tmpfs, volume }
   package enum Propagation: String, Hashable, Sendable, Codable { case `private`, slave, shared }
 
   package var kind: Kind
   /// In the container.
   package var target: String
-  /// On the host, for a bind mount.
+  /// On the host, for a bind mount; a volume's name, or nil for a new anonymous one.
   package var source: String?
+  /// What of the source is mounted, a path beneath it; all of it where nil.
+  package var subpath: String?
+  /// Whether an empty volume gets what the image has at the target; so where nil.
+  package var copiesContent: Bool?
+  /// Of a volume that is made.
+  package var labels: [String: String]?
   package var isReadOnly = false
   package var createsSource = false
   package var isRecursive = true

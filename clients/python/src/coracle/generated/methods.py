@@ -38,15 +38,19 @@ class SystemMethods:
         *,
         kinds: Sequence[types.PruneKind] | None = None,
         named_images: bool | None = None,
+        named_volumes: bool | None = None,
         unused_for_ms: int | None = None,
         apply: Sequence[str] | None = None,
     ) -> types.SystemPruneResult:
         """Tells what may go from the store, and why; or removes what of such a plan is asked for,
         so far as it may still go. Images take along what nothing else needs, as in image/remove.
 
-        kinds: What to look at; all kinds but networks and the cache of builds when absent.
+        kinds: What to look at; all kinds but volumes, networks and the cache of builds when
+        absent.
         named_images: Whether images that have names are taken for unused when no container needs
         them; false when absent.
+        named_volumes: With the kind volume: whether those that have a name are among it; false
+        when absent, and then only anonymous ones are.
         unused_for_ms: Only what has been of no use for so long; any time when absent.
         apply: The ids of those items of a plan, made with the same other parameters, that are to
         go; nothing goes when absent.
@@ -59,6 +63,7 @@ class SystemMethods:
             {
                 "kinds": kinds,
                 "namedImages": named_images,
+                "namedVolumes": named_volumes,
                 "unusedForMs": unused_for_ms,
                 "apply": apply,
             },
@@ -695,7 +700,8 @@ class ContainerMethods:
         labels: Labels of the container.
         stop_signal: What container/stop sends; the image's, or SIGTERM, when absent.
         stop_timeout_ms: How long container/stop waits before it kills; 10000 when absent.
-        auto_remove: Whether the container goes when it exits; false when absent.
+        auto_remove: Whether the container goes when it exits, with its anonymous volumes; false
+        when absent.
         read_only_root: Whether the root file system is read-only; false when absent.
         no_new_privileges: Whether set-id programs gain nothing; false when absent.
         tty: Whether it has a terminal for its standard streams, on which both outputs are one;
@@ -711,7 +717,8 @@ class ContainerMethods:
         ulimits: Limits of each of its processes, besides the service's own (setrlimit).
         shared_memory_bytes: The size of /dev/shm; 64 MiB when absent.
         devices: Devices of the host's that it gets besides the usual ones.
-        mounts: What is mounted in it besides the usual, in this order.
+        mounts: What is mounted in it besides the usual, in this order but for what lies beneath
+        others, which comes after them.
         sysctls: Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
         added_groups: Groups that its process is in besides its user's, by name or number.
         added_capabilities: Capabilities besides the usual ones, as CAP_NET_ADMIN or NET_ADMIN,
@@ -892,7 +899,8 @@ class ContainerMethods:
         labels: Labels of the container.
         stop_signal: What container/stop sends; the image's, or SIGTERM, when absent.
         stop_timeout_ms: How long container/stop waits before it kills; 10000 when absent.
-        auto_remove: Whether the container goes when it exits; false when absent.
+        auto_remove: Whether the container goes when it exits, with its anonymous volumes; false
+        when absent.
         read_only_root: Whether the root file system is read-only; false when absent.
         no_new_privileges: Whether set-id programs gain nothing; false when absent.
         tty: Whether it has a terminal for its standard streams, on which both outputs are one;
@@ -908,7 +916,8 @@ class ContainerMethods:
         ulimits: Limits of each of its processes, besides the service's own (setrlimit).
         shared_memory_bytes: The size of /dev/shm; 64 MiB when absent.
         devices: Devices of the host's that it gets besides the usual ones.
-        mounts: What is mounted in it besides the usual, in this order.
+        mounts: What is mounted in it besides the usual, in this order but for what lies beneath
+        others, which comes after them.
         sysctls: Kernel parameters of its own namespaces, as net.ipv4.ip_forward.
         added_groups: Groups that its process is in besides its user's, by name or number.
         added_capabilities: Capabilities besides the usual ones, as CAP_NET_ADMIN or NET_ADMIN,
@@ -1267,11 +1276,14 @@ class ContainerMethods:
         container: str,
         *,
         force: bool | None = None,
+        volumes: bool | None = None,
     ) -> None:
-        """Removes a container with its writable layer and its log.
+        """Removes a container with its writable layer and its log. Named volumes always stay.
 
         container: A name, an id, or the first four or more digits of one.
         force: Whether one that runs is killed first; false when absent.
+        volumes: Whether its anonymous volumes go too, as far as no other container uses them;
+        false when absent.
 
         Raises: InvalidArgumentError, NotFoundError, InUseError.
         """
@@ -1280,6 +1292,7 @@ class ContainerMethods:
             {
                 "container": container,
                 "force": force,
+                "volumes": volumes,
             },
             type(None),
         )
@@ -1677,6 +1690,181 @@ class ContainerMethods:
         )
 
 
+class VolumeMethods:
+    """Directories that containers keep their data in: they stay when a container goes, and several
+    containers can have the same one. A container that names one which is not there makes it.
+    What is in a volume is in no diff, commit and export of a container.
+    """
+
+    def __init__(self, request: Requester) -> None:
+        self._request = request
+
+    async def create(
+        self,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        lifetime: types.Lifetime | None = None,
+    ) -> types.VolumeCreateResult:
+        """Makes an empty volume. It is on the disk when the answer comes. The first container that
+        uses it while it is empty and in no other's use puts into it what its image has at that
+        place.
+
+        name: A letter or digit, and then letters, digits, '_', '.' and '-', 128 at the most;
+        generated when absent.
+        labels: Its labels.
+        lifetime: How long it stays; persistent when absent. One of a session that a container
+        uses still when that ends goes after that container.
+
+        Raises: InvalidArgumentError, AlreadyExistsError, NoSpaceError, PermissionDeniedError,
+        CancelledError.
+        """
+        return await self._request(
+            "volume/create",
+            {
+                "name": name,
+                "labels": labels,
+                "lifetime": lifetime,
+            },
+            types.VolumeCreateResult,
+        )
+
+    async def list(
+        self,
+        *,
+        labels: Sequence[str] | None = None,
+    ) -> types.VolumeListResult:
+        """Lists the volumes, by name.
+
+        labels: Only those that have all of these labels, each NAME or NAME=value.
+
+        Raises: CorruptError.
+        """
+        return await self._request(
+            "volume/list",
+            {
+                "labels": labels,
+            },
+            types.VolumeListResult,
+        )
+
+    async def inspect(
+        self,
+        volume: str,
+    ) -> types.VolumeInspectResult:
+        """All that is known of a volume, measured now.
+
+        volume: Its name.
+
+        Raises: NotFoundError, CorruptError, PermissionDeniedError, CancelledError.
+        """
+        return await self._request(
+            "volume/inspect",
+            {
+                "volume": volume,
+            },
+            types.VolumeInspectResult,
+        )
+
+    async def remove(
+        self,
+        volume: str,
+    ) -> None:
+        """Removes a volume with all that is in it. One that a container uses, running or not,
+        stays: the error names the containers.
+
+        volume: Its name.
+
+        Raises: NotFoundError, InUseError.
+        """
+        return await self._request(
+            "volume/remove",
+            {
+                "volume": volume,
+            },
+            type(None),
+        )
+
+    async def export(
+        self,
+        volume: str,
+        *,
+        path: str | None = None,
+        stream: types.StreamID | None = None,
+        initial_credit: int | None = None,
+        work_done_token: types.ProgressToken | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> types.VolumeExportResult:
+        """Writes what is in a volume as a tar archive, with owners, permissions and attributes: to
+        a file or a stream. A file is there when it is whole and durable, and not before. A
+        volume that is written to meanwhile is taken as it is found.
+
+        volume: Its name.
+        path: The file to write, an absolute path as the service's machine names it. One that is
+        there is replaced.
+        stream: The stream to carry the archive, instead of a path; the client chooses its name.
+        initial_credit: Bytes that the stream may carry before the first stream/credit; 1 MiB
+        when absent.
+        work_done_token: Asks for LSP's $/progress as well.
+        progress: called with each task of the request when it starts, gets on and ends.
+
+        Raises: InvalidArgumentError, NotFoundError, CorruptError, NoSpaceError,
+        PermissionDeniedError, CancelledError.
+        """
+        return await self._request(
+            "volume/export",
+            {
+                "volume": volume,
+                "path": path,
+                "stream": stream,
+                "initialCredit": initial_credit,
+                "workDoneToken": work_done_token,
+            },
+            types.VolumeExportResult,
+            progress,
+        )
+
+    async def import_(
+        self,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        lifetime: types.Lifetime | None = None,
+        path: str | None = None,
+        stream: types.StreamID | None = None,
+        work_done_token: types.ProgressToken | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> types.VolumeImportResult:
+        """Makes a volume of a tar archive, compressed or not: of a file or a stream. A volume of
+        that name is filled where it is empty and nobody uses it. The volume has all of the
+        archive or, after an error, nothing of it.
+
+        name: As in volume/create.
+        labels: The labels of a volume that is made; one that is there keeps its own.
+        lifetime: As in volume/create.
+        path: The archive, an absolute path as the service's machine names it.
+        stream: The stream that the client will send the archive on, instead of a path.
+        work_done_token: Asks for LSP's $/progress as well.
+        progress: called with each task of the request when it starts, gets on and ends.
+
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError, NoSpaceError,
+        UnsupportedError, PermissionDeniedError, CancelledError.
+        """
+        return await self._request(
+            "volume/import",
+            {
+                "name": name,
+                "labels": labels,
+                "lifetime": lifetime,
+                "path": path,
+                "stream": stream,
+                "workDoneToken": work_done_token,
+            },
+            types.VolumeImportResult,
+            progress,
+        )
+
+
 class NetworkMethods:
     """Networks that containers share: each a bridge on the service's machine with address ranges of
     its own. What is connected to one network reaches each other by address and by name, and the
@@ -1966,6 +2154,11 @@ class Methods:
         """Containers: a process and its descendants on an image and a writable layer of their own.
         They outlive the service that started them; any service of the same user sees all of
         them.
+        """
+        self.volume = VolumeMethods(request)
+        """Directories that containers keep their data in: they stay when a container goes, and
+        several containers can have the same one. A container that names one which is not there
+        makes it. What is in a volume is in no diff, commit and export of a container.
         """
         self.network = NetworkMethods(request)
         """Networks that containers share: each a bridge on the service's machine with address

@@ -189,6 +189,8 @@ class SystemDiskUsageResult(Structure):
     """What images need, each thing once."""
     containers: ContainersUsage
     """Containers' own layers and logs."""
+    volumes: VolumesUsage
+    """Volumes."""
     leftover_bytes: int
     """What nothing needs (any more): parts of downloads, and content of pulls that failed.
     system/prune lists it.
@@ -288,9 +290,7 @@ class PruneItem(Structure):
 
 
 class PruneKind(OpenEnum):
-    """What can be pruned. Volumes are not among it: one goes only when it is removed by its name.
-    Values that this version does not know keep their text.
-    """
+    """What can be pruned. Values that this version does not know keep their text."""
 
     CONTAINER = "container"
     """Containers that do not run."""
@@ -306,6 +306,10 @@ class PruneKind(OpenEnum):
     """Instructions of builds that were kept for later ones; only where `kinds` names it."""
     NETWORK = "network"
     """Networks that no container is connected to; only where `kinds` names it."""
+    VOLUME = "volume"
+    """Volumes that no container uses: only where this kind is asked for, and those with a name only
+    with namedVolumes.
+    """
 
 
 class PruneOutcome(OpenEnum):
@@ -1019,6 +1023,8 @@ class ContainerInspectResult(Structure):
     """What of its limits does not apply on this machine, and why; absent where nothing."""
     cgroup: str | None = None
     """Its control group on the service's machine, where it has one."""
+    volumes: list[ContainerVolume] | None = None
+    """Its volumes, those that the image asks for with them; absent where it has none."""
     health_checks: list[HealthCheckResult] | None = None
     """The last five looks at its health, the newest last; absent without a check."""
 
@@ -1190,7 +1196,7 @@ class ContainerCreation(Structure):
     stop_timeout_ms: int | None = None
     """How long container/stop waits before it kills; 10000 when absent."""
     auto_remove: bool | None = None
-    """Whether the container goes when it exits; false when absent."""
+    """Whether the container goes when it exits, with its anonymous volumes; false when absent."""
     read_only_root: bool | None = None
     """Whether the root file system is read-only; false when absent."""
     no_new_privileges: bool | None = None
@@ -1220,7 +1226,9 @@ class ContainerCreation(Structure):
     devices: list[DeviceAccess] | None = None
     """Devices of the host's that it gets besides the usual ones."""
     mounts: list[Mount] | None = None
-    """What is mounted in it besides the usual, in this order."""
+    """What is mounted in it besides the usual, in this order but for what lies beneath others,
+    which comes after them.
+    """
     sysctls: dict[str, str] | None = None
     """Kernel parameters of its own namespaces, as net.ipv4.ip_forward."""
     added_groups: list[str] | None = None
@@ -1494,7 +1502,19 @@ class Mount(Structure):
     target: str
     """Where, an absolute path in the container; made when it is missing."""
     source: str | None = None
-    """With bind: an absolute path on the service's machine."""
+    """With bind: an absolute path on the service's machine. With volume: its name, which is made
+    where there is none; a new anonymous one when absent.
+    """
+    subpath: str | None = None
+    """With bind and volume: what is mounted of the source, a path beneath it that is there; no link
+    on the way leads out of the source. All of it when absent.
+    """
+    copies_content: bool | None = None
+    """With volume: whether one that is empty gets what the image has at the target, with its
+    owners; true when absent. Never so with a subpath.
+    """
+    labels: dict[str, str] | None = None
+    """With volume: the labels of one that is made."""
     read_only: bool | None = None
     """Whether it can only be read; false when absent."""
     creates_source: bool | None = None
@@ -1700,7 +1720,7 @@ class HealthState(OpenEnum):
 
 
 class Lifetime(StrEnum):
-    """How long a container stays."""
+    """How long a container or a volume stays."""
 
     PERSISTENT = "persistent"
     """Until it is removed."""
@@ -1730,6 +1750,8 @@ class MountKind(StrEnum):
     """A file or directory of the host's."""
     TMPFS = "tmpfs"
     """A new file system in memory."""
+    VOLUME = "volume"
+    """A volume."""
 
 
 class MountPropagation(StrEnum):
@@ -1782,6 +1804,114 @@ class PortTransport(StrEnum):
     """TCP."""
     UDP = "udp"
     """UDP."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeCreateResult(Structure):
+    """What `volume/create` answers."""
+
+    volume: VolumeSummary
+    """The volume."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeListResult(Structure):
+    """What `volume/list` answers."""
+
+    volumes: list[VolumeSummary]
+    """The volumes."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeInspectResult(Structure):
+    """What `volume/inspect` answers."""
+
+    volume: VolumeSummary
+    """The volume."""
+    bytes: int
+    """What it takes up on the disk, as du counts."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeExportResult(Structure):
+    """What `volume/export` answers."""
+
+    bytes: int
+    """How much was written."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeImportResult(Structure):
+    """What `volume/import` answers."""
+
+    volume: VolumeSummary
+    """The volume."""
+    entries: int
+    """How many entries the archive had."""
+    warnings: list[str] | None = None
+    """What was left out and why, a sentence each; absent where nothing."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeSummary(Structure):
+    """A volume in a list."""
+
+    name: str
+    """Its name."""
+    anonymous: bool
+    """Whether it was made for one container, which named none. It then goes with that container
+    where its removal asks for that.
+    """
+    created_at: Time
+    """When it was made."""
+    labels: dict[str, str]
+    """Its labels."""
+    lifetime: Lifetime
+    """How long it stays."""
+    path: str
+    """Its directory on the service's machine."""
+    containers: list[str]
+    """The names of the containers that use it, running or not, sorted."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ContainerVolume(Structure):
+    """A volume of a container."""
+
+    volume: str
+    """Its name."""
+    target: str
+    """Where it is in the container."""
+    read_only: bool
+    """Whether it can only be read there."""
+    subpath: str | None = None
+    """The directory or file of it that is there; all of it when absent."""
+    anonymous: bool
+    """Whether it was made for this container, which named none."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumesUsage(Structure):
+    """What volumes take up on the disk."""
+
+    bytes: int
+    """All of them."""
+    reclaimable_bytes: int
+    """Those that no container uses."""
+    volumes: list[VolumeUsage]
+    """Each volume, by name."""
+
+
+@dataclass(kw_only=True, slots=True)
+class VolumeUsage(Structure):
+    """What a volume takes up on the disk."""
+
+    name: str
+    """Its name."""
+    bytes: int
+    """On the disk."""
+    containers: int
+    """How many containers use it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -2324,6 +2454,12 @@ class EventKind(OpenEnum):
     NETWORK_DISCONNECTED = "network.disconnected"
     """A container was taken off a network, or is gone. Attributes: name, container, containerName.
     """
+    VOLUME_CREATED = "volume.created"
+    """A volume was made. Attributes: anonymous."""
+    VOLUME_FILLED = "volume.filled"
+    """An empty volume got what an image has at its place, or an archive. Attributes: entries."""
+    VOLUME_REMOVED = "volume.removed"
+    """A volume is gone, with all that was in it."""
     EVENT_GAP = "event.gap"
     """Events between the cursor that was asked for and this one are no longer known."""
     BUILD_FINISHED = "build.finished"
