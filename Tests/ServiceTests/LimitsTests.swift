@@ -88,14 +88,19 @@ struct LimitsTests {
       _ = try await service.importBusybox(store)
       let container = try await sleeper(
         service, "alone", limits: .init(memoryBytes: 16 << 20, swapBytes: 0),
-        command: ["sh", "-c", "trap 'tail /dev/zero' USR1; while true; do sleep 0.05; done"])
+        command: ["sh", "-c", "trap 'tail /dev/zero; echo killed' USR1; while true; do sleep 0.05; done"])
+      let log = FilePath(try await service.send(ContainerInspect.self, .init(container: "alone")).logPath)
       let cursor = try await service.send(SystemInfo.self, .init()).cursor
       service.process.kill(SIGKILL)
       _ = await service.process.waitForExit()
       let pid = try #require(container.pid)
-      let group = try Machine.group(pid)
+      // It writes when it has been told of the kill, and nobody but its shim looks at it.
+      let changes = try FileChanges(of: log)
       #expect(kill(Int32(pid), SIGUSR1) == 0)
-      while !group.outOfMemory.contains("oom_kill 1") { try await Task.sleep(for: .milliseconds(20)) }
+      while !(try log.readAll()).contains(Array("killed".utf8)) {
+        try await DescriptorWatcher.shared.readable(changes.descriptor)
+        changes.take()
+      }
       let second = try await store.service("second")
       _ = try await second.send(EventSubscribe.self, .init(after: cursor, kinds: ["container."]))
       let event = await second.notifications.event("container.outOfMemory")
@@ -114,20 +119,23 @@ struct LimitsTests {
   func pause() async throws {
     try await withBusybox(.root) { store, service in
       let container = try await sleeper(
-        service, "held", command: ["sh", "-c", "while true; do echo; sleep 0.01; done"])
+        service, "held", command: ["sh", "-c", "while true; do echo; done"])
       _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
       _ = try await service.send(ContainerPause.self, .init(container: "held"))
       let other = try await store.service("other")
       #expect(try await other.send(ContainerList.self, .init()).containers.first?.state == .paused)
+      let group = try Machine.group(try #require(container.pid))
+      #expect(group.isFrozen)
       let before = try await service.logs("held").count
-      try await Task.sleep(for: .milliseconds(100))
-      #expect(try await service.logs("held").count == before)
       let again = await #expect(throws: RPCError.self) {
         try await service.send(ContainerPause.self, .init(container: "held"))
       }
       #expect(again?.data?.kind == .conflict)
       let refused = await #expect(throws: RPCError.self) { try await service.exec("held", ["true"]) }
       #expect(refused?.data?.kind == .conflict)
+      // It would have written hundreds of lines meanwhile.
+      for _ in 0..<100 { _ = try await other.send(ContainerInspect.self, .init(container: "held")) }
+      #expect(try await service.logs("held").count == before)
       _ = try await other.send(ContainerUnpause.self, .init(container: "held"))
       #expect(try await service.send(ContainerList.self, .init()).containers.first?.state == .running)
       _ = try await other.send(ContainerPause.self, .init(container: "held"))
@@ -138,12 +146,15 @@ struct LimitsTests {
         service.notifications.events.map(\.kind).prefix(3) == [
           "container.paused", "container.unpaused", "container.paused",
         ])
+      // Who records the end removes the group, and a removal waits for that.
+      _ = try await service.send(ContainerRemove.self, .init(container: "held"))
       #expect(Machine.groups(of: container.id) == [])
 
       let killed = try await sleeper(service, "killed")
       _ = try await service.send(ContainerPause.self, .init(container: "killed"))
       _ = try await service.send(ContainerKill.self, .init(container: "killed"))
       #expect(try await service.send(ContainerWait.self, .init(container: "killed")).exit?.code == 137)
+      _ = try await service.send(ContainerRemove.self, .init(container: "killed"))
       #expect(Machine.groups(of: killed.id) == [])
       #expect(await other.stop() == 0)
     }
@@ -198,6 +209,7 @@ struct LimitsTests {
       let shim = try #require(ProcessStatus(pid: Int32(pid))?.parent)
       #expect(kill(shim, SIGKILL) == 0)
       _ = try await service.send(ContainerWait.self, .init(container: "lost"))
+      _ = try await service.send(ContainerRemove.self, .init(container: "lost"))
       #expect(Machine.groups(of: container.id) == [])
       _ = await #expect(throws: RPCError.self) {
         try await service.run(["nope"]) {
@@ -233,6 +245,58 @@ struct LimitsTests {
       let updated = try await service.send(
         ContainerUpdate.self, .init(container: "sleeps", limits: .init(processes: 5)))
       #expect(updated.warnings?.count == 1 && updated.limits.processes == 5)
+    }
+  }
+
+  @Test("processes and numbers, with a control group and without", arguments: Account.available)
+  func numbers(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      let busy = try await sleeper(
+        service, "busy", command: ["sh", "-c", "sleep 1000 & while true; do true; done"])
+      let idle = try await sleeper(service, "idle", limits: .init(memoryBytes: 64 << 20, processes: 9))
+      let processes = try await service.send(ContainerTop.self, .init(container: "busy")).processes
+      #expect(processes.map(\.containerPid).sorted().first == 1 && processes.count == 2)
+      let first = try #require(processes.first { $0.containerPid == 1 })
+      #expect(first.pid == busy.pid && first.command.prefix(2) == ["sh", "-c"] && first.threads == 1)
+      #expect(processes.first { $0.containerPid != 1 }?.parentPid == first.pid)
+      #expect(first.residentBytes > 4096 && first.startedAt.hasPrefix("20"))
+
+      let following = Task {
+        try await service.send(
+          ContainerStats.self, .init(containers: ["busy", "idle"], follow: true, intervalMs: 50))
+      }
+      func samples() -> [ContainerSample] {
+        service.notifications.all.compactMap {
+          if case .containerStatsSampled(let sampled) = $0 { sampled.stats } else { nil }
+        }.flatMap { $0 }
+      }
+      await service.notifications.wait { all in
+        all.contains {
+          if case .containerStatsSampled(let sampled) = $0 {
+            sampled.stats.contains { $0.name == "busy" && $0.cpuPermille ?? 0 > 100 }
+          } else {
+            false
+          }
+        }
+      }
+      let ofBusy = samples().filter { $0.container == busy.id }
+      #expect(ofBusy.first?.cpuPermille == nil && ofBusy.map(\.cpuTimeUs) == ofBusy.map(\.cpuTimeUs).sorted())
+      #expect(ofBusy.allSatisfy { $0.processes == 2 && $0.memoryBytes > 4096 && $0.receivedBytes == 0 })
+      let ofIdle = try #require(samples().last { $0.container == idle.id })
+      if account == .root, Machine.makesGroups {
+        #expect(ofIdle.memoryLimitBytes == 64 << 20 && ofIdle.processLimit == 9)
+        #expect(ofIdle.outOfMemoryKills == 0)
+      }
+      // It ends when none of them runs any more.
+      for name in ["busy", "idle"] {
+        _ = try await service.send(ContainerRemove.self, .init(container: name, force: true))
+      }
+      #expect(try await following.value.stats.isEmpty == false)
+      #expect(try await service.send(ContainerStats.self, .init()).stats == [])
+      let gone = await #expect(throws: RPCError.self) {
+        try await service.send(ContainerStats.self, .init(containers: ["busy"]))
+      }
+      #expect(gone?.data?.kind == .notFound)
     }
   }
 
@@ -290,7 +354,9 @@ private enum Machine {
         in: .whitespacesAndNewlines)
     }
 
-    var outOfMemory: String { read("memory.events", "memory/memory.oom_control") ?? "oom_kill 1" }
+    var isFrozen: Bool {
+      read("cgroup.events", "freezer/freezer.state").map { $0.contains("frozen 1") || $0 == "FROZEN" } == true
+    }
 
     func processes(_ controller: String) -> [Substring] {
       (read("cgroup.procs", "\(controller)/cgroup.procs") ?? "").split(separator: "\n")
