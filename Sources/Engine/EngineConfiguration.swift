@@ -1,5 +1,5 @@
 package import Layers
-package import Registry
+import Registry
 package import SystemPackage
 
 /// Where an engine keeps its things and how it does its work.

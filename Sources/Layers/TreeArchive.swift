@@ -1,4 +1,4 @@
-package import EngineErrors
+import EngineErrors
 import LinuxSystem
 package import SystemPackage
 

@@ -1,4 +1,4 @@
-package import SystemPackage
+internal import SystemPackage
 
 /// The TCP ports on which a process's network has listening sockets (`/proc/PID/net/tcp` and `tcp6`, proc(5)).
 package struct ListeningPorts {

@@ -199,9 +199,9 @@ struct CopyTests {
         #expect(error?.data?.kind == kind, "\(target) \(path)")
       }
       let replaced = await #expect(throws: RPCError.self) {
-        try await service.send(
+        _ = try await service.send(
           ContainerCopyTo.self, .init(container: running, target: "/", path: site.string + "/sub/../../site"))
-        try await service.send(
+        _ = try await service.send(
           ContainerCopyFrom.self, .init(container: stopped, source: "/etc/none", path: "/tmp/none"))
       }
       #expect(replaced?.data?.kind == .notFound)

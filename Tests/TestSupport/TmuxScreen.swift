@@ -1,6 +1,6 @@
 import Glibc
 import LinuxSystem
-package import SystemPackage
+import SystemPackage
 package import Testing
 
 /// A person's terminal: a program in tmux, what is typed to it, and what it shows.
@@ -16,7 +16,7 @@ package struct TmuxScreen: Sendable {
   ) async throws {
     let screen = try await TmuxScreen(store, columns, rows)
     do { try await body(screen) } catch {
-      try? await screen.tmux("kill-server")
+      _ = try? await screen.tmux("kill-server")
       throw error
     }
     try await screen.tmux("kill-server")

@@ -1,4 +1,4 @@
-package import EngineErrors
+import EngineErrors
 import LinuxSystem
 import Metadata
 import Runner

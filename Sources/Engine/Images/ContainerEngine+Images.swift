@@ -1,7 +1,7 @@
 import EngineErrors
 import LinuxSystem
 import Metadata
-package import OCIModel
+import OCIModel
 
 extension ContainerEngine {
   /// All images, the newest first.

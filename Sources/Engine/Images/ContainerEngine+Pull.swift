@@ -4,7 +4,7 @@ import Layers
 import LinuxSystem
 import Metadata
 package import OCIModel
-package import Registry
+import Registry
 
 /// What a pull did, layer by layer.
 package struct PullResult: Sendable {

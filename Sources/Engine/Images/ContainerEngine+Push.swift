@@ -1,7 +1,7 @@
 import EngineErrors
 import Metadata
 package import OCIModel
-package import Registry
+import Registry
 
 /// What a push did, layer by layer.
 package struct PushResult: Sendable {

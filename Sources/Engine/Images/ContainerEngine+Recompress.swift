@@ -2,7 +2,7 @@ import ContentStore
 import EngineErrors
 import Layers
 import LinuxSystem
-package import OCIModel
+import OCIModel
 
 /// How a push compresses layers.
 package enum LayerCompression: Sendable {

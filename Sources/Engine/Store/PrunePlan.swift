@@ -1,5 +1,5 @@
-package import Metadata
-package import OCIModel
+import Metadata
+import OCIModel
 
 /// What to look at when a store is pruned.
 package struct PruneScope: Sendable {

@@ -1,8 +1,8 @@
-package import EngineErrors
+import EngineErrors
 import Glibc
 import Layers
 import LinuxSystem
-package import SystemPackage
+import SystemPackage
 
 /// Whose copied files are.
 package enum CopyOwner: Hashable, Sendable {
@@ -31,22 +31,15 @@ extension ContainerEngine {
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
     let (from, to) = (try CopyPath(source, of: "source"), try CopyPath(target, of: "target"))
-    let root = try await openRoot(of: name)
-    let (directory, shift) = (root.directory.descriptor, root.idShift)
-    let result = try await reporter.task("copy to \(name)") { [self] progress, _ in
-      try await copying { [self] isCancelled in
-        let host = try openDirectory("/")
-        let archive = try archive(of: from, in: host.descriptor, to: to, of: directory, idShift: 0)
-        var options = unpackOptions
-        options.copy = CopyOptions(place: archive.place)
-        options.copy?.idShift = shift
-        options.copy?.owner = owner.fixed(shift, standard: (0, 0))
-        defer { withExtendedLifetime(host) {} }
-        return try write(archive.tree, into: directory, options, progress, isCancelled)
-      }
+    return try await copying("copy to", name, reporter) { [self] container, progress, isCancelled in
+      let host = try openDirectory("/")
+      let archive = try archive(
+        of: from, in: host.descriptor, to: to, of: container.descriptor, idShift: 0)
+      defer { withExtendedLifetime(host) {} }
+      return try write(
+        archive.tree, into: container.descriptor, options(archive.place, owner, in: container), progress,
+        isCancelled)
     }
-    withExtendedLifetime(root) {}
-    return result
   }
 
   /// Unpacks a client's archive in a directory of a container.
@@ -57,33 +50,25 @@ extension ContainerEngine {
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
     let to = try CopyPath(target, of: "target")
-    let root = try await openRoot(of: name)
-    let (directory, shift) = (root.directory.descriptor, root.idShift)
-    guard try directory.statusInRoot(to.path)?.kind == .directory else {
-      throw EngineError(
-        .notFound, "there is no directory \(to.path) in the container", subject: to.path.string)
-    }
-    let result = try await reporter.task("copy to \(name)") { [self] progress, _ in
-      try await withTaskCancellationHandler {
-        try await copying { [self] isCancelled in
-          var options = unpackOptions
-          options.copy = CopyOptions(place: Self.place(to.path))
-          options.copy?.idShift = shift
-          options.copy?.owner = owner.fixed(shift, standard: (0, 0))
-          let unpacker = try LayerUnpacker(into: directory, named: to.path, options: options)
-          try source.read({ progress.report($0) }) { bytes in
-            if isCancelled() { throw EngineError.cancelled("copying to the container") }
-            try unpacker.write(bytes)
-          }
-          return try CopyResult(unpacker.finish())
+    return try await withTaskCancellationHandler {
+      try await copying("copy to", name, reporter) { [self] container, progress, isCancelled in
+        guard try container.descriptor.statusInRoot(to.path)?.kind == .directory else {
+          throw EngineError(
+            .notFound, "there is no directory \(to.path) in the container", subject: to.path.string)
         }
-      } onCancel: {
-        // The client may send nothing more, and its end of the stream never.
-        source.stop()
+        let unpacker = try LayerUnpacker(
+          into: container.descriptor, named: to.path,
+          options: options(Self.place(to.path), owner, in: container))
+        try source.read({ progress.report($0) }) { bytes in
+          if isCancelled() { throw EngineError.cancelled("copying to the container") }
+          try unpacker.write(bytes)
+        }
+        return try CopyResult(unpacker.finish())
       }
+    } onCancel: {
+      // The client may send nothing more, and its end of the stream never.
+      source.stop()
     }
-    withExtendedLifetime(root) {}
-    return result
   }
 
   /// Takes a file or a directory of a container to the host.
@@ -98,25 +83,19 @@ extension ContainerEngine {
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
     let (from, to) = (try CopyPath(source, of: "source"), try CopyPath(target, of: "target"))
-    let root = try await openRoot(of: name)
-    let (directory, shift) = (root.directory.descriptor, root.idShift)
-    let result = try await reporter.task("copy from \(name)") { [self] progress, _ in
-      try await copying { [self] isCancelled in
-        let host = try openDirectory("/")
-        let archive = try archive(
-          of: from, in: directory, to: to, of: host.descriptor, idShift: shift, followsLinks: followsLinks)
-        let (user, group) = effectiveIDs()
-        var options = unpackOptions
-        options.copy = CopyOptions(place: archive.place)
-        options.copy?.owner = owner.fixed(0, standard: (user, group))
-        options.copy?.makesDevices = owner == .kept
-        options.copy?.keepsSetIDBits = owner == .kept
-        defer { withExtendedLifetime(host) {} }
-        return try write(archive.tree, into: host.descriptor, options, progress, isCancelled)
-      }
+    return try await copying("copy from", name, reporter) { [self] container, progress, isCancelled in
+      let host = try openDirectory("/")
+      let archive = try archive(
+        of: from, in: container.descriptor, to: to, of: host.descriptor, idShift: container.idShift,
+        followsLinks: followsLinks)
+      var options = unpackOptions
+      options.copy = CopyOptions(place: archive.place)
+      options.copy?.owner = owner.fixed(0, standard: effectiveIDs())
+      options.copy?.makesDevices = owner == .kept
+      options.copy?.keepsSetIDBits = owner == .kept
+      defer { withExtendedLifetime(host) {} }
+      return try write(archive.tree, into: host.descriptor, options, progress, isCancelled)
     }
-    withExtendedLifetime(root) {}
-    return result
   }
 
   /// Writes a file or a directory of a container as an archive.
@@ -143,122 +122,45 @@ extension ContainerEngine {
     return CopyResult(entries: entries.value, bytes: bytes)
   }
 
-  // MARK: Both ends
-
   /// Set on the one thread and read after it.
   private final class Counter: @unchecked Sendable {
     var value = 0
   }
 
+  // MARK: A container's end
+
+  /// A container's root, for as long as a copy goes on.
+  private struct OpenContainer: Sendable {
+    var descriptor: FileDescriptor
+    var idShift: Int64
+  }
+
+  private typealias Copying =
+    @Sendable (OpenContainer, TaskProgress, _ isCancelled: @escaping @Sendable () -> Bool) throws ->
+    CopyResult
+
+  /// Runs `copy` on a thread of its own, as a task of the request, with the container's root open.
   private func copying(
-    _ body: @escaping @Sendable (_ isCancelled: @escaping @Sendable () -> Bool) throws -> CopyResult
+    _ purpose: String, _ name: String, _ reporter: TaskReporter, _ copy: @escaping Copying
   ) async throws -> CopyResult {
-    try await untilCancelled { isCancelled in
-      try await onBlockingThread("copy") { try body(isCancelled) }
-    }
-  }
-
-  /// Something that is to be copied, by the directory that it is in.
-  private struct Found {
-    /// Its reader closes it.
-    var parent: FileDescriptor
-    /// Nil where what is in the directory is meant.
-    var name: [UInt8]?
-    var isDirectory: Bool
-
-    func root(as shown: [UInt8]?) -> TreeArchive.Root {
-      guard let name else { return .contents(of: parent) }
-      return .entry(name, of: parent, as: shown ?? name)
-    }
-  }
-
-  private func find(_ source: CopyPath, in root: FileDescriptor, followsLinks: Bool) throws -> Found {
-    let gone = EngineError(.notFound, "there is no \(source.path)", subject: source.path.string)
-    do {
-      var path = source.path
-      // The root itself has no name.
-      if source.meansContents || path.lastComponent == nil {
-        return Found(parent: try root.openDirectoryInRoot(path).release(), name: nil, isDirectory: true)
+    let root = try await openRoot(of: name)
+    let container = OpenContainer(descriptor: root.directory.descriptor, idShift: root.idShift)
+    let result = try await reporter.task("\(purpose) \(name)") { progress, _ in
+      try await untilCancelled { isCancelled in
+        try await onBlockingThread("copy") { try copy(container, progress, isCancelled) }
       }
-      for _ in 0..<40 {
-        guard let last = path.lastComponent else {
-          return Found(parent: try root.openDirectoryInRoot(path).release(), name: nil, isDirectory: true)
-        }
-        let parent = try root.openDirectoryInRoot(path.removingLastComponent()).release()
-        let name = Array(last.string.utf8)
-        do {
-          guard let status = try parent.status(of: name.cString) else { throw gone }
-          guard status.kind == .symbolicLink, followsLinks || source.meansDirectory else {
-            return Found(parent: parent, name: name, isDirectory: status.kind == .directory)
-          }
-          let link = FilePath(String(decoding: try parent.linkTarget(of: name.cString) ?? [], as: UTF8.self))
-          path = path.removingLastComponent().pushing(link).lexicallyNormalized()
-          try? parent.close()
-        } catch {
-          try? parent.close()
-          throw error
-        }
-      }
-      throw EngineError(.invalidArgument, "\(source.path) leads in circles", subject: source.path.string)
-    } catch let error as SystemError
-      where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory
-    {
-      throw gone
     }
+    withExtendedLifetime(root) {}
+    return result
   }
 
-  private struct Archive {
-    var tree: TreeArchive
-    var place: [UInt8]
-  }
-
-  /// The source as an archive, with the name that the target gives it. The source's parent stays open to the process's end
-  /// of the copy only.
-  private func archive(
-    of source: CopyPath, in root: FileDescriptor, to target: CopyPath, of targetRoot: FileDescriptor,
-    idShift: Int64,
-    followsLinks: Bool = false
-  ) throws -> Archive {
-    let found = try find(source, in: root, followsLinks: followsLinks)
-    do {
-      let (directory, name) = try target.place(
-        for: found.name, isDirectory: found.isDirectory, in: targetRoot)
-      let tree: TreeArchive.Root
-      var place = Self.place(directory)
-      if found.name == nil, let name {
-        // What is in the source becomes what is in a new directory.
-        place += (place.isEmpty ? [] : [UInt8(ascii: "/")]) + name
-        tree = .contents(of: found.parent)
-      } else {
-        tree = found.root(as: name)
-      }
-      return Archive(
-        tree: TreeArchive(tree, overlayXattrs: unpackOptions.overlayXattrs, idShift: idShift), place: place)
-    } catch {
-      try? found.parent.close()
-      throw error
-    }
-  }
-
-  private func write(
-    _ tree: TreeArchive, into root: FileDescriptor, _ options: UnpackOptions, _ progress: TaskProgress,
-    _ isCancelled: @escaping @Sendable () -> Bool
-  ) throws -> CopyResult {
-    defer { tree.close() }
-    let unpacker = try LayerUnpacker(into: root, named: "/", options: options)
-    var done: Int64 = 0
-    let entries = try tree.write { bytes in
-      if isCancelled() { throw EngineError.cancelled("copying files") }
-      try unpacker.write(bytes)
-      done += Int64(bytes.count)
-      progress.report(done)
-    }
-    _ = try unpacker.finish()
-    return CopyResult(entries: entries, bytes: done)
-  }
-
-  private static func place(_ directory: FilePath) -> [UInt8] {
-    Array(directory.string.utf8.drop { $0 == UInt8(ascii: "/") })
+  /// For files that come into a container: its root's where nobody else is said.
+  private func options(_ place: [UInt8], _ owner: CopyOwner?, in container: OpenContainer) -> UnpackOptions {
+    var options = unpackOptions
+    options.copy = CopyOptions(place: place)
+    options.copy?.idShift = container.idShift
+    options.copy?.owner = owner.fixed(container.idShift, standard: (0, 0))
+    return options
   }
 }
 

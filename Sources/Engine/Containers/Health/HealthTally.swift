@@ -1,4 +1,4 @@
-package import Metadata
+import Metadata
 
 /// What a row of looks at a container comes to. A value: no container, no clock.
 package struct HealthTally: Hashable, Sendable, Codable {
