@@ -43,14 +43,6 @@ int clinux_set_terminal_size(int terminal, uint32_t rows, uint32_t columns) {
   return ioctl(terminal, TIOCSWINSZ, &size);
 }
 
-int clinux_terminal_size(int terminal, uint32_t *rows, uint32_t *columns) {
-  struct winsize size;
-  if (ioctl(terminal, TIOCGWINSZ, &size) != 0) return -1;
-  *rows = size.ws_row;
-  *columns = size.ws_col;
-  return 0;
-}
-
 int clinux_end_character(int terminal, int *is_canonical) {
   struct termios settings;
   if (tcgetattr(terminal, &settings) != 0) return -1;

@@ -16,8 +16,6 @@ int clinux_take_terminal(int slave);
 int clinux_take_foreground(int terminal);
 /// TIOCSWINSZ: the foreground process group gets SIGWINCH where the size is another than before.
 int clinux_set_terminal_size(int terminal, uint32_t rows, uint32_t columns);
-/// TIOCGWINSZ.
-int clinux_terminal_size(int terminal, uint32_t *_Nonnull rows, uint32_t *_Nonnull columns);
 /// The end-of-file character of a terminal, or -1 where it has none; `is_canonical` says whether it takes input by lines.
 int clinux_end_character(int terminal, int *_Nonnull is_canonical);
 /// fchown(2) of a terminal to a user; its group, which may write to it, stays.

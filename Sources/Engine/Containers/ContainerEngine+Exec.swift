@@ -46,7 +46,9 @@ extension ContainerEngine {
       seccomp = nil
     }
     let plan = try LaunchPlan.compileExec(process, seccomp: seccomp, hasUsers: spec.hasUsers)
-    return try await runner.exec(record.id, plan, openStdin: options.opensStdin)
+    do { return try await runner.exec(record.id, plan, openStdin: options.opensStdin) } catch {
+      throw named(error, record)
+    }
   }
 }
 

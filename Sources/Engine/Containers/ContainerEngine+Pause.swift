@@ -10,7 +10,7 @@ extension ContainerEngine {
   package func pause(_ name: String) async throws {
     try await withSettled(name) { [self] record in
       try record.admit(.pause)
-      try await runner.pause(record.id)
+      do { try await runner.pause(record.id) } catch { throw named(error, record) }
     }
   }
 

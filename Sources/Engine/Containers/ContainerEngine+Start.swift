@@ -84,7 +84,7 @@ extension ContainerEngine {
   }
 
   /// The runner knows containers by id; people know them by name.
-  private func named(_ error: any Error, _ record: ContainerRecord) -> any Error {
+  func named(_ error: any Error, _ record: ContainerRecord) -> any Error {
     guard var error = error as? EngineError else { return error }
     error.message = error.message.replacing(record.id, with: record.name)
     return error

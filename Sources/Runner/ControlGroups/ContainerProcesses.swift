@@ -20,19 +20,22 @@ package struct LivingProcess: Hashable, Sendable {
   package var command: [String]
 }
 
-/// Finds the processes of a container without a control group: those in its first process's pid namespace, and their
-/// descendants, which may have namespaces of their own.
+/// Finds the processes of a container without a control group: those in its mount and pid namespaces, and their descendants,
+/// which may have namespaces of their own. The mounts are this container's alone; its pid namespace may be the host's, or
+/// another container's, whose processes are not meant.
 package enum ContainerProcesses {
   package static func ids(of first: Int32) -> [Int32] {
-    let own = namespace("self")
-    let inside = namespace("\(first)")
+    let own = namespace("mnt", "self")
+    let (mounts, pids) = (namespace("mnt", "\(first)"), namespace("pid", "\(first)"))
     var parents: [Int32: Int32] = [:]
     var members: Set<Int32> = [first]
     for name in (try? directoryEntries("/proc")) ?? [] {
       guard let pid = Int32(name), let status = ProcessStatus(pid: pid), !status.isZombie else { continue }
       parents[pid] = status.parent
-      // With the service's own pid namespace it is descent alone that tells.
-      if inside != nil, inside != own, namespace(name) == inside { members.insert(pid) }
+      // With the service's own mounts it is descent alone that tells.
+      if mounts != nil, mounts != own, namespace("mnt", name) == mounts, namespace("pid", name) == pids {
+        members.insert(pid)
+      }
     }
     var grew = true
     while grew {
@@ -48,9 +51,9 @@ package enum ContainerProcesses {
   /// Those that end meanwhile are left out.
   package static func of(_ first: Int32) -> [LivingProcess] { ids(of: first).compactMap(process) }
 
-  private static func namespace(_ process: String) -> String? {
+  private static func namespace(_ kind: String, _ process: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 64)
-    let count = readlink("/proc/\(process)/ns/pid", &buffer, buffer.count - 1)
+    let count = readlink("/proc/\(process)/ns/\(kind)", &buffer, buffer.count - 1)
     return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
   }
 

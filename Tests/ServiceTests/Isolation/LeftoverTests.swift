@@ -85,4 +85,40 @@ struct LeftoverTests {
       #expect(await service.stop() == 0)
     }
   }
+
+  @Test(
+    "is told from what is there besides, which neither a list, nor a pause, nor the end of the container takes for its own",
+    arguments: Account.available)
+  func besides(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      for (name, seconds) in [("first", "1001"), ("second", "1002")] {
+        _ = try await service.send(
+          ContainerRun.self,
+          .init(
+            image: "busybox:1", name: name, command: ["sleep", seconds],
+            pidNamespace: name == "second" ? NamespaceChoice(mode: .container, container: "first") : nil,
+            detach: true))
+      }
+      for (name, seconds) in [("first", "1001"), ("second", "1002")] {
+        let processes = try await service.send(ContainerTop.self, .init(container: name)).processes
+        #expect(processes.map(\.command) == [["sleep", seconds]], "\(name)")
+        let sample = try await service.send(ContainerStats.self, .init(containers: [name])).stats.first
+        #expect(sample?.processes == 1, "\(name)")
+      }
+      do {
+        _ = try await service.send(ContainerPause.self, .init(container: "second"))
+        #expect(try await service.exec("first", ["echo", "goes on"]).stdout == "goes on\n")
+        let states = try await service.send(ContainerTop.self, .init(container: "first")).processes.map(
+          \.state)
+        #expect(states == ["S"])
+      } catch let error as RPCError {
+        // Where nothing can be paused.
+        #expect(error.data?.kind == .unsupported)
+      }
+      _ = try await service.send(ContainerRemove.self, .init(container: "second", force: true))
+      #expect(try await service.exec("first", ["echo", "lives"]).stdout == "lives\n")
+      _ = try await service.send(ContainerRemove.self, .init(container: "first", force: true))
+      #expect(await service.stop() == 0)
+    }
+  }
 }

@@ -27,7 +27,7 @@ struct List: REPLCommand {
 
 extension ContainerSummary {
   var stateText: String {
-    guard let exit else { return state.rawValue }
+    guard let exit else { return state.rawValue + (health.map { " (\($0.rawValue))" } ?? "") }
     return "\(state.rawValue) \(exit.code)" + (exit.signal.map { " (\($0))" } ?? "")
       + (exit.lost ? ", lost" : "")
   }

@@ -79,23 +79,25 @@ struct Wait: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Wait until containers have exited, and say with what; or for something else about them.",
     discussion: """
-      The status is the last one's. With --healthy, --port or --log it waits until a container is so, and fails where it \
-      ends before.
+      The status is the last one's. With --running, --healthy, --port or --log it waits until a container is so, and fails \
+      where it ends before.
       """)
   static var completes: [NameKind] { [.runningContainers] }
   @Argument(help: "The containers.") var containers: [String]
   @Option(name: [.customShort("t"), .long], help: "Seconds after which waiting fails.") var time: Double?
+  @Flag(help: "Until it runs.") var running = false
   @Flag(help: "Until it is healthy.") var healthy = false
   @Option(help: "Until this TCP port takes connections in the container.") var port: Int?
   @Option(help: "Until a line of its output contains this text.") var log: String?
 
   func validate() throws {
-    if [healthy, port != nil, log != nil].count(where: \.self) > 1 {
-      throw ValidationError("wait for one thing: --healthy, --port or --log")
+    if [running, healthy, port != nil, log != nil].count(where: \.self) > 1 {
+      throw ValidationError("wait for one thing: --running, --healthy, --port or --log")
     }
   }
 
   private var condition: WaitCondition? {
+    if running { return WaitCondition(condition: .running) }
     if healthy { return WaitCondition(condition: .healthy) }
     if let port { return WaitCondition(condition: .portOpen, port: port) }
     return log.map { WaitCondition(condition: .logMatch, pattern: $0) }
