@@ -91,7 +91,8 @@ let package = Package(
     module(
       "Service",
       [
-        "Engine", "Runner", "Metadata", "Dockerfile", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem",
+        "Engine", "Runner", "Metadata", "Dockerfile", "RPCModel", "RPCTransport", "OCIModel", "EngineErrors",
+        "LinuxSystem",
         system, logging,
       ]),
 
@@ -157,6 +158,9 @@ let package = Package(
     // The clients in other languages, by their own tests.
     .testTarget(
       name: "ClientTests", dependencies: ["TestSupport", system], path: "Tests/ClientTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ProtocolToolTests", dependencies: ["TestSupport", system], path: "Tests/ProtocolToolTests",
       swiftSettings: strict),
     tests("Service", ["RPCModel", "RPCTransport", "OCIModel", "LinuxSystem", system]),
   ],

@@ -18,6 +18,8 @@ enum GeneratedFiles {
       result.append(
         ("protocol/vectors/\(name).json", try JSONValue.array(messages).text(pretty: true) + "\n"))
     }
+    let openRPC = OpenRPCWriter.document(files, version: "0.1")
+    result.append(("protocol/openrpc.json", try openRPC.text(pretty: true) + "\n"))
     let readme = try String(contentsOf: root.appending(path: "protocol/README.md"), encoding: .utf8)
     result.append(("protocol/README.md", ReferenceWriter.insert(files, into: readme)))
     return result

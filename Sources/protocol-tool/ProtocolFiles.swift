@@ -13,13 +13,16 @@ struct ProtocolFiles {
   var documents: [(name: String, value: JSONValue)]
   var schema: JSONValue
 
-  init(directory: URL) throws {
+  /// - Parameter isWhole: whether all nouns must be there; older protocols lack some.
+  init(directory: URL, isWhole: Bool = true) throws {
     let decoder = JSONDecoder()
     files = []
     documents = []
     for noun in Self.nouns {
       let name = "\(noun).json"
-      let data = try Data(contentsOf: directory.appending(path: name))
+      let file = directory.appending(path: name)
+      if !isWhole, !FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) { continue }
+      let data = try Data(contentsOf: file)
       documents.append((name, try decoder.decode(JSONValue.self, from: data)))
       files.append(try decoder.decode(ProtocolFile.self, from: data))
     }

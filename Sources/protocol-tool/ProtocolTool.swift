@@ -7,7 +7,7 @@ struct ProtocolTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "protocol-tool",
     abstract: "Generates from protocol/*.json what programs and people read.",
-    subcommands: [Generate.self, Check.self])
+    subcommands: [Generate.self, Check.self, Compare.self])
 }
 
 struct Generate: ParsableCommand {
@@ -48,5 +48,21 @@ struct Check: ParsableCommand {
       throw ExitCode(1)
     }
     print("protocol: \(files.requests.count) requests, \(files.notifications.count) notifications, all fresh")
+  }
+}
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tell what a newer protocol breaks for clients of an older one.",
+    discussion: "Ends with status 1 where something is broken. `git archive` gives an older one.")
+
+  @Argument(help: "The older protocol's directory.") var old: String
+  @Argument(help: "The newer protocol's directory.") var new = "protocol"
+
+  func run() throws {
+    let before = try ProtocolFiles(directory: URL(filePath: old), isWhole: false)
+    let breaks = Compatibility(before, try ProtocolFiles(directory: URL(filePath: new))).breaks()
+    for sentence in breaks { print(sentence) }
+    if !breaks.isEmpty { throw ExitCode(1) }
   }
 }

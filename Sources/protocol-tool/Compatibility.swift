@@ -1,0 +1,148 @@
+/// What a newer protocol breaks of an older one: for a client of the older one with a service of the newer one.
+///
+/// A client sends parameters and reads results and notifications; what both use counts for both.
+struct Compatibility {
+  private let old: ProtocolFiles
+  private let new: ProtocolFiles
+  /// The types that a client sends, and those that it reads.
+  private let sent: Set<String>
+  private let read: Set<String>
+
+  init(_ old: ProtocolFiles, _ new: ProtocolFiles) {
+    self.old = old
+    self.new = new
+    let given = old.notifications.filter { $0.direction != .serverToClient }
+    let taken = old.notifications.filter { $0.direction != .clientToServer }
+    sent = Self.reachable(old.requests.flatMap(\.params) + given.flatMap(\.params), old)
+    read = Self.reachable(
+      old.requests.flatMap(\.result) + taken.flatMap(\.params)
+        + (old.structures.first { $0.name == "ErrorData" }?.fields ?? []), old)
+  }
+
+  /// A sentence for each thing that is broken; empty where a client of the old protocol goes on to work.
+  func breaks() -> [String] {
+    requests() + notifications() + structures() + enumerations() + aliases()
+  }
+
+  private func requests() -> [String] {
+    old.requests.flatMap { before -> [String] in
+      guard let after = new.requests.first(where: { $0.method == before.method }) else {
+        return ["\(before.method) is gone"]
+      }
+      var found =
+        fields(before.params, after.params, of: before.method, isSent: true, isRead: false)
+        + fields(
+          before.result, after.result, of: "\(before.method)'s result", isSent: false, isRead: true)
+      if before.cancellable, !after.cancellable {
+        found.append("\(before.method) cannot be cancelled any more")
+      }
+      if before.tasks == true, after.tasks != true {
+        found.append("\(before.method) reports no tasks any more")
+      }
+      return found
+    }
+  }
+
+  private func notifications() -> [String] {
+    old.notifications.flatMap { before -> [String] in
+      guard let after = new.notifications.first(where: { $0.method == before.method }) else {
+        return ["\(before.method) is gone"]
+      }
+      return fields(
+        before.params, after.params, of: before.method, isSent: before.direction != .serverToClient,
+        isRead: before.direction != .clientToServer)
+    }
+  }
+
+  private func structures() -> [String] {
+    old.structures.flatMap { before -> [String] in
+      let (isSent, isRead) = (sent.contains(before.name), read.contains(before.name))
+      guard let after = new.structures.first(where: { $0.name == before.name }) else {
+        return isSent || isRead ? ["\(before.name) is gone"] : []
+      }
+      return fields(before.fields, after.fields, of: before.name, isSent: isSent, isRead: isRead)
+    }
+  }
+
+  private func fields(
+    _ before: [ProtocolFile.Field], _ after: [ProtocolFile.Field], of owner: String, isSent: Bool,
+    isRead: Bool
+  ) -> [String] {
+    let changed = before.flatMap { field -> [String] in
+      let name = "\(owner): \(field.name)"
+      guard let now = after.first(where: { $0.name == field.name }) else {
+        // What a client does not know any more it reads nowhere; what it sends is ignored without a word.
+        return isSent || isRead ? ["\(name) is gone"] : []
+      }
+      if field.type.form != now.type.form {
+        return ["\(name) is \(now.type.text) and was \(field.type.text)"]
+      }
+      var found: [String] = []
+      if isSent, field.type.isOptional, !now.type.isOptional {
+        found.append("\(name) has to be given now")
+      }
+      if isRead, !field.type.isOptional, now.type.isOptional {
+        found.append("\(name) can be absent now")
+      }
+      if isSent, now.min ?? .min > field.min ?? .min || now.max ?? .max < field.max ?? .max {
+        found.append("\(name) takes a narrower range")
+      }
+      return found
+    }
+    let added = after.filter { field in !before.contains { $0.name == field.name } }
+    return changed
+      + added.filter { isSent && !$0.type.isOptional }.map {
+        "\(owner): \($0.name) is new and has to be given"
+      }
+  }
+
+  private func enumerations() -> [String] {
+    old.enumerations.flatMap { before -> [String] in
+      let (isSent, isRead) = (sent.contains(before.name), read.contains(before.name))
+      guard isSent || isRead else { return [] }
+      guard let after = new.enumerations.first(where: { $0.name == before.name }) else {
+        return ["\(before.name) is gone"]
+      }
+      var found: [String] = []
+      let names = Set(before.values.map(\.name))
+      for value in names.subtracting(after.values.map(\.name)).sorted() where isSent {
+        found.append("\(before.name): \(value) is gone")
+      }
+      // A client keeps the text of what it does not know of an open one.
+      if isRead, !before.open {
+        if after.open { found.append("\(before.name) is open now") }
+        for value in Set(after.values.map(\.name)).subtracting(names).sorted() {
+          found.append("\(before.name): \(value) is new, and older clients cannot read it")
+        }
+      }
+      return found
+    }
+  }
+
+  private func aliases() -> [String] {
+    old.aliases.compactMap { before in
+      guard sent.contains(before.name) || read.contains(before.name) else { return nil }
+      guard let after = new.aliases.first(where: { $0.name == before.name }) else {
+        return "\(before.name) is gone"
+      }
+      return before.type.form == after.type.form
+        ? nil : "\(before.name) is \(after.type.text) and was \(before.type.text)"
+    }
+  }
+
+  /// The names of all types that fields use, however deep.
+  private static func reachable(_ fields: [ProtocolFile.Field], _ files: ProtocolFiles) -> Set<
+    String
+  > {
+    var found: Set<String> = []
+    var rest = fields.compactMap(\.type.reference)
+    while let name = rest.popLast() {
+      guard found.insert(name).inserted else { continue }
+      rest += files.structures.first { $0.name == name }?.fields.compactMap(\.type.reference) ?? []
+      if let alias = files.aliases.first(where: { $0.name == name })?.type.reference {
+        rest.append(alias)
+      }
+    }
+    return found
+  }
+}
