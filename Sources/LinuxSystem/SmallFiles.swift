@@ -17,17 +17,34 @@ package func readSmallFile(_ path: FilePath, limit: Int) throws -> String {
   }
   let file = FileDescriptor(rawValue: descriptor)
   defer { try? file.close() }
-  var bytes = [UInt8](repeating: 0, count: limit + 1)
-  var count = 0
-  try bytes.withUnsafeMutableBytes { buffer in
-    while count < buffer.count {
-      let read = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
-      if read == 0 { return }
-      count += read
+  return String(decoding: try readSmall(file, limit: limit, on: path), as: UTF8.self)
+}
+
+/// Reads to the end, `limit` bytes at the most.
+///
+/// - Throws: `fileTooLarge` for more.
+package func readSmall(_ file: FileDescriptor, limit: Int, on path: FilePath) throws -> [UInt8] {
+  // Most are far smaller than their limit, and memory that was never touched costs nothing: room is made as it is needed.
+  var bytes: [UInt8] = []
+  var room = 4096
+  while bytes.count <= limit {
+    let wanted = min(room, limit + 1 - bytes.count)
+    var isAtEnd = false
+    bytes += try [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+      while count < wanted {
+        let read = try file.read(
+          into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[count...]))
+        if read == 0 {
+          isAtEnd = true
+          return
+        }
+        count += read
+      }
     }
+    if isAtEnd { return bytes }
+    room = min(room * 4, 1 << 20)
   }
-  guard count <= limit else { throw SystemError("read", .fileTooLarge, on: path.string) }
-  return String(decoding: bytes.prefix(count), as: UTF8.self)
+  throw SystemError("read", .fileTooLarge, on: path.string)
 }
 
 /// Writes a file whole or not at all, in the place of what is there (rename(2)). Not durable.
