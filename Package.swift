@@ -108,7 +108,12 @@ let package = Package(
       dependencies: [
         "OCIRuntime", "OCIModel", "EngineErrors", "LinuxSystem", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ], swiftSettings: strict,
+      // It is started for each command: loading the libraries would be half of what it does.
+      linkerSettings: [
+        .unsafeFlags(["-static-stdlib"]), .linkedLibrary("_FoundationCollections"),
+        .linkedLibrary("_FoundationCShims"),
+      ]),
     .executableTarget(
       name: "coracle-shim", dependencies: ["CLinux"],
       swiftSettings: [

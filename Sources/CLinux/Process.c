@@ -121,8 +121,9 @@ pid_t clinux_fork_sibling(void) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
-pid_t clinux_clone_sibling(uint64_t namespaces) {
+pid_t clinux_clone_sibling(uint64_t namespaces, int group) {
   struct clone_args arguments = {.flags = namespaces | CLONE_PARENT};
+  place_in(group, &arguments);
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 

@@ -14,7 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { descriptor_limit = 8 };
+enum { descriptor_limit = 128 };
 
 int clinux_spawn(
   pid_t *pid, const char *path, const char *const *arguments, const char *const *environment,
@@ -29,7 +29,7 @@ int clinux_spawn(
   int error = 0;
   // Copies above all targets: no dup2 then overwrites the source of a later one.
   for (; ready < count; ready++) {
-    sources[ready] = fcntl(descriptors[ready], F_DUPFD_CLOEXEC, descriptor_limit);
+    sources[ready] = fcntl(descriptors[ready], F_DUPFD_CLOEXEC, (int)count);
     if (sources[ready] < 0) {
       error = errno;
       break;

@@ -88,6 +88,13 @@ static int write_map(pid_t pid, const char *name, const char *map) {
   return errno = error, written < 0 ? -1 : 0;
 }
 
+static int write_group_map(pid_t pid, const char *map) {
+  if (write_map(pid, "/gid_map", map) == 0) return 0;
+  // Without privilege the kernel takes it only where groups can no longer be dropped (CVE-2014-8989).
+  if (errno != EPERM || write_map(pid, "/setgroups", "deny") != 0) return -1;
+  return write_map(pid, "/gid_map", map);
+}
+
 int clinux_new_user_namespace(const char *users, const char *groups) {
   struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
   pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
@@ -97,7 +104,7 @@ int clinux_new_user_namespace(const char *users, const char *groups) {
     for (;;) pause();
   }
   int namespace = -1;
-  if (write_map(pid, "/uid_map", users) == 0 && write_map(pid, "/gid_map", groups) == 0)
+  if (write_map(pid, "/uid_map", users) == 0 && write_group_map(pid, groups) == 0)
     namespace = open_of(pid, "/ns/user", O_RDONLY);
   int error = errno;
   kill(pid, SIGKILL);

@@ -5,7 +5,7 @@ package import SystemPackage
 ///
 /// The only way a service starts a process: it has threads, and a forked copy of it could not run Swift.
 ///
-/// - Parameter descriptors: become the program's 0, 1, 2, …; at most eight. They stay the caller's.
+/// - Parameter descriptors: become the program's 0, 1, 2, …; at most 128. They stay the caller's.
 /// - Returns: the pid of a child that the caller must reap.
 package func spawn(
   _ path: FilePath, arguments: [String], environment: [String], descriptors: [FileDescriptor]

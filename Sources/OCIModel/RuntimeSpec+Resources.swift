@@ -6,6 +6,9 @@ extension RuntimeSpec {
     package var cpu: CPU?
     package var pids: PIDs?
     package var blockIO: BlockIO?
+    package var hugepageLimits: [HugePageLimit]?
+    /// By the device's name.
+    package var rdma: [String: RDMA]?
     /// Files of cgroup v2 and what is written to them, in addition to and instead of the rest.
     package var unified: [String: String]?
 
@@ -48,12 +51,36 @@ extension RuntimeSpec {
     package init() {}
   }
 
+  package struct HugePageLimit: Hashable, Sendable, Codable {
+    /// As `2MB`.
+    package var pageSize: String
+    /// In bytes.
+    package var limit: UInt64
+
+    package init(pageSize: String, limit: UInt64) {
+      self.pageSize = pageSize
+      self.limit = limit
+    }
+  }
+
+  package struct RDMA: Hashable, Sendable, Codable {
+    package var hcaHandles: UInt32?
+    package var hcaObjects: UInt32?
+
+    package init() {}
+  }
+
   package struct CPU: Hashable, Sendable, Codable {
     /// 2 to 262144 against 1024 of others.
     package var shares: UInt64?
     /// In microseconds of each period; -1 is without a limit.
     package var quota: Int64?
     package var period: UInt64?
+    /// In microseconds that may be saved up.
+    package var burst: UInt64?
+    /// In microseconds, for processes of the real-time classes.
+    package var realtimeRuntime: Int64?
+    package var realtimePeriod: UInt64?
     package var cpus: String?
     package var mems: String?
     package var idle: Int64?
@@ -71,12 +98,19 @@ extension RuntimeSpec {
   package struct BlockIO: Hashable, Sendable, Codable {
     /// 10 to 1000.
     package var weight: UInt16?
+    package var weightDevice: [DeviceWeight]?
     package var throttleReadBpsDevice: [Throttle]?
     package var throttleWriteBpsDevice: [Throttle]?
     package var throttleReadIOPSDevice: [Throttle]?
     package var throttleWriteIOPSDevice: [Throttle]?
 
     package init() {}
+  }
+
+  package struct DeviceWeight: Hashable, Sendable, Codable {
+    package var major: Int64
+    package var minor: Int64
+    package var weight: UInt16?
   }
 
   /// A second's bytes or operations of one disk; 0 is without a limit.

@@ -21,8 +21,6 @@ package struct ContainerState: Hashable, Sendable, Codable {
   package var created: String
   /// With the number it names one process for good; in clock ticks since boot.
   package var startTime: UInt64
-  /// What `delete` is to remove of the cgroups: the directories, or nothing.
-  package var controlGroups: [String]
 
   package init(id: String, bundle: String, rootfs: String, ociVersion: String, created: String) {
     self.id = id
@@ -33,7 +31,6 @@ package struct ContainerState: Hashable, Sendable, Codable {
     status = .creating
     pid = 0
     startTime = 0
-    controlGroups = []
   }
 
   /// Whether the first process is there and has not ended.

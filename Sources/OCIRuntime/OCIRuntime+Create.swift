@@ -19,7 +19,8 @@ extension OCIRuntime {
     guard fileKind(resolvingLinks(rootfs)) == .directory else {
       throw EngineError(.notFound, "the container's root is no directory: \(rootfs)", subject: "root.path")
     }
-    (ignored(spec) + Self.ignoredLimits(bundle.appending("config.json"))).forEach(warn)
+    ignored(spec).forEach(warn)
+    try checkDriver(spec)
     var state = ContainerState(
       id: id, bundle: bundle.string, rootfs: resolvingLinks(rootfs).string, ociVersion: Self.specVersion,
       created: Self.now())
@@ -49,26 +50,18 @@ extension OCIRuntime {
     return warnings
   }
 
-  /// Members of `linux.resources`: this runtime makes no cgroups yet, and a limit that does not hold must not go unsaid.
-  private static func ignoredLimits(_ path: FilePath) -> [String] {
-    struct Configuration: Decodable {
-      struct Linux: Decodable { var resources: Resources? }
-      struct Resources: Decodable { var memory, cpu, pids, blockIO, unified: Member? }
-      /// Whatever it holds.
-      struct Member: Decodable { init(from decoder: any Decoder) {} }
-      var linux: Linux?
-    }
-    guard let text = try? readSmallFile(path, limit: 64 << 20),
-      let found = try? decodeJSON(Configuration.self, Array(text.utf8), of: path.string),
-      let resources = found.linux?.resources
-    else { return [] }
-    let members: [(String, Configuration.Member?)] = [
-      ("memory", resources.memory), ("cpu", resources.cpu), ("pids", resources.pids),
-      ("blockIO", resources.blockIO), ("unified", resources.unified),
-    ]
-    return members.compactMap { name, member in
-      member.map { _ in "linux.resources.\(name) is ignored: this runtime makes no cgroups" }
-    }
+  /// systemd's driver is a demand to leave the tree of groups to systemd, which is asked over D-Bus.
+  private func checkDriver(_ spec: RuntimeSpec) throws(EngineError) {
+    guard wantsSystemd else { return }
+    throw EngineError(
+      .unsupported,
+      fileExists("/run/systemd/system")
+        ? "control groups cannot be made by systemd"
+        : "control groups cannot be made by systemd: this machine was not started with it",
+      subject: "--systemd-cgroup",
+      hint:
+        "use the driver cgroupfs: podman --cgroup-manager cgroupfs, dockerd --exec-opt native.cgroupdriver=cgroupfs"
+    )
   }
 
   private static func absolute(_ path: FilePath) throws(EngineError) -> FilePath {
@@ -110,18 +103,17 @@ private struct MadeContainer {
     } catch {
       throw EngineError("make the state of container \(directory.id)", wrapping: error)
     }
-    let plan = try plan()
+    let plan = try plan(makeGroup(), options)
     let streams = try ConsoleStreams(spec.process, options)
-    let mapsUsers = spec.linux?.uidMappings?.isEmpty == false && plan.namespaces.contains(.user)
     let process = try BundleLauncher(shim: runtime.shim).launch(
-      .first(directory: directory.path), plan, streams: streams.descriptors, awaitsFirst: mapsUsers)
-    try follow(process, mapsUsers: mapsUsers)
+      .first(directory: directory.path), plan, streams: streams.descriptors, preserved: options.preserved)
+    try follow(process)
     try OCIRuntime.write(pid: state.pid, to: options.pidFile)
     state.status = .created
     try directory.write(state)
   }
 
-  private mutating func follow(_ process: BundleProcess, mapsUsers: Bool) throws(EngineError) {
+  private mutating func follow(_ process: BundleProcess) throws(EngineError) {
     var isCreated = false
     while !isCreated || state.pid == 0 {
       switch try process.next() {
@@ -130,10 +122,6 @@ private struct MadeContainer {
         guard let status = ProcessStatus(pid: pid) else { continue }
         state.startTime = status.startTime
         try directory.write(state)
-        if mapsUsers {
-          try UserMaps.write(spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? [], of: pid)
-          try process.go()
-        }
       case .waiting:
         let hooks = RuntimeHooks(state: state)
         try hooks.run(spec.hooks?.prestart, named: "prestart")
@@ -145,15 +133,28 @@ private struct MadeContainer {
     }
   }
 
-  private func plan() throws(EngineError) -> LaunchPlan {
+  private func makeGroup() throws(EngineError) -> ControlGroup? {
+    let place = try BundleControlGroup(spec.linux?.cgroupsPath, id: directory.id)
+    var resources = spec.linux?.resources?.withStandardDevices()
+    let isRootless = !OCIRuntime.ownsMachine
+    // Which devices there are is the machine's to say; an ordinary user's containers cannot make any.
+    if isRootless { resources?.devices = nil }
+    guard place.isWanted(resources) else { return nil }
+    return try place.make(resources, in: directory.path, isRootless: isRootless, warn: runtime.warn)
+  }
+
+  private func plan(_ group: ControlGroup?, _ options: ProcessOptions) throws(EngineError) -> LaunchPlan {
     let isRootless = !UserNamespace.isInitial || (spec.linux?.namespaces ?? []).contains { $0.type == "user" }
     let hasHooks = spec.hooks?.prestart?.isEmpty == false || spec.hooks?.createRuntime?.isEmpty == false
     var context = BundleContext(
       rootfs: FilePath(state.rootfs), bundle: FilePath(state.bundle), isRootless: isRootless,
-      hasRuntimeHooks: hasHooks, controlGroups: .ofThisProcess)
+      isPrivileged: geteuid() == 0, hasRuntimeHooks: hasHooks, controlGroups: .of(group))
     let hooks = RuntimeHooks(state: state)
     context.createContainer = try hooks.planned(spec.hooks?.createContainer, .creating)
     context.startContainer = try hooks.planned(spec.hooks?.startContainer, .created)
+    var spec = spec
+    let environment = (spec.process?.env ?? []) + options.environment
+    spec.process?.env = environment
     return try LaunchPlan.compile(bundle: spec, context)
   }
 
@@ -168,6 +169,7 @@ private struct MadeContainer {
       try? process.signal(SIGKILL)
       _ = try? process.reap()  // A child of this process.
     }
+    try? BundleControlGroup.remove(directory.path)
     try? directory.remove()
   }
 }

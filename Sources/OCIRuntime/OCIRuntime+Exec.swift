@@ -25,10 +25,14 @@ extension OCIRuntime {
       throw EngineError(.conflict, "cannot exec in a stopped container", subject: id)
     }
     let seccomp = try configuration(directory).linux?.seccomp
-    let plan = try LaunchPlan.compileExec(process, seccomp: seccomp)
+    let hasUsers = namespaceName("user", of: "\(state.pid)") != namespaceName("user", of: "self")
+    var plan = try LaunchPlan.compileExec(process, seccomp: seccomp, hasUsers: hasUsers)
+    // Where groups cannot be changed, the kernel refuses that none are set as well.
+    if geteuid() != 0 { plan.operations.removeAll { $0 == .setGroups([]) } }
     let streams = try ConsoleStreams(process, options)
     let started = try BundleLauncher(shim: shim).launch(
-      .further(Self.differingNamespaces(of: state.pid), of: first), plan, streams: streams.descriptors)
+      .further(Self.differingNamespaces(of: state.pid), of: first, directory: directory.path), plan,
+      streams: streams.descriptors, preserved: options.preserved)
     var pid: Int32 = 0
     var isExecuted = false
     while !isExecuted {

@@ -31,14 +31,19 @@ extension OCIRuntime {
   package func kill(_ id: String, _ signal: Signal, all: Bool) throws(EngineError) {
     let held = try root.directory(of: id).open()
     if all {
-      for pid in Self.processes(of: held.state) { try? ProcessDescriptor(pid: pid).signal(signal.rawValue) }
-      if held.state.status == .stopped { return }
+      try signalAll(held.directory, held.state, signal.rawValue)
+      return
     }
     guard let process = try firstProcess(held.state) else {
       throw EngineError(.conflict, "container not running", subject: id)
     }
-    if all { return }
-    do { try process.signal(signal.rawValue) } catch  where error.errno == .noSuchProcess {
+    do {
+      try process.signal(signal.rawValue)
+      // With v1 one that is held does not die.
+      if signal.rawValue == SIGKILL, held.state.status == .paused {
+        BundleControlGroup.of(held.directory.path)?.thaw()
+      }
+    } catch  where error.errno == .noSuchProcess {
       throw EngineError(.conflict, "container not running", subject: id)
     } catch {
       throw EngineError("signal container \(id)", error)
@@ -60,26 +65,27 @@ extension OCIRuntime {
     }
     switch held.state.status {
     case .stopped, .creating: break
-    case .created: try end(held.state)
+    case .created: try end(directory, held.state)
     case .running, .paused:
       guard force else {
         throw EngineError(
           .conflict, "cannot delete container \(id) that is not stopped: \(held.state.status.rawValue)",
           subject: id)
       }
-      try end(held.state)
+      try end(directory, held.state)
     }
     let spec = try? configuration(directory)
     var state = held.state
     state.status = .stopped
     state.pid = 0
+    try BundleControlGroup.remove(directory.path)
     try held.remove()
     RuntimeHooks(state: state).runAll(spec?.hooks?.poststop, named: "poststop", warn: warn)
   }
 
   /// Kills what runs in a container and waits for the end of its first process.
-  private func end(_ state: ContainerState) throws(EngineError) {
-    for pid in Self.processes(of: state) { try? ProcessDescriptor(pid: pid).signal(SIGKILL) }
+  private func end(_ directory: StateDirectory, _ state: ContainerState) throws(EngineError) {
+    try signalAll(directory, state, SIGKILL)
     guard let process = try firstProcess(state) else { return }
     try? process.signal(SIGKILL)
     var entry = pollfd(fd: process.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
@@ -101,18 +107,35 @@ extension OCIRuntime {
     }
   }
 
-  /// The processes of a container, by their numbers here: those of its cgroup, or of its pid namespace where it has one.
-  package static func processes(of state: ContainerState) -> [Int32] {
-    for directory in state.controlGroups {
-      if let text = try? readSmallFile(FilePath(directory).appending("cgroup.procs"), limit: 4 << 20) {
-        return text.split(separator: "\n").compactMap { Int32($0) }
-      }
+  /// To all processes of a container: held while that takes, so that none is missed which another forks.
+  private func signalAll(
+    _ directory: StateDirectory, _ state: ContainerState, _ signal: Int32
+  ) throws(EngineError) {
+    guard let group = BundleControlGroup.of(directory.path) else {
+      for pid in processes(directory, state) { try? ProcessDescriptor(pid: pid).signal(signal) }
+      return
     }
-    guard state.pid > 0 else { return [] }
-    let own = namespaceName("pid", of: "self")
-    guard let theirs = namespaceName("pid", of: "\(state.pid)"), theirs != own else { return [state.pid] }
-    let all = ((try? directoryEntries("/proc")) ?? []).compactMap { Int32($0) }
-    return all.filter { namespaceName("pid", of: "\($0)") == theirs }.sorted()
+    if signal == SIGKILL {
+      group.killAll()
+      return
+    }
+    let wasFrozen = !group.canFreeze || group.isFrozen
+    if !wasFrozen { try? group.freeze() }
+    for pid in group.processes() { try? ProcessDescriptor(pid: pid).signal(signal) }
+    if !wasFrozen { group.thaw() }
+  }
+
+  /// The processes of a container, by their numbers here, sorted.
+  ///
+  /// - Throws: `notFound`.
+  package func processes(_ id: String) throws(EngineError) -> [Int32] {
+    let directory = try root.directory(of: id)
+    return processes(directory, try directory.look())
+  }
+
+  private func processes(_ directory: StateDirectory, _ state: ContainerState) -> [Int32] {
+    if let group = BundleControlGroup.of(directory.path) { return group.processes().sorted() }
+    return state.pid > 0 ? ContainerProcesses.ids(of: state.pid) : []
   }
 }
 

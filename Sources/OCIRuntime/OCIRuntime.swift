@@ -11,14 +11,22 @@ package struct OCIRuntime {
   package let root: StateRoot
   /// The program `coracle-shim`.
   let shim: FilePath
+  /// Whether the caller demands that systemd makes control groups.
+  let wantsSystemd: Bool
   /// What is ignored, or did not work but is no reason to fail.
   let warn: (String) -> Void
 
-  package init(root: FilePath, shim: FilePath, warn: @escaping (String) -> Void) {
+  package init(
+    root: FilePath, shim: FilePath, wantsSystemd: Bool = false, warn: @escaping (String) -> Void
+  ) {
     self.root = StateRoot(path: root)
     self.shim = shim
+    self.wantsSystemd = wantsSystemd
     self.warn = warn
   }
+
+  /// Whether this process is root of the whole machine.
+  static var ownsMachine: Bool { geteuid() == 0 && UserNamespace.isInitial }
 
   package static let specVersion = "1.0.2"
 
@@ -56,8 +64,17 @@ package struct ProcessOptions {
   /// The process's 0, 1 and 2 where it has no terminal.
   package var streams: [FileDescriptor] = [.standardInput, .standardOutput, .standardError]
 
-  package init(pidFile: FilePath?, consoleSocket: FilePath?) {
+  /// What it has from 3 on.
+  package var preserved: [FileDescriptor]
+  /// Added to its environment.
+  package var environment: [String]
+
+  package init(
+    pidFile: FilePath?, consoleSocket: FilePath?, preserved: [FileDescriptor] = [], environment: [String] = []
+  ) {
     self.pidFile = pidFile
     self.consoleSocket = consoleSocket
+    self.preserved = preserved
+    self.environment = environment
   }
 }

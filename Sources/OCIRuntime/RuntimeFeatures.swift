@@ -20,11 +20,11 @@ package struct RuntimeFeatures: Encodable {
 
   struct Switch: Encodable { var enabled: Bool }
   struct Cgroup: Encodable {
-    var v1 = false
-    var v2 = false
+    var v1 = true
+    var v2 = true
     var systemd = false
     var systemdUser = false
-    var rdma = false
+    var rdma = true
   }
   struct Seccomp: Encodable {
     var enabled = true

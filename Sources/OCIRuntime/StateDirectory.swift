@@ -1,6 +1,7 @@
 package import EngineErrors
 import Glibc
 import LinuxSystem
+import Runner
 package import SystemPackage
 
 /// Where the containers of one `--root` are: a directory each with `state.json`, the configuration and the start's FIFO.
@@ -80,7 +81,7 @@ package struct StateDirectory: Sendable {
   /// - Throws: `notFound`.
   package func look() throws(EngineError) -> ContainerState {
     var state = try read()
-    state.settle(isStarted: !fileExists(path.appending("exec.fifo")))
+    state.settle(in: path)
     return state
   }
 
@@ -128,7 +129,7 @@ package struct HeldState {
     self.directory = directory
     self.lock = lock
     self.state = state
-    self.state.settle(isStarted: !fileExists(directory.path.appending("exec.fifo")))
+    self.state.settle(in: directory.path)
   }
 
   package func write() throws(EngineError) { try directory.write(state) }
@@ -139,14 +140,16 @@ package struct HeldState {
 
 extension ContainerState {
   /// Follows what is true: the process may have ended, or have been started, since the file was written.
-  mutating func settle(isStarted: Bool) {
+  mutating func settle(in directory: FilePath) {
     if !isAlive {
       // One that is still being made by a living creator has no process yet.
       if status == .creating, pid == 0 { return }
       status = .stopped
       pid = 0
-    } else if status == .created, isStarted {
-      status = .running
+    } else {
+      if status == .created, !fileExists(directory.appending("exec.fifo")) { status = .running }
+      // Whoever holds it: engines tell the freezer themselves as well.
+      if status == .running, BundleControlGroup.of(directory)?.isFrozen == true { status = .paused }
     }
   }
 }

@@ -128,6 +128,10 @@ package struct LaunchPlan: Hashable, Sendable {
     case attachRoot(slot: Int)
     /// What `prepareBind` made; a missing target (file or directory, as the source is) is made.
     case attach(slot: Int, target: String)
+    /// Waits until the process is in its control groups, and makes its cgroup namespace, which begins there.
+    case awaitGroups
+    /// After pivotRoot: how mounts come to the root, and go from it, that are made later.
+    case propagateRoot(BindMount.Propagation, recursive: Bool)
     /// Of the user namespace that the process is in, where it has all capabilities but is nobody.
     case becomeRoot
   }

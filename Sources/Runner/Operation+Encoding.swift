@@ -5,8 +5,10 @@ extension LaunchPlan.Operation {
   func encode(to encoder: inout PlanEncoder) throws(EngineError) {
     switch self {
     case .makeMountsPrivate, .setLoopbackUp, .pivotRoot, .remountRootReadOnly, .newSession,
-      .setNoNewPrivileges, .awaitStart, .becomeRoot, .reapOrphans:
+      .setNoNewPrivileges, .awaitStart, .becomeRoot, .reapOrphans, .awaitGroups:
       encoder.operation(plainCode)
+    case .propagateRoot(let kind, let isRecursive):
+      encoder.numbers(CLINUX_OP_PROPAGATE_ROOT, [kind.rawValue, isRecursive ? 1 : 0])
     case .awaitCreator: encoder.operation(CLINUX_OP_AWAIT_CREATOR)
     case .awaitRelease: encoder.operation(CLINUX_OP_AWAIT_RELEASE)
     case .runHook(let hook):
@@ -54,6 +56,7 @@ extension LaunchPlan.Operation {
     case .awaitStart: CLINUX_OP_AWAIT_START
     case .becomeRoot: CLINUX_OP_BECOME_ROOT
     case .reapOrphans: CLINUX_OP_REAP_ORPHANS
+    case .awaitGroups: CLINUX_OP_AWAIT_GROUPS
     default: CLINUX_OP_SET_NO_NEW_PRIVILEGES
     }
   }

@@ -47,6 +47,8 @@ extension LaunchPlan.Operation {
     case .prepareBind(let mount): "bind \(mount.place)"
     case .attachRoot: "attach the root"
     case .attach(_, let target): "mount on \(target)"
+    case .awaitGroups: "join the control groups"
+    case .propagateRoot: "set the propagation of the root"
     case .becomeRoot: "become root of the user namespace"
     }
   }

@@ -10,6 +10,8 @@ struct ShimRequest {
   var runDirectory: FilePath
   var log: FilePath = "/dev/null"
   var logLimit: LogLimit?
+  /// Of the caller's descriptors, for an OCI runtime.
+  var preserved = 0
   var plan: LaunchPlan
   var namespaces: LaunchPlan.Namespaces
 
@@ -26,6 +28,7 @@ struct ShimRequest {
     header.namespaces = namespaces.rawValue
     header.log_bytes = logLimit?.fileBytes ?? 0
     header.log_files = logLimit?.files ?? 0
+    header.preserved = UInt64(clamping: preserved)
     header.size = UInt64(MemoryLayout<clinux_request>.size + body.count)
     return withUnsafeBytes(of: &header) { Array($0) } + body
   }

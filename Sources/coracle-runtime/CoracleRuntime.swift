@@ -15,14 +15,13 @@ struct CoracleRuntime: ParsableCommand {
       `start`, `kill` and `delete`; `run` is all of them.
 
       Global options may stand in front of the command. What this runtime does not know in a configuration is ignored, \
-      as the OCI specification asks; limits (`linux.resources`), AppArmor and SELinux labels are ignored with a \
-      warning, and there are no `pause`, `resume`, `update` and `events` yet.
+      as the OCI specification asks; AppArmor and SELinux labels are ignored with a warning. Control groups are made where \
+      `linux.cgroupsPath` says, with the driver cgroupfs; limits that the machine has no file for are a warning.
       """,
     version: versionText,
     subcommands: [
-      Create.self, Start.self, State.self, Kill.self, Delete.self, Run.self, Exec.self, Processes.self,
-      List.self,
-      Spec.self, Features.self,
+      Create.self, Start.self, State.self, Kill.self, Delete.self, Run.self, Exec.self, Pause.self,
+      Resume.self, Update.self, Events.self, Processes.self, List.self, Spec.self, Features.self,
     ])
 
   /// Callers look for the line with `spec`.

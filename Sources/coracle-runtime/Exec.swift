@@ -25,17 +25,18 @@ struct Exec: RuntimeCommand {
   @Option(help: "Accepted and ignored.") var apparmor: String?
   @Option(help: "Accepted and ignored.") var processLabel: String?
   @Option(help: "Accepted: the command is in the container's own cgroup.") var cgroup: String?
-  @Option(help: "How many descriptors from 3 on the process gets: none yet.") var preserveFds = 0
+  @Option(help: "How many of this program's descriptors from 3 on the process gets.") var preserveFds = 0
   @Flag(help: "Accepted: a paused container takes no command.") var ignorePaused = false
   @Argument(help: "The container's id.") var id: String
   @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String] =
     []
 
   func run() throws {
-    try refusePreserved(preserveFds)
+    let passed = try PassedDescriptors(preserveFds, withSockets: false)
     let runtime = try global.runtime()
     let options = ProcessOptions(
-      pidFile: pidFile.map { FilePath($0) }, consoleSocket: consoleSocket.map { FilePath($0) })
+      pidFile: pidFile.map { FilePath($0) }, consoleSocket: consoleSocket.map { FilePath($0) },
+      preserved: passed.descriptors)
     let process = try process(runtime)
     let child = try runtime.exec(id, process, options)
     if detach { return }

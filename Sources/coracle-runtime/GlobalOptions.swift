@@ -20,10 +20,10 @@ struct GlobalOptions: ParsableArguments {
   @Flag(help: "Tell more in the log.")
   var debug = false
 
-  @Flag(help: "Accepted; no cgroups are made yet, and limits are ignored with a warning.")
+  @Flag(help: "Control groups are to be made by systemd: refused, there is the driver cgroupfs alone.")
   var systemdCgroup = false
 
-  @Option(help: "Accepted, as --systemd-cgroup is.")
+  @Option(help: "cgroupfs, or systemd, which is as --systemd-cgroup.")
   var cgroupManager: String?
 
   @Option(help: "Accepted: whether this is an ordinary user's is found out.")
@@ -65,7 +65,9 @@ struct GlobalOptions: ParsableArguments {
 
   func runtime() throws -> OCIRuntime {
     let log = openLog()
-    return OCIRuntime(root: stateRoot, shim: try shim(), warn: log.warning)
+    return OCIRuntime(
+      root: stateRoot, shim: try shim(), wantsSystemd: systemdCgroup || cgroupManager == "systemd",
+      warn: log.warning)
   }
 
   private var stateRoot: FilePath {

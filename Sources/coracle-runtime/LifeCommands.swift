@@ -15,7 +15,7 @@ struct BundleOptions: ParsableArguments {
   @Option(help: "A file that gets the number of the container's first process.")
   var pidFile: String?
 
-  @Option(help: "How many descriptors from 3 on the container's process gets: none yet.")
+  @Option(help: "How many of this program's descriptors from 3 on the container's process gets.")
   var preserveFds = 0
 
   @Flag(help: "Accepted; the root is always entered by pivot_root.")
@@ -28,9 +28,10 @@ struct BundleOptions: ParsableArguments {
   var noSubreaper = false
 
   func processOptions() throws(EngineError) -> ProcessOptions {
-    try refusePreserved(preserveFds)
+    let passed = try PassedDescriptors(preserveFds, withSockets: true)
     return ProcessOptions(
-      pidFile: pidFile.map { FilePath($0) }, consoleSocket: consoleSocket.map { FilePath($0) })
+      pidFile: pidFile.map { FilePath($0) }, consoleSocket: consoleSocket.map { FilePath($0) },
+      preserved: passed.descriptors, environment: passed.environment)
   }
 }
 
@@ -105,11 +106,4 @@ struct Delete: RuntimeCommand {
   @Argument(help: "The container's id.") var id: String
 
   func run() throws { try global.runtime().delete(id, force: force) }
-}
-
-/// A process that looks for descriptors which it does not have would fail in its own way.
-func refusePreserved(_ count: Int) throws(EngineError) {
-  guard count != 0 else { return }
-  throw EngineError(
-    .unsupported, "descriptors cannot be passed on to a container yet", subject: "--preserve-fds")
 }

@@ -15,7 +15,7 @@ struct Processes: RuntimeCommand {
     []
 
   func run() throws {
-    let pids = OCIRuntime.processes(of: try global.runtime().state(id))
+    let pids = try global.runtime().processes(id)
     if format == "json" {
       FileDescriptor.standardOutput.print(String(decoding: try encodeJSON(pids), as: UTF8.self) + "\n")
       return

@@ -20,6 +20,7 @@ extension Child {
     _ = umask(umaskOfPayload)
     try dieWithShim()
     _ = clinux_close_from(3, 1)
+    try placePreserved()
     clinux_reset_internal_signals()
     _ = clinux_block_signals(0)
   }

@@ -65,6 +65,13 @@ extension Child {
       try openTerminal(&fields)
     case CLINUX_OP_AWAIT_START:
       try awaitStart()
+    case CLINUX_OP_AWAIT_GROUPS:
+      try awaitGroups()
+    case CLINUX_OP_PROPAGATE_ROOT:
+      let propagation = try fields.takeNumber()
+      let isRecursive: CInt = try fields.takeNumber() != 0 ? 1 : 0
+      try check(
+        CLINUX_STEP_MOUNT_SETATTR, clinux_mount_propagate(try rootDescriptor(), propagation, isRecursive))
     case CLINUX_OP_ATTACH_ROOT:
       try attachPreparedRoot(&fields)
     case CLINUX_OP_ATTACH:

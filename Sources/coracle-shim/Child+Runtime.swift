@@ -3,14 +3,21 @@ import CLinux
 /// What only a process for an OCI runtime's caller does. No shim stays with it: it reports to the creator itself, and lives on
 /// when that one ends.
 extension Child {
-  /// Descriptors 0, 1 and 2 are the caller's, 4 the status socket; the FIFO of the start is somewhere above.
-  consuming func runForCaller() -> Never {
+  /// Descriptors 0, 1 and 2 are the caller's, 4 the status socket, and from there on those that it passes on; the FIFO of the
+  /// start, the word of the groups and the shim's mounts are somewhere above.
+  consuming func runForCaller(_ mounts: HostMounts?) -> Never {
     do throws(Failure) {
       _ = umask(0)
       try check(CLINUX_STEP_SETSID, clinux_setsid())
       start = try place(start, at: 3)
-      _ = clinux_close_from(firstFree, 0)
-      if request.flags & CLINUX_REQUEST_AWAIT_FIRST.rawValue != 0 { try awaitWord() }
+      hostMounts = mounts?.count ?? 0
+      if groupWord >= 0 { groupWord = try check(CLINUX_STEP_DUP, clinux_dup_above(groupWord, 128)) }
+      if let mounts {
+        for slot in 0..<hostMounts { _ = try place(mounts[slot], at: CInt(firstSlot) + CInt(slot)) }
+      }
+      groupWord = try place(groupWord, at: CInt(firstFree))
+      _ = clinux_close_from(firstFree + (groupWord >= 0 ? 1 : 0), 0)
+      if request.mode == CLINUX_MODE_RUNTIME_EXEC.rawValue { try awaitGroups() }
     } catch {
       report(error, 0)
       _exit(125)
@@ -21,6 +28,17 @@ extension Child {
   private func place(_ descriptor: CInt, at number: CInt) throws(Failure) -> CInt {
     if descriptor < 0 || descriptor == number { return descriptor }
     return try check(CLINUX_STEP_DUP, clinux_dup_on_exec_closed(descriptor, number))
+  }
+
+  /// Gives what the caller passes on the numbers from 3 on, and moves what stays until exec out of their way.
+  mutating func placePreserved() throws(Failure) {
+    let count = request.preserved
+    if count == 0 { return }
+    let first = CInt(CLINUX_SHIM_STATUS.rawValue) + 1
+    if start >= 0 { start = try check(CLINUX_STEP_DUP, clinux_dup_above(start, first + count)) }
+    if errors >= 0 { errors = try check(CLINUX_STEP_DUP, clinux_dup_above(errors, first + count)) }
+    // Upwards: each goes to a lower number than its own.
+    for index in 0..<count { try check(CLINUX_STEP_DUP, dup2(first + index, 3 + index)) }
   }
 
   /// Says that the operation at hand has come, and waits for the creator's word.

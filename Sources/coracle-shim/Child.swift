@@ -28,7 +28,9 @@ struct Child {
   var hasDirectory = false
   /// How many mounts the shim has made for this process, and the descriptor of the first.
   var hostMounts = 0
-  var firstSlot: CUnsignedInt { CUnsignedInt(CLINUX_SHIM_STATUS.rawValue) + 1 }
+  var firstSlot: CUnsignedInt {
+    CUnsignedInt(CLINUX_SHIM_STATUS.rawValue) + 1 + CUnsignedInt(request.preserved)
+  }
   /// The first descriptor that is none of those that stay.
   var firstFree: CUnsignedInt { firstSlot + CUnsignedInt(hostMounts) }
   var isSealed = false

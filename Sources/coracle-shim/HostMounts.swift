@@ -11,7 +11,7 @@ struct HostMounts {
 
   init(_ request: Request, _ host: HostSide) throws(Failure) {
     // More than a plan can have as slots in the process's low numbers is refused.
-    guard host.mountCount < 90 else { throw Failure(CLINUX_STEP_REQUEST, E2BIG) }
+    guard host.mountCount + Int(request.preserved) < 90 else { throw Failure(CLINUX_STEP_REQUEST, E2BIG) }
     list = .allocate(capacity: max(1, host.mountCount))
     guard host.mountCount > 0 else { return }
     var operations = request.operations

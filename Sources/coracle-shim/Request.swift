@@ -16,6 +16,8 @@ struct Request {
   /// The size of a part of the log; 0 where it has one part without an end.
   let logBytes: UInt64
   let logFiles: UInt64
+  /// How many descriptors of an OCI runtime's caller the process gets.
+  let preserved: CInt
   /// At the first operation.
   let operations: Fields
   private let mapped: UnsafeRawPointer
@@ -28,7 +30,9 @@ struct Request {
       return nil
     }
     let header = mapped.load(as: clinux_request.self)
-    guard header.magic == CLINUX_REQUEST_MAGIC, header.size == UInt64(size) else { return nil }
+    guard header.magic == CLINUX_REQUEST_MAGIC, header.size == UInt64(size),
+      header.preserved <= UInt64(CLINUX_PRESERVED_LIMIT)
+    else { return nil }
     var fields = Fields(
       mapped + MemoryLayout<clinux_request>.size, size - MemoryLayout<clinux_request>.size)
     guard let runDirectory = fields.string(), let log = fields.string() else { return nil }
@@ -38,6 +42,7 @@ struct Request {
     operationCount = header.operation_count
     logBytes = header.log_bytes
     logFiles = header.log_files
+    preserved = CInt(header.preserved)
     self.runDirectory = runDirectory
     self.log = log
     operations = fields

@@ -14,45 +14,52 @@ struct RuntimeProcess {
   }
 
   func run() throws(Failure) -> Never {
-    _ = clinux_set_dumpable(0)
     _ = umask(0o077)
     // What the caller left open is for nobody in the container.
     _ = clinux_close_from(CUnsignedInt(CLINUX_SHIM_REQUEST.rawValue), 1)
     let isExec = request.mode == CLINUX_MODE_RUNTIME_EXEC.rawValue
-    if request.flags & CLINUX_REQUEST_AWAIT_CLONE.rawValue != 0 { try awaitWord() }
-    if isExec { try join() } else { try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory)) }
+    try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
+    // By their paths on the host.
+    let groups = try request.flags & CLINUX_REQUEST_GROUPS.rawValue != 0 ? Groups(in: "") : Groups()
     var start: CInt = -1
-    if !isExec {
+    var mounts: HostMounts?
+    if isExec {
+      _ = clinux_set_dumpable(0)
+      try join()
+    } else {
       // Open for both, so that opening it waits for nobody, and before the root changes: no /proc is needed to reach it.
       start = try check(CLINUX_STEP_OPEN, clinux_open(CLINUX_START_FIFO, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0))
-      try HostSide(request).join()
+      let host = try HostSide(request)
+      mounts = try HostMounts(request, host)
+      // Not before: an ordinary user's process could not map the ids of its child.
+      _ = clinux_set_dumpable(0)
+      try host.join()
     }
+    let namespaces = isExec ? 0 : request.namespaces
     let process = try check(
-      CLINUX_STEP_CLONE, clinux_clone_sibling(isExec ? 0 : request.namespaces))
+      CLINUX_STEP_CLONE, clinux_clone_sibling(groups.namespaces(namespaces), groups.unified))
     if process == 0 {
       var child = Child(request, errors: status.descriptor)
       child.start = start
-      child.runForCaller()
+      groups.tell(&child, namespaces)
+      child.runForCaller(mounts)
     }
     var report = clinux_report()
     report.kind = CLINUX_REPORT_CLONED.rawValue
     report.pid = process
     status.send(report)
+    do throws(Failure) { try groups.join(process) } catch {
+      _ = kill(process, SIGKILL)
+      throw error
+    }
     _exit(0)
   }
 
   private func join() throws(Failure) {
-    let target = CInt(CLINUX_SHIM_TARGET.rawValue)
+    let target = CInt(CLINUX_SHIM_TARGET.rawValue) + request.preserved
     if request.namespaces != 0 {
       try check(CLINUX_STEP_SETNS, clinux_setns(target, request.namespaces))
     }
     _ = close(target)
-  }
-
-  private func awaitWord() throws(Failure) {
-    var byte: UInt8 = 0
-    if clinux_receive(status.descriptor, &byte, 1, 1) != 1 {
-      throw Failure(CLINUX_STEP_AWAIT_START, ECANCELED)
-    }
   }
 }

@@ -20,12 +20,12 @@ cd $PWD
 mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t devpts devpts /dev/pts
-timeout 800 $bin/coraclePackageTests.xctest --testing-library swift-testing --no-parallel \
-  --filter 'LimitsTests|DeviceNodeTests'
+timeout 1100 $bin/coraclePackageTests.xctest --testing-library swift-testing --no-parallel \
+  --filter 'LimitsTests|DeviceNodeTests|ControlGroupTests'
 echo "@ status \$?"
-echo "@ groups left:" \$(ls -d /sys/fs/cgroup/coracle/*/ 2> /dev/null | wc -l)
+echo "@ groups left:" \$(ls -d /sys/fs/cgroup/coracle/*/ /sys/fs/cgroup/coracle-test*/ 2> /dev/null | wc -l)
 echo o > /proc/sysrq-trigger
 sleep 60
 JOB
-timeout 900 Tests/Guest/boot "$cache" "$scratch/job" cgroup_no_v1=all < /dev/null | tee "$scratch/said" | tr -d '\r'
+timeout 1200 Tests/Guest/boot "$cache" "$scratch/job" cgroup_no_v1=all < /dev/null | tee "$scratch/said" | tr -d '\r'
 grep -q '^@ status 0' "$scratch/said" && grep -q '^@ groups left: 0' "$scratch/said"

@@ -30,9 +30,6 @@ struct Bundle: Sendable {
   }
 
   func run(_ arguments: [String], input: ChildProcess.Input = .empty) async throws -> ChildProcess.Result {
-    let command = [
-      programs.appending("coracle-runtime").string, "--root", directory.appending("state").string,
-    ]
     let isDetached = arguments.contains { ["create", "-d", "--detach"].contains($0) }
     guard isDetached else {
       return try await ChildProcess.run(command + arguments, workingDirectory: directory, input: input)
@@ -45,6 +42,14 @@ struct Bundle: Sendable {
     result.stderr = try errors.readAll()
     return result
   }
+
+  /// The runtime with its root, without a command.
+  var command: [String] {
+    [programs.appending("coracle-runtime").string, "--root", directory.appending("state").string]
+  }
+
+  /// The same, for a shell.
+  var program: String { command.joined(separator: " ") }
 
   /// The state's members; nil where there is no such container.
   func state(_ id: String) async throws -> [String: Any]? {
@@ -60,6 +65,23 @@ struct Bundle: Sendable {
     var config = try JSONSerialization.jsonObject(with: Data(contentsOf: path)) as? [String: Any] ?? [:]
     change(&config)
     try JSONSerialization.data(withJSONObject: config).write(to: path)
+  }
+
+  func changeLinux(_ change: (inout [String: Any]) -> Void) throws {
+    try self.change {
+      var linux = $0["linux"] as? [String: Any] ?? [:]
+      change(&linux)
+      $0["linux"] = linux
+    }
+  }
+
+  func addCapabilities(_ names: [String]) throws {
+    try change {
+      var process = $0["process"] as? [String: Any] ?? [:]
+      let sets = process["capabilities"] as? [String: [String]] ?? [:]
+      process["capabilities"] = sets.mapValues { $0 + names }
+      $0["process"] = process
+    }
   }
 
   func setCommand(_ arguments: [String]) throws {
@@ -79,6 +101,7 @@ struct Bundle: Sendable {
     try files.copyItem(atPath: "/bin/busybox", toPath: rootfs.appending("bin/busybox").string)
     for applet in [
       "sh", "echo", "cat", "sleep", "true", "id", "ls", "readlink", "touch", "kill", "stat", "tty", "grep",
+      "mknod", "dd", "tail", "mount", "mkdir",
     ] {
       try files.createSymbolicLink(
         atPath: rootfs.appending("bin").appending(applet).string, withDestinationPath: "busybox")

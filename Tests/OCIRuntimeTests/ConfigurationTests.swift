@@ -78,7 +78,6 @@ struct ConfigurationTests {
     var state = ContainerState(
       id: "c", bundle: "/b", rootfs: "/b/r", ociVersion: "1.0.2", created: "2026-01-01T00:00:00Z")
     state.annotations = ["a": "b"]
-    state.controlGroups = ["/sys/fs/cgroup/x"]
     let members = try #require(
       try JSONSerialization.jsonObject(with: Data(try state.json())) as? [String: Any])
     #expect(

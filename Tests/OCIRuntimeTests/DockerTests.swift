@@ -50,6 +50,22 @@ struct DockerTests {
       touch /scratch/x && echo writable'
     d run --rm --cap-drop all --security-opt no-new-privileges bb:1 grep -E 'Cap(Prm|Eff|Bnd|Amb)|NoNew|Seccomp:' /proc/self/status
     d run --rm -t bb:1 sh -c 'tty; test -t 0 && test -t 1 && echo terminal' | tr -d '\r'
+    d run -d --name two --memory 64m --memory-swap 128m --pids-limit 50 --cpus 0.5 bb:1 sleep 1000 > /dev/null
+    limits() {
+      for file in memory/memory.limit_in_bytes pids/pids.max cpu/cpu.cfs_quota_us memory.max pids.max cpu.max; do
+        d exec two cat /sys/fs/cgroup/$file 2> /dev/null
+      done
+    }
+    limits
+    d pause two; d inspect -f '{{.State.Status}}' two; d unpause two; d exec two echo awake
+    d update --memory 96m --pids-limit 60 two; limits
+    d stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' two | sed 's, .*/,,'
+    d top two -o pid,args | grep -c 'sleep 1000'
+    d run --name three --memory 16m --memory-swap 16m bb:1 tail /dev/zero; echo "memory: $?"
+    d inspect -f '{{.State.OOMKilled}}' three
+    d run --rm bb:1 sh -c 'mknod /tmp/d c 1 1; busybox dd if=/tmp/d bs=1 count=1 2>&1 | grep -o "not permitted"'
+    d run --rm --device /dev/kmsg bb:1 sh -c '[ -c /dev/kmsg ] && echo device'
+    d rm -f two three
     """#
 
   @Test("run, exec, logs, stop and failures are as with runc")
@@ -70,6 +86,8 @@ struct DockerTests {
       #expect(try ours == output("runc"))
       #expect(ours.hasPrefix("hello\n"))
       #expect(ours.contains("terminal\n"))
+      #expect(ours.contains("\(64 << 20)\n50\n50000"))
+      #expect(ours.contains("paused\ntwo\nawake\n"))
     }
   }
 }

@@ -154,21 +154,101 @@ struct LifeCycleTests {
     }
   }
 
-  @Test("What it does not do is said: limits are ignored with a warning, descriptors are refused")
-  func limits() async throws {
+  @Test(
+    "Descriptors that are passed on are there, from 3 on, and no others; sockets are told of in the environment"
+  )
+  func preserved() async throws {
     try await Bundle.with { runtime in
-      try runtime.setCommand(["echo", "ran"])
-      try runtime.change {
-        var linux = $0["linux"] as? [String: Any] ?? [:]
-        linux["resources"] = ["memory": ["limit": 1_000_000]]
-        $0["linux"] = linux
+      let script = """
+        echo three > three; echo four > four; exec 3< three 4< four 9< three
+        run() { "$@" < /dev/null; }
+        """
+      func lines(_ call: String) async throws -> [Substring] {
+        let command = "\(script)\n\(call.replacing("RUNTIME", with: runtime.program))"
+        let result = try await ChildProcess.run(["sh", "-c", command], workingDirectory: runtime.directory)
+        return result.text.split(separator: "\n") + result.errorText.split(separator: "\n")
       }
-      let result = try await runtime("run", "c")
-      #expect(result.text == "ran\n")
-      #expect(result.errorText.contains("linux.resources.memory is ignored"))
-      let refused = try await runtime("run", "--preserve-fds", "1", "d")
-      #expect(refused.status == .exited(1))
-      #expect(refused.errorText.contains("descriptors cannot be passed on"))
+      try runtime.setCommand([
+        "sh", "-c",
+        "cat <&3; cat <&4; for i in 5 6 7 8 9; do readlink /proc/self/fd/$i; done; echo $LISTEN_FDS $LISTEN_PID",
+      ])
+      #expect(try await lines("run RUNTIME run --preserve-fds 2 c") == ["three", "four"])
+      #expect(try await lines("LISTEN_FDS=1 run RUNTIME run --preserve-fds 1 c") == ["three", "four", "1 1"])
+      try runtime.setCommand(["sleep", "1000"])
+      #expect(try await runtime("run", "-d", "d").succeeded)
+      let exec =
+        "run RUNTIME exec --preserve-fds 1 d sh -c 'cat <&3; readlink /proc/self/fd/4; readlink /proc/self/fd/9'"
+      #expect(try await lines(exec) == ["three"])
+      let missing = try await lines("exec 4<&-; run RUNTIME run --preserve-fds 2 c")
+      #expect(missing.first?.contains("descriptor 4, which is to be passed on, is not open") == true)
+    }
+  }
+
+  @Test("rootfsPropagation is the root's: mounts that the host makes later come to a slave, and to no other")
+  func propagation() async throws {
+    try await Bundle.with { runtime in
+      func kind(_ word: String) async throws -> String {
+        try runtime.changeLinux { $0["rootfsPropagation"] = word }
+        // mountinfo's optional fields stand behind the options.
+        try runtime.setCommand([
+          "sh", "-c",
+          "while read a b c d e f g h; do [ $e = / ] && echo $g; done < /proc/self/mountinfo; true",
+        ])
+        let result = try await runtime("run", "c")
+        #expect(result.succeeded, "\(result.errorText)")
+        return String(result.text.prefix { $0 != ":" && $0 != "\n" })
+      }
+      for (word, field) in [
+        ("private", "-"), ("rprivate", "-"), ("shared", "shared"), ("rshared", "shared"),
+        ("unbindable", "unbindable"),
+      ] {
+        let found = try await kind(word)
+        #expect(found == field, "\(word)")
+      }
+      try runtime.changeLinux { $0["rootfsPropagation"] = "most" }
+      #expect(try await runtime("run", "c").errorText.contains("not a propagation: most"))
+
+      try runtime.setCommand(["sleep", "1000"])
+      for (word, isSeen) in [("rslave", true), ("rprivate", false)] {
+        try runtime.changeLinux { $0["rootfsPropagation"] = word }
+        let script = """
+          mount --bind rootfs rootfs && mount --make-shared rootfs || exit 1
+          "$@" run -d s > /dev/null 2>&1 < /dev/null || exit 1
+          mount -t tmpfs tmpfs rootfs/tmp; touch rootfs/tmp/later
+          "$@" exec s ls /tmp; "$@" delete --force s
+          """
+        let result = try await ChildProcess.run(
+          ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"] + runtime.command,
+          workingDirectory: runtime.directory)
+        #expect(result.text == (isSeen ? "later\n" : ""), "\(word): \(result.errorText)")
+      }
+    }
+  }
+
+  @Test("A user namespace of its own has the maps of the configuration; its root is nobody of the host's")
+  func userNamespace() async throws {
+    try await Bundle.with { runtime in
+      let map: [[String: Any]] = [["containerID": 0, "hostID": 300_000, "size": 1000]]
+      try runtime.changeLinux {
+        $0["namespaces"] = ["mount", "pid", "uts", "ipc", "network", "user"].map { ["type": $0] }
+        $0["uidMappings"] = map
+        $0["gidMappings"] = map
+      }
+      try runtime.setCommand([
+        "sh", "-c",
+        "cat /proc/self/uid_map; id -u; echo x > /dev/null && echo null; touch /tmp/x 2> /dev/null || echo refused; sleep 1000",
+      ])
+      let script = "\"$@\" run -d c > out 2>&1 < /dev/null; while ! grep -q refused out; do :; done; cat out"
+      let result = try await ChildProcess.run(
+        ["sh", "-c", script, "sh"] + runtime.command, workingDirectory: runtime.directory)
+      #expect(
+        result.text.split(whereSeparator: \.isWhitespace) == ["0", "300000", "1000", "0", "null", "refused"])
+      let state = try await runtime.state("c")
+      let pid = try #require(state?["pid"] as? Int)
+      let owner = try FileManager.default.attributesOfItem(atPath: "/proc/\(pid)")[.ownerAccountID] as? Int
+      #expect(owner == 300_000)
+      // A further process has the same ids.
+      #expect(try await runtime("exec", "c", "cat", "/proc/self/uid_map").text.contains("300000"))
     }
   }
 }

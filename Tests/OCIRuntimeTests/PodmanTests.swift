@@ -34,6 +34,26 @@ struct PodmanTests {
     p run --rm -t bb:1 sh -c 'tty; test -t 0 && test -t 1 && echo terminal' | tr -d '\r'
     """#
 
+  /// What an ordinary user has with v2 alone.
+  private static let limits = #"""
+    p run -d --name two --memory 64m --pids-limit 50 --cpus 0.5 bb:1 sleep 1000 > /dev/null
+    limits() {
+      for file in memory/memory.limit_in_bytes pids/pids.max cpu/cpu.cfs_quota_us memory.max pids.max cpu.max; do
+        p exec two cat /sys/fs/cgroup/$file 2> /dev/null
+      done
+    }
+    limits
+    p pause two > /dev/null; p inspect -f '{{.State.Status}}' two
+    p exec two true 2> /dev/null || echo "paused"
+    p unpause two > /dev/null; p exec two echo awake
+    p update --memory 128m --cpus 0.7 two > /dev/null; echo "update: $?"
+    limits
+    p stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' two | sed 's, .*/,,'
+    p run --rm --memory 16m --memory-swap 16m bb:1 tail /dev/zero; echo "memory: $?"
+    p run --rm --pids-limit 3 bb:1 sh -c '(sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait) 2> /dev/null' || echo "pids"
+    p kill two > /dev/null; p rm two > /dev/null; echo "rm: $?"
+    """#
+
   private static let preparation = #"""
     cat > containers.conf <<'END'
     [containers]
@@ -62,7 +82,7 @@ struct PodmanTests {
     try await account.give(directory, in: bundle)
     // podman leaves a process behind that keeps an ordinary user's namespace, and would keep a pipe of the test's.
     let script = [
-      "exec > output 2> messages", Self.preparation, Self.steps,
+      "exec > output 2> messages", Self.preparation, Self.steps, account == .root ? Self.limits : "",
       "engine rm -fa > removed; engine rmi -fa > removed; if [ -e t/pause.pid ]; then kill $(cat t/pause.pid); fi",
     ].joined(separator: "\n")
     let result = try await ChildProcess.run(
@@ -84,6 +104,9 @@ struct PodmanTests {
       #expect(ours == theirs)
       #expect(ours.hasPrefix("hello\n"))
       #expect(ours.contains("terminal\n"))
+      if account == .root {
+        #expect(ours.contains("\(64 << 20)\n50\n50000") && ours.contains("paused\n"))
+      }
     }
   }
 }

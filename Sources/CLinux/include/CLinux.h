@@ -4,6 +4,7 @@
 // include in Embedded Swift (no Foundation, no allocation).
 
 #include "CLinuxBase.h"
+#include "CLinuxDevices.h"
 #include "CLinuxLaunchPlan.h"
 #include "CLinuxMount.h"
 #include "CLinuxProcess.h"

@@ -18,7 +18,8 @@ enum clinux_shim_descriptor {
   /// A SOCK_SEQPACKET socket for reports. Closed by the service, it ends an exec session; a container stays. An exec session
   /// stays too when the service has sent what its output is read from (SCM_RIGHTS): a terminal's master, or two pipes.
   CLINUX_SHIM_STATUS = 4,
-  /// Exec sessions: the pidfd of the container's first process. Forwarders: the pidfd of the container's shim.
+  /// Exec sessions: the pidfd of the container's first process. For an OCI runtime it comes after those that its caller passes
+  /// on to the process, which begin here. Forwarders: the pidfd of the container's shim.
   CLINUX_SHIM_TARGET = 5,
 };
 
@@ -56,10 +57,6 @@ enum clinux_request_flag {
   CLINUX_REQUEST_GROUPS = 16,
   /// Takes the overlay mount of kernels before 6.8 on newer ones too, for tests.
   CLINUX_REQUEST_OLD_OVERLAY = 2,
-  /// For an OCI runtime: before it clones, the shim waits for one byte on the status socket.
-  CLINUX_REQUEST_AWAIT_CLONE = 256,
-  /// For an OCI runtime: before its first operation, the process waits for one byte on the status socket.
-  CLINUX_REQUEST_AWAIT_FIRST = 512,
   /// The plan opens a terminal: its master comes to the shim, which keeps it. Without STDIN_OPEN no client may write to it.
   CLINUX_REQUEST_TERMINAL = 8,
 };
@@ -77,7 +74,10 @@ struct clinux_request {
   /// The size in bytes at which the log is begun anew, 0 for never, and how many parts are kept, with the present one.
   uint64_t log_bytes;
   uint64_t log_files;
+  /// For an OCI runtime: how many descriptors of its caller's the process gets, from 3 on; at most CLINUX_PRESERVED_LIMIT.
+  uint64_t preserved;
 };
+#define CLINUX_PRESERVED_LIMIT 64
 
 struct clinux_operation {
   uint32_t code;
@@ -132,6 +132,8 @@ enum clinux_operation_code {
   CLINUX_OP_ATTACH_ROOT,
   CLINUX_OP_ATTACH,
   CLINUX_OP_OPEN_TERMINAL,
+  CLINUX_OP_AWAIT_GROUPS,
+  CLINUX_OP_PROPAGATE_ROOT,
 };
 
 enum clinux_report_kind {

@@ -50,8 +50,9 @@ int clinux_is_same_file(int descriptor, const char *_Nonnull path);
 /// with `poll` it does not wait. Answers 1, or 0 if `poll` found it running.
 int clinux_wait_pidfd(int pidfd, int *_Nonnull status, int keep, int poll);
 
-/// As clinux_fork_sibling, in new namespaces: 0 in the new process.
-pid_t clinux_clone_sibling(uint64_t namespaces);
+/// As clinux_fork_sibling, in new namespaces and, unless it is -1, in the cgroup of v2 that is open as `group`: 0 in the new
+/// process.
+pid_t clinux_clone_sibling(uint64_t namespaces, int group);
 /// 0 if `path` is a file that the caller's effective identity may execute; else an error number.
 int clinux_executable_error(const char *_Nonnull path);
 

@@ -22,7 +22,7 @@ extension ContainerEngine {
         .init(
           subject: "addedCapabilities",
           reason:
-            "with MKNOD it can use every device of the machine, since only cgroup v1's devices controller is set up here; use devices instead"
+            "with MKNOD it can use every device of the machine, since it can have no control group that says which; use devices instead"
         ))
     }
     guard let limits = options.limits, let resources = try? limits.withoutZeros.resources() else {

@@ -74,22 +74,19 @@ package struct BundleLauncher {
   package init(shim: FilePath) { program = ShimProgram(path: shim) }
 
   package enum Kind {
-    /// A container's first process. `directory` has the FIFO `exec.fifo`.
+    /// A container's first process. `directory` has the FIFO `exec.fifo`, and the file that names its control groups.
     case first(directory: FilePath)
-    /// A further one, in these namespaces of the process behind the pidfd.
-    case further(LaunchPlan.Namespaces, of: ProcessDescriptor)
+    /// A further one, in these namespaces of the process behind the pidfd, and in its control groups.
+    case further(LaunchPlan.Namespaces, of: ProcessDescriptor, directory: FilePath)
   }
 
   /// Begins to make a process.
   ///
   /// - Parameters:
   ///   - streams: its 0, 1 and 2.
-  ///   - awaitsClone: the shim waits for `go` before it clones, so that it can be moved to a cgroup, which the process
-  ///     then is in from the start.
-  ///   - awaitsFirst: the process waits for `go` before its first operation, so that its ids can be mapped.
+  ///   - preserved: what it has from 3 on, in their order; at most 64.
   package func launch(
-    _ kind: Kind, _ plan: LaunchPlan, streams: [FileDescriptor], awaitsClone: Bool = false,
-    awaitsFirst: Bool = false
+    _ kind: Kind, _ plan: LaunchPlan, streams: [FileDescriptor], preserved: [FileDescriptor] = []
   ) throws(EngineError) -> BundleProcess {
     var request: ShimRequest
     var descriptors = streams
@@ -98,13 +95,14 @@ package struct BundleLauncher {
     case .first(let directory):
       request = ShimRequest(
         mode: CLINUX_MODE_RUNTIME, runDirectory: directory, plan: plan, namespaces: plan.namespaces)
-    case .further(let namespaces, let process):
+    case .further(let namespaces, let process, let directory):
       request = ShimRequest(
-        mode: CLINUX_MODE_RUNTIME_EXEC, runDirectory: "/", plan: plan, namespaces: namespaces)
+        mode: CLINUX_MODE_RUNTIME_EXEC, runDirectory: directory, plan: plan, namespaces: namespaces)
       target = process
     }
-    if awaitsClone { request.flags |= CLINUX_REQUEST_AWAIT_CLONE.rawValue }
-    if awaitsFirst { request.flags |= CLINUX_REQUEST_AWAIT_FIRST.rawValue }
+    // Where there is no such file the process is in the caller's.
+    request.flags |= CLINUX_REQUEST_GROUPS.rawValue
+    request.preserved = preserved.count
     let bytes = try request.encoded()
     do {
       let memory = try ShimRequest.memory(bytes)
@@ -112,7 +110,7 @@ package struct BundleLauncher {
       let status = try StatusChannel()
       let executable = try program.executable()
       let pid = try status.givingShimEnd { end in
-        descriptors += [memory, end]
+        descriptors += [memory, end] + preserved
         if let target { descriptors.append(target.descriptor) }
         return try spawn(
           executable, arguments: ["coracle-shim"], environment: [], descriptors: descriptors)

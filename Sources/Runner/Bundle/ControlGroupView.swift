@@ -69,8 +69,9 @@ package enum ControlGroupView: Hashable, Sendable {
 }
 
 extension ControlGroupView {
-  /// The part that this process is in.
-  package static var ofThisProcess: ControlGroupView {
+  /// The part that a container has whose group this is; where it is in none of its own, the part that this process is in.
+  package static func of(_ group: ControlGroup?) -> ControlGroupView {
+    if let group, group.isUnified, let part = group.parts.first { return .unified(part.directory) }
     let lines = ((try? readSmallFile("/proc/self/cgroup", limit: 64 << 10)) ?? "").split(separator: "\n")
     var hierarchies: [Hierarchy] = []
     for line in lines {
@@ -79,8 +80,12 @@ extension ControlGroupView {
       let name = parts[1].hasPrefix("name=") ? String(parts[1].dropFirst(5)) : parts[1]
       let mounted = FilePath("/sys/fs/cgroup").appending(name)
       guard fileExists(mounted) else { continue }
+      let controllers = parts[1].split(separator: ",").compactMap(ControlGroupController.init(legacyName:))
+      let part = group?.parts.first { !$0.controllers.filter(controllers.contains).isEmpty }
       hierarchies.append(
-        Hierarchy(controllers: parts[1], name: name, directory: FilePath(mounted.string + parts[2])))
+        Hierarchy(
+          controllers: parts[1], name: name,
+          directory: part?.directory ?? FilePath(mounted.string + parts[2])))
     }
     guard hierarchies.isEmpty else { return .legacy(hierarchies.sorted { $0.name < $1.name }) }
     let own = lines.first { $0.hasPrefix("0::") }.map { String($0.dropFirst(3)) } ?? "/"

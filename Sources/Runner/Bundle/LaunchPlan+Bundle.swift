@@ -10,6 +10,8 @@ package struct BundleContext {
   package var bundle: FilePath
   /// Whether this process, or the container's, is in a user namespace other than the machine's: it can make no devices.
   package var isRootless: Bool
+  /// Whether this process may make mounts in its own mount namespace, and change groups.
+  package var isPrivileged: Bool
   /// Hooks of the runtime run before the root is entered.
   package var hasRuntimeHooks: Bool
   package var createContainer: [LaunchPlan.Hook] = []
@@ -17,12 +19,13 @@ package struct BundleContext {
   package var controlGroups: ControlGroupView
 
   package init(
-    rootfs: FilePath, bundle: FilePath, isRootless: Bool, hasRuntimeHooks: Bool,
+    rootfs: FilePath, bundle: FilePath, isRootless: Bool, isPrivileged: Bool, hasRuntimeHooks: Bool,
     controlGroups: ControlGroupView
   ) {
     self.rootfs = rootfs
     self.bundle = bundle
     self.isRootless = isRootless
+    self.isPrivileged = isPrivileged
     self.hasRuntimeHooks = hasRuntimeHooks
     self.controlGroups = controlGroups
   }
@@ -39,15 +42,21 @@ extension LaunchPlan {
       throw EngineError(.invalidArgument, "the configuration has no process", subject: "process")
     }
     let linux = spec.linux ?? RuntimeSpec.Linux()
-    let (namespaces, joins) = try NamespaceCompiler.compile(linux.namespaces ?? [])
-    var operations = joins
-    if namespaces.contains(.user) || joins.contains(where: \.joinsUser) { operations.append(.becomeRoot) }
-    operations += [.makeMountsPrivate, .bindRoot(source: context.rootfs)]
+    var (namespaces, joins) = try NamespaceCompiler.compile(linux.namespaces ?? [])
+    var host = try HostPreparation(linux, joins: joins, isPrivileged: context.isPrivileged)
+    // The shim makes it, and the process joins it.
+    namespaces.remove(.user)
+    var operations: [Operation] = [.makeMountsPrivate]
+    let propagation = try rootPropagation(linux.rootfsPropagation)
+    operations.append(try host.root(context.rootfs, propagation))
+    // In the host's directories until then, and in the container's from then on.
+    if host.hasUsers { operations.append(.becomeRoot) }
     let mounts = spec.mounts ?? []
-    for mount in mounts { operations += try Self.operations(mount, namespaces, context) }
+    for mount in mounts { operations += try Self.operations(mount, namespaces, context, &host) }
+    if !operations.contains(.awaitGroups) { operations.append(.awaitGroups) }
     // With the host's /dev there, nothing is made in it.
     if !mounts.contains(where: { $0.destination == "/dev" && $0.isBind }) {
-      operations += bundleDevices(linux, mounts, isRootless: context.isRootless)
+      operations += bundleDevices(linux, mounts, isRootless: context.isRootless || host.hasUsers)
     }
     if namespaces.contains(.network) { operations.append(.setLoopbackUp) }
     if let hostname = spec.hostname, !hostname.isEmpty, namespaces.contains(.uts) {
@@ -60,6 +69,9 @@ extension LaunchPlan {
     operations += context.createContainer.map(Operation.runHook)
     if let terminal = terminal(process, bindsConsole: true) { operations.append(terminal) }
     operations.append(.pivotRoot)
+    if let propagation, propagation.kind != .slave {
+      operations.append(.propagateRoot(propagation.kind, recursive: propagation.isRecursive))
+    }
     operations += try SysctlCompiler.operations(
       linux.sysctl, own: NamespaceCompiler.listed(linux.namespaces ?? []))
     // By root, and while the root can be written to.
@@ -67,8 +79,25 @@ extension LaunchPlan {
     operations += (linux.readonlyPaths ?? []).map(Operation.readOnlyPath)
     operations += (linux.maskedPaths ?? []).map(Operation.maskPath)
     if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
-    operations += try waiting(processOperations(process, linux.seccomp), process, context.startContainer)
-    return LaunchPlan(namespaces: namespaces, operations: operations)
+    var last = try processOperations(process, linux.seccomp, hasUsers: host.hasUsers)
+    // Where groups cannot be changed, the kernel refuses that none are set as well.
+    if !context.isPrivileged { last.removeAll { $0 == .setGroups([]) } }
+    operations += waiting(last, process, context.startContainer)
+    return LaunchPlan(namespaces: namespaces, operations: host.operations + operations)
+  }
+
+  private static func rootPropagation(
+    _ word: String?
+  ) throws(EngineError) -> (kind: BindMount.Propagation, isRecursive: Bool)? {
+    guard let word, !word.isEmpty else { return nil }
+    let kinds: [String: BindMount.Propagation] = [
+      "private": .private, "slave": .slave, "shared": .shared, "unbindable": .unbindable,
+    ]
+    if let kind = kinds[word] { return (kind, false) }
+    if word.hasPrefix("r"), let kind = kinds[String(word.dropFirst())] { return (kind, true) }
+    throw EngineError(
+      .invalidArgument, "not a propagation: \(word)", subject: "linux.rootfsPropagation",
+      hint: "it is private, slave, shared or unbindable, or with an r in front for what is mounted beneath")
   }
 
   /// Puts the wait for the start where all that can fail has been done, but for what must be last.
@@ -90,10 +119,12 @@ extension LaunchPlan {
   private static var standardPath: String { "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" }
 
   private static func operations(
-    _ mount: RuntimeSpec.Mount, _ namespaces: Namespaces, _ context: BundleContext
+    _ mount: RuntimeSpec.Mount, _ namespaces: Namespaces, _ context: BundleContext,
+    _ host: inout HostPreparation
   ) throws(EngineError) -> [Operation] {
     if mount.type == "cgroup" || mount.type == "cgroup2", !mount.isBind {
-      return try context.controlGroups.operations(mount, hasNamespace: namespaces.contains(.cgroup))
+      return try [.awaitGroups]
+        + context.controlGroups.operations(mount, hasNamespace: namespaces.contains(.cgroup))
     }
     var mount = mount
     if mount.isBind, let source = mount.source, !source.hasPrefix("/") {
@@ -101,7 +132,7 @@ extension LaunchPlan {
     }
     // It begins empty; the caller is warned.
     mount.options = mount.options?.filter { $0 != "tmpcopyup" }
-    return [try MountCompiler.operation(mount)]
+    return [try host.mount(mount)]
   }
 
   private static func bundleDevices(

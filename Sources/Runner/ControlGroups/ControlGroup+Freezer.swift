@@ -1,4 +1,4 @@
-import EngineErrors
+package import EngineErrors
 import Glibc
 import LinuxSystem
 
@@ -22,7 +22,7 @@ extension ControlGroup {
   /// Returns when all processes are held. Blocks.
   ///
   /// - Throws: `EngineError.timedOut` when one does not stop, in a system call that nothing interrupts; the others go on then.
-  func freeze() throws(EngineError) {
+  package func freeze() throws(EngineError) {
     do {
       var pause: UInt32 = 50
       try writeFreezer(true)
@@ -41,7 +41,7 @@ extension ControlGroup {
     }
   }
 
-  func thaw() { try? writeFreezer(false) }
+  package func thaw() { try? writeFreezer(false) }
 
   private func writeFreezer(_ freezes: Bool) throws {
     guard let directory = directory(.freezer) else { throw SystemError("open", .noSuchFileOrDirectory) }

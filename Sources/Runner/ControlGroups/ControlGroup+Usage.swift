@@ -23,6 +23,16 @@ package struct ResourceUsage: Hashable, Sendable {
 }
 
 extension ControlGroup {
+  /// What the group's files tell.
+  package var usage: ResourceUsage {
+    var usage = ResourceUsage()
+    measure(&usage)
+    return usage
+  }
+
+  /// The numbers of memory.stat, in bytes for the most part, by the kernel's names.
+  package var memoryStatistics: [String: UInt64] { StatLines(read(.memory, "memory.stat")).all }
+
   /// Fills in what the group's files tell.
   func measure(_ usage: inout ResourceUsage) {
     if isUnified { measureUnified(&usage) } else { measureLegacy(&usage) }
@@ -110,6 +120,8 @@ struct StatLines {
       if words.count == 2 { values[words[0]] = UInt64(words[1]) }
     }
   }
+
+  var all: [String: UInt64] { .init(uniqueKeysWithValues: values.map { (String($0.key), $0.value) }) }
 
   subscript(_ name: String) -> UInt64? { values[name[...]] }
 }

@@ -1,6 +1,7 @@
 package import EngineErrors
 import Glibc
 import LinuxSystem
+package import OCIModel
 package import SystemPackage
 
 /// The control group of one container: a directory in v2's hierarchy, or one in each of v1's.
@@ -59,6 +60,37 @@ package struct ControlGroup: Hashable, Sendable {
     }
   }
 
+  /// Writes a new group's limits, and leaves out what the machine has no file for. With v2, which devices may be used is a
+  /// program's to say, that stays as long as the group.
+  ///
+  /// - Throws: as `apply` of settings.
+  func begin(_ resources: RuntimeSpec.Resources) throws(EngineError) {
+    try apply(resources.settings(unified: isUnified))
+    guard isUnified, let rules = resources.devices, !rules.isEmpty, let directory = parts.first?.directory,
+      DeviceProgram.isPossible
+    else { return }
+    do { try DeviceProgram(rules).attach(to: directory) } catch {
+      throw EngineError("set which devices may be used", error, subject: "devices")
+    }
+  }
+
+  /// Writes other limits, but for the rules of devices with v2, which are a new group's.
+  ///
+  /// - Throws: as `apply` of settings.
+  package func apply(_ resources: RuntimeSpec.Resources) throws(EngineError) {
+    try apply(resources.settings(unified: isUnified))
+  }
+
+  /// The members of a configuration that have no file here.
+  package func unapplied(_ resources: RuntimeSpec.Resources) -> [String] {
+    var members: [String] = []
+    for setting in resources.settings(unified: isUnified)
+    where !setting.isOptional && path(of: setting) == nil && !members.contains(setting.member) {
+      members.append(setting.member)
+    }
+    return members
+  }
+
   /// Writes settings, and leaves out what the machine has no file for.
   ///
   /// - Throws: `invalidArgument` or `conflict` with the member of the configuration as the subject; those before it are written.
@@ -97,15 +129,46 @@ package struct ControlGroup: Hashable, Sendable {
 
   // MARK: Processes
 
-  /// In all parts, so that a process that is about to be moved is not missed.
-  func processes() -> Set<Int32> {
+  /// In all parts, so that a process that is about to be moved is not missed, and in what the container has made below.
+  package func processes() -> Set<Int32> {
     var found: Set<Int32> = []
-    for part in parts {
-      for line in (Self.read(part.directory.appending("cgroup.procs")) ?? "").split(separator: "\n") {
-        if let pid = Int32(line), pid > 0 { found.insert(pid) }
-      }
-    }
+    for part in parts { Self.addProcesses(of: part.directory, to: &found) }
     return found
+  }
+
+  private static func addProcesses(of directory: FilePath, to found: inout Set<Int32>) {
+    for line in (read(directory.appending("cgroup.procs")) ?? "").split(separator: "\n") {
+      if let pid = Int32(line), pid > 0 { found.insert(pid) }
+    }
+    // A directory's links are `.`, its own name and each directory's `..`: most have none below.
+    guard hasSubdirectories(directory) else { return }
+    for name in (try? directoryEntries(directory)) ?? [] {
+      let inner = directory.appending(name)
+      if fileKind(inner) == .directory { addProcesses(of: inner, to: &found) }
+    }
+  }
+
+  private static func hasSubdirectories(_ directory: FilePath) -> Bool {
+    var status = stat()
+    return lstat(directory.string, &status) != 0 || status.st_nlink > 2
+  }
+
+  /// Kills all processes: at once, with whatever is below it, where the kernel does that itself (v2, Linux 5.14), and elsewhere
+  /// also those that another look finds.
+  package func killAll() {
+    if isUnified, let part = parts.first,
+      (try? Self.write(part.directory.appending("cgroup.kill"), "1")) != nil
+    {
+      return
+    }
+    thaw()
+    var killed: Set<Int32> = []
+    for _ in 0..<100 {
+      let found = processes().subtracting(killed)
+      if found.isEmpty { return }
+      for pid in found { kill(pid, SIGKILL) }
+      killed.formUnion(found)
+    }
   }
 
   /// Moves a process with all its threads; one that has ended is fine.
@@ -133,16 +196,6 @@ package struct ControlGroup: Hashable, Sendable {
         pause *= 2
       }
     }
-  }
-
-  /// All at once, and whatever is below it, where the kernel does that itself (v2, Linux 5.14).
-  private func killAll() {
-    if isUnified, let part = parts.first,
-      (try? Self.write(part.directory.appending("cgroup.kill"), "1")) != nil
-    {
-      return
-    }
-    for pid in processes() { kill(pid, SIGKILL) }
   }
 
   /// Nil when it is gone.

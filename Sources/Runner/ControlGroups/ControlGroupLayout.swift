@@ -15,6 +15,16 @@ package struct ControlGroupLayout: Hashable, Sendable {
     }
   }
 
+  /// Which directory of a hierarchy is the base.
+  package enum Place: Hashable, Sendable {
+    /// The uppermost, from the mount down to this process's own group, that it may make groups in.
+    case usable
+    /// What is mounted.
+    case mount
+    /// This process's own group.
+    case own
+  }
+
   package var isUnified: Bool
   /// One with v2; with v1 those that this service may make groups in. Empty where it may in none.
   package var hierarchies: [Hierarchy]
@@ -30,7 +40,8 @@ package struct ControlGroupLayout: Hashable, Sendable {
   ///   - mayUse: whether this process may make groups in a directory and move processes there.
   ///   - controllers: what a v2 directory's cgroup.controllers says.
   package init(
-    mounts: String, membership: String, mayUse: (_ directory: FilePath, _ isUnified: Bool) -> Bool,
+    mounts: String, membership: String, place: Place = .usable,
+    mayUse: (_ directory: FilePath, _ isUnified: Bool) -> Bool,
     controllers: (FilePath) -> String
   ) {
     let own = Self.ownGroups(membership)
@@ -39,7 +50,7 @@ package struct ControlGroupLayout: Hashable, Sendable {
     var hasLegacy = false
     for mount in mounts.split(separator: "\n").compactMap(Mount.init) {
       if mount.isUnified {
-        guard unified == nil, let base = mount.base(of: own[""] ?? "/", { mayUse($0, true) }) else {
+        guard unified == nil, let base = mount.base(of: own[""] ?? "/", place, { mayUse($0, true) }) else {
           continue
         }
         let names = controllers(base).split(whereSeparator: \.isWhitespace)
@@ -50,7 +61,7 @@ package struct ControlGroupLayout: Hashable, Sendable {
         let name = mount.controllers.map(\.legacyName)
         guard !legacy.contains(where: { $0.controllers == mount.controllers }) else { continue }
         let group = own.first { $0.key.split(separator: ",").contains { name.contains(String($0)) } }?.value
-        guard let base = mount.base(of: group ?? "/", { mayUse($0, false) }) else { continue }
+        guard let base = mount.base(of: group ?? "/", place, { mayUse($0, false) }) else { continue }
         legacy.append(Hierarchy(controllers: mount.controllers, base: base))
       }
     }
@@ -87,12 +98,17 @@ package struct ControlGroupLayout: Hashable, Sendable {
         isUnified ? [] : kind[2].split(separator: ",").compactMap(ControlGroupController.init(legacyName:))
     }
 
-    /// The uppermost directory, from the mount down to the own group, that may be used.
-    func base(of group: String, _ mayUse: (FilePath) -> Bool) -> FilePath? {
+    /// Nil where there is none that may be used.
+    func base(of group: String, _ place: Place, _ mayUse: (FilePath) -> Bool) -> FilePath? {
       var inside = FilePath(group)
       // What is mounted may be a part of the hierarchy only, and the own group outside of it.
       let isBelow = inside.removePrefix(FilePath(root)) && !group.contains("..")
       var directory = point
+      switch place {
+      case .mount: return point
+      case .own: return isBelow ? point.appending(inside.components) : point
+      case .usable: break
+      }
       if mayUse(directory) { return directory }
       guard isBelow else { return nil }
       for component in inside.components {

@@ -2,7 +2,7 @@ package import OCIModel
 
 /// A resource that the kernel divides among control groups. The raw values are cgroup v2's words.
 package enum ControlGroupController: String, Hashable, Sendable, CaseIterable {
-  case memory, cpu, cpuset, pids, io, cpuacct, devices, freezer
+  case memory, cpu, cpuset, pids, io, hugetlb, rdma, cpuacct, devices, freezer
 
   /// As v1 calls it.
   var legacyName: String { self == .io ? "blkio" : rawValue }
@@ -13,7 +13,9 @@ package enum ControlGroupController: String, Hashable, Sendable, CaseIterable {
   }
 
   /// Those that v2 has to be asked for; the others are there always, or not at all.
-  static let delegated: [ControlGroupController] = [.memory, .cpu, .cpuset, .pids, .io]
+  static let delegated: [ControlGroupController] = [
+    .memory, .cpu, .cpuset, .pids, .io, .hugetlb, .rdma,
+  ]
 }
 
 /// One write to a file of a control group.
@@ -23,12 +25,18 @@ package struct ControlGroupSetting: Hashable, Sendable {
   package var value: String
   /// The member of `linux.resources` that it is for.
   package var member: String
+  /// Whether it is nothing to tell of where the kernel has no such file.
+  var isOptional: Bool
 
-  init(_ controller: ControlGroupController, _ file: String, _ value: String, for member: String) {
+  init(
+    _ controller: ControlGroupController, _ file: String, _ value: String, for member: String,
+    isOptional: Bool = false
+  ) {
     self.controller = controller
     self.file = file
     self.value = value
     self.member = member
+    self.isOptional = isOptional
   }
 }
 
@@ -47,13 +55,37 @@ extension RuntimeSpec.Resources {
   }
 }
 
+extension RuntimeSpec.Resources {
+  /// - Parameter limitFile: what a limit's file is called, as `max`.
+  func hugePageSettings(_ limitFile: String) -> [ControlGroupSetting] {
+    (hugepageLimits ?? []).flatMap { page in
+      // What is reserved counts where the kernel counts it.
+      ["", "rsvd."].map { kind in
+        .init(
+          .hugetlb, "hugetlb.\(page.pageSize).\(kind)\(limitFile)", "\(page.limit)", for: "hugepageLimits",
+          isOptional: !kind.isEmpty)
+      }
+    }
+  }
+
+  var rdmaSettings: [ControlGroupSetting] {
+    (rdma ?? [:]).sorted { $0.key < $1.key }.map { device, limit in
+      func text(_ value: UInt32?) -> String { value.map(String.init) ?? "max" }
+      return .init(
+        .rdma, "rdma.max",
+        "\(device) hca_handle=\(text(limit.hcaHandles)) hca_object=\(text(limit.hcaObjects))",
+        for: "rdma")
+    }
+  }
+}
+
 extension RuntimeSpec.CPU {
   /// What both versions have under the same names.
   var commonSettings: [ControlGroupSetting] {
     var settings: [ControlGroupSetting] = []
     if let idle { settings.append(.init(.cpu, "cpu.idle", "\(idle)", for: "cpu.idle")) }
-    if let cpus { settings.append(.init(.cpuset, "cpuset.cpus", cpus, for: "cpu.cpus")) }
-    if let mems { settings.append(.init(.cpuset, "cpuset.mems", mems, for: "cpu.mems")) }
+    if let cpus, !cpus.isEmpty { settings.append(.init(.cpuset, "cpuset.cpus", cpus, for: "cpu.cpus")) }
+    if let mems, !mems.isEmpty { settings.append(.init(.cpuset, "cpuset.mems", mems, for: "cpu.mems")) }
     return settings
   }
 }

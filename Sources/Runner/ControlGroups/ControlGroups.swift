@@ -3,23 +3,34 @@ import Glibc
 import LinuxSystem
 package import OCIModel
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
-/// Makes containers' control groups, `coracle/ID` below where this service may make some. Nothing is looked at or made before
-/// the first one is wanted.
+/// Makes containers' control groups: a service's are `coracle/ID` below where it may make some. Nothing is looked at or made
+/// before the first one is wanted.
 package final class ControlGroups: Sendable {
   private let found: Mutex<ControlGroupLayout?>
   private let parentsAreMade = Mutex(false)
+  private let place: ControlGroupLayout.Place
+  /// What groups are made in, below the base of each hierarchy.
+  private let parent: FilePath
 
-  package init() { found = Mutex(nil) }
+  package init(parent: FilePath = "coracle", place: ControlGroupLayout.Place = .usable) {
+    found = Mutex(nil)
+    self.parent = parent
+    self.place = place
+  }
 
   /// With a layout that somebody else has found.
-  package init(layout: ControlGroupLayout) { found = Mutex(layout) }
+  package init(layout: ControlGroupLayout) {
+    found = Mutex(layout)
+    place = .usable
+    parent = "coracle"
+  }
 
   package var layout: ControlGroupLayout {
     found.withLock { found in
       if let found { return found }
-      let layout = Self.look()
+      let layout = Self.look(place)
       found = layout
       return layout
     }
@@ -30,13 +41,16 @@ package final class ControlGroups: Sendable {
 
   /// Whether a group can say which devices its processes may use.
   package var hasDeviceRules: Bool {
-    !layout.isUnified && layout.hierarchies.contains { $0.controllers.contains(.devices) }
+    layout.isUnified
+      ? isPossible && DeviceProgram.isPossible
+      : layout.hierarchies.contains { $0.controllers.contains(.devices) }
   }
 
-  private static func look() -> ControlGroupLayout {
+  private static func look(_ place: ControlGroupLayout.Place) -> ControlGroupLayout {
     func text(_ path: FilePath) -> String { ControlGroup.read(path) ?? "" }
-    return ControlGroupLayout(mounts: text("/proc/self/mountinfo"), membership: text("/proc/self/cgroup")) {
-      directory, isUnified in
+    return ControlGroupLayout(
+      mounts: text("/proc/self/mountinfo"), membership: text("/proc/self/cgroup"), place: place
+    ) { directory, isUnified in
       let files = isUnified ? ["cgroup.procs", "cgroup.subtree_control"] : ["cgroup.procs"]
       return ([directory] + files.map { directory.appending($0) }).allSatisfy {
         $0.withPlatformString { access($0, W_OK) } == 0
@@ -48,10 +62,16 @@ package final class ControlGroups: Sendable {
 
   /// The group that a container of this service gets, made or not.
   package func group(of id: String) -> ControlGroup {
+    var group = parents
+    for index in group.parts.indices { group.parts[index].directory.append(id) }
+    return group
+  }
+
+  private var parents: ControlGroup {
     ControlGroup(
       isUnified: layout.isUnified,
       parts: layout.hierarchies.map {
-        .init(controllers: $0.controllers, directory: $0.base.appending("coracle").appending(id))
+        .init(controllers: $0.controllers, directory: $0.base.appending(parent.components))
       })
   }
 
@@ -95,16 +115,19 @@ package final class ControlGroups: Sendable {
     }
   }
 
-  /// The directory `coracle` in each hierarchy, with v2's controllers handed down to what is made in it.
+  /// The directories down to `parent` in each hierarchy, with v2's controllers handed down to what is made in it.
   private func makeParents() throws {
     let layout = layout
     try parentsAreMade.withLock { areMade in
       if areMade { return }
       for hierarchy in layout.hierarchies {
-        try make(
-          .init(controllers: hierarchy.controllers, directory: hierarchy.base.appending("coracle")))
-        guard layout.isUnified else { continue }
-        for directory in [hierarchy.base, hierarchy.base.appending("coracle")] { handDown(directory) }
+        var directory = hierarchy.base
+        if layout.isUnified { handDown(directory) }
+        for component in parent.components {
+          directory.append(component)
+          try make(.init(controllers: hierarchy.controllers, directory: directory))
+          if layout.isUnified { handDown(directory) }
+        }
       }
       areMade = true
     }
@@ -126,30 +149,30 @@ package final class ControlGroups: Sendable {
 
   /// What of a configuration has no file on this machine, or none that this service may write.
   package func unapplied(_ resources: RuntimeSpec.Resources) -> [UnappliedResource] {
-    let settings = resources.settings(unified: layout.isUnified)
-    if settings.isEmpty { return [] }
-    let parents = ControlGroup(
-      isUnified: layout.isUnified,
-      parts: layout.hierarchies.map {
-        .init(controllers: $0.controllers, directory: $0.base.appending("coracle"))
-      })
+    if resources.settings(unified: layout.isUnified).isEmpty { return [] }
     if isPossible { try? makeParents() }
+    return unapplied(resources, in: parents)
+  }
+
+  /// What of a configuration has no file in a group.
+  func unapplied(_ resources: RuntimeSpec.Resources, in group: ControlGroup) -> [UnappliedResource] {
     var reasons: [UnappliedResource] = []
-    for setting in settings where parents.path(of: setting) == nil {
-      let missing = UnappliedResource(member: setting.member, reason: reason(for: setting, parents))
+    for setting in resources.settings(unified: layout.isUnified)
+    where !setting.isOptional && group.path(of: setting) == nil {
+      let missing = UnappliedResource(member: setting.member, reason: reason(for: setting, group))
       if !reasons.contains(where: { $0.member == missing.member }) { reasons.append(missing) }
     }
     return reasons
   }
 
-  private func reason(for setting: ControlGroupSetting, _ parents: ControlGroup) -> String {
+  private func reason(for setting: ControlGroupSetting, _ group: ControlGroup) -> String {
     guard isPossible else {
       return layout.isUnified
         ? "no control group is delegated to this user; start the service with systemd-run --user --scope"
         : "this machine uses cgroup v1, whose groups only root can make; start the service as root"
     }
     if layout.isUnified {
-      let base = parents.parts.first?.directory.removingLastComponent() ?? ""
+      let base = layout.hierarchies.first?.base ?? ""
       let present = (ControlGroup.read(base.appending("cgroup.controllers")) ?? "")
         .split(whereSeparator: \.isWhitespace)
       if !present.contains(setting.controller.rawValue[...]) {
@@ -162,7 +185,7 @@ package final class ControlGroups: Sendable {
         return
           "\(base) has processes of its own, so its controllers cannot be handed down; start the service in a group below it"
       }
-    } else if parents.directory(setting.controller) == nil {
+    } else if group.directory(setting.controller) == nil {
       return "the controller \(setting.controller.legacyName) is not mounted, or not writable"
     }
     return "this kernel has no \(setting.file)"

@@ -2,41 +2,59 @@ import CLinux
 package import EngineErrors
 import Glibc
 import LinuxSystem
-internal import SystemPackage
+package import SystemPackage
 
-/// Waits for the kernel to kill processes of a container for want of memory: v2 marks memory.events as changed, v1 counts up an
-/// eventfd. Closed with the value.
-package final class MemoryWatch: Sendable {
-  private let group: ControlGroup
-  /// What tells of a change.
-  private let changes: FileDescriptor
-  private let isUrgent: Bool
-  private let shim: ProcessDescriptor
+/// What tells of the kernel's kills in a group for want of memory: v2 marks memory.events as changed, v1 counts up an eventfd.
+/// Closed with the value.
+package final class MemoryChanges: Sendable {
+  package let descriptor: FileDescriptor
+  /// Whether a change is urgent (POLLPRI) or something to read (POLLIN).
+  package let isUrgent: Bool
 
-  init(_ group: ControlGroup, _ shim: ProcessDescriptor) throws {
+  /// - Throws: where the group has no memory controller.
+  package init(_ group: ControlGroup) throws {
     guard let directory = group.directory(.memory) else { throw SystemError("open", .noSuchFileOrDirectory) }
-    self.group = group
-    self.shim = shim
     isUrgent = group.isUnified
     if group.isUnified {
-      changes = try FileDescriptor.open(
+      descriptor = try FileDescriptor.open(
         directory.appending("memory.events"), .readOnly, options: [.closeOnExec, .noFollow])
       return
     }
     let control = try FileDescriptor.open(
       directory.appending("memory.oom_control"), .readOnly, options: [.closeOnExec, .noFollow])
     defer { try? control.close() }
-    changes = FileDescriptor(rawValue: try call("eventfd") { clinux_eventfd() })
+    descriptor = FileDescriptor(rawValue: try call("eventfd") { clinux_eventfd() })
     do {
       try ControlGroup.write(
-        directory.appending("cgroup.event_control"), "\(changes.rawValue) \(control.rawValue)")
+        directory.appending("cgroup.event_control"), "\(descriptor.rawValue) \(control.rawValue)")
     } catch {
-      try? changes.close()
+      try? descriptor.close()
       throw error
     }
   }
 
-  deinit { try? changes.close() }
+  deinit { try? descriptor.close() }
+
+  /// Makes it tell of the next change.
+  package func clear() {
+    guard isUrgent else { return clinux_eventfd_drain(descriptor.rawValue) }
+    // Reading it from the beginning makes it unchanged.
+    var bytes = [UInt8](repeating: 0, count: 256)
+    _ = try? bytes.withUnsafeMutableBytes { try descriptor.read(fromAbsoluteOffset: 0, into: $0) }
+  }
+}
+
+/// Waits for the kernel to kill processes of a container for want of memory.
+package final class MemoryWatch: Sendable {
+  private let group: ControlGroup
+  private let changes: MemoryChanges
+  private let shim: ProcessDescriptor
+
+  init(_ group: ControlGroup, _ shim: ProcessDescriptor) throws {
+    changes = try MemoryChanges(group)
+    self.group = group
+    self.shim = shim
+  }
 
   /// Waits until there are more kills than these.
   ///
@@ -46,13 +64,10 @@ package final class MemoryWatch: Sendable {
     while true {
       // The kernel tells of a change after this look as well.
       if let now = group.outOfMemoryKills, now > kills { return true }
-      try await DescriptorWatcher.shared.changed(changes, isUrgent: isUrgent, or: shim.descriptor)
-      if isUrgent {
-        // Reading it from the beginning makes it unchanged.
-        var bytes = [UInt8](repeating: 0, count: 256)
-        _ = try? bytes.withUnsafeMutableBytes { try changes.read(fromAbsoluteOffset: 0, into: $0) }
-      } else {
-        clinux_eventfd_drain(changes.rawValue)
+      try await DescriptorWatcher.shared.changed(
+        changes.descriptor, isUrgent: changes.isUrgent, or: shim.descriptor)
+      changes.clear()
+      if !changes.isUrgent {
         // v1 tells that a process is about to be killed; it counts when it has been.
         for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256] where group.outOfMemoryKills ?? 0 <= kills {
           try await Task.sleep(for: .milliseconds(pause))

@@ -13,19 +13,20 @@ extension RuntimeSpec.Resources {
       settings.append(
         .init(.pids, "pids.max", pids.limit > 0 ? "\(pids.limit)" : "max", for: "pids.limit"))
     }
-    return settings + blockSettings
+    return settings + blockSettings + hugePageSettings("limit_in_bytes") + rdmaSettings
   }
 
   private var memorySettings: [ControlGroupSetting] {
     guard let memory else { return [] }
     var settings: [ControlGroupSetting] = []
-    if let limit = memory.limit {
+    // As runc and crun take it, 0 is nothing said.
+    if let limit = memory.limit, limit != 0 {
       settings.append(.init(.memory, "memory.limit_in_bytes", "\(limit)", for: "memory.limit"))
     }
-    if let swap = memory.swap {
+    if let swap = memory.swap, swap != 0 {
       settings.append(.init(.memory, "memory.memsw.limit_in_bytes", "\(swap)", for: "memory.swap"))
     }
-    if let reservation = memory.reservation {
+    if let reservation = memory.reservation, reservation != 0 {
       settings.append(
         .init(.memory, "memory.soft_limit_in_bytes", "\(reservation)", for: "memory.reservation"))
     }
@@ -44,10 +45,19 @@ extension RuntimeSpec.Resources {
     if let shares = cpu.shares, shares > 0 {
       settings.append(.init(.cpu, "cpu.shares", "\(shares)", for: "cpu.shares"))
     }
-    if let period = cpu.period {
+    if let period = cpu.realtimePeriod, period > 0 {
+      settings.append(.init(.cpu, "cpu.rt_period_us", "\(period)", for: "cpu.realtimePeriod"))
+    }
+    if let runtime = cpu.realtimeRuntime, runtime != 0 {
+      settings.append(.init(.cpu, "cpu.rt_runtime_us", "\(runtime)", for: "cpu.realtimeRuntime"))
+    }
+    if let burst = cpu.burst {
+      settings.append(.init(.cpu, "cpu.cfs_burst_us", "\(burst)", for: "cpu.burst"))
+    }
+    if let period = cpu.period, period > 0 {
       settings.append(.init(.cpu, "cpu.cfs_period_us", "\(period)", for: "cpu.quota"))
     }
-    if let quota = cpu.quota {
+    if let quota = cpu.quota, quota != 0 {
       settings.append(.init(.cpu, "cpu.cfs_quota_us", "\(quota > 0 ? quota : -1)", for: "cpu.quota"))
     }
     return settings + cpu.commonSettings
@@ -58,6 +68,13 @@ extension RuntimeSpec.Resources {
     var settings: [ControlGroupSetting] = []
     if let weight = blockIO.weight, weight > 0 {
       settings.append(.init(.io, "blkio.weight", "\(weight)", for: "blockIO.weight"))
+    }
+    for device in blockIO.weightDevice ?? [] {
+      guard let weight = device.weight, weight > 0 else { continue }
+      settings.append(
+        .init(
+          .io, "blkio.weight_device", "\(device.major):\(device.minor) \(weight)", for: "blockIO.weightDevice"
+        ))
     }
     let throttles = [
       ("read_bps", blockIO.throttleReadBpsDevice), ("write_bps", blockIO.throttleWriteBpsDevice),

@@ -3,7 +3,7 @@ import OCIModel
 /// `linux.resources` as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst).
 extension RuntimeSpec.Resources {
   var unifiedSettings: [ControlGroupSetting] {
-    var settings = memorySettings + cpuSettings + blockSettings
+    var settings = memorySettings + cpuSettings + blockSettings + hugePageSettings("max") + rdmaSettings
     if let pids {
       settings.append(
         .init(.pids, "pids.max", pids.limit > 0 ? "\(pids.limit)" : "max", for: "pids.limit"))
@@ -23,15 +23,16 @@ extension RuntimeSpec.Resources {
   private var memorySettings: [ControlGroupSetting] {
     guard let memory else { return [] }
     var settings: [ControlGroupSetting] = []
-    if let limit = memory.limit {
+    // As runc and crun take it, 0 is nothing said.
+    if let limit = memory.limit, limit != 0 {
       settings.append(.init(.memory, "memory.max", Self.amount(limit), for: "memory.limit"))
     }
-    if let swap = memory.swap {
+    if let swap = memory.swap, swap != 0 {
       // v1 and OCI count memory and swap together, v2 counts swap alone.
       let alone = swap < 0 ? swap : swap - min(max(memory.limit ?? 0, 0), swap)
       settings.append(.init(.memory, "memory.swap.max", Self.amount(alone), for: "memory.swap"))
     }
-    if let reservation = memory.reservation {
+    if let reservation = memory.reservation, reservation != 0 {
       settings.append(
         .init(.memory, "memory.low", reservation < 0 ? "0" : "\(reservation)", for: "memory.reservation"))
     }
@@ -45,9 +46,13 @@ extension RuntimeSpec.Resources {
       settings.append(
         .init(.cpu, "cpu.weight", "\(ControlGroupWeights.cpuWeight(shares: shares))", for: "cpu.shares"))
     }
-    if cpu.quota != nil || cpu.period != nil {
+    let period = cpu.period.flatMap { $0 > 0 ? $0 : nil }
+    if cpu.quota ?? 0 != 0 || period != nil {
       let quota = cpu.quota.map { $0 > 0 ? "\($0)" : "max" } ?? "max"
-      settings.append(.init(.cpu, "cpu.max", "\(quota) \(cpu.period ?? 100_000)", for: "cpu.quota"))
+      settings.append(.init(.cpu, "cpu.max", "\(quota) \(period ?? 100_000)", for: "cpu.quota"))
+    }
+    if let burst = cpu.burst {
+      settings.append(.init(.cpu, "cpu.max.burst", "\(burst)", for: "cpu.burst"))
     }
     return settings + cpu.commonSettings
   }
@@ -59,6 +64,14 @@ extension RuntimeSpec.Resources {
       settings.append(
         .init(
           .io, "io.weight", "\(ControlGroupWeights.ioWeight(blockWeight: weight))", for: "blockIO.weight"))
+    }
+    for device in blockIO.weightDevice ?? [] {
+      guard let weight = device.weight, weight > 0 else { continue }
+      settings.append(
+        .init(
+          .io, "io.weight",
+          "\(device.major):\(device.minor) \(ControlGroupWeights.ioWeight(blockWeight: weight))",
+          for: "blockIO.weightDevice"))
     }
     let throttles = [
       ("rbps", blockIO.throttleReadBpsDevice), ("wbps", blockIO.throttleWriteBpsDevice),

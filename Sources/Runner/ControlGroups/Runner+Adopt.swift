@@ -6,21 +6,7 @@ import SystemPackage
 extension Runner {
   /// Makes a group for a container that runs without one, and moves all its processes. Blocks.
   func adopt(_ id: String) throws -> ControlGroup {
-    let first = try firstProcess(id)
-    var group = groups.group(of: id)
-    group.earlierCPUTime = ContainerProcesses.of(first.named.pid).reduce(0) { $0 + $1.cpuTime }
-    try GroupFile.write(group, directory(of: id))
-    try groups.make(group)
-    var moved: Set<Int32> = []
-    // What is forked by one that has not been moved yet is found by the next look; what a moved one forks is inside.
-    for _ in 0..<1000 {
-      let outside = Set(ContainerProcesses.ids(of: first.named.pid)).subtracting(moved)
-      if outside.isEmpty { return group }
-      for pid in outside { try group.move(pid) }
-      moved.formUnion(outside)
-    }
-    throw EngineError(
-      .conflict, "cannot move the processes of container \(id): they change too fast", subject: id)
+    try groups.adopt(groups.group(of: id), first: firstProcess(id).named.pid, directory(of: id))
   }
 
   /// Holds all processes of a running container. The caller holds its state lock.
@@ -63,4 +49,25 @@ extension Runner {
 
   /// What its freezer says; `paused` in its run directory says whether that is worth asking.
   func isFrozen(_ id: String) -> Bool { controlGroup(id)?.isFrozen == true }
+}
+
+extension ControlGroups {
+  /// Makes a group and moves a container into it that runs without one.
+  ///
+  /// - Parameter directory: gets the file that names the group.
+  func adopt(_ group: ControlGroup, first: Int32, _ directory: FilePath) throws -> ControlGroup {
+    var group = group
+    group.earlierCPUTime = ContainerProcesses.of(first).reduce(0) { $0 + $1.cpuTime }
+    try GroupFile.write(group, directory)
+    try make(group)
+    var moved: Set<Int32> = []
+    // What is forked by one that has not been moved yet is found by the next look; what a moved one forks is inside.
+    for _ in 0..<1000 {
+      let outside = Set(ContainerProcesses.ids(of: first)).subtracting(moved)
+      if outside.isEmpty { return group }
+      for pid in outside { try group.move(pid) }
+      moved.formUnion(outside)
+    }
+    throw EngineError(.conflict, "cannot move the container's processes: they change too fast")
+  }
 }

@@ -32,7 +32,7 @@ extension Runner {
       return
     }
     group.earlierCPUTime = 0
-    if let resources { try group.apply(resources.settings(unified: group.isUnified)) }
+    if let resources { try group.begin(resources) }
   }
 
   /// Leaves nothing of a container's group. Blocks until its last processes have ended.
@@ -64,9 +64,9 @@ extension Runner {
       try await onBlockingThread("cgroup-update") {
         let group = try controlGroup(id) ?? adopt(id)
         do {
-          try group.apply(new.settings(unified: group.isUnified))
+          try group.apply(new)
         } catch {
-          if let old { try? group.apply(old.settings(unified: group.isUnified)) }
+          if let old { try? group.apply(old) }
           throw error
         }
       }

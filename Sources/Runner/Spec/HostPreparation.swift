@@ -10,15 +10,25 @@ struct HostPreparation {
   /// Whether the container's process has other ids than the service.
   let hasUsers: Bool
   private let isRootless: Bool
+  /// Whether the shim may make mounts at all.
+  private let isPrivileged: Bool
   private var slots = 0
+
+  /// For an OCI runtime, which may itself have a mount namespace of its caller's.
+  init(
+    _ linux: RuntimeSpec.Linux, joins: [LaunchPlan.Operation], isPrivileged: Bool
+  ) throws(EngineError) {
+    try self.init(linux, joins: joins, isRootless: !isPrivileged, isPrivileged: isPrivileged)
+  }
 
   /// - Parameter joins: the namespaces that are joined.
   init(
-    _ linux: RuntimeSpec.Linux, joins: [LaunchPlan.Operation], isRootless: Bool
+    _ linux: RuntimeSpec.Linux, joins: [LaunchPlan.Operation], isRootless: Bool, isPrivileged: Bool = true
   ) throws(EngineError) {
     mapping = try Self.mapping(linux)
     hasUsers = mapping != nil || joins.contains(where: \.joinsUser)
     self.isRootless = isRootless
+    self.isPrivileged = isPrivileged
     operations = joins
     if let mapping { operations.append(.mapUsers(mapping)) }
   }
@@ -33,6 +43,27 @@ struct HostPreparation {
       throw EngineError(.internal, "the layers of a container with its own ids are not side by side")
     }
     operations.append(.prepareOverlay(lowers: root.lowers, directory: directory, mapping))
+    return .attachRoot(slot: nextSlot())
+  }
+
+  /// A directory as the root.
+  mutating func root(
+    _ directory: FilePath, _ propagation: (kind: LaunchPlan.BindMount.Propagation, isRecursive: Bool)?
+  ) throws(EngineError) -> LaunchPlan.Operation {
+    // All others are made when it is the root; this one needs the host's mount.
+    let isSlave = propagation?.kind == .slave
+    if isSlave, !isPrivileged {
+      throw EngineError(
+        .unsupported, "an ordinary user's container cannot see mounts that the host makes later",
+        subject: "linux.rootfsPropagation")
+    }
+    guard isPrivileged, hasUsers || isSlave else { return .bindRoot(source: directory) }
+    var bind = LaunchPlan.BindMount(directory, isRecursive: true)
+    if isSlave {
+      bind.propagation = .slave
+      bind.isPropagationRecursive = true
+    }
+    operations.append(.prepareBind(bind))
     return .attachRoot(slot: nextSlot())
   }
 
@@ -56,7 +87,7 @@ struct HostPreparation {
         subject: target,
         hint: "leave out the propagation")
     }
-    guard hasUsers || isConnected else { return .bind(bind, target: target) }
+    guard isPrivileged, hasUsers || isConnected else { return .bind(bind, target: target) }
     operations.append(.prepareBind(bind))
     return .attach(slot: nextSlot(), target: target)
   }

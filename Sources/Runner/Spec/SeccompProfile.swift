@@ -1,5 +1,5 @@
 package import EngineErrors
-import Foundation
+import FoundationEssentials
 package import OCIModel
 import LinuxSystem
 

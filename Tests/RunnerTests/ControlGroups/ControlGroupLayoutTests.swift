@@ -26,7 +26,7 @@ struct ControlGroupLayoutTests {
     #expect(layout.isUnified)
     #expect(
       layout.hierarchies == [
-        .init(controllers: [.cpuset, .cpu, .io, .memory, .pids], base: "/sys/fs/cgroup")
+        .init(controllers: [.cpuset, .cpu, .io, .memory, .hugetlb, .pids], base: "/sys/fs/cgroup")
       ])
   }
 
