@@ -14,13 +14,14 @@ class Installation:
     """`coracle` with its sibling programs."""
 
     def __init__(self, workspace, build):
-        for name in ("coracle", "coracle-shim"):
+        for name in ("coracle", "coracle-shim", "coracle-runtime"):
             if not os.access(os.path.join(build, name), os.X_OK):
                 sys.exit(f"{build} has no {name}: run `make bench`, or build it with `make`")
         # The checkout may lie below a directory that other users cannot enter.
         directory = workspace.directory("installation")
         subprocess.run(["mount", "--bind", build, directory], check=True)
         self.coracle = os.path.join(directory, "coracle")
+        self.runtime = os.path.join(directory, "coracle-runtime")
 
 
 def make_user(workspace):

@@ -31,5 +31,9 @@ def crun_delete(state, name):
     return _crun(state, "delete", "--force", name)
 
 
+def coracle_runtime(runtime, bundle, state, name):
+    return [runtime, "--root", state, "run", "--bundle", bundle, name]
+
+
 def runc(bundle, state, name):
     return [program("runc", "runc"), "--root", state, "run", "--bundle", bundle, name]
