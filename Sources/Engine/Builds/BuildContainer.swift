@@ -47,8 +47,7 @@ struct BuildContainer: Sendable {
       }
       try? await engine.runner.cleanUp(id)
       try? removeTree(secrets(id))
-      // Thousands of files take a while, and nobody needs to wait for that.
-      try? engine.reclaimer.add { engine.discardStep(id) }
+      engine.discardStep(id)
     }.value
   }
 
@@ -123,12 +122,13 @@ struct BuildContainer: Sendable {
   private func follow(_ id: String, _ log: FilePath) async throws -> BuildOutputLines {
     var lines = BuildOutputLines(step: prepared.number.number)
     for try await record in try await engine.runner.log(id, at: log, from: .beginning, follow: true) {
-      switch record.content {
-      case .stdout(let bytes), .stderr(let bytes):
-        let whole = lines.take(bytes)
-        if !whole.isEmpty { try await build.output?(whole) }
-      case .lost: break
-      }
+      let whole: [UInt8] =
+        switch record.content {
+        case .stdout(let bytes): lines.take(bytes, .stdout)
+        case .stderr(let bytes): lines.take(bytes, .stderr)
+        case .lost: []
+        }
+      if !whole.isEmpty { try await build.output?(whole) }
     }
     let rest = lines.finish()
     if !rest.isEmpty { try await build.output?(rest) }
@@ -141,12 +141,15 @@ struct BuildContainer: Sendable {
     let how = status.signal.map { "was killed by \($0)" } ?? "failed with exit code \(status.code)"
     throw EngineError(
       .buildFailed, "the command \(how): \(commandText.prefix(500))", subject: "RUN", causes: lines.last,
-      hint: hint(status.code))
+      hint: hint(status.code, lines.last))
   }
 
-  private func hint(_ code: Int32) -> String? {
+  private func hint(_ code: Int32, _ lines: [String] = []) -> String? {
     if code == 127 { return "look whether the image has the program, and for its name in PATH" }
-    if (try? network) == NetworkMode.none {
+    let wantsNetwork = lines.contains { line in
+      ["resolve", "unreachable", "resolution", "name server", "bad address"].contains { line.contains($0) }
+    }
+    if wantsNetwork, (try? network) == NetworkMode.none {
       return "RUN has no network but where one is given to the build (--network host)"
     }
     return nil

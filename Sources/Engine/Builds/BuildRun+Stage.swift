@@ -29,8 +29,10 @@ extension BuildRun {
         count: instructions.count)
       do {
         state = try await carryOut(instruction, state, number)
-      } catch let error as EngineError where error.kind != .cancelled {
-        throw located(error, instruction)
+      } catch {
+        if error is CancellationError { throw error }
+        let named = EngineError("carry it out", wrapping: error)
+        throw named.kind == .cancelled ? named : located(named, instruction)
       }
     }
     return state
@@ -91,9 +93,11 @@ extension BuildRun {
     }
   }
 
+  private static let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
   private var scratch: StageState {
     var execution = ImageConfig.Execution()
-    let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+    let environment = [Self.path]
     execution.env = environment
     return StageState(
       layers: [],
@@ -123,7 +127,12 @@ extension BuildRun {
     // A history has an entry for each layer, or none means anything.
     let untold = max(0, image.layers.count - told.count { $0.emptyLayer != true })
     config.history = told + (0..<untold).map { _ in .init() }
-    let environment = config.config?.env ?? []
+    var environment = config.config?.env ?? []
+    // What every RUN has is the image's as well, as with BuildKit.
+    if !environment.contains(where: { $0.hasPrefix("PATH=") }) { environment.append(Self.path) }
+    var execution = config.config ?? .init()
+    execution.env = environment
+    config.config = execution
     return StageState(
       layers: image.layers, config: config, scope: StageScope(global, environment: environment),
       key: StepKey.base(image.configDigest))
@@ -143,7 +152,9 @@ extension BuildRun {
       instruction: instruction.source, isCached: false, reasons: [])
     let key = StepKey.make(parent: before.key, step.inputs)
     var found: BuildStepRecord?
-    if !before.isFresh, request.usesCache { found = try usable(key, changesFiles: step.changesFiles) }
+    if !before.isFresh, !step.isUnknown, request.usesCache {
+      found = try usable(key, changesFiles: step.changesFiles)
+    }
     if let record = found {
       built.isCached = true
       built.layer = record.layer?.descriptor.digest
@@ -197,6 +208,10 @@ extension BuildRun {
   ) throws {
     if !request.usesCache {
       built.reasons = ["the cache was not asked for"]
+      return
+    }
+    if step.isUnknown {
+      built.reasons = ["what it takes files from is not there, or is built anew"]
       return
     }
     if before.isFresh {

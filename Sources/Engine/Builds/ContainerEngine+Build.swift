@@ -200,10 +200,16 @@ extension ContainerEngine {
     }
     let image = try describe(config, layers: state.layers)
     let names = request.references.map(\.description)
-    let sizes = try await makeDurable([image], addition)
     let event = JournalEvent.buildFinished(
       id, image: image.manifestDigest, reference: names.first,
       cached: build.steps.count { $0.isCached }, steps: build.steps.count)
+    if try metadata.image(image.manifestDigest) != nil,
+      try Set(names).isSubset(of: metadata.tags(of: image.manifestDigest).map(\.reference))
+    {
+      try await metadata.append(event)
+      return image
+    }
+    let sizes = try await makeDurable([image], addition)
     try await metadata.recordImages(
       [NamedImage(image: image, references: names, events: [event])], sizes: sizes, at: Timestamp.now)
     return image

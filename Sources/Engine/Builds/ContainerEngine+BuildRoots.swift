@@ -22,7 +22,10 @@ extension ContainerEngine {
     return (id, directory.appending("upper"), directory.appending("work"))
   }
 
-  func discardStep(_ id: String) { try? snapshots.removeContainer(id) }
+  /// In its turn, while the build goes on: thousands of files take a second. What is not come to is left to the next `collect`.
+  func discardStep(_ id: String) {
+    try? reclaimer.add { [snapshots] in try? snapshots.removeContainer(id) }
+  }
 
   /// All that is in some layers, to read. Blocks, for a thread that ends after it.
   func openTree(_ layers: [LayerRecord], name: String) throws -> SourceRoot {

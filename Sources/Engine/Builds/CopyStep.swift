@@ -80,7 +80,7 @@ struct CopyStep: Sendable {
     let count = matches.count + transfer.inline.count
     var source = Place(root)
     let archives = try Set(matches.indices.filter { try isUnpacked(matches[$0], &source) })
-    let status = try tree.statusInRoot(FilePath(destination))
+    let status = try Self.lookUp(destination, in: tree)
     let endsInSlash = transfer.destination.text.hasSuffix("/") || transfer.destination.text.hasSuffix("/.")
     let isOneFile =
       count == 1 && matches.first?.isDirectory != true && !endsInSlash && status?.kind != .directory
@@ -153,12 +153,19 @@ struct CopyStep: Sendable {
     return "/" + parts.joined(separator: "/")
   }
 
+  /// Nil also where a file is in the way.
+  private static func lookUp(_ path: String, in tree: FileDescriptor) throws -> FileStatus? {
+    do { return try tree.statusInRoot(FilePath(path)) } catch  where error.errno == .notDirectory {
+      return nil
+    }
+  }
+
   /// The deepest directory on the way that is there, and from it the paths of those that are not.
   static func deepest(_ path: String, in tree: FileDescriptor) throws -> (place: String, missing: [String]) {
     let parts = path.split(separator: "/").map(String.init)
     for count in stride(from: parts.count, through: 0, by: -1) {
       let place = "/" + parts[..<count].joined(separator: "/")
-      guard let status = try tree.statusInRoot(FilePath(place)) else { continue }
+      guard let status = try lookUp(place, in: tree) else { continue }
       guard status.kind == .directory else {
         throw EngineError(.conflict, "\(place) is in the way: it is no directory", subject: place)
       }

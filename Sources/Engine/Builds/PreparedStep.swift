@@ -15,6 +15,8 @@ struct PreparedStep: Sendable {
   private(set) var inputs: StepInputs
   private(set) var copy: CopyStep?
   private(set) var mounts: [PreparedMount] = []
+  /// Nothing is carried out, and what it takes files from is not there yet.
+  private(set) var isUnknown = false
   /// As the stage is after the instruction's own variables.
   let scope: StageScope
 
@@ -40,8 +42,50 @@ struct PreparedStep: Sendable {
   // MARK: COPY and ADD
 
   private mutating func prepare(_ transfer: Transfer, _ state: StageState, isAdd: Bool) async throws {
-    let (run, file, keyword) = (run, run.dockerfile.file, instruction.keyword)
-    try refuseRemote(transfer, isAdd: isAdd)
+    let file = run.dockerfile.file
+    if let word = transfer.checksum, !isAdd || !transfer.sources.contains(where: Self.isRemote) {
+      throw file.error(
+        "a checksum is for what is fetched from elsewhere", at: word.position, hint: "leave --checksum out")
+    }
+    if transfer.sources.contains(where: Self.isRemote) {
+      let source = try remote(transfer, isAdd: isAdd)
+      if let checksum = transfer.checksum {
+        // What it must be is known: it is fetched where nothing like it is in the cache.
+        inputs["checksum"] = checksum.text
+        return
+      }
+      guard !run.isDry else {
+        isUnknown = true
+        return
+      }
+      copy = try await fetchedCopy(source, transfer, state)
+    } else {
+      guard let root = try await root(transfer.from, state) else {
+        isUnknown = true
+        return
+      }
+      copy = try await makeCopy(transfer, from: root, state, isAdd: isAdd)
+    }
+    guard let copy else { return }
+    let digests = run.digests
+    let found = try await onBlockingThread("hash") { try copy.inputs(digests) }
+    inputs.merge(found) { $1 }
+  }
+
+  private func fetchedCopy(_ source: Word, _ transfer: Transfer, _ state: StageState) async throws -> CopyStep
+  {
+    let root = try await run.fetch(source, checksum: transfer.checksum)
+    var transfer = transfer
+    transfer.sources = [Word(BuildRun.fileName(source.text), at: source.position)]
+    // Archives from elsewhere are only unpacked where that is asked for.
+    transfer.unpacks = transfer.unpacks ?? false
+    return try await makeCopy(transfer, from: root, state, isAdd: true)
+  }
+
+  private func makeCopy(
+    _ transfer: Transfer, from root: SourceRoot, _ state: StageState, isAdd: Bool
+  ) async throws -> CopyStep {
+    let (file, keyword) = (run.dockerfile.file, instruction.keyword)
     var mode: ModeChange?
     if let word = transfer.mode, !word.text.isEmpty {
       mode = ModeChange(word.text)
@@ -50,7 +94,6 @@ struct PreparedStep: Sendable {
           "'\(word.text)' is not a mode", at: word.position, hint: "write it as 0755 or u=rwX,go=rX")
       }
     }
-    guard let root = try await root(transfer.from, state) else { return }
     let excluded = try IgnoreRules(transfer.excludes.map(\.text))
     let selection = try await onBlockingThread("select") {
       var selection = CopySelection(root, excluded: excluded, keepsParents: transfer.keepsParents) {
@@ -60,20 +103,18 @@ struct PreparedStep: Sendable {
       for source in transfer.sources { try selection.select(source) }
       return (entries: selection.entries, matches: selection.matches.map { ($0.isDirectory, $0.entries) })
     }
-    let isDirectory = transfer.destination.text.hasSuffix("/")
-    guard
-      selection.matches.count + transfer.inline.count <= 1 || isDirectory || transfer.keepsParents
-        || transfer.destination.text == "." || transfer.destination.text.hasSuffix("/.")
-    else {
+    let target = transfer.destination.text
+    let isDirectory = target.hasSuffix("/") || target == "." || target.hasSuffix("/.")
+    guard selection.matches.count + transfer.inline.count <= 1 || isDirectory || transfer.keepsParents else {
       throw file.error(
         "\(keyword.rawValue) of several files needs a directory as its destination",
-        at: transfer.destination.position, hint: "write \(transfer.destination.text)/")
+        at: transfer.destination.position, hint: "write \(target)/")
     }
     let position = instruction.range.start
     var step = CopyStep(
       transfer: transfer, isAdd: isAdd, root: root, entries: selection.entries,
       matches: selection.matches.map { (isDirectory: $0.0, entries: $0.1) },
-      destination: state.absolute(transfer.destination.text), mode: mode,
+      destination: state.absolute(target), mode: mode,
       failure: { file.error("\(keyword.rawValue): \($0)", at: position, hint: $1) })
     if let word = transfer.owner, !word.text.isEmpty, !state.isFresh || !run.isDry {
       let lowers = run.engine.lowers(state.layers)
@@ -84,11 +125,7 @@ struct PreparedStep: Sendable {
         throw file.error("\(keyword.rawValue): \(error.message)", at: word.position, hint: error.hint)
       }
     }
-    let copied = step
-    let digests = run.digests
-    let found = try await onBlockingThread("hash") { try copied.inputs(digests) }
-    inputs.merge(found) { $1 }
-    copy = step
+    return step
   }
 
   /// A user without a group has the group of the same number, or its own by name.
@@ -97,22 +134,33 @@ struct PreparedStep: Sendable {
     return "\(text):\(text)"
   }
 
-  private func refuseRemote(_ transfer: Transfer, isAdd: Bool) throws {
+  private static func isRemote(_ source: Word) -> Bool {
+    ["http://", "https://", "git@", "git://", "ssh://"].contains { source.text.hasPrefix($0) }
+  }
+
+  /// The one address of an ADD.
+  private func remote(_ transfer: Transfer, isAdd: Bool) throws -> Word {
     let file = run.dockerfile.file
-    for source in transfer.sources {
-      let text = source.text
-      let isRemote =
-        text.hasPrefix("http://") || text.hasPrefix("https://") || text.hasPrefix("git@")
-        || text.hasPrefix("git://") || text.hasPrefix("ssh://")
-      guard isRemote else { continue }
-      guard isAdd else {
-        throw file.error("COPY takes no files from elsewhere: \(text)", at: source.position, hint: "ADD does")
-      }
+    guard let source = transfer.sources.first(where: Self.isRemote) else {
+      throw file.error("there is no address", at: instruction.range.start)
+    }
+    guard isAdd else {
+      throw file.error(
+        "COPY takes no files from elsewhere: \(source.text)", at: source.position, hint: "ADD does")
+    }
+    guard transfer.sources.count == 1, transfer.inline.isEmpty else {
+      throw EngineError(
+        .unsupported, "\(file.name):\(source.position): ADD: an address stands alone in its ADD",
+        subject: source.text, hint: "write an ADD for each source")
+    }
+    let path = source.text.prefix { $0 != "?" && $0 != "#" }
+    guard source.text.hasPrefix("http"), !path.hasSuffix(".git") else {
       throw EngineError(
         .unsupported,
-        "\(file.name):\(source.position): ADD: files from elsewhere are not fetched yet: \(text)",
-        subject: text, hint: "fetch it in a RUN that has a network, or put it in the context")
+        "\(file.name):\(source.position): ADD: git repositories are not fetched yet: \(source.text)",
+        subject: source.text, hint: "put its files in the context")
     }
+    return source
   }
 
   /// - Returns: nil where nothing is carried out, and it is not there yet.
@@ -159,6 +207,7 @@ struct PreparedStep: Sendable {
     if step.network == .default { inputs["network"] = run.request.network.rawValue }
     for mount in step.mounts {
       let prepared = try await PreparedMount(mount, self, state)
+      if mount.kind == .bind, prepared.copy == nil { isUnknown = true }
       inputs.merge(prepared.inputs) { $1 }
       mounts.append(prepared)
     }
@@ -171,8 +220,12 @@ struct PreparedStep: Sendable {
     guard let addition = run.addition else { return nil }
     let (engine, time, warnings) = (run.engine, run.time, run.layerWarnings)
     switch instruction.content {
-    case .copy, .add:
-      guard let copy else { return nil }
+    case .copy(let transfer), .add(let transfer):
+      var found = copy
+      if found == nil, transfer.checksum != nil {
+        found = try await fetchedCopy(try remote(transfer, isAdd: true), transfer, state)
+      }
+      guard let copy = found else { return nil }
       return try await untilCancelled { isCancelled in
         try await onBlockingThread("copy") {
           let options = engine.unpackOptions

@@ -86,6 +86,12 @@ private struct StoreMeasure: Sendable {
     }
     leftoverBytes = 0
     for leftover in try engine.leftovers(records) { leftoverBytes += try measure(leftover.path) }
+    // What builds keep, so far as no image needs it.
+    let kept = try engine.metadata.buildSteps().reduce(into: Set<StoreItem>()) { items, step in
+      guard let layer = step.layer else { return }
+      items.formUnion([StoreItem(.blob, layer.descriptor.digest), StoreItem(.layer, layer.key)])
+    }
+    for item in kept.subtracting(uses.map(\.item)) { leftoverBytes += try measure(engine.path(of: item)) }
     overheadBytes = try diskUsage(
       of: engine.configuration.storeDirectory, except: parts, isCancelled: isCancelled)
   }

@@ -149,7 +149,7 @@ public enum SystemDiskUsage: RPCRequest {
     public var containers: ContainersUsage
     /// Volumes.
     public var volumes: VolumesUsage
-    /// What nothing needs (any more): parts of downloads, and content of pulls that failed. system/prune lists it.
+    /// What no image and no container needs: parts of downloads, content of pulls that failed, and what builds keep. system/prune lists it.
     public var leftoverBytes: Int
     /// The engine's own files: the database, locks, directories.
     public var overheadBytes: Int

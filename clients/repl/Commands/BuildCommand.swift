@@ -9,7 +9,7 @@ struct Build: REPLCommand {
       The context is the directory that files are copied from; - is a tar archive of one on standard input. What RUNs write \
       is shown with the number of their step in front. With --explain nothing is built: it is told which instructions come \
       from the cache, and why others do not. RUNs have no network unless --network host gives them the host's. Not there \
-      yet: ADD of URLs and git repositories, --mount=type=ssh, and output other than an image.
+      yet: ADD of git repositories, --mount=type=ssh, and output other than an image.
       """)
   static var completes: [NameKind] { [.files] }
   @Option(name: .shortAndLong, help: "The image's name; several are possible.") var tag: [String] = []

@@ -192,8 +192,8 @@ class SystemDiskUsageResult(Structure):
     volumes: VolumesUsage
     """Volumes."""
     leftover_bytes: int
-    """What nothing needs (any more): parts of downloads, and content of pulls that failed.
-    system/prune lists it.
+    """What no image and no container needs: parts of downloads, content of pulls that failed, and
+    what builds keep. system/prune lists it.
     """
     overhead_bytes: int
     """The engine's own files: the database, locks, directories."""
