@@ -71,9 +71,12 @@ extension ContainerEngine {
       // A named one is on the disk before its row.
       (options.volumes ?? []).allSatisfy({ !$0.isAnonymous || fileExists(snapshots.volumeData($0.name)) })
     else { return false }
+    if options.network == .bridge, (try? fileSize(directory.appending(Self.ownHosts))) ?? 0 == 0 {
+      return false
+    }
     return BoundFile.allCases.allSatisfy { file in
       guard let size = try? fileSize(directory.appending(file.rawValue)) else { return false }
-      return size > 0 || file.content(spec, network: options.network, host: { _ in "" }).isEmpty
+      return size > 0 || file.content(spec, options, host: { _ in "" }).isEmpty
     }
   }
 

@@ -4,6 +4,7 @@ import LinuxSystem
 import Layers
 package import Logging
 package import Metadata
+import Networking
 package import OCIModel
 package import Registry
 package import Runner
@@ -29,6 +30,8 @@ package final class ContainerEngine: Sendable {
   let locks: StoreLocks
   /// Removes trees without a name.
   let reclaimer = QueueThread("reclaim")
+  /// What of networks the host has; to be had by `hostNetwork()`.
+  let ownHostNetwork = HostNetwork()
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
   let attended = Mutex<[String: FileLock]>([:])

@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The locks that keep engines in different processes out of each other's way.
 ///
-/// Order, to which all keep: collection, then container (its attention is taken by who has just made it, or holds no other lock), then volumes' in the order of their names, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
+/// Order, to which all keep: collection, then container (its attention is taken by who has just made it, or holds no other lock), then volumes' in the order of their names, then networks, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
 struct StoreLocks: Sendable {
   let directory: FilePath
 
@@ -51,6 +51,11 @@ struct StoreLocks: Sendable {
   /// Held by the engine that looks at a container's health.
   func holdHealth(_ id: String) async throws -> FileLock {
     try await hold(container(id).appending("work"), id)
+  }
+
+  /// Held while what the host has of all networks, or what containers know of names, is made as the database says. Blocks.
+  func holdNetworks() throws -> FileLock {
+    try FileLock.acquireBlocking(directory.appending("networks.lock"), .exclusive)
   }
 
   private func container(_ id: String) -> FilePath { directory.appending("containers").appending(id) }

@@ -47,6 +47,22 @@ package enum Failpoint: String, CaseIterable, Sendable {
   /// Its row is gone, and its directory is not.
   case volumeUnrecorded
 
+  // A network: its row; its bridge is there, and then is whole; the firewall knows it.
+  case networkRecorded
+  case bridgeMade
+  case bridgeUp
+  case firewallChanged
+  /// Its row is gone, and its bridge is not; and then the bridge.
+  case networkUnrecorded
+  case bridgeRemoved
+  // A container's connection: its row; both ends are there; they have addresses; the containers' hosts files know it.
+  case endpointRecorded
+  case linkMade
+  case linkReady
+  case hostsWritten
+  /// Its row is gone, and its link is not.
+  case endpointUnrecorded
+
   /// An image's row is gone, and its content is not.
   case imageUnrecorded
   // Collection, one by one, and behind it.

@@ -17,6 +17,34 @@ extension MetadataStore {
     }
   }
 
+  /// Who is connected to a network, by the time of the container.
+  package func members(ofNetwork network: String) throws(EngineError) -> [NetworkMember] {
+    try read("look up who is connected to a network", subject: network) { database in
+      let statement = try database.cachedStatement(
+        sql: """
+          SELECT \(EndpointRecord.columns), name FROM endpoints JOIN containers ON container = id
+          WHERE network = ? ORDER BY createdAt, id
+          """)
+      return try Row.fetchAll(statement, arguments: [network]).map {
+        NetworkMember(endpoint: try EndpointRecord($0), name: try $0.value(6))
+      }
+    }
+  }
+
+  /// The ids of the containers that are connected to any of these networks and whose shims live.
+  package func liveMembers(ofNetworks networks: [String]) throws(EngineError) -> [String] {
+    try read("look up who is connected to networks") { database in
+      let statement = try database.cachedStatement(
+        sql: """
+          SELECT id FROM containers JOIN endpoints ON container = id
+          WHERE network = ? AND state IN (\(Self.list(ContainerState.live)))
+          """)
+      var found: Set<String> = []
+      for network in networks { try found.formUnion(String.fetchAll(statement, arguments: [network])) }
+      return found.sorted()
+    }
+  }
+
   /// Connects a container to a network.
   ///
   /// - Throws: `alreadyExists` when it is connected, `notFound` when either is gone, and what `choose` throws.

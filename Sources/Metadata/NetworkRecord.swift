@@ -77,3 +77,9 @@ package struct AddressLease: Hashable, Sendable {
 /// whether an address is taken. What it throws calls the transaction off.
 package typealias AddressChoice =
   @Sendable (NetworkRecord, EndpointRequest, Int64, (String) throws -> Bool) throws -> AddressLease
+
+/// A connection with the name of its container.
+package struct NetworkMember: Hashable, Sendable {
+  package var endpoint: EndpointRecord
+  package var name: String
+}

@@ -1,14 +1,15 @@
 package import EngineErrors
 import Glibc
 import LinuxSystem
-internal import SystemPackage
+package import SystemPackage
 
 /// A namespace of a running container, open: its path means this one as long as the value lives, whatever becomes of
 /// the container and its process ids.
 package final class HeldNamespace: Sendable {
-  let descriptor: FileDescriptor
+  package let descriptor: FileDescriptor
 
-  fileprivate init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
+  /// Takes over a descriptor.
+  package init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
   deinit { try? descriptor.close() }
 

@@ -72,6 +72,8 @@ package struct PreparedContainer: Sendable {
   let held: [HeldNamespace]
   /// Published when it has its networks.
   package var ports: [ReservedPort] = []
+  /// Its network namespace, where it was made for it and is to be connected before the start.
+  package var network: HeldNamespace?
 }
 
 /// A container whose command has been executed.

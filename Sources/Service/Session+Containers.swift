@@ -62,7 +62,9 @@ extension Session {
     return ContainerInspect.Result(
       container: .init(details.summary), environment: details.spec.process?.env ?? [],
       workingDirectory: details.spec.process?.cwd ?? "/", hostname: details.spec.hostname ?? "",
-      network: .init(details.options.network), opensStdin: details.options.opensStdin,
+      network: .init(details.options.network),
+      networks: details.networks.isEmpty ? nil : details.networks.map { .init($0) },
+      opensStdin: details.options.opensStdin,
       autoRemove: details.options.autoRemove, stopSignal: details.stopSignal,
       stopTimeoutMs: details.options.stopTimeoutMilliseconds ?? ContainerOptions.standardStopTimeout,
       upperDirectory: details.upperDirectory,

@@ -7,9 +7,12 @@ package enum Privilege: String, Sendable {
   case mount = "root mount"
   /// Giving files to any user, making device nodes, setting trusted attributes.
   case root = "root"
+  /// Making network namespaces, and interfaces in them (CAP_SYS_ADMIN, CAP_NET_ADMIN).
+  case networks = "root's networks"
 
   package var isPresent: Bool {
     switch self {
+    case .networks: geteuid() == 0 && hasCapabilities([12, 21])
     case .mount: hasCapabilities([21])
     // CAP_CHOWN, CAP_SYS_ADMIN (for trusted.*), CAP_MKNOD
     case .root: geteuid() == 0 && hasCapabilities([0, 21, 27])

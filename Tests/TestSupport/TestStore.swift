@@ -9,6 +9,8 @@ package struct TestStore: Sendable {
   package let account: Account
   /// The test's own, owned by the account.
   package let directory: FilePath
+  /// Where its services are; nil for the tests' own.
+  package var network: TestNetwork?
 
   package init(account: Account, directory: FilePath) {
     self.account = account
@@ -34,12 +36,14 @@ package struct TestStore: Sendable {
   {
     let notifications = NotificationLog()
     let process = try ServiceProcess(
-      command: account.launcher + [Programs.directory.get().appending("coracle").string],
+      command: launcher + [Programs.directory.get().appending("coracle").string],
       arguments: ["--store", store.string, "--run", run.string],
       environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? [])
     ) { notifications.add($0) }
     return TestService(process: process, notifications: notifications)
   }
+
+  private var launcher: [String] { (network?.launcher ?? []) + account.launcher }
 
   private func environment(path: String? = nil) -> [String] {
     ["PATH=\(path ?? "/usr/sbin:/usr/bin:/sbin:/bin")", "HOME=\(directory)", "LANG=C.UTF-8"]
@@ -53,7 +57,7 @@ package struct TestStore: Sendable {
     let program = try Programs.directory.get().appending(name).string
     let variables = environment() + ["CORACLE_STORE=\(store)", "CORACLE_RUN=\(run)", "NO_COLOR=1"]
     return try await ChildProcess.run(
-      account.launcher + ["/usr/bin/env", "-i"] + variables + [program] + arguments,
+      launcher + ["/usr/bin/env", "-i"] + variables + [program] + arguments,
       workingDirectory: directory, input: input)
   }
 

@@ -7,6 +7,7 @@
 #include "CLinuxDevices.h"
 #include "CLinuxLaunchPlan.h"
 #include "CLinuxMount.h"
+#include "CLinuxNetlink.h"
 #include "CLinuxProcess.h"
 #include "CLinuxSpawn.h"
 #include "CLinuxTerminal.h"

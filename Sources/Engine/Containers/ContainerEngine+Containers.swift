@@ -35,7 +35,8 @@ extension ContainerEngine {
       healthResults: healthResults(record), stopSignal: options.stopSignal ?? Signal.terminate.description,
       upperDirectory: directory.appending("upper").string, logPath: logPath(record.id).string,
       runtimeConfigPath: directory.appending("config.json").string,
-      warnings: warnings(options), controlGroup: runner.controlGroup(record.id)?.shownPath)
+      warnings: warnings(options), networks: try networks(of: record),
+      controlGroup: runner.controlGroup(record.id)?.shownPath)
   }
 
   /// The container that a text names, settled.

@@ -16,7 +16,10 @@ extension ContainerEngine {
     let draft = try await draft(options)
     defer { draft.lock.release() }
     do {
-      return try summary(try await record(draft))
+      let record = try await record(draft)
+      // Its name is known from now on, as its addresses are its own.
+      try await writeNames(draft.connections.map(\.network.id))
+      return try summary(record)
     } catch {
       await discard(draft)
       throw error
@@ -34,6 +37,8 @@ extension ContainerEngine {
     var options: ContainerOptions
     var spec: RuntimeSpec
     var root: OverlayRoot
+    /// What it is to be connected to.
+    var connections: [(network: NetworkRecord, request: EndpointRequest)]
     /// So that no service collects what the container is about to use.
     var content: FileLock
     /// Nobody removes them until its row says that it uses them.
@@ -46,9 +51,7 @@ extension ContainerEngine {
     var options = options
     options.limits = options.limits?.withoutZeros
     if let name = options.name { try ContainerName.validate(name) }
-    if options.network == .bridge || options.extraHosts != nil || options.nameServers != nil {
-      throw EngineError(.unsupported, "networks are not there yet", subject: "networks")
-    }
+    let connections = try await requests(options)
     let content = try await locks.holdContent()
     do {
       let image = try image(named: options.image)
@@ -67,6 +70,9 @@ extension ContainerEngine {
         if options.userNamespace == .auto { try await giveUsers(to: &spec, of: id) }
         try writeBoundFiles(spec, options, into: directory)
         options.ports = try ports(options, config)
+        if options.network == .bridge {
+          try writeOwnNames(options, spec, connections.map(\.network), into: directory)
+        }
         options.resolvedCommand = spec.process?.args ?? []
         options.resolvedHealth = HealthPlan(asked: options.health, image: config.config?.healthcheck)
         options.stopSignal = options.stopSignal ?? config.config?.stopSignal
@@ -81,8 +87,8 @@ extension ContainerEngine {
         if options.lifetime == .session { record.session = try ownSession() }
         return DraftContainer(
           record: record, isNamed: options.name != nil, options: options, spec: spec, root: root,
-          content: content, volumes: plan.entries.isEmpty ? [] : try await hold(plan, lowers: root.lowers),
-          lock: lock)
+          connections: connections, content: content,
+          volumes: plan.entries.isEmpty ? [] : try await hold(plan, lowers: root.lowers), lock: lock)
       } catch {
         try? snapshots.removeContainer(id)
         throw EngineError("create a container of \(options.image)", wrapping: error)
@@ -103,8 +109,7 @@ extension ContainerEngine {
         snapshots.containerDirectory(record.id).appending("config.json"), encode(draft.spec))
       Failpoint.containerConfigured.pass()
       // Another container may take a free name first.
-      let volumes = Set(draft.volumes.map(\.name))
-      while try await !insert(record, volumes, isNamed: draft.isNamed) { record.name = try freeName() }
+      while try await !insert(record, draft) { record.name = try freeName() }
       Failpoint.containerRecorded.pass()
       for volume in draft.volumes { volume.lock.release() }
       draft.content.release()
@@ -115,14 +120,18 @@ extension ContainerEngine {
   }
 
   /// - Returns: false where its name is taken and nobody asked for that one.
-  private func insert(_ record: ContainerRecord, _ volumes: Set<String>, isNamed: Bool) async throws -> Bool {
+  private func insert(_ record: ContainerRecord, _ draft: DraftContainer) async throws -> Bool {
     do {
       try await metadata.insertContainer(
-        record, volumes: volumes,
-        events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
+        record, volumes: Set(draft.volumes.map(\.name)), connecting: draft.connections.map(\.request),
+        choosing: Self.addressChoice,
+        events: [.containerCreated(record.id, name: record.name, image: record.imageName)]
+          + draft.connections.map {
+            .networkConnected($0.network.id, name: $0.network.name, container: record)
+          })
       return true
     } catch {
-      if error.kind == .alreadyExists, !isNamed { return false }
+      if error.kind == .alreadyExists, !draft.isNamed { return false }
       throw error
     }
   }
@@ -138,7 +147,7 @@ extension ContainerEngine {
     _ spec: RuntimeSpec, _ options: ContainerOptions, into directory: FilePath
   ) throws {
     for file in BoundFile.allCases {
-      let content = file.content(spec, network: options.network) {
+      let content = file.content(spec, options) {
         try? String(contentsOfFile: $0, encoding: .utf8)
       }
       try writeNewFile(directory.appending(file.rawValue), Array(content.utf8))

@@ -32,6 +32,14 @@ extension ContainerEngine {
     return (spec, held)
   }
 
+  /// A new network namespace for one run of a container, and for all that its shim starts again: the shim keeps it.
+  func ownNetwork(_ spec: inout RuntimeSpec) async throws -> HeldNamespace {
+    let namespace = HeldNamespace(try await hostNetwork().makeNamespace())
+    let namespaces = (spec.linux?.namespaces ?? []).filter { $0.type != "network" }
+    spec.linux?.namespaces = namespaces + [.init("network", path: namespace.path)]
+    return namespace
+  }
+
   /// Who has the network of another container has its names too.
   private func shareNetworkFiles(of id: String, _ spec: inout RuntimeSpec) {
     let directory = snapshots.containerDirectory(id)

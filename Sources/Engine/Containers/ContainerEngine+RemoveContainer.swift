@@ -30,12 +30,17 @@ extension ContainerEngine {
       guard let stored = try metadata.container(id: record.id) else { return }
       // The service that started it may have died before it could say so.
       let settled = try await settle(stored)
-      let gone = JournalEvent.containerRemoved(record.id, name: record.name)
+      let networks = try metadata.endpoints(container: record.id).compactMap {
+        try metadata.network(id: $0.network)
+      }
+      let gone =
+        networks.map { JournalEvent.networkDisconnected($0.id, name: $0.name, container: stored) }
+        + [.containerRemoved(record.id, name: record.name)]
       let volumes: [String]? =
         if withVolumes {
-          try await metadata.removeContainerWithVolumes(record.id) { [gone] + $0.map { .volumeRemoved($0) } }
+          try await metadata.removeContainerWithVolumes(record.id) { gone + $0.map { .volumeRemoved($0) } }
         } else {
-          try await metadata.removeContainer(record.id, events: [gone]) ? [] : nil
+          try await metadata.removeContainer(record.id, events: gone) ? [] : nil
         }
       guard let volumes else {
         throw EngineError(
@@ -46,6 +51,7 @@ extension ContainerEngine {
       try await runner.cleanUp(record.id)
       try snapshots.removeContainer(record.id)
       removeVolumeDirectories(volumes)
+      try await writeNames(networks.map(\.id))
     }.value
   }
 }

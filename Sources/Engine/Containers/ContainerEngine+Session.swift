@@ -30,6 +30,7 @@ extension ContainerEngine {
     guard let own = session.withLock({ $0 }) else { return }
     await removeContainers(ofSession: own.name)
     await removeVolumes(ofSession: own.name)
+    await removeNetworks(ofSession: own.name)
     session.withLock { $0 = nil }
     own.lock.releaseAndRemove()
   }
@@ -38,9 +39,11 @@ extension ContainerEngine {
   func removeOrphans() async {
     var sessions = Set(((try? metadata.containers()) ?? []).compactMap(\.session))
     sessions.formUnion(((try? metadata.volumes()) ?? []).compactMap(\.record.session))
+    sessions.formUnion(((try? metadata.networks()) ?? []).compactMap(\.session))
     for name in sessions where isOver(session: name) {
       await removeContainers(ofSession: name)
       await removeVolumes(ofSession: name)
+      await removeNetworks(ofSession: name)
       try? removeFile(sessionsDirectory.appending(name))
     }
   }
@@ -74,6 +77,19 @@ extension ContainerEngine {
         continue
       } catch {
         log.error("cannot remove volume \(volume.record.name) of a session that is over: \(error)")
+      }
+    }
+  }
+
+  /// One that others' containers are connected to stays, for the next service that begins.
+  private func removeNetworks(ofSession name: String) async {
+    for network in (try? metadata.networks()) ?? [] where network.session == name {
+      do {
+        try await removeNetwork(network)
+      } catch let error as EngineError where [.notFound, .inUse].contains(error.kind) {
+        continue
+      } catch {
+        log.error("cannot remove network \(network.name) of a session that is over: \(error)")
       }
     }
   }

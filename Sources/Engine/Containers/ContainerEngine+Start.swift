@@ -38,16 +38,20 @@ extension ContainerEngine {
   ) async throws -> PreparedContainer {
     var root = root
     root.lowers.append(mountPoints)
-    let (spec, joined) = try joining(spec, options)
+    var (spec, joined) = try joining(spec, options)
+    let network = try await options.network == .bridge ? ownNetwork(&spec) : nil
+    if let network { joined.append(network) }
     var plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
     if options.hasInit ?? false { plan.operations.insert(.reapOrphans, at: plan.operations.count - 1) }
     do {
       if let rule = options.restart?.rule { try runner.setRestartRule(record.id, rule) }
-      return try await runner.prepare(
+      var prepared = try await runner.prepare(
         record.id, plan, resources: spec.linux?.resources, log: logPath(record.id),
         limit: (options.logLimits ?? configuration.logLimits)?.runner,
         openStdin: options.opensStdin,
         endsWithService: options.lifetime == .session, holding: joined)
+      prepared.network = network
+      return prepared
     } catch {
       throw named(error, record)
     }
@@ -56,6 +60,12 @@ extension ContainerEngine {
   /// Starts a container whose state lock the caller holds.
   func launch(_ record: ContainerRecord, _ prepared: PreparedContainer) async throws -> ContainerRecord {
     let started: StartedContainer
+    do {
+      if let network = prepared.network { try await connect(record, network) }
+    } catch {
+      await runner.callOff(prepared)
+      throw error
+    }
     do {
       started = try await runner.start(prepared)
       Failpoint.containerStarted.pass()

@@ -14,6 +14,7 @@ extension ContainerEngine {
     do {
       let cursor = try metadata.end()
       await removeOrphans()
+      await repairNetworks()
       await withDiscardingTaskGroup { group in
         for record in (try? metadata.containers()) ?? [] {
           group.addTask { await self.seeTo(record.id) }

@@ -35,6 +35,8 @@ package struct ContainerDetails: Sendable {
   package var logPath: String
   package var runtimeConfigPath: String
   package var warnings: [ContainerWarning]
+  /// What it is connected to.
+  package var networks: [EndpointSummary]
   /// Its control group, while it has one.
   package var controlGroup: String?
 }

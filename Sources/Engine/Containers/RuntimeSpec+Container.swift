@@ -87,14 +87,21 @@ enum BoundFile: String, CaseIterable {
 
   var target: String { "/etc/\(rawValue)" }
 
-  func content(_ spec: RuntimeSpec, network: NetworkMode, host: (String) -> String?) -> String {
-    let name = spec.hostname ?? "localhost"
+  func content(_ spec: RuntimeSpec, _ options: ContainerOptions, host: (String) -> String?) -> String {
     switch self {
-    case .hostname: return name + "\n"
+    case .hostname: return (spec.hostname ?? "localhost") + "\n"
     case .hosts:
-      let own = "127.0.0.1\tlocalhost \(name)\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-      return network == .host ? (host("/etc/hosts") ?? own) : own
-    case .resolvConf: return network == .host ? (host("/etc/resolv.conf") ?? "") : ""
+      let own = NameFiles.ownHosts(hostname: spec.hostname, options, gateways: [])
+      guard options.network == .host, let text = host("/etc/hosts") else { return own }
+      return text + NameFiles.extraHosts(options, gateways: [])
+    case .resolvConf:
+      switch options.network {
+      // It is written before each start.
+      case .bridge: return ""
+      case .host: return host("/etc/resolv.conf") ?? ""
+      case .none, .container:
+        return options.nameServers == nil ? "" : NameFiles.nameServers(options.nameServers, host: host)
+      }
     }
   }
 }

@@ -138,3 +138,31 @@ extension JournalEvent {
       attributes: attributes.merging(["name": .string(name)]) { $1 })
   }
 }
+
+extension JournalEvent {
+  static func networkCreated(_ id: String, name: String) -> JournalEvent {
+    JournalEvent(kind: "network.created", subject: id, attributes: ["name": .string(name)])
+  }
+
+  static func networkRemoved(_ id: String, name: String) -> JournalEvent {
+    JournalEvent(kind: "network.removed", subject: id, attributes: ["name": .string(name)])
+  }
+
+  static func networkConnected(_ id: String, name: String, container: ContainerRecord) -> JournalEvent {
+    network("connected", id, name, container)
+  }
+
+  static func networkDisconnected(_ id: String, name: String, container: ContainerRecord) -> JournalEvent {
+    network("disconnected", id, name, container)
+  }
+
+  private static func network(_ verb: String, _ id: String, _ name: String, _ container: ContainerRecord)
+    -> JournalEvent
+  {
+    JournalEvent(
+      kind: "network.\(verb)", subject: id,
+      attributes: [
+        "name": .string(name), "container": .string(container.id), "containerName": .string(container.name),
+      ])
+  }
+}

@@ -61,6 +61,10 @@ extension Failpoint {
     case .damageFound, .blobUnnamed: [(.verifyBlob, [1])]
     case .treeRebuilt, .treesExchanged: [(.verifyTree, [1])]
     case .restartTidied, .restartRecorded: [(.open, [1])]
+    // NetworkFailpointTests
+    case .networkRecorded, .bridgeMade, .bridgeUp, .firewallChanged, .networkUnrecorded, .bridgeRemoved,
+      .endpointRecorded, .linkMade, .linkReady, .hostsWritten, .endpointUnrecorded:
+      []
     }
   }
 }

@@ -25,6 +25,7 @@ struct CommandTable: ParsableCommand {
       ]
     ),
     ("Volumes", [VolumeCommand.self]),
+    ("Networks", [Network.self]),
     ("Registries", [Login.self, Logout.self]),
     ("The engine", [Events.self, Disk.self, Prune.self, Info.self, Ping.self]),
   ]

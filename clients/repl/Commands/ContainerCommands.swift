@@ -57,6 +57,9 @@ struct Inspect: REPLCommand {
     fields.add("host name", answer.hostname)
     fields.add("network", answer.network.rawValue)
     for port in summary.ports ?? [] { fields.add("port", port.text) }
+    for endpoint in answer.networks ?? [] {
+      fields.add("connected to", "\(endpoint.networkName): \(endpoint.interface), \(endpoint.addresses)")
+    }
     fields.add("standard input", answer.opensStdin ? "open" : "empty")
     fields.add("goes on exit", answer.autoRemove ? "yes" : nil)
     fields.add("stop", "\(answer.stopSignal), SIGKILL after \(Double(answer.stopTimeoutMs) / 1000) s")

@@ -15,6 +15,7 @@ enum NameKind {
   case containers
   case runningContainers
   case volumes
+  case networks
   case files
 }
 

@@ -10,7 +10,6 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?
   @Option(name: [.customShort("u"), .long], help: "user[:group], by name or number.") var user: String?
   @Option(help: "Its host name.") var hostname: String?
-  @Option(help: "none, host or container:NAME.") var network: String?
   @Option(help: "Replaces the image's program.") var entrypoint: String?
   @Option(help: "A label, name=value.") var label: [String] = []
   @Option(help: "What `stop` sends first.") var stopSignal: String?
@@ -23,6 +22,7 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Flag(help: "Make its root file system read-only.") var readOnly = false
   @Flag(help: "Let set-user-id programs gain nothing.") var noNewPrivileges = false
   @OptionGroup var ports: PortOptions
+  @OptionGroup var networks: NetworkOptions
   @OptionGroup var life: LifeOptions
   @OptionGroup var isolation: IsolationOptions
   @OptionGroup var limits: LimitOptions
@@ -31,28 +31,12 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command:
     [String] = []
 
-  var networkMode: NetworkMode? {
-    get throws {
-      try network.map { name in
-        if containerName(name) != nil { return .container }
-        guard let mode = NetworkMode(rawValue: name), mode != .container else {
-          throw RPCError(
-            code: 0, message: "there is no network \(name)",
-            data: ErrorData(
-              kind: .invalidArgument, retriable: false, causes: [],
-              hint: "networks are none, host and container:NAME"))
-        }
-        return mode
-      }
-    }
-  }
-
   var stopTimeoutMs: Int? { stopTimeout.flatMap { Int(exactly: ($0 * 1000).rounded()) } }
 
   var wire: ContainerCreation {
     get throws {
       var creation = try basics
-      creation.networkContainer = network.flatMap(containerName)
+      try networks.apply(to: &creation)
       try ports.apply(to: &creation)
       try life.apply(to: &creation)
       try isolation.apply(to: &creation)
@@ -72,7 +56,7 @@ struct CreationOptions: ParsableArguments, Sendable {
         image: image, name: name, command: command.isEmpty ? nil : command,
         entrypoint: entrypoint.map { [$0] },
         environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
-        hostname: hostname, network: try networkMode, opensStdin: interactive,
+        hostname: hostname, opensStdin: interactive,
         labels: label.isEmpty ? nil : try assignments(label), stopSignal: stopSignal,
         stopTimeoutMs: stopTimeoutMs,
         autoRemove: remove, readOnlyRoot: readOnly, noNewPrivileges: noNewPrivileges)

@@ -29,6 +29,7 @@ struct Completion: Sendable {
       case .containers: names += await containers(all: true)
       case .runningContainers: names += await containers(all: false)
       case .volumes: names += await volumes()
+      case .networks: names += await networks()
       case .files where position == 0: names += files(word)
       case .files: break
       }
@@ -54,6 +55,7 @@ struct Completion: Sendable {
   /// What an option can be given; nil for those that this knows nothing of.
   private func values(of option: String, _ word: String) async -> [String]? {
     switch option {
+    case "--network": return await networks() + ["none", "host", "bridge"]
     case "-v", "--volume":
       if word.contains(":") { return [] }
       let isPath = ["/", ".", "~"].contains { word.hasPrefix($0) }
@@ -73,6 +75,11 @@ struct Completion: Sendable {
       return values.map { beginning + $0 }
     default: return nil
     }
+  }
+
+  private func networks() async -> [String] {
+    let answer = try? await session.connection.send(NetworkList.self, .init())
+    return (answer?.networks ?? []).map(\.name)
   }
 
   private func files(_ word: String) -> [String] {

@@ -9,6 +9,7 @@ struct NamespacePlan {
   var uts: NamespaceChoice
   var cgroup: NamespaceChoice
   var network: NamespaceChoice
+  private let hasNetworks: Bool
 
   /// - Throws: `invalidArgument` for what does not go together.
   init(_ options: ContainerOptions) throws(EngineError) {
@@ -16,6 +17,7 @@ struct NamespacePlan {
     ipc = options.ipcNamespace ?? .private
     uts = options.utsNamespace ?? .private
     cgroup = options.cgroupNamespace ?? .private
+    hasNetworks = options.network == .bridge
     switch options.network {
     case .none, .bridge: network = .private
     case .host: network = .host
@@ -67,7 +69,10 @@ struct NamespacePlan {
   /// Those that are not the host's, whether new or another container's.
   var listed: [RuntimeSpec.Namespace] { new + joined.map { .init($0.type) } }
 
-  var joinedKinds: LaunchPlan.Namespaces { LaunchPlan.Namespaces(joined.map(\.kind)) }
+  /// Those that somebody else makes: other containers, and the engine for one that has networks.
+  var joinedKinds: LaunchPlan.Namespaces {
+    LaunchPlan.Namespaces(joined.map(\.kind)).union(hasNetworks ? .network : [])
+  }
 
   /// What is the host's.
   var host: LaunchPlan.Namespaces {

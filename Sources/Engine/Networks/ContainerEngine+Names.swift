@@ -1,0 +1,91 @@
+import EngineErrors
+import Foundation
+import LinuxSystem
+import Metadata
+import Networking
+import OCIModel
+import Runner
+import SystemPackage
+
+/// Names follow the connections: a name stands in the hosts files of a network's containers from the connection to its end, as
+/// the address is the container's own for as long. So a start, an end and a restart change none.
+extension ContainerEngine {
+  /// A container's host name, and then the part of its hosts file that is its own; beside it in its directory, where the
+  /// container does not have it.
+  static var ownHosts: FilePath.Component { "hosts.own" }
+
+  /// Writes what a container that is being made has of its own.
+  func writeOwnNames(
+    _ options: ContainerOptions, _ spec: RuntimeSpec, _ networks: [NetworkRecord], into directory: FilePath
+  ) throws {
+    let first = networks.first
+    let own = NameFiles.ownHosts(
+      hostname: nil, options, gateways: [first?.gateway4, first?.gateway6].compactMap(\.self))
+    try writeNewFile(directory.appending(Self.ownHosts), Array("\(spec.hostname ?? "")\n\(own)".utf8))
+  }
+
+  /// Writes the hosts files of all containers of networks that run, and of one more.
+  func writeNames(_ networks: [String], and container: String? = nil) async throws {
+    if networks.isEmpty && container == nil { return }
+    try await onBlockingThread("names") { [self] in
+      let lock = try locks.holdNetworks()
+      defer { lock.release() }
+      var parts: [String: String] = [:]
+      func part(_ network: String) throws -> String {
+        if let part = parts[network] { return part }
+        let part = try NameFiles.hosts(metadata.members(ofNetwork: network))
+        parts[network] = part
+        return part
+      }
+      var containers = try metadata.liveMembers(ofNetworks: networks)
+      if let container, !containers.contains(container) { containers.append(container) }
+      for container in containers {
+        let endpoints = try metadata.endpoints(container: container)
+        try writeHosts(of: container, endpoints, endpoints.map { try part($0.network) }.joined())
+      }
+      Failpoint.hostsWritten.pass()
+    }
+  }
+
+  /// In place, since the container has this file and not its name. One that goes meanwhile is left out.
+  private func writeHosts(of container: String, _ endpoints: [EndpointRecord], _ names: String) throws {
+    let directory = snapshots.containerDirectory(container)
+    do {
+      let own = try readSmallFile(directory.appending(Self.ownHosts), limit: 1 << 20)
+        .split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+      var text = own.count > 1 ? String(own[1]) : ""
+      let addresses = endpoints.first.map { [$0.address4, $0.address6].compactMap(\.self) } ?? ["127.0.0.1"]
+      if let hostname = own.first, !hostname.isEmpty {
+        for address in addresses { text += "\(address)\t\(hostname)\n" }
+      }
+      try replaceContent(directory.appending(BoundFile.hosts.rawValue), text + names)
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+    } catch let error as Errno where error == .noSuchFileOrDirectory {}
+  }
+
+  /// Brings a container's own files up to date before it starts.
+  func refreshNames(of container: String, _ options: ContainerOptions) async throws {
+    let networks = try metadata.endpoints(container: container).map(\.network)
+    let resolvers = NameFiles.nameServers(options.nameServers) {
+      try? String(contentsOfFile: $0, encoding: .utf8)
+    }
+    try replaceContent(
+      snapshots.containerDirectory(container).appending(BoundFile.resolvConf.rawValue), resolvers)
+    try await writeNames(networks, and: container)
+  }
+
+  /// Without a moment in which a reader finds it empty; one that is so already is left alone.
+  private func replaceContent(_ path: FilePath, _ text: String) throws {
+    let file = try FileDescriptor.open(path, .readWrite, options: [.closeOnExec, .noFollow])
+    try file.closeAfter {
+      let bytes = Array(text.utf8)
+      // The container can have made it as long as it likes.
+      let found = try [UInt8](unsafeUninitializedCapacity: bytes.count + 1) { buffer, count in
+        count = try file.read(fromAbsoluteOffset: 0, into: UnsafeMutableRawBufferPointer(buffer))
+      }
+      if found == bytes { return }
+      _ = try file.writeAll(toAbsoluteOffset: 0, bytes)
+      try file.resize(to: Int64(bytes.count))
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import EngineErrors
+import LinuxSystem
+import Metadata
+import Networking
+
+/// What the host has of networks follows the database: here it is compared and made so. After a crash, a start of the machine,
+/// or another program's change of the firewall, that is the repair.
+extension ContainerEngine {
+  /// Makes the firewall as the database says, where it is not.
+  func ensureFirewall() async throws {
+    let host = try hostNetwork()
+    // Whoever reads and then writes must not be overtaken.
+    let lock = try await onBlockingThread("networks-lock") { [locks] in try locks.holdNetworks() }
+    defer { lock.release() }
+    try await host.ensure(firewallPlan())
+  }
+
+  private func firewallPlan() throws -> FirewallPlan {
+    var plan = FirewallPlan(table: NetworkNames.table(store: try metadata.storeIdentity()))
+    plan.networks = try metadata.networks().map { try $0.plan() }
+    return plan
+  }
+
+  /// The same for all that networks are, in a service's own time: what cannot be repaired is logged.
+  func repairNetworks() async {
+    guard let host = try? hostNetwork() else { return }
+    do {
+      let store = try metadata.storeIdentity()
+      let (bridges, peers) = (
+        NetworkNames.bridgePrefix(store: store), NetworkNames.peerPrefix(store: store)
+      )
+      // Looked at first: whatever has a row by then is somebody's.
+      let found = try await host.interfaces([bridges, peers])
+      let networks = try metadata.networks()
+      if found.isEmpty && networks.isEmpty { return }
+      let endpoints = try metadata.endpoints()
+      let known = Set(networks.map(\.bridge) + endpoints.map { NetworkNames.peer($0, store: store) })
+      try await host.remove(interfaces: found.keys.filter { !known.contains($0) })
+      for network in networks {
+        do { try await host.ensure([network.plan()]) } catch {
+          log.warning("cannot make network \(network.name): \(error)")
+        }
+      }
+      try await ensureFirewall()
+      let names = Dictionary(networks.map { ($0.id, $0.bridge) }) { first, _ in first }
+      for endpoint in endpoints
+      where found[NetworkNames.peer(endpoint, store: store)] != .some(names[endpoint.network]) {
+        try await reattach(endpoint)
+      }
+      try await writeNames(networks.map(\.id))
+    } catch {
+      if error is CancellationError { return }
+      log.warning("cannot repair networks: \(error)")
+    }
+  }
+
+  /// Makes a running container's link anew that was lost, or not made to its end.
+  private func reattach(_ endpoint: EndpointRecord) async throws {
+    guard let lock = try? await locks.holdContainer(endpoint.container) else { return }
+    defer { lock.release() }
+    guard let record = try metadata.container(id: endpoint.container),
+      [.running, .paused].contains(record.state),
+      try metadata.endpoints(container: record.id).contains(endpoint),
+      let namespace = try? runner.namespace(.network, of: record.id)
+    else { return }
+    try await attach(record, to: namespace, only: endpoint)
+  }
+}

@@ -1,0 +1,80 @@
+package import EngineErrors
+
+/// Which ranges networks get, and which addresses of a range who is connected gets.
+package enum AddressPool {
+  /// Private addresses that neither Docker nor podman takes by itself, and that home routers seldom have.
+  private static let pool4 = Subnet(IPAddress(.v4, 0x0aa0_0000), prefix: 11)
+  /// 4093 containers.
+  private static let length4 = 20
+
+  /// A range that overlaps with none of `taken`.
+  ///
+  /// - Parameter seed: where the search begins, so that stores which do not know of each other seldom meet.
+  /// - Throws: `noSpace` when all are taken.
+  package static func free(
+    _ family: IPAddress.Family, besides taken: [Subnet], seed: UInt64
+  ) throws(EngineError) -> Subnet {
+    // RFC 4193: fd, forty random bits, and a number of sixteen more, all of them random here.
+    let (pool, length) =
+      family == .v4 ? (pool4, length4) : (Subnet(IPAddress(.v6, 0xfd << 120), prefix: 8), 64)
+    let count = UInt64(1) << UInt64(length - pool.prefix)
+    let shift = UInt128(family.length - length)
+    for step in 0..<min(count, 65536) {
+      let number = UInt128((seed &+ step) % count)
+      let subnet = Subnet(pool.address(number << shift), prefix: length)
+      if !taken.contains(where: subnet.overlaps) { return subnet }
+    }
+    throw EngineError(
+      .noSpace, "no address range is free: all of \(pool) is taken", subject: pool.description,
+      hint: "remove networks that nothing needs, or give a range")
+  }
+
+  /// Addresses of a network for one that is to be connected: those that are asked for, and else the next that are free, in
+  /// turn, so that an address which was given back is not somebody else's at once.
+  ///
+  /// - Parameters:
+  ///   - last: the number of the last lease.
+  ///   - isTaken: whether somebody has an address.
+  /// - Returns: one address of each range, and the number for the next time.
+  /// - Throws: `invalidArgument` for an address that is not the network's to give, `inUse` for one that is taken, `noSpace`
+  ///   when all are taken.
+  package static func lease(
+    _ ranges: [BridgePlan.Range], fixed: [IPAddress], after last: UInt64, isTaken: (IPAddress) throws -> Bool
+  ) throws -> (addresses: [IPAddress], last: UInt64) {
+    for address in fixed {
+      guard let range = ranges.first(where: { $0.subnet.contains(address) }) else {
+        throw EngineError(
+          .invalidArgument, "address \(address) is not in the network", subject: address.description,
+          hint: ranges.isEmpty
+            ? nil : "its ranges are \(ranges.map(\.subnet.description).joined(separator: " and "))")
+      }
+      guard range.canGive(address) else {
+        throw EngineError(
+          .invalidArgument, "address \(address) is the network's own", subject: address.description)
+      }
+      if try isTaken(address) {
+        throw EngineError(.inUse, "address \(address) is another container's", subject: address.description)
+      }
+    }
+    let free = ranges.filter { range in !fixed.contains { range.subnet.contains($0) } }
+    guard let smallest = free.map(\.subnet.lastNumber).min() else { return (fixed, last) }
+    // Both families get one number, for people's sake; 65536 of IPv6's are enough.
+    let most = UInt64(min(smallest, 65535))
+    for step in 0..<most {
+      let number = (last &+ step) % most + 1
+      let addresses = free.map { $0.subnet.address(UInt128(number)) }
+      let areFree = try zip(free, addresses).allSatisfy { try $0.canGive($1) && !isTaken($1) }
+      if areFree { return ((fixed + addresses).sorted { $0.family == .v4 && $1.family == .v6 }, number) }
+    }
+    throw EngineError(
+      .noSpace, "all addresses of the network are taken", hint: "make a network with a larger range")
+  }
+}
+
+extension BridgePlan.Range {
+  /// Not the range's first, its last of IPv4, which is everybody's, and the host's.
+  func canGive(_ address: IPAddress) -> Bool {
+    guard let number = subnet.number(of: address), address != gateway, number != 0 else { return false }
+    return subnet.family == .v6 || number != subnet.lastNumber
+  }
+}

@@ -1,0 +1,65 @@
+package import EngineErrors
+import LinuxSystem
+
+/// What the firewall is to do for all networks of a store.
+///
+/// Packets between two networks, and from elsewhere to a container, do not pass; answers do, and what comes in by a published
+/// port. What leaves for the outside has the host's address (NAT). An internal network has no outside.
+package struct FirewallPlan: Hashable, Sendable {
+  /// The table's name, in the family inet.
+  package var table: String
+  package var networks: [BridgePlan] = []
+
+  package init(table: String) { self.table = table }
+
+  var isEmpty: Bool { networks.isEmpty }
+
+  /// What is in the table, in nft's language.
+  var body: String {
+    let open = networks.filter { !$0.isInternal }
+    let outward = open.flatMap(\.ranges).map(\.subnet)
+    return [
+      set("bridges", "ifname", networks.map { "\"\($0.name)\"" }),
+      set("own", "ifname . ifname", networks.map { "\"\($0.name)\" . \"\($0.name)\"" }),
+      set("internal", "ifname", networks.filter(\.isInternal).map { "\"\($0.name)\"" }),
+      set(
+        "outward4", "ipv4_addr", outward.filter { $0.family == .v4 }.map(\.description), "flags interval; "),
+      set(
+        "outward6", "ipv6_addr", outward.filter { $0.family == .v6 }.map(\.description), "flags interval; "),
+      """
+        chain forward {
+          type filter hook forward priority filter; policy accept;
+          oifname @bridges jump inward
+          iifname @internal drop
+        }
+        chain inward {
+          ct state established,related accept
+          iifname . oifname @own accept
+          iifname @internal drop
+          oifname @internal drop
+          ct status dnat accept
+          drop
+        }
+        chain postrouting {
+          type nat hook postrouting priority srcnat; policy accept;
+          ip saddr @outward4 oifname != @bridges masquerade
+          ip6 saddr @outward6 oifname != @bridges masquerade
+        }
+      """,
+    ].joined(separator: "\n")
+  }
+
+  private func set(_ name: String, _ type: String, _ elements: [String], _ flags: String = "") -> String {
+    let list = elements.isEmpty ? "" : "elements = { \(elements.sorted().joined(separator: ", ")) }; "
+    return "  set \(name) { type \(type); \(flags)\(list)}"
+  }
+}
+
+extension HostNetwork {
+  /// Makes the firewall as it is to be, where it is not.
+  package func ensure(_ plan: FirewallPlan) async throws(EngineError) {
+    try await run("set up the firewall") { session in
+      if try session.firewall.ensure(plan) { Failpoint.firewallChanged.pass() }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package import EngineErrors
+import LinuxSystem
+package import SystemPackage
+
+extension HostNetwork {
+  /// A new network namespace in which only the loopback interface is there, and up.
+  ///
+  /// - Returns: its descriptor, the caller's; the namespace lasts for as long as somebody has it open or is in it.
+  package func makeNamespace() async throws(EngineError) -> FileDescriptor {
+    try await run("make a network namespace") { session in
+      try session.elsewhere({ try NetworkNamespace.enterNew() }) {
+        let namespace = try NetworkNamespace.current()
+        do {
+          let inside = try RouteSocket()
+          if let loopback = try inside.link(named: "lo") { try inside.setUp(loopback.index) }
+          // Of whoever is in the same network, nobody is taken for a router.
+          Sysctl.tryWrite("net/ipv6/conf/default/accept_ra", "0")
+          // Leases see to it that no address is there twice.
+          Sysctl.tryWrite("net/ipv6/conf/default/accept_dad", "0")
+          // There is nobody else whose ports these could be.
+          Sysctl.tryWrite("net/ipv4/ip_unprivileged_port_start", "0")
+          Sysctl.tryWrite("net/ipv4/ping_group_range", "0 2147483647")
+          return namespace
+        } catch {
+          try? namespace.close()
+          throw error
+        }
+      }
+    }
+  }
+
+  /// Connects a network namespace to networks, whose bridges are made where they are missing. A link that is half there is made
+  /// anew.
+  package func attach(_ links: [LinkPlan], to namespace: FileDescriptor) async throws(EngineError) {
+    try await run("connect a container to its networks") { session in
+      for link in links { try session.attach(link, to: namespace) }
+    }
+  }
+
+  /// One that is gone is fine.
+  package func detach(_ peer: String) async throws(EngineError) {
+    try await run("disconnect a container from a network") { session in try session.routes.removeLink(peer) }
+  }
+
+  /// Gives a namespace the ways to the outside that it is to have now, and takes others away.
+  package func route(by gateways: [IPAddress], on interface: String?, in namespace: FileDescriptor)
+    async throws(EngineError)
+  {
+    try await run("set a container's routes") { session in
+      try session.elsewhere({ try NetworkNamespace.enter(namespace) }) {
+        let inside = try RouteSocket()
+        for family in [IPAddress.Family.v4, .v6] { try inside.removeDefaultRoute(family) }
+        guard let interface, let link = try inside.link(named: interface) else { return }
+        for gateway in gateways { try inside.addDefaultRoute(by: gateway, on: link.index) }
+      }
+    }
+  }
+}
+
+extension HostNetwork.Session {
+  /// Runs `body` in another network namespace, and comes home.
+  func elsewhere<T>(_ enter: () throws -> Void, _ body: () throws -> T) throws -> T {
+    try enter()
+    let result = Result { try body() }
+    // A thread that did not come home would do all that follows in a container.
+    do { try NetworkNamespace.enter(home) } catch {
+      fatalError("cannot go back to the host's network: \(error)")
+    }
+    return try result.get()
+  }
+
+  func attach(_ plan: LinkPlan, to namespace: FileDescriptor) throws {
+    let bridge = try ensure(plan.bridge)
+    func add() throws {
+      try routes.addPair(
+        plan.peer, master: bridge, mtu: plan.bridge.mtu, peer: plan.interface, mac: plan.macAddress,
+        in: namespace.rawValue)
+    }
+    do { try add() } catch let error as NetlinkRefusal where error.errno == .fileExists {
+      // Of the container's last run, whose namespace the kernel is about to take down; or half made.
+      try routes.removeLink(plan.peer)
+      try add()
+    }
+    Failpoint.linkMade.pass()
+    try elsewhere({ try NetworkNamespace.enter(namespace) }) {
+      let inside = try RouteSocket()
+      guard let link = try inside.link(named: plan.interface) else {
+        throw EngineError(
+          .conflict, "interface \(plan.interface) was removed while it was made", subject: plan.interface)
+      }
+      for address in plan.addresses {
+        let range = plan.bridge.ranges.first { $0.subnet.contains(address) }
+        try inside.addAddress(address, prefix: range?.subnet.prefix ?? address.family.length, to: link.index)
+      }
+      try inside.setUp(link.index)
+      for gateway in plan.gateways { try inside.addDefaultRoute(by: gateway, on: link.index) }
+    }
+    Failpoint.linkReady.pass()
+  }
+}

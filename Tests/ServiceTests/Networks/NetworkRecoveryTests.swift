@@ -1,0 +1,221 @@
+import Glibc
+import LinuxSystem
+import RPCModel
+import TestSupport
+import Testing
+
+/// What crashes, other programs and other services do to networks.
+@Suite("Networks come back", .requires(.networks))
+struct NetworkRecoveryTests {
+  /// What a service is asked for when it dies.
+  enum Doomed: String, Sendable, CaseIterable {
+    case create, remove, run, start, connect, disconnect, removeContainer
+
+    var failpoints: [Failpoint] {
+      switch self {
+      case .create: [.networkRecorded, .bridgeMade, .bridgeUp, .firewallChanged]
+      case .remove: [.networkUnrecorded, .bridgeRemoved, .firewallChanged]
+      case .run:
+        [.containerPrepared, .containerRecorded, .linkMade, .linkReady, .hostsWritten, .containerStarted]
+      case .start: [.linkMade, .linkReady, .hostsWritten, .containerStarted]
+      case .connect: [.endpointRecorded, .linkMade, .linkReady, .hostsWritten]
+      case .disconnect: [.endpointUnrecorded, .hostsWritten]
+      case .removeContainer: [.containerUnrecorded, .hostsWritten]
+      }
+    }
+  }
+
+  struct Death: Sendable, CustomTestStringConvertible {
+    var request: Doomed
+    var failpoint: Failpoint
+    var testDescription: String { "\(request) at \(failpoint)" }
+
+    static let all = Doomed.allCases.flatMap { request in
+      request.failpoints.map { Death(request: request, failpoint: $0) }
+    }
+  }
+
+  @Test(
+    "a service is killed between two steps: the next one has all of it or nothing, and it works",
+    arguments: Death.all)
+  func killed(death: Death) async throws {
+    try await NetworkScene.with { scene in
+      let creation = ContainerCreation(
+        image: "busybox:1", name: "made", command: ["sleep", "10000"],
+        networks: [.init(network: "back", aliases: ["it"])], initProcess: true)
+      if death.request != .create { _ = try await scene.create("back") }
+      if death.request != .create && death.request != .remove {
+        try await scene.start("other", [.init(network: "back")])
+      }
+      switch death.request {
+      case .start: _ = try await scene.service.send(ContainerCreate.self, .init(creation))
+      case .connect: try await scene.start("made")
+      case .disconnect, .removeContainer:
+        var run = ContainerRun.Params(creation)
+        run.detach = true
+        _ = try await scene.service.send(ContainerRun.self, run)
+        if death.request == .removeContainer {
+          _ = try await scene.service.send(ContainerStop.self, .init(container: "made", timeoutMs: 0))
+        }
+      case .create, .remove, .run: break
+      }
+      let doomed = try await scene.store.service("doomed", failpoint: death.failpoint.rawValue)
+      await #expect(throws: (any Error).self) {
+        switch death.request {
+        case .create: _ = try await doomed.send(NetworkCreate.self, .init(name: "back"))
+        case .remove: _ = try await doomed.send(NetworkRemove.self, .init(network: "back"))
+        case .run:
+          var run = ContainerRun.Params(creation)
+          run.detach = true
+          _ = try await doomed.send(ContainerRun.self, run)
+        case .start: _ = try await doomed.send(ContainerStart.self, .init(container: "made"))
+        case .connect:
+          _ = try await doomed.send(
+            NetworkConnect.self, .init(network: "back", container: "made", aliases: ["it"]))
+        case .disconnect:
+          _ = try await doomed.send(NetworkDisconnect.self, .init(network: "back", container: "made"))
+        case .removeContainer: _ = try await doomed.send(ContainerRemove.self, .init(container: "made"))
+        }
+      }
+      #expect(await doomed.process.waitForExit() == 128 + SIGKILL)
+      try await expectWhole(scene, after: death)
+    }
+  }
+
+  private func expectWhole(_ scene: NetworkScene, after death: Death) async throws {
+    let service = scene.service
+    let networks = try await service.send(NetworkList.self, .init()).networks.map(\.name)
+    let containers = try await service.send(ContainerList.self, .init(all: true)).containers
+    switch death.request {
+    case .create:
+      #expect(networks == ["back"])
+      // What it was asked for is there, and whole.
+      try await scene.start("a", [.init(network: "back")])
+      try await scene.start("b", [.init(network: "back")])
+      #expect(try await scene.reaches("a", "b"))
+    case .remove:
+      #expect(networks.isEmpty)
+      #expect(try await scene.interfaces().isEmpty)
+      #expect(try await scene.host.shell("nft list tables").isEmpty)
+    case .run, .start:
+      if containers.contains(where: { $0.name == "made" && $0.state == .running }) {
+        #expect(try await scene.reaches("other", "it"))
+      } else if containers.contains(where: { $0.name == "made" }) {
+        _ = try await service.send(ContainerStart.self, .init(container: "made"))
+        #expect(try await scene.reaches("other", "it"))
+      } else {
+        try await scene.start("made", [.init(network: "back", aliases: ["it"])])
+        #expect(try await scene.reaches("other", "it"))
+      }
+      #expect(try await scene.reaches("made", "other"))
+    case .connect:
+      #expect(try await scene.reaches("other", "it"))
+      for address in try await scene.addresses("other", "back") {
+        #expect(try await scene.reaches("made", address))
+      }
+    case .disconnect:
+      #expect(try await !scene.shell("other", "cat /etc/hosts").contains("made"))
+      for address in try await scene.addresses("other", "back") {
+        #expect(try await !scene.reaches("made", address))
+      }
+      _ = try await service.send(NetworkConnect.self, .init(network: "back", container: "made"))
+      #expect(try await scene.reaches("other", "made"))
+    case .removeContainer:
+      #expect(!containers.contains { $0.name == "made" })
+      #expect(try await !scene.shell("other", "cat /etc/hosts").contains("made"))
+    }
+  }
+
+  @Test(
+    "a firewall that was loaded anew and bridges that are gone come back with the next look, and with a start"
+  )
+  func reload() async throws {
+    try await NetworkScene.with { scene in
+      let outside = try await TestNetwork()
+      try await scene.host.connect(outside)
+      try await scene.start("a")
+      try await scene.start("b")
+      let rules = try await scene.host.shell("nft list ruleset")
+      try await scene.host.shell("nft flush ruleset")
+      #expect(try await !scene.reaches("a", "192.0.2.2"))
+      _ = try await scene.service.send(NetworkList.self, .init())
+      #expect(try await scene.host.shell("nft list ruleset") == rules)
+      #expect(try await scene.reaches("a", "192.0.2.2"))
+      try await scene.host.shell("nft flush ruleset")
+      _ = try await scene.service.run(["true"]) { $0.network = .bridge }
+      #expect(try await scene.host.shell("nft list ruleset") == rules)
+      let bridge = try await scene.service.send(NetworkInspect.self, .init(network: "bridge")).network
+        .interface
+      try await scene.host.shell("ip link del \(bridge)")
+      #expect(try await !scene.reaches("a", "b"))
+      _ = try await scene.service.send(NetworkList.self, .init())
+      #expect(try await scene.reaches("a", "b"))
+      #expect(try await scene.reaches("a", "192.0.2.2"))
+      // A service that begins looks by itself.
+      try await scene.host.shell("nft flush ruleset")
+      let other = try await scene.store.service("other")
+      while try await scene.host.shell("nft list ruleset") != rules { await Task.yield() }
+      #expect(await other.stop() == 0)
+    }
+  }
+
+  @Test("two hundred containers that come and go leave no interface, rule, namespace or lease")
+  func manyContainers() async throws {
+    try await NetworkScene.with { scene in
+      let network = try await scene.create("back")
+      let namespaces = try await scene.host.shell("lsns -t net -n -o NS | wc -l")
+      let rules = try await scene.host.shell("nft list ruleset")
+      for _ in 0..<25 {
+        try await withThrowingTaskGroup { group in
+          for _ in 0..<8 {
+            group.addTask {
+              let ended = try await scene.service.run(["cat", "/etc/hosts"]) {
+                $0.networks = [.init(network: "back")]
+                $0.autoRemove = true
+              }
+              #expect(ended.exit.code == 0 && ended.stdout.contains(ended.container.name))
+            }
+          }
+          try await group.waitForAll()
+        }
+      }
+      #expect(try await scene.service.send(NetworkInspect.self, .init(network: "back")).endpoints.isEmpty)
+      try await scene.waitForInterfaces(1)
+      #expect(try await scene.interfaces() == [network.interface])
+      #expect(try await scene.host.shell("nft list ruleset") == rules)
+      // Other tests' come and go meanwhile.
+      #expect(
+        Int(try await scene.host.shell("lsns -t net -n -o NS | wc -l").dropLast()) ?? 0 < 60, "\(namespaces)")
+    }
+  }
+
+  @Test("services that allocate at once never give an address twice")
+  func concurrentServices() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("back")
+      let addresses = try await withThrowingTaskGroup(of: [String].self) { group in
+        for number in 0..<4 {
+          group.addTask {
+            let service = try await scene.store.service("\(number)")
+            var addresses: [String] = []
+            for index in 0..<15 {
+              let made = try await service.send(
+                ContainerCreate.self,
+                .init(
+                  .init(
+                    image: "busybox:1", name: "c\(number)-\(index)", command: ["true"],
+                    networks: [.init(network: "back")]))
+              ).container
+              let networks = try await service.send(ContainerInspect.self, .init(container: made.id)).networks
+              addresses += (networks ?? []).flatMap { [$0.ipv4, $0.ipv6].compactMap(\.self) }
+            }
+            #expect(await service.stop() == 0)
+            return addresses
+          }
+        }
+        return try await group.reduce(into: []) { $0 += $1 }
+      }
+      #expect(addresses.count == 120 && Set(addresses).count == 120)
+    }
+  }
+}

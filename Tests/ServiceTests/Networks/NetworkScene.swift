@@ -1,0 +1,118 @@
+import Glibc
+import RPCModel
+import RPCTransport
+import TestSupport
+import Testing
+
+/// A store whose services are in a network namespace of the test's, with busybox in it.
+struct NetworkScene: Sendable {
+  let store: TestStore
+  let host: TestNetwork
+  let service: TestService
+
+  static func with(_ body: @Sendable (NetworkScene) async throws -> Void) async throws {
+    let host = try await TestNetwork()
+    try await withTestStore(.root) { store in
+      var store = store
+      store.network = host
+      let service = try await store.service()
+      _ = try await service.importBusybox(store)
+      let scene = NetworkScene(store: store, host: host, service: service)
+      try await body(scene)
+      try await scene.leaveNothing()
+    }
+  }
+
+  /// Starts a container that sleeps.
+  @discardableResult
+  func start(
+    _ name: String, _ networks: [NetworkAttachment] = [], by other: TestService? = nil,
+    _ change: (inout ContainerRun.Params) -> Void = { _ in }
+  ) async throws -> ContainerSummary {
+    var params = ContainerRun.Params(
+      image: "busybox:1", name: name, command: ["sleep", "10000"], network: .bridge,
+      networks: networks.isEmpty ? nil : networks, initProcess: true, detach: true)
+    change(&params)
+    return try await (other ?? service).send(ContainerRun.self, params).container
+  }
+
+  func create(_ name: String, _ change: (inout NetworkCreate.Params) -> Void = { _ in }) async throws
+    -> NetworkSummary
+  {
+    var params = NetworkCreate.Params(name: name)
+    change(&params)
+    return try await service.send(NetworkCreate.self, params).network
+  }
+
+  /// What a shell in a container says; it must succeed.
+  @discardableResult
+  func shell(_ container: String, _ script: String) async throws -> String {
+    let (text, exit) = try await service.exec(container, ["sh", "-c", script])
+    guard exit.code == 0 else { throw TestFailure("\(script) in \(container): \(exit.code), \(text)") }
+    return text
+  }
+
+  /// Whether a container gets an answer from a name or an address.
+  func reaches(_ container: String, _ target: String) async throws -> Bool {
+    let family = target.contains(":") ? "-6" : "-4"
+    return try await service.exec(
+      container, ["/bin/busybox", "ping", family, "-c", "1", "-W", "1", target]
+    ).exit.code == 0
+  }
+
+  func endpoint(_ container: String, _ network: String) async throws -> NetworkEndpoint {
+    let networks = try await service.send(ContainerInspect.self, .init(container: container)).networks ?? []
+    return try #require(networks.first { $0.networkName == network })
+  }
+
+  /// Without the length of the range.
+  func addresses(_ container: String, _ network: String) async throws -> [String] {
+    let endpoint = try await endpoint(container, network)
+    return [endpoint.ipv4, endpoint.ipv6].compactMap { $0.map { String($0.prefix { $0 != "/" }) } }
+  }
+
+  /// The names of the interfaces that the engine has made on the host.
+  func interfaces() async throws -> [String] {
+    try await host.shell("ls /sys/class/net 2> /dev/null; ip -o link").split(separator: "\n").compactMap {
+      line in
+      let words = line.split(separator: " ")
+      guard words.count > 2, let name = words[1].split(separator: "@").first else { return nil }
+      let text = name.hasSuffix(":") ? String(name.dropLast()) : String(name)
+      return text.hasPrefix("cor-") || text.hasPrefix("cv") ? text : nil
+    }
+  }
+
+  /// Links go after their container, in the kernel's own time.
+  func waitForInterfaces(_ count: Int) async throws {
+    for _ in 0..<200 {
+      if try await interfaces().count == count { return }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    Issue.record("there are still \(try await interfaces())")
+  }
+
+  /// Removes all containers and networks, and sees that nothing is left of them.
+  func leaveNothing() async throws {
+    for container in try await service.send(ContainerList.self, .init(all: true)).containers {
+      _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
+    }
+    for network in try await service.send(NetworkList.self, .init()).networks {
+      _ = try await service.send(NetworkRemove.self, .init(network: network.id))
+    }
+    try await waitForInterfaces(0)
+    #expect(try await host.shell("nft list tables").isEmpty)
+    #expect(await service.stop() == 0)
+  }
+
+  func expect<Request: RPCRequest>(
+    _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params,
+    _ location: SourceLocation = #_sourceLocation
+  ) async {
+    do {
+      _ = try await service.send(type, params)
+      Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
+    } catch {
+      #expect((error as? RPCError)?.data?.kind == kind, "\(error)", sourceLocation: location)
+    }
+  }
+}

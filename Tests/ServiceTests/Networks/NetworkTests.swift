@@ -1,0 +1,268 @@
+import Glibc
+import RPCModel
+import TestSupport
+import Testing
+
+@Suite("Networks", .requires(.networks))
+struct NetworkTests {
+  @Test("containers of one network reach each other by name, id and alias, in both families")
+  func names() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("back")
+      let first = try await scene.start("first", [.init(network: "back", aliases: ["alpha", "db.test"])])
+      try await scene.start("second", [.init(network: "back")])
+      for name in ["first", "alpha", "db.test", String(first.id.prefix(12))] {
+        #expect(try await scene.reaches("second", name), "\(name)")
+      }
+      // Whoever was there before knows who came later.
+      #expect(try await scene.reaches("first", "second"))
+      for address in try await scene.addresses("first", "back") {
+        #expect(try await scene.reaches("second", address), "\(address)")
+      }
+      // A container knows its own host name by its address, and so does who asks for it.
+      let own = try await scene.shell("first", "hostname; grep $(hostname) /etc/hosts")
+      #expect(own.contains(try await scene.addresses("first", "back")[0]))
+    }
+  }
+
+  @Test("names follow a restart, a rename, a stop and start by another service, and the container's end")
+  func followingNames() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("back")
+      let first = try await scene.start("first", [.init(network: "back")])
+      try await scene.start("second", [.init(network: "back")])
+      let before = try await scene.addresses("first", "back")
+      _ = try await scene.service.send(ContainerRestart.self, .init(container: "first", timeoutMs: 0))
+      #expect(try await scene.addresses("first", "back") == before)
+      #expect(try await scene.reaches("second", "first"))
+      _ = try await scene.service.send(ContainerRename.self, .init(container: "first", name: "primus"))
+      #expect(try await scene.reaches("second", "primus"))
+      #expect(try await !scene.shell("second", "cat /etc/hosts").contains("first"))
+      _ = try await scene.service.send(ContainerStop.self, .init(container: "primus", timeoutMs: 0))
+      let other = try await scene.store.service("other")
+      _ = try await other.send(ContainerStart.self, .init(container: "primus"))
+      #expect(await other.stop() == 0)
+      #expect(try await scene.reaches("second", "primus"))
+      #expect(try await scene.addresses("primus", "back") == before)
+      _ = try await scene.service.send(ContainerRemove.self, .init(container: first.id, force: true))
+      #expect(try await !scene.shell("second", "cat /etc/hosts").contains("primus"))
+    }
+  }
+
+  @Test("a container that its policy starts again, while no service runs, has its networks still")
+  func restartWithoutService() async throws {
+    try await NetworkScene.with { scene in
+      let doomed = try await scene.store.service("doomed")
+      let first = try await scene.start("first", by: doomed) {
+        $0.initProcess = nil
+        $0.restart = .init(kind: .always)
+      }
+      try await scene.start("second")
+      let pid = try #require(first.pid)
+      doomed.process.kill(SIGKILL)
+      _ = await doomed.process.waitForExit()
+      kill(Int32(clamping: pid), SIGKILL)
+      _ = try await scene.service.send(
+        ContainerWait.self, .init(container: "first", until: .init(condition: .running), timeoutMs: 20_000))
+      while try await scene.service.send(ContainerInspect.self, .init(container: "first")).container
+        .restartCount == 0
+      {
+        await Task.yield()
+      }
+      for address in try await scene.addresses("first", "bridge") {
+        #expect(try await scene.reaches("second", address))
+      }
+      #expect(try await scene.reaches("first", "second"))
+    }
+  }
+
+  @Test("networks do not reach each other; who is in both reaches both")
+  func isolation() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("one")
+      _ = try await scene.create("two")
+      try await scene.start("a", [.init(network: "one")])
+      try await scene.start("b", [.init(network: "two")])
+      try await scene.start("both", [.init(network: "one"), .init(network: "two", aliases: ["bridgehead"])])
+      for address in try await scene.addresses("b", "two") {
+        #expect(try await !scene.reaches("a", address), "\(address)")
+        #expect(try await scene.reaches("both", address), "\(address)")
+      }
+      #expect(try await scene.reaches("both", "a"))
+      #expect(try await scene.reaches("both", "b"))
+      #expect(try await scene.reaches("b", "bridgehead"))
+      #expect(try await !scene.shell("a", "cat /etc/hosts").contains("bridgehead"))
+      // One that joins another's has the same interfaces and names.
+      let joined = try await scene.service.run(["cat", "/etc/hosts"]) {
+        $0.network = .container
+        $0.networkContainer = "both"
+      }
+      #expect(joined.stdout == (try await scene.shell("both", "cat /etc/hosts")))
+    }
+  }
+
+  @Test(
+    "the outside is reached with the host's address, and reaches no container; an internal network has none")
+  func outside() async throws {
+    try await NetworkScene.with { scene in
+      let outside = try await TestNetwork()
+      try await scene.host.connect(outside)
+      _ = try await scene.create("inner") { $0.internalOnly = true }
+      try await scene.start("open")
+      try await scene.start("closed", [.init(network: "inner")])
+      try await scene.start("closed2", [.init(network: "inner")])
+      // Nothing out there has a way back to a container's own address.
+      for address in ["192.0.2.2", "2001:db8::2"] {
+        #expect(try await scene.reaches("open", address), "\(address)")
+        #expect(try await !scene.reaches("closed", address), "\(address)")
+      }
+      #expect(try await scene.reaches("closed", "closed2"))
+      #expect(try await !scene.shell("closed", "/bin/busybox ip route").contains("default"))
+      // Not even where somebody has one.
+      let network = try await scene.service.send(NetworkInspect.self, .init(network: "bridge")).network
+      for subnet in network.subnets {
+        let host = subnet.subnet.contains(":") ? "2001:db8::1" : "192.0.2.1"
+        try await outside.shell("ip route add \(subnet.subnet) via \(host)")
+      }
+      for address in try await scene.addresses("open", "bridge") {
+        try await outside.shell("! ping -c 1 -W 1 \(address) > /dev/null 2>&1")
+      }
+    }
+  }
+
+  @Test("connecting and disconnecting a container that runs, and one that does not")
+  func connections() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.service.send(EventSubscribe.self, .init(kinds: ["network."]))
+      _ = try await scene.create("one")
+      let two = try await scene.create("two") { $0.subnets = [.init(subnet: "10.77.0.0/24")] }
+      #expect(two.subnets.map(\.gateway) == ["10.77.0.1"])
+      try await scene.start("a", [.init(network: "one")])
+      try await scene.start("b", [.init(network: "two")])
+      let answer = try await scene.service.send(
+        NetworkConnect.self,
+        .init(network: "two", container: "a", aliases: ["also-a"], ipv4: "10.77.0.9")
+      ).endpoint
+      #expect(answer.ipv4 == "10.77.0.9/24" && answer.ipv6 == nil && answer.interface == "eth1")
+      #expect(try await scene.reaches("b", "also-a"))
+      #expect(try await scene.reaches("a", "b"))
+      await scene.expect(.alreadyExists, of: NetworkConnect.self, .init(network: "two", container: "a"))
+      _ = try await scene.service.send(NetworkDisconnect.self, .init(network: "one", container: "a"))
+      #expect(try await !scene.shell("a", "/bin/busybox ip addr").contains("eth0"))
+      // The way to the outside is the other network's now.
+      #expect(try await scene.shell("a", "/bin/busybox ip route").contains("default via 10.77.0.1"))
+      #expect(try await scene.reaches("b", "also-a"))
+      await scene.expect(.notFound, of: NetworkDisconnect.self, .init(network: "one", container: "a"))
+      _ = try await scene.service.send(ContainerStop.self, .init(container: "a", timeoutMs: 0))
+      _ = try await scene.service.send(NetworkConnect.self, .init(network: "one", container: "a"))
+      _ = try await scene.service.send(ContainerStart.self, .init(container: "a"))
+      #expect(try await scene.shell("a", "/bin/busybox ip addr").contains("eth0"))
+      #expect(try await scene.reaches("b", "a"))
+      let kinds = scene.service.notifications.events.map(\.kind)
+      #expect(kinds.filter { $0 == "network.created" }.count == 2)
+      #expect(kinds.filter { $0 == "network.connected" }.count == 4)
+      #expect(kinds.filter { $0 == "network.disconnected" }.count == 1)
+    }
+  }
+
+  @Test("fixed addresses are given once, and ranges only where they are free")
+  func ranges() async throws {
+    try await NetworkScene.with { scene in
+      try await scene.host.shell(
+        "ip link add other type bridge; ip addr add 10.99.0.1/16 dev other; ip link set other up")
+      _ = try await scene.create("back") {
+        $0.subnets = [.init(subnet: "10.77.0.0/29", gateway: "10.77.0.6"), .init(subnet: "fd00:77::/64")]
+        $0.mtu = 1400
+      }
+      try await scene.start("a", [.init(network: "back", ipv4: "10.77.0.3", ipv6: "fd00:77::abc")])
+      #expect(try await scene.addresses("a", "back") == ["10.77.0.3", "fd00:77::abc"])
+      let interface = try await scene.shell("a", "/bin/busybox ip addr show eth0; /bin/busybox ip route")
+      #expect(interface.contains("mtu 1400") && interface.contains("default via 10.77.0.6"))
+      func creation(_ attachment: NetworkAttachment) -> ContainerCreate.Params {
+        .init(.init(image: "busybox:1", command: ["true"], networks: [attachment]))
+      }
+      await scene.expect(
+        .inUse, of: ContainerCreate.self, creation(.init(network: "back", ipv4: "10.77.0.3")))
+      for address in ["10.77.0.6", "10.77.0.0", "10.77.0.7", "10.77.1.1", "fd00:77::2", "nonsense"] {
+        await scene.expect(
+          .invalidArgument, of: ContainerCreate.self, creation(.init(network: "back", ipv4: address)))
+      }
+      await scene.expect(.notFound, of: ContainerCreate.self, creation(.init(network: "nowhere")))
+      await scene.expect(
+        .invalidArgument, of: ContainerCreate.self, creation(.init(network: "back", aliases: ["a b"])))
+      await scene.expect(.alreadyExists, of: NetworkCreate.self, .init(name: "back"))
+      for name in ["none", "host", "", "a/b"] {
+        await scene.expect(.invalidArgument, of: NetworkCreate.self, .init(name: name))
+      }
+      for taken in ["10.77.0.0/24", "10.99.3.0/24", "fd00:77::/80"] {
+        await scene.expect(
+          .conflict, of: NetworkCreate.self, .init(name: "x", subnets: [.init(subnet: taken)]))
+      }
+      for wrong in ["10.1.0.1/24", "10.1.0.0/31", "ten"] {
+        await scene.expect(
+          .invalidArgument, of: NetworkCreate.self, .init(name: "x", subnets: [.init(subnet: wrong)]))
+      }
+      await scene.expect(.inUse, of: NetworkRemove.self, .init(network: "back"))
+      // Three are left: the first one is the host's of IPv6.
+      for name in ["b", "c", "d"] { try await scene.start(name, [.init(network: "back")]) }
+      await scene.expect(.noSpace, of: ContainerCreate.self, creation(.init(network: "back")))
+      _ = try await scene.service.send(ContainerRemove.self, .init(container: "c", force: true))
+      try await scene.start("f", [.init(network: "back")])
+    }
+  }
+
+  @Test("name servers and hosts are as they are asked for")
+  func nameFiles() async throws {
+    try await NetworkScene.with { scene in
+      let files = try await scene.service.run(["cat", "/etc/resolv.conf", "/etc/hosts"]) {
+        $0.network = .bridge
+        $0.dns = .init(servers: ["192.0.2.53", "2001:db8::53"], searches: ["one.test"], options: ["ndots:2"])
+        $0.extraHosts = [
+          .init(name: "fixed", address: "192.0.2.7"), .init(name: "host", address: "host-gateway"),
+        ]
+      }.stdout
+      let network = try await scene.service.send(NetworkInspect.self, .init(network: "bridge")).network
+      #expect(
+        files.hasPrefix(
+          "nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch one.test\noptions ndots:2\n127.0.0.1\tlocalhost\n"
+        ))
+      #expect(files.contains("192.0.2.7\tfixed\n"))
+      for subnet in network.subnets { #expect(files.contains("\(try #require(subnet.gateway))\thost\n")) }
+      let lonely = try await scene.service.run(["cat", "/etc/hosts"]) {
+        $0.extraHosts = [.init(name: "fixed", address: "192.0.2.7")]
+      }.stdout
+      #expect(lonely.contains("192.0.2.7\tfixed\n"))
+      await scene.expect(
+        .invalidArgument, of: ContainerCreate.self,
+        .init(.init(image: "busybox:1", extraHosts: [.init(name: "x", address: "1.2.3.4 evil")])))
+    }
+  }
+
+  @Test("a network of a session goes with it")
+  func session() async throws {
+    try await NetworkScene.with { scene in
+      let other = try await scene.store.service("other")
+      _ = try await other.send(NetworkCreate.self, .init(name: "brief", lifetime: .session))
+      try await scene.start("a", [.init(network: "brief")], by: other) { $0.lifetime = .session }
+      #expect(try await scene.interfaces().count == 2)
+      #expect(await other.stop() == 0)
+      #expect(try await scene.service.send(NetworkList.self, .init()).networks.isEmpty)
+      try await scene.waitForInterfaces(0)
+    }
+  }
+
+  @Test("an ordinary user hears that there are none yet")
+  func ordinary() async throws {
+    try await withTestStore(try #require(Account.available.first { $0 == .ordinary })) { store in
+      let service = try await store.service()
+      do {
+        _ = try await service.send(NetworkCreate.self, .init(name: "x"))
+        Issue.record("a network was made")
+      } catch {
+        #expect((error as? RPCError)?.data?.kind == .unsupported)
+      }
+      #expect(try await service.send(NetworkList.self, .init()).networks.isEmpty)
+      #expect(await service.stop() == 0)
+    }
+  }
+}
