@@ -73,8 +73,7 @@ extension HostNetwork.Session {
     let bridge = try ensure(plan.bridge)
     func add() throws {
       try routes.addPair(
-        plan.peer, master: bridge, mtu: plan.bridge.mtu, peer: plan.interface, mac: plan.macAddress,
-        in: namespace.rawValue)
+        plan.peer, mtu: plan.bridge.mtu, peer: plan.interface, mac: plan.macAddress, in: namespace.rawValue)
     }
     do { try add() } catch let error as NetlinkRefusal where error.errno == .fileExists {
       // Of the container's last run, whose namespace the kernel is about to take down; or half made.
@@ -95,6 +94,11 @@ extension HostNetwork.Session {
       try inside.setUp(link.index)
       for gateway in plan.gateways { try inside.addDefaultRoute(by: gateway, on: link.index) }
     }
+    // Last: one that is its bridge's is whole.
+    guard let peer = try routes.link(named: plan.peer) else {
+      throw EngineError(.conflict, "interface \(plan.peer) was removed while it was made", subject: plan.peer)
+    }
+    try routes.setMaster(peer.index, bridge)
     Failpoint.linkReady.pass()
   }
 }

@@ -18,13 +18,12 @@ package final class HostNetwork: Sendable {
     /// The namespace that the thread is in.
     let home: FileDescriptor
     let routes: RouteSocket
-    let firewall: Firewall
+    lazy var firewall = Result { try Firewall() }
 
     init(_ home: FileDescriptor) throws {
       self.home = home
       try NetworkNamespace.enter(home)
       routes = try RouteSocket()
-      firewall = try Firewall()
     }
 
     deinit { try? home.close() }

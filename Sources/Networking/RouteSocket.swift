@@ -54,19 +54,13 @@ final class RouteSocket {
     }
   }
 
-  /// Makes a pair of interfaces: one here, a port of a bridge and up, and its peer in another network namespace. Both are there
-  /// or neither.
+  /// Makes a pair of interfaces: one here and up, and its peer in another network namespace. Both are there or neither.
   ///
-  /// - Parameters:
-  ///   - master: the bridge's index.
-  ///   - namespace: a descriptor of the peer's.
-  func addPair(_ name: String, master: UInt32, mtu: UInt32, peer: String, mac: [UInt8], in namespace: CInt)
-    throws
-  {
+  /// - Parameter namespace: a descriptor of the peer's.
+  func addPair(_ name: String, mtu: UInt32, peer: String, mac: [UInt8], in namespace: CInt) throws {
     try netlink.request("make interface \(name)", Int(RTM_NEWLINK), flags: Self.create) { message in
       message.linkHeader(flags: Self.up)
       message.attribute(IFLA_IFNAME, name)
-      message.attribute(IFLA_MASTER, number: master)
       if mtu > 0 { message.attribute(IFLA_MTU, number: mtu) }
       message.nested(IFLA_LINKINFO) { info in
         info.attribute(IFLA_INFO_KIND, Array("veth".utf8))

@@ -26,6 +26,12 @@ extension ContainerEngine {
 
   /// Writes the hosts files of all containers of networks that run, and of one more.
   func writeNames(_ networks: [String], and container: String? = nil) async throws {
+    try await refreshHosts(networks, and: container)
+    Failpoint.hostsWritten.pass()
+  }
+
+  /// The same in a service's own time.
+  func refreshHosts(_ networks: [String], and container: String? = nil) async throws {
     if networks.isEmpty && container == nil { return }
     try await onBlockingThread("names") { [self] in
       let lock = try locks.holdNetworks()
@@ -43,7 +49,6 @@ extension ContainerEngine {
         let endpoints = try metadata.endpoints(container: container)
         try writeHosts(of: container, endpoints, endpoints.map { try part($0.network) }.joined())
       }
-      Failpoint.hostsWritten.pass()
     }
   }
 

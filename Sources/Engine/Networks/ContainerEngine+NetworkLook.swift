@@ -32,7 +32,11 @@ extension ContainerEngine {
       // Looked at first: whatever has a row by then is somebody's.
       let found = try await host.interfaces([bridges, peers])
       let networks = try metadata.networks()
-      if found.isEmpty && networks.isEmpty { return }
+      if found.isEmpty && networks.isEmpty {
+        // On a machine without nftables there is nothing to take away either.
+        try? await ensureFirewall()
+        return
+      }
       let endpoints = try metadata.endpoints()
       let known = Set(networks.map(\.bridge) + endpoints.map { NetworkNames.peer($0, store: store) })
       try await host.remove(interfaces: found.keys.filter { !known.contains($0) })
@@ -47,7 +51,7 @@ extension ContainerEngine {
       where found[NetworkNames.peer(endpoint, store: store)] != .some(names[endpoint.network]) {
         try await reattach(endpoint)
       }
-      try await writeNames(networks.map(\.id))
+      try await refreshHosts(networks.map(\.id))
     } catch {
       if error is CancellationError { return }
       log.warning("cannot repair networks: \(error)")
