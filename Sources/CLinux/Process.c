@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -280,6 +281,8 @@ int clinux_lock_for_life(int descriptor) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   return fcntl(descriptor, F_SETLK, &lock);
 }
+
+int clinux_try_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 
 pid_t clinux_lock_holder(int descriptor) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

@@ -32,6 +32,8 @@ package final class ContainerEngine: Sendable {
   let reclaimer = QueueThread("reclaim")
   /// What of networks the host has; to be had by `hostNetwork()`.
   let ownHostNetwork = HostNetwork()
+  /// Of an ordinary user; nil for root.
+  let userNetwork: UserNetwork?
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
   let attended = Mutex<[String: FileLock]>([:])
@@ -61,6 +63,9 @@ package final class ContainerEngine: Sendable {
       metadata = try MetadataStore(path: configuration.storeDirectory.appending("db.sqlite"))
       locks = StoreLocks(directory: configuration.storeDirectory)
       runner = Runner(shim: configuration.shim, runDirectory: configuration.runDirectory)
+      userNetwork =
+        configuration.isRootless
+        ? UserNetwork(runDirectory: configuration.runDirectory, runner: runner) : nil
     } catch {
       throw EngineError(
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)

@@ -10,7 +10,7 @@ package import SystemPackage
 /// not so yet: after a crash, asking again is the repair.
 package final class HostNetwork: Sendable {
   private let thread = QueueThread("network")
-  private let place: @Sendable () throws -> FileDescriptor
+  private let place: (@Sendable () throws -> FileDescriptor)?
   private let session = Mutex<Session?>(nil)
 
   /// What the thread has opened. Used by the thread alone.
@@ -20,9 +20,11 @@ package final class HostNetwork: Sendable {
     let routes: RouteSocket
     lazy var firewall = Result { try Firewall() }
 
-    init(_ home: FileDescriptor) throws {
-      self.home = home
-      try NetworkNamespace.enter(home)
+    /// - Parameter place: opens the namespace; nil for the one that the thread is in.
+    init(_ place: (() throws -> FileDescriptor)?) throws {
+      home = try place?() ?? NetworkNamespace.current()
+      // Into the host's an ordinary user's process cannot go, but it is there.
+      if place != nil { try NetworkNamespace.enter(home) }
       routes = try RouteSocket()
     }
 
@@ -31,7 +33,7 @@ package final class HostNetwork: Sendable {
 
   /// - Parameter place: opens the namespace, when it is first needed; that of the service when nil.
   package init(place: (@Sendable () throws -> FileDescriptor)? = nil) {
-    self.place = place ?? { try NetworkNamespace.current() }
+    self.place = place
   }
 
   /// Runs `body` on the thread.
@@ -43,7 +45,7 @@ package final class HostNetwork: Sendable {
     do {
       return try await thread.run { [self] in
         if let session = session.withLock({ $0 }) { return try body(session) }
-        let fresh = try Session(place())
+        let fresh = try Session(place)
         session.withLock { $0 = fresh }
         return try body(fresh)
       }

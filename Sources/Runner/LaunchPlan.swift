@@ -117,6 +117,8 @@ package struct LaunchPlan: Hashable, Sendable {
     /// By the shim, before it clones the container's process, which is then in the namespace that the path is of. Such
     /// operations stand first.
     case joinNamespace(Namespaces, path: FilePath)
+    /// By the shim: keeps a FIFO open for writing until its end.
+    case hold(path: FilePath)
     /// By the shim: makes a user namespace with these maps, which the container's process joins.
     case mapUsers(UserMapping)
     /// By the shim, with the host's privilege: an overlay whose layers have their ids mapped, for `attachRoot`. What is

@@ -30,6 +30,8 @@ extension LaunchPlan.Operation {
       try encodeSetting(to: &encoder)
     case .mapUsers, .prepareOverlay, .prepareBind, .attachRoot, .attach:
       try encodeHostSide(to: &encoder)
+    case .hold(let path):
+      try encoder.operation(CLINUX_OP_HOLD) { (fields) throws(EngineError) in try fields.path(path) }
     case .joinNamespace(let kind, let path):
       try encoder.operation(CLINUX_OP_JOIN_NAMESPACE) { (fields) throws(EngineError) in
         fields.number(kind.rawValue)

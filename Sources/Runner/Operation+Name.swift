@@ -42,6 +42,7 @@ extension LaunchPlan.Operation {
     case .reapOrphans: "become the first process"
     case .execute(let arguments, _): "execute \(arguments.first ?? "")"
     case .joinNamespace(let kind, let path): "join the \(kind.fileName ?? "") namespace \(path)"
+    case .hold(let path): "hold \(path)"
     case .mapUsers: "make the user namespace"
     case .prepareOverlay: "mount the overlay root with mapped ids"
     case .prepareBind(let mount): "bind \(mount.place)"

@@ -62,6 +62,13 @@ final class ShimLauncher: Sendable {
     }
   }
 
+  /// Starts the keeper of an ordinary user's network.
+  func launchKeeper(
+    _ request: [UInt8], network: FileDescriptor, output: FileDescriptor
+  ) async throws -> LaunchedShim {
+    try await thread.run { [self] in try launch(request, [output, network]) }
+  }
+
   /// Runs on the thread.
   private func launch(_ request: [UInt8], _ more: [FileDescriptor]) throws -> LaunchedShim {
     let memory = try ShimRequest.memory(request)

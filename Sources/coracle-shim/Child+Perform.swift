@@ -76,7 +76,8 @@ extension Child {
       try attachPreparedRoot(&fields)
     case CLINUX_OP_ATTACH:
       try attachPrepared(&fields)
-    case CLINUX_OP_JOIN_NAMESPACE, CLINUX_OP_MAP_USERS, CLINUX_OP_PREPARE_OVERLAY, CLINUX_OP_PREPARE_BIND:
+    case CLINUX_OP_JOIN_NAMESPACE, CLINUX_OP_HOLD, CLINUX_OP_MAP_USERS, CLINUX_OP_PREPARE_OVERLAY,
+      CLINUX_OP_PREPARE_BIND:
       // The shim has done so.
       break
     case CLINUX_OP_BECOME_ROOT:

@@ -33,6 +33,7 @@ struct HostSide {
         var fields = fields
         switch clinux_operation_code(code) {
         case CLINUX_OP_JOIN_NAMESPACE: try join(&fields)
+        case CLINUX_OP_HOLD: try hold(&fields)
         case CLINUX_OP_MAP_USERS: try mapUsers(&fields)
         case CLINUX_OP_PREPARE_OVERLAY, CLINUX_OP_PREPARE_BIND: mountCount += 1
         default: return
@@ -48,6 +49,12 @@ struct HostSide {
     let kind = try fields.takeNumber()
     let path = try fields.takeString()
     try add(kind, check(CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_CLOEXEC, 0)))
+  }
+
+  /// Never closed: the end of this process is what it is for.
+  private func hold(_ fields: inout Fields) throws(Failure) {
+    let path = try fields.takeString()
+    try check(CLINUX_STEP_OPEN, clinux_open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0))
   }
 
   private mutating func mapUsers(_ fields: inout Fields) throws(Failure) {

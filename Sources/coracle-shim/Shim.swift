@@ -26,6 +26,9 @@ struct Shim {
         _ = clinux_set_name("coracle-ports")
         var forwarder = try Forwarder(request, status)
         forwarder.run()
+      case CLINUX_MODE_NETWORK.rawValue:
+        _ = clinux_set_name("coracle-network")
+        try NetworkKeeper(request, status).run()
       case CLINUX_MODE_RUNTIME.rawValue, CLINUX_MODE_RUNTIME_EXEC.rawValue:
         try RuntimeProcess(request, status).run()
       default:

@@ -20,10 +20,11 @@ enum clinux_shim_descriptor {
   CLINUX_SHIM_STATUS = 4,
   /// Exec sessions: the pidfd of the container's first process. For an OCI runtime it comes after those that its caller passes
   /// on to the process, which begin here. Forwarders: the pidfd of the container's shim.
+  /// A network's keeper: what its program has as standard output and error.
   CLINUX_SHIM_TARGET = 5,
 };
 
-/// Where a forwarder finds the network namespace of its container when it begins.
+/// Where a forwarder finds the network namespace of its container when it begins, and a network's keeper the one to keep.
 #define CLINUX_FORWARDER_NETWORK 0
 
 /// How many descriptors come with the message for a shim.
@@ -42,6 +43,9 @@ enum clinux_mode {
   CLINUX_MODE_RUNTIME_EXEC = 4,
   /// The published ports of a container (CLinuxForward.h).
   CLINUX_MODE_FORWARDER = 5,
+  /// The network namespace of an ordinary user, with a program as its way to the outside, which the plan's only operation
+  /// executes.
+  CLINUX_MODE_NETWORK = 6,
 };
 
 /// In the two modes for an OCI runtime the program is executed with the descriptors of a shim, without a template, and
@@ -125,6 +129,7 @@ enum clinux_operation_code {
   CLINUX_OP_EXECUTE,
   /// By the shim, before it clones the container's process; these stand first.
   CLINUX_OP_JOIN_NAMESPACE,
+  CLINUX_OP_HOLD,
   CLINUX_OP_BECOME_ROOT,
   CLINUX_OP_MAP_USERS,
   CLINUX_OP_PREPARE_OVERLAY,

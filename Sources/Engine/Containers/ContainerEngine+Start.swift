@@ -42,6 +42,8 @@ extension ContainerEngine {
     let network = try await options.network == .bridge ? ownNetwork(&spec) : nil
     if let network { joined.append(network) }
     var plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
+    // Not before it ends, the user's network does.
+    if let userNetwork, network != nil { plan.operations.insert(.hold(path: userNetwork.users), at: 0) }
     if options.hasInit ?? false { plan.operations.insert(.reapOrphans, at: plan.operations.count - 1) }
     do {
       if let rule = options.restart?.rule { try runner.setRestartRule(record.id, rule) }
@@ -61,7 +63,11 @@ extension ContainerEngine {
   func launch(_ record: ContainerRecord, _ prepared: PreparedContainer) async throws -> ContainerRecord {
     let started: StartedContainer
     do {
-      if let network = prepared.network { try await connect(record, network) }
+      if let network = prepared.network {
+        async let ports: Void = runner.publish(prepared.ports, of: prepared, network: network.descriptor)
+        try await connect(record, network)
+        try await ports
+      }
     } catch {
       await runner.callOff(prepared)
       throw error

@@ -20,7 +20,7 @@ extension ContainerEngine {
       }
       return []
     }
-    _ = try hostNetwork()
+    _ = try await hostNetwork()
     var requests: [(network: NetworkRecord, EndpointRequest)] = []
     let named = options.networks ?? []
     for attachment in named.isEmpty ? [NetworkAttachment(network: Self.defaultNetwork)] : named {

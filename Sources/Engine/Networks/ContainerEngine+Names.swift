@@ -71,7 +71,9 @@ extension ContainerEngine {
   /// Brings a container's own files up to date before it starts.
   func refreshNames(of container: String, _ options: ContainerOptions) async throws {
     let networks = try metadata.endpoints(container: container).map(\.network)
-    let resolvers = NameFiles.nameServers(options.nameServers) {
+    let resolvers = NameFiles.nameServers(
+      options.nameServers, otherwise: userNetwork.map { _ in UserNetwork.resolver }
+    ) {
       try? String(contentsOfFile: $0, encoding: .utf8)
     }
     try replaceContent(

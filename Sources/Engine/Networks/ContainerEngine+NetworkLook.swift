@@ -8,7 +8,7 @@ import Networking
 extension ContainerEngine {
   /// Makes the firewall as the database says, where it is not.
   func ensureFirewall() async throws {
-    let host = try hostNetwork()
+    let host = try await hostNetwork()
     // Whoever reads and then writes must not be overtaken.
     let lock = try await onBlockingThread("networks-lock") { [locks] in try locks.holdNetworks() }
     defer { lock.release() }
@@ -23,8 +23,9 @@ extension ContainerEngine {
 
   /// The same for all that networks are, in a service's own time: what cannot be repaired is logged.
   func repairNetworks() async {
-    guard let host = try? hostNetwork() else { return }
     do {
+      let isUsed = try !metadata.liveMembers(ofNetworks: metadata.networks().map(\.id)).isEmpty
+      guard let host = try await isUsed ? hostNetwork() : presentHostNetwork() else { return }
       let store = try metadata.storeIdentity()
       let (bridges, peers) = (
         NetworkNames.bridgePrefix(store: store), NetworkNames.peerPrefix(store: store)

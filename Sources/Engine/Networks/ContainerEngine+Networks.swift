@@ -55,7 +55,8 @@ extension ContainerEngine {
       throw EngineError(.notFound, "network \(record.name) was removed meanwhile", subject: record.id)
     }
     Failpoint.networkUnrecorded.pass()
-    try await hostNetwork().remove(bridge: record.bridge)
+    guard let host = try await presentHostNetwork() else { return }
+    try await host.remove(bridge: record.bridge)
     Failpoint.bridgeRemoved.pass()
     try await ensureFirewall()
   }
@@ -73,8 +74,11 @@ extension ContainerEngine {
   }
 
   private func insertNetwork(_ options: NetworkOptions) async throws -> NetworkRecord {
-    let host = try hostNetwork()
-    let surroundings = try await host.surroundings()
+    let surroundings = try await hostNetwork().surroundings()
+    // Behind pasta are the host's.
+    let routed =
+      try await userNetwork == nil
+      ? surroundings.routed : surroundings.routed + ownHostNetwork.surroundings().routed
     let asked = try AskedRanges(options, hasIPv6: surroundings.hasIPv6)
     let id = ContainerName.newIdentifier()
     let store = try metadata.storeIdentity()
@@ -87,7 +91,7 @@ extension ContainerEngine {
     if options.lifetime == .session { record.session = try ownSession() }
     let seed = UInt64(id.prefix(16), radix: 16) ?? 0
     return try await metadata.insertNetwork(record) { record, others in
-      try asked.complete(&record, others: others, routed: surroundings.routed, seed: seed)
+      try asked.complete(&record, others: others, routed: routed, seed: seed)
     } events: {
       [.networkCreated($0.id, name: $0.name)]
     }
@@ -100,14 +104,21 @@ extension ContainerEngine {
       containers: containers)
   }
 
+  /// Where networks are: the host's network for root, and a namespace of an ordinary user's own, which is made where it is
+  /// missing.
+  ///
   /// - Throws: `unsupported` where this service can make no networks.
-  func hostNetwork() throws -> HostNetwork {
-    guard !configuration.isRootless else {
-      throw EngineError(
-        .unsupported, "networks of an ordinary user are not there yet", subject: "networks",
-        hint: "the networks none, host and container are; others are for root")
-    }
-    return ownHostNetwork
+  func hostNetwork() async throws -> HostNetwork {
+    guard let userNetwork else { return ownHostNetwork }
+    // In another one than before, containers that run are to be connected anew.
+    if try await userNetwork.prepare() { Task { await repairNetworks() } }
+    return userNetwork.host
+  }
+
+  /// The same where it is there; nil where an ordinary user has none, and so nothing in it.
+  func presentHostNetwork() async throws -> HostNetwork? {
+    guard let userNetwork, try !userNetwork.isThere() else { return try await hostNetwork() }
+    return nil
   }
 }
 

@@ -50,14 +50,19 @@ enum NameFiles {
     return text
   }
 
-  /// - Parameter host: the text of a file of the host's.
-  static func nameServers(_ asked: NameServers?, host: (String) -> String?) -> String {
+  /// - Parameters:
+  ///   - fallback: whom to ask where the host has nobody whom others can ask.
+  ///   - host: the text of a file of the host's.
+  static func nameServers(
+    _ asked: NameServers?, otherwise fallback: String? = nil, host: (String) -> String?
+  ) -> String {
     let asked = asked ?? NameServers()
     var found = Self.usable(host("/etc/resolv.conf") ?? "")
     // systemd-resolved's own address is of use to the host alone; this is whom it asks.
     if found.servers.isEmpty {
       found.servers = Self.usable(host("/run/systemd/resolve/resolv.conf") ?? "").servers
     }
+    if let fallback, found.servers.isEmpty { found.servers = [fallback] }
     let servers = asked.servers.isEmpty ? found.servers : asked.servers
     let searches = asked.searches ?? found.searches
     let options = asked.options ?? found.options

@@ -32,6 +32,7 @@ package enum RootlessNamespace {
       if try join(lock) { return true }
       try services.remove(name)
     }
+    if try join(runDirectory.appending("network").appending("lock")) { return true }
     let containers = try FlatDirectory(runDirectory.appending("containers"))
     for name in try containers.names() where try join(containers.path.appending(name).appending("lock")) {
       return true

@@ -8,9 +8,11 @@ import TestSupport
 import Testing
 
 @Suite("published ports", .enabled(if: TestContainers.isPossible, "needs root"))
-struct ForwarderTests {
+final class ForwarderTests {
   let containers: TestContainers
   init() throws { containers = try TestContainers() }
+
+  deinit { try? containers.runner.signal("c", SIGKILL) }
 
   /// A container with an address of its own, as one in a network has, and a server of TCP that sends back what it gets.
   private func startEcho(_ id: String = "c", port: Int = 80, listening: String = "-e cat") async throws {

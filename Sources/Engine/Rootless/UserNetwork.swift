@@ -1,0 +1,165 @@
+import EngineErrors
+import Glibc
+import LinuxSystem
+import Networking
+import Runner
+import Synchronization
+import SystemPackage
+
+/// The network namespace that an ordinary user's networks are in, with pasta(1) as its way to the outside: the user may make
+/// bridges and rules there as root may in the host's.
+///
+/// A keeper, one process for all services, holds it while anybody needs it: services from their first use of it on, and
+/// shims of containers that have networks. One that was killed is replaced by the next use.
+final class UserNetwork: Sendable {
+  private let directory: FilePath
+  private let runner: Runner
+  /// In that namespace.
+  let host: HostNetwork
+  private let used: Mutex<Use?> = Mutex(nil)
+
+  private struct Use {
+    /// Its pid.
+    var keeper: Int32
+    var users: FileDescriptor
+  }
+
+  /// - Parameter runDirectory: of the engine; what this has is below it.
+  init(runDirectory: FilePath, runner: Runner) {
+    let directory = runDirectory.appending("network")
+    self.directory = directory
+    self.runner = runner
+    host = HostNetwork { try Self.open(directory) }
+  }
+
+  deinit { used.withLock { use in _ = use.map { try? $0.users.close() } } }
+
+  /// What says that somebody needs it, by having it open for writing.
+  var users: FilePath { directory.appending("users") }
+
+  /// Sees to it that the namespace is there.
+  ///
+  /// - Returns: whether it is another one than before, in which nothing is yet.
+  /// - Throws: `unsupported` where pasta is not installed, or cannot do its work here.
+  func prepare() async throws(EngineError) -> Bool {
+    do {
+      if let use = used.withLock({ $0 }), try keeper() == use.keeper { return false }
+      try makeDirectories(directory, mode: 0o700)
+      let lock = try await FileLock.acquire(directory.appending("change.lock"))
+      defer { lock.release() }
+      let living = try keeper()
+      let keeper = if let living { living } else { try await start() }
+      let users = try FileDescriptor.open(users, .writeOnly, options: [.closeOnExec, .nonBlocking])
+      let former = used.withLock { use in
+        defer { use = Use(keeper: keeper, users: users) }
+        return use
+      }
+      try? former?.users.close()
+      host.reopen()
+      return living == nil
+    } catch {
+      throw EngineError("make the user's network", wrapping: error)
+    }
+  }
+
+  /// Whether somebody keeps it.
+  func isThere() throws -> Bool { try keeper() != nil }
+
+  /// Nil where nobody does.
+  private func keeper() throws -> Int32? {
+    guard case .process(let pid)? = try LifeLock.holder(of: directory.appending("lock")) else { return nil }
+    return pid
+  }
+
+  private static func open(_ directory: FilePath) throws -> FileDescriptor {
+    let lock = directory.appending("lock")
+    guard case .process(let pid)? = try LifeLock.holder(of: lock) else {
+      throw EngineError(.conflict, "the user's network has just ended", retriable: true)
+    }
+    let namespace = try NetworkNamespace.open(FilePath("/proc/\(pid)/ns/net"))
+    // Still the holder: so the namespace is that one's and not a later process's with its number.
+    guard try LifeLock.holder(of: lock) == .process(pid) else {
+      try? namespace.close()
+      throw EngineError(.conflict, "the user's network has just ended", retriable: true)
+    }
+    return namespace
+  }
+
+  private func start() async throws -> Int32 {
+    let program = try Self.program()
+    let namespace = try await onBlockingThread("network") {
+      try NetworkNamespace.enterNew()
+      return try NetworkNamespace.current()
+    }
+    defer { try? namespace.close() }
+    let words = try makePipe()
+    defer { try? words.read.close() }
+    do {
+      defer { try? words.write.close() }
+      try await runner.keepNetwork(
+        namespace, in: directory, program: Self.arguments(program), output: words.write)
+    }
+    try await onBlockingThread("pasta") { try Self.awaitReadiness(words.read) }
+    guard let pid = try keeper() else {
+      throw EngineError(.internal, "the keeper of the user's network ended unexpectedly")
+    }
+    return pid
+  }
+
+  // MARK: pasta
+
+  /// In a range that leads nowhere else by definition: the way to the outside, and pasta's own end of it.
+  private static let address4 = "169.254.84.2"
+  private static let gateway4 = "169.254.84.1"
+  /// Leads to the host's own resolver.
+  static let resolver = "169.254.84.3"
+  private static let address6 = "fd84:c0de::2"
+  private static let gateway6 = "fd84:c0de::1"
+
+  private static func program() throws(EngineError) -> String {
+    for directory in ["/usr/bin", "/bin", "/usr/local/bin"] where access("\(directory)/pasta", X_OK) == 0 {
+      return "\(directory)/pasta"
+    }
+    throw EngineError(
+      .unsupported, "cannot make networks for an ordinary user: pasta is not installed", subject: "pasta",
+      hint: "install it; Debian's package is passt")
+  }
+
+  /// Published ports are not its: the forwarders have them.
+  private static func arguments(_ program: String) -> [String] {
+    [
+      program, "--foreground", "--quiet", "--config-net", "--no-map-gw", "--no-netns-quit",
+      "-t", "none", "-u", "none", "-T", "none", "-U", "none", "--ns-ifname", "up0",
+      "--address", address4, "--netmask", "30", "--gateway", gateway4,
+      "--address", address6, "--gateway", gateway6, "--dns-forward", resolver,
+      // It writes its pid when it is ready. By descriptor, since it takes the right to look at others away from itself.
+      "--pid", "/proc/self/fd/1", "--netns", "/proc/self/fd/0",
+    ]
+  }
+
+  /// Blocks until it is.
+  private static func awaitReadiness(_ words: FileDescriptor) throws {
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    let deadline = ContinuousClock.now + .seconds(20)
+    while ContinuousClock.now < deadline, text.count < 64 << 10 {
+      var entry = pollfd(fd: words.rawValue, events: Int16(POLLIN), revents: 0)
+      guard poll(&entry, 1, 1000) > 0 else { continue }
+      let count = try chunk.withUnsafeMutableBytes { try words.read(into: $0) }
+      if count == 0 { break }
+      text += chunk[..<count]
+      let lines = text.split(separator: UInt8(ascii: "\n"))
+      if lines.contains(where: { $0.allSatisfy { (48...57).contains($0) } }), text.last == UInt8(ascii: "\n")
+      {
+        return
+      }
+    }
+    let words = String(decoding: text, as: UTF8.self).split(separator: "\n").map(String.init)
+    throw EngineError(
+      .unsupported, "cannot make networks for an ordinary user: pasta did not start", subject: "pasta",
+      causes: words.filter { !$0.hasPrefix("Failed to send") }.suffix(5),
+      hint:
+        "it needs /dev/net/tun, which the user must be able to open (mode 0666), and a machine with a network"
+    )
+  }
+}

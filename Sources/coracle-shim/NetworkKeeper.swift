@@ -1,0 +1,100 @@
+import CLinux
+
+/// Holds the network namespace that all networks of an ordinary user are in, with its way to the outside, a program such as
+/// pasta, as a child in the host's network.
+///
+/// It is in that namespace itself, where others find it by the pid that the lock `lock` names. It ends when nobody has had
+/// the FIFO `users` open for a while, and with the program.
+struct NetworkKeeper {
+  /// Of the last user's end, in ms: who starts one short container after the other does not wait for a new one each time.
+  private static var patience: CInt { 10_000 }
+  private let users: CInt
+  private var program: CInt = -1
+
+  init(_ request: Request, _ status: StatusSocket) throws(Failure) {
+    try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
+    let lock = try check(CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
+    try check(CLINUX_STEP_LOCK, clinux_lock_for_life(lock))
+    _ = unlink("users")
+    try check(CLINUX_STEP_MKNOD, mkfifo("users", 0o600))
+    // Without waiting for the first of them.
+    users = try check(CLINUX_STEP_OPEN, clinux_open("users", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0))
+    let pid = try start(request)
+    program = try check(CLINUX_STEP_CLONE, clinux_pidfd_open(pid))
+    _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
+    try check(CLINUX_STEP_SETNS, clinux_setns(CInt(CLINUX_FORWARDER_NETWORK), 0x4000_0000))  // CLONE_NEWNET
+    _ = clinux_prctl(38, 1, 0)  // PR_SET_NO_NEW_PRIVS
+    try check(CLINUX_STEP_CAPSET, clinux_capset(0, 0, 0))
+    status.started(pid: pid)
+    _ = close(status.descriptor)
+  }
+
+  /// The program has the namespace as its standard input, and tells what there is to tell on what this has as its target.
+  private func start(_ request: Request) throws(Failure) -> pid_t {
+    var operations = request.operations
+    guard let (code, fields) = operations.operation(), clinux_operation_code(code) == CLINUX_OP_EXECUTE else {
+      throw Failure(CLINUX_STEP_REQUEST, EINVAL)
+    }
+    let pid = try check(CLINUX_STEP_FORK, clinux_fork())
+    if pid > 0 { return pid }
+    var words = fields
+    do throws(Failure) {
+      let child = Child(request, errors: -1)
+      let arguments = try child.pointers(&words)
+      let environment = try child.pointers(&words)
+      _ = clinux_die_with_parent()
+      let target = CInt(CLINUX_SHIM_TARGET.rawValue)
+      try check(CLINUX_STEP_DUP, dup2(target, 1))
+      try check(CLINUX_STEP_DUP, dup2(target, 2))
+      _ = clinux_close_from(3, 0)
+      clinux_reset_internal_signals()
+      _ = clinux_block_signals(0)
+      if let command = arguments[0] { _ = execve(command, arguments, environment) }
+    } catch {}
+    _exit(127)
+  }
+
+  func run() -> Never {
+    var poll = PollSet()
+    var isUsed = true
+    clinux_release_program()
+    while true {
+      poll.clear()
+      poll.add(program, POLLIN)
+      // Where nobody has it open, that is told again and again.
+      if isUsed { poll.add(users, 0) }
+      let ready = poll.wait(milliseconds: isUsed ? -1 : Self.patience)
+      if ready > 0, poll.isReady(program) { _exit(0) }
+      if isUsed {
+        isUsed = false
+      } else {
+        endIfUnused()
+        isUsed = true
+      }
+    }
+  }
+
+  /// Who comes meanwhile holds the lock, and then the FIFO.
+  private func endIfUnused() {
+    let change = clinux_open("change.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    if change >= 0 {
+      guard clinux_try_lock(change) == 0 else {
+        _ = close(change)
+        return
+      }
+      var poll = PollSet()
+      poll.clear()
+      poll.add(users, 0)
+      guard poll.wait(milliseconds: 0) > 0 else {
+        _ = close(change)
+        return
+      }
+    } else if clinux_errno() != ENOENT {
+      return
+    }
+    // Else its directory is gone, where nobody finds it any more.
+    _ = unlink("users")
+    _ = clinux_pidfd_signal(program, SIGTERM)
+    _exit(0)
+  }
+}
