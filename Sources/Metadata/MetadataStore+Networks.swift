@@ -35,6 +35,18 @@ extension MetadataStore {
     try read("list the networks") { try Self.networks(in: $0) }
   }
 
+  /// Those to which no container is connected, by name.
+  package func unusedNetworks() throws(EngineError) -> [NetworkRecord] {
+    try read("list the networks") { database in
+      try Row.fetchAll(
+        database,
+        sql: """
+          SELECT \(NetworkRecord.columns) FROM networks WHERE id NOT IN (SELECT network FROM endpoints) ORDER BY name
+          """
+      ).map { try NetworkRecord($0) }
+    }
+  }
+
   package func network(id: String) throws(EngineError) -> NetworkRecord? {
     try read("look up the network \(id)", subject: id) { try Self.network("id = ?", id, in: $0) }
   }

@@ -51,7 +51,7 @@ extension ContainerEngine {
     let areNeeded = chosen.allSatisfy {
       switch $0.subject {
       case .image, .buildStep: false
-      case .container, .volume, .leftover: true
+      case .container, .volume, .network, .leftover: true
       }
     }
     if !areNeeded { try await collect() }
@@ -74,6 +74,7 @@ extension ContainerEngine {
       }
     case .buildStep(let step): try await metadata.removeBuildStep(step.key)
     case .volume(let volume): try await removeVolume(volume.record.name)
+    case .network(let network): try await removeNetwork(network)
     case .leftover: break
     }
   }
@@ -127,6 +128,8 @@ extension ContainerEngine {
         volume.containers.isEmpty && isDue(volume.record.unusedSince)
           && (volume.record.isAnonymous || scope.includesNamedVolumes)
       }
+    let networks =
+      scope.kinds.contains(.network) ? try metadata.unusedNetworks().filter { isDue($0.createdAt) } : []
     let ages = try metadata.images().reduce(into: [Digest: Int64]()) { $0[$1.manifestDigest] = $1.createdAt }
 
     var incomplete: String?
@@ -156,6 +159,7 @@ extension ContainerEngine {
           PruneFinding(
             subject: .volume(volume), bytes: try usage(snapshots.volumeData(volume.record.name), isCancelled))
         }
+        found += networks.map { PruneFinding(subject: .network($0), bytes: 0) }
         found += due.map { PruneFinding(subject: .image($0), bytes: $0.uniqueBytes) }
         let needed = Set(uses.map(\.item))
         for step in steps {
@@ -210,6 +214,7 @@ private struct PruneFinding: Sendable {
     case container(ContainerRecord)
     case image(ImageSummary)
     case volume(UsedVolume)
+    case network(NetworkRecord)
     case leftover(Leftover)
     case buildStep(BuildStepRecord)
   }
@@ -235,6 +240,10 @@ private struct PruneFinding: Sendable {
       PruneItem(
         id: "volume:\(volume.record.name)", kind: .volume, name: volume.record.name, bytes: bytes,
         reason: "no container uses it")
+    case .network(let network):
+      PruneItem(
+        id: "network:\(network.id)", kind: .network, name: network.name, bytes: bytes,
+        reason: "no container is connected to it")
     case .leftover(let leftover):
       PruneItem(
         id: leftover.pruneID, kind: leftover.pruneKind, bytes: bytes, reason: leftover.pruneReason)

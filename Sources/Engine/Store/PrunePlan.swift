@@ -4,7 +4,7 @@ import OCIModel
 /// What to look at when a store is pruned.
 package struct PruneScope: Sendable {
   /// Volumes and what builds keep are among it only where somebody says so.
-  package var kinds = Set(PruneKind.allCases).subtracting([.buildCache, .volume])
+  package var kinds = Set(PruneKind.allCases).subtracting([.buildCache, .volume, .network])
   /// Whether images that have names are unused when no container needs them.
   package var includesNamedImages = false
   /// Whether volumes that somebody has named are unused when no container needs them.
@@ -16,7 +16,7 @@ package struct PruneScope: Sendable {
 }
 
 package enum PruneKind: String, Sendable, CaseIterable {
-  case container, image, download, content, remains, buildCache, volume
+  case container, image, download, content, remains, buildCache, volume, network
 }
 
 /// Something that may go from the store.

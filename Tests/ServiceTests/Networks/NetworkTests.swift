@@ -251,6 +251,23 @@ struct NetworkTests {
     }
   }
 
+  @Test("unused networks are pruned only where they are asked for")
+  func pruned() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("unused")
+      _ = try await scene.create("used")
+      try await scene.start("a", [.init(network: "used")])
+      let all = try await scene.service.send(SystemPrune.self, .init()).items
+      #expect(!all.contains { $0.kind == .network })
+      var params = SystemPrune.Params(kinds: [.network])
+      let plan = try await scene.service.send(SystemPrune.self, params).items
+      #expect(plan.map(\.name) == ["unused"])
+      params.apply = plan.map(\.id)
+      #expect(try await scene.service.send(SystemPrune.self, params).items.map(\.outcome) == [.removed])
+      #expect(try await scene.service.send(NetworkList.self, .init()).networks.map(\.name) == ["used"])
+    }
+  }
+
   @Test("an ordinary user hears that there are none yet")
   func ordinary() async throws {
     try await withTestStore(try #require(Account.available.first { $0 == .ordinary })) { store in

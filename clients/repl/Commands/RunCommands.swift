@@ -38,6 +38,12 @@ struct CreationOptions: ParsableArguments, Sendable {
       var creation = try basics
       try networks.apply(to: &creation)
       try ports.apply(to: &creation)
+      // Without a network of its own there would be nothing to lead to.
+      if creation.ports != nil || creation.publishExposed == true, creation.network == nil,
+        creation.networks == nil
+      {
+        creation.network = .bridge
+      }
       try life.apply(to: &creation)
       try isolation.apply(to: &creation)
       creation.limits = try limits.wire

@@ -64,7 +64,8 @@ struct Prune: REPLCommand {
       Without kinds, all of them but volumes and the cache of builds, which have to be asked for. Without a terminal to ask at, \
       nothing goes unless --yes is given.
       """)
-  @Argument(help: "container, image, download, content, remains, buildCache, volume") var kinds: [String] = []
+  @Argument(help: "container, image, download, content, remains, buildCache, volume, network") var kinds:
+    [String] = []
   @Flag(help: "Images that have names too, where no container needs them.") var allImages = false
   @Flag(help: "With volume: those that have a name, too; else only those of one container that is gone.")
   var allVolumes = false
