@@ -267,19 +267,4 @@ struct NetworkTests {
       #expect(try await scene.service.send(NetworkList.self, .init()).networks.map(\.name) == ["used"])
     }
   }
-
-  @Test("an ordinary user hears that there are none yet")
-  func ordinary() async throws {
-    try await withTestStore(try #require(Account.available.first { $0 == .ordinary })) { store in
-      let service = try await store.service()
-      do {
-        _ = try await service.send(NetworkCreate.self, .init(name: "x"))
-        Issue.record("a network was made")
-      } catch {
-        #expect((error as? RPCError)?.data?.kind == .unsupported)
-      }
-      #expect(try await service.send(NetworkList.self, .init()).networks.isEmpty)
-      #expect(await service.stop() == 0)
-    }
-  }
 }
