@@ -93,7 +93,7 @@ package enum RootlessNamespace {
       hint: "an ordinary user's containers need it; on Debian it is in the package uidmap")
   }
 
-  private static func userName(_ userID: UInt32) -> String? {
+  static func userName(_ userID: UInt32) -> String? {
     guard let entry = getpwuid(userID), let name = entry.pointee.pw_name else { return nil }
     return String(cString: name)
   }

@@ -1,0 +1,67 @@
+/// Networks, and the directories in which things are kept.
+extension Finding {
+  static func networks(_ facts: MachineFacts) -> [Finding] {
+    var findings = [
+      facts.programs.contains("libnftables.so.1")
+        ? good("firewall", "libnftables is installed")
+        : limited(
+          "firewall", "libnftables is not installed: there are no bridge networks",
+          remedy: "sudo apt-get install libnftables1")
+    ]
+    if facts.user.isRoot { return findings }
+    findings.append(
+      facts.programs.contains("pasta")
+        ? good("pasta", "installed")
+        : limited(
+          "pasta", "not installed: networks have no way out", remedy: "sudo apt-get install passt"))
+    findings.append(
+      facts.canOpenTunnels
+        ? good("/dev/net/tun", "can be opened")
+        : limited(
+          "/dev/net/tun", "cannot be opened by \(facts.user.name ?? "this user"): networks have no way out",
+          remedy: "sudo modprobe tun && sudo chmod 666 /dev/net/tun"))
+    return findings
+  }
+
+  static func directories(_ facts: MachineFacts) -> [Finding] {
+    [
+      facts.store.map(store), facts.run.map { run($0, facts.user) },
+      facts.lingers.map { lingering($0, facts.user) },
+    ]
+    .compactMap(\.self)
+  }
+
+  private static func store(_ place: MachineFacts.FileSystem) -> Finding {
+    let about = "store"
+    // Upper layers need extended attributes, whiteouts and a file system that is no overlay itself.
+    if ["overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuse"].contains(place.type) {
+      return .missing(
+        about, "it is on \(place.type), which holds no container's writable layer",
+        remedy: "coracle serve --store DIRECTORY, on ext4, xfs, btrfs or the like; or CORACLE_STORE")
+    }
+    let gigabytes = Double(place.freeBytes / 100_000_000) / 10
+    return place.freeBytes < 1_000_000_000
+      ? .limited(about, "\(gigabytes) GB are free on its file system", remedy: "coracle repl -c prune")
+      : .good(about, "\(place.type), \(gigabytes) GB free")
+  }
+
+  private static func run(_ place: MachineFacts.FileSystem, _ user: MachineFacts.User) -> Finding {
+    let about = "run directory"
+    return place.type == "tmpfs" || place.type == "ramfs"
+      ? .good(about, place.type)
+      : .limited(
+        about, "it is on \(place.type), where what is left of a power cut looks like containers that run",
+        remedy: user.isRoot
+          ? "coracle serve --run DIRECTORY, on a tmpfs"
+          : "log in where a session has XDG_RUNTIME_DIR, or set CORACLE_RUN")
+  }
+
+  private static func lingering(_ lingers: Bool, _ user: MachineFacts.User) -> Finding {
+    let about = "after logging out"
+    return lingers
+      ? .good(about, "containers go on")
+      : .limited(
+        about, "containers are ended with the user's last session",
+        remedy: "sudo loginctl enable-linger \(user.name ?? "\(user.id)")")
+  }
+}

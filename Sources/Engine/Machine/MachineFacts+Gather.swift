@@ -1,0 +1,95 @@
+import Glibc
+import LinuxSystem
+import Runner
+package import SystemPackage
+
+extension MachineFacts {
+  /// Looks at this machine, and changes nothing.
+  ///
+  /// - Parameters: the directories that a service would use, there or not.
+  package static func gather(store: FilePath, run: FilePath, path: String) -> MachineFacts {
+    let id = effectiveIDs().user
+    let user = User(id: id, name: RootlessNamespace.userName(id))
+    let mounts = text("/proc/self/mountinfo")
+    var facts = MachineFacts(
+      user: user, kernel: kernelRelease(),
+      fileSystems: Set(
+        text("/proc/filesystems").split(separator: "\n").compactMap {
+          $0.split(separator: "\t").last.map(String.init)
+        }),
+      sysctls: sysctls, programs: programs(path), canOpenTunnels: canOpen("/dev/net/tun"),
+      hasSeccomp: exists("/proc/sys/kernel/seccomp/actions_avail"), controlGroups: ControlGroups().layout)
+    facts.subordinateUsers = text("/etc/subuid")
+    facts.subordinateGroups = text("/etc/subgid")
+    facts.store = fileSystem(of: store, mounts)
+    facts.run = fileSystem(of: run, mounts)
+    // With systemd's login manager, everybody's processes end with their last session.
+    if !user.isRoot, exists("/run/systemd/users/\(id)") {
+      facts.lingers = exists("/var/lib/systemd/linger/\(user.name ?? "")")
+    }
+    return facts
+  }
+
+  private static var sysctls: [String: String] {
+    var values: [String: String] = [:]
+    for name in [
+      "user.max_user_namespaces", "kernel.unprivileged_userns_clone",
+      "kernel.apparmor_restrict_unprivileged_userns",
+    ] {
+      let value = text(FilePath("/proc/sys/" + name.replacing(".", with: "/"))).filter { !$0.isWhitespace }
+      if !value.isEmpty { values[name] = value }
+    }
+    return values
+  }
+
+  private static func programs(_ path: String) -> Set<String> {
+    // An ordinary user's PATH may lack what only root is thought to need.
+    let directories = path.split(separator: ":").map(String.init) + ["/usr/bin", "/usr/sbin", "/sbin"]
+    var found = Set(
+      ["newuidmap", "newgidmap", "pasta"].filter { name in
+        directories.contains { access("\($0)/\(name)", X_OK) == 0 }
+      })
+    if let library = dlopen("libnftables.so.1", RTLD_LAZY | RTLD_LOCAL) {
+      found.insert("libnftables.so.1")
+      dlclose(library)
+    }
+    return found
+  }
+
+  private static func fileSystem(of path: FilePath, _ mounts: String) -> FileSystem? {
+    var existing = path
+    while !exists(existing.string), existing.removeLastComponent() {}
+    var space = statvfs()
+    guard statvfs(existing.string, &space) == 0 else { return nil }
+    let (free, _) = UInt64(space.f_bavail).multipliedReportingOverflow(by: UInt64(space.f_frsize))
+    return FileSystem(type: mountedType(at: existing, mounts), freeBytes: Int64(clamping: free))
+  }
+
+  /// That of the mount which the path is on: the last of those with the longest mount point.
+  private static func mountedType(at path: FilePath, _ mounts: String) -> String {
+    var best: (length: Int, type: String) = (-1, "?")
+    for line in mounts.split(separator: "\n") {
+      let halves = line.split(separator: " - ", maxSplits: 1)
+      guard halves.count == 2, let type = halves[1].split(separator: " ").first else { continue }
+      let fields = halves[0].split(separator: " ")
+      guard fields.count > 4 else { continue }
+      let point = FilePath(String(fields[4]))
+      if path.starts(with: point), point.string.utf8.count >= best.length {
+        best = (point.string.utf8.count, String(type))
+      }
+    }
+    return best.type
+  }
+
+  private static func text(_ path: FilePath) -> String { (try? readSmallFile(path, limit: 1 << 20)) ?? "" }
+
+  private static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  private static func canOpen(_ path: String) -> Bool {
+    guard let file = try? FileDescriptor.open(FilePath(path), .readWrite, options: .closeOnExec) else {
+      return false
+    }
+    try? file.close()
+    return true
+  }
+}

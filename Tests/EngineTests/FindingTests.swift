@@ -1,0 +1,118 @@
+import Runner
+import Testing
+
+@testable import Engine
+
+@Suite("What doctor says of a machine")
+struct FindingTests {
+  /// One that lacks nothing, as an ordinary user sees it.
+  private var complete: MachineFacts {
+    var facts = MachineFacts(
+      user: .init(id: 1000, name: "ada"), kernel: "6.18.0-arch1", fileSystems: ["ext4", "overlay"],
+      sysctls: ["user.max_user_namespaces": "63000", "kernel.unprivileged_userns_clone": "1"],
+      programs: ["newuidmap", "newgidmap", "pasta", "libnftables.so.1"], canOpenTunnels: true,
+      hasSeccomp: true,
+      controlGroups: ControlGroupLayout(
+        isUnified: true,
+        hierarchies: [.init(controllers: [.memory, .cpu, .cpuset, .pids, .io], base: "/sys/fs/cgroup/user")]))
+    facts.subordinateUsers = "ada:100000:65536\n"
+    facts.subordinateGroups = "ada:100000:65536\n"
+    facts.store = .init(type: "ext4", freeBytes: 50_000_000_000)
+    facts.run = .init(type: "tmpfs", freeBytes: 1_000_000_000)
+    facts.lingers = true
+    return facts
+  }
+
+  private func finding(_ about: String, _ change: (inout MachineFacts) -> Void) throws -> Finding {
+    var facts = complete
+    change(&facts)
+    return try #require(Finding.all(facts).first { $0.about == about })
+  }
+
+  @Test("a machine that lacks nothing is good in every respect")
+  func good() {
+    let findings = Finding.all(complete)
+    #expect(findings.count == 13)
+    #expect(findings.allSatisfy { $0.verdict == .good && $0.remedy == nil })
+  }
+
+  @Test("what root does not need is not looked for")
+  func root() {
+    var facts = complete
+    facts.user = .init(id: 0, name: "root")
+    facts.programs = ["libnftables.so.1"]
+    facts.subordinateUsers = ""
+    facts.lingers = nil
+    #expect(Finding.all(facts).allSatisfy { $0.verdict == .good })
+  }
+
+  @Test("kernels by their numbers")
+  func kernels() throws {
+    #expect(try finding("kernel") { $0.kernel = "5.10.0-28-amd64" }.verdict == .missing)
+    #expect(try finding("kernel") { $0.kernel = "5.11.2" }.verdict == .limited)
+    #expect(try finding("kernel") { $0.kernel = "6.1.0-18-amd64" }.verdict == .good)
+    #expect(
+      try finding("kernel") {
+        $0.kernel = "6.1.0-18-amd64"
+        $0.user = .init(id: 0, name: "root")
+      }.verdict == .limited)
+    #expect(KernelVersion("6.9") < KernelVersion("6.10-rc1"))
+    #expect(KernelVersion("strange") == KernelVersion(0, 0))
+  }
+
+  @Test("missing ids come with a range that nobody has")
+  func subordinateIDs() throws {
+    let none = try finding("subordinate ids") { facts in
+      facts.subordinateUsers = "bob:100000:65536\n# a comment\neve:165536:65536\n"
+    }
+    #expect(none.verdict == .missing && none.text.contains("/etc/subuid"))
+    #expect(
+      none.remedy == "sudo usermod --add-subuids 231072-296607 --add-subgids 231072-296607 ada")
+    let few = try finding("subordinate ids") { $0.subordinateGroups = "1000:5000:1000\n" }
+    #expect(few.verdict == .limited && few.text.contains("ada has 1000"))
+  }
+
+  @Test(
+    "sysctls that forbid user namespaces are named with the value that allows them",
+    arguments: [
+      ("user.max_user_namespaces", "0", "15000"), ("kernel.unprivileged_userns_clone", "0", "1"),
+      ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+    ])
+  func sysctls(name: String, forbidden: String, allowed: String) throws {
+    let found = try finding("user namespaces") { $0.sysctls[name] = forbidden }
+    #expect(found.verdict == .missing && found.remedy == "sudo sysctl -w \(name)=\(allowed)")
+  }
+
+  @Test("control groups: not delegated, in part, and v1")
+  func controlGroups() throws {
+    let none = try finding("control groups") {
+      $0.controlGroups = ControlGroupLayout(isUnified: true, hierarchies: [])
+    }
+    #expect(none.verdict == .limited && none.remedy?.hasPrefix("systemd-run --user") == true)
+    let part = try finding("control groups") {
+      $0.controlGroups = ControlGroupLayout(
+        isUnified: true, hierarchies: [.init(controllers: [.memory, .pids], base: "/sys/fs/cgroup/u")])
+    }
+    #expect(part.text == "v2: memory pids; cpu cpuset io do not work")
+    #expect(part.remedy?.contains("Delegate=cpu cpuset io") == true)
+    let old = try finding("control groups") {
+      $0.controlGroups = ControlGroupLayout(isUnified: false, hierarchies: [])
+    }
+    #expect(old.verdict == .limited && old.text.hasPrefix("v1"))
+  }
+
+  @Test("programs, places and what else is missing")
+  func others() throws {
+    #expect(try finding("newuidmap") { $0.programs.remove("newgidmap") }.verdict == .missing)
+    #expect(try finding("pasta") { $0.programs.remove("pasta") }.remedy == "sudo apt-get install passt")
+    #expect(try finding("/dev/net/tun") { $0.canOpenTunnels = false }.verdict == .limited)
+    #expect(try finding("firewall") { $0.programs.remove("libnftables.so.1") }.verdict == .limited)
+    #expect(try finding("overlayfs") { $0.fileSystems = ["ext4"] }.remedy == "sudo modprobe overlay")
+    #expect(try finding("seccomp") { $0.hasSeccomp = false }.verdict == .missing)
+    #expect(try finding("store") { $0.store = .init(type: "nfs4", freeBytes: 1 << 40) }.verdict == .missing)
+    #expect(try finding("store") { $0.store = .init(type: "xfs", freeBytes: 5_000_000) }.verdict == .limited)
+    #expect(try finding("run directory") { $0.run = .init(type: "ext4", freeBytes: 0) }.verdict == .limited)
+    #expect(
+      try finding("after logging out") { $0.lingers = false }.remedy == "sudo loginctl enable-linger ada")
+  }
+}
