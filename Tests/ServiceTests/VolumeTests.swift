@@ -486,4 +486,55 @@ struct VolumeTests {
       #expect(await service.stop() == 0)
     }
   }
+
+  @Test(
+    "copies go through volumes and binds, running or not, and not into read-only ones",
+    arguments: Account.available)
+  func copies(account: Account) async throws {
+    try await withBusybox(account, site) { store, service in
+      let bound = store.directory.appending("bound")
+      let made = try await ChildProcess.run(
+        account.launcher + ["sh", "-ec", "mkdir -p \(bound); echo b > \(bound)/file"])
+      #expect(made.succeeded)
+      let mine = store.directory.appending("mine")
+      try mine.write("mine\n".utf8)
+      _ = try await service.send(VolumeCreate.self, .init(name: "locked"))
+      let mounts = [
+        volume("/srv/site", "data"), volume("/fresh/deep", "fresh"),
+        volume("/locked", "locked", readOnly: true),
+        Mount(kind: .bind, target: "/bound", source: bound.string),
+      ]
+      _ = try await service.send(
+        ContainerCreate.self,
+        .init(image: "busybox:1", name: "c", command: ["sleep", "1000"], mounts: mounts))
+      for state in ["stopped", "running"] {
+        if state == "running" { _ = try await service.send(ContainerStart.self, .init(container: "c")) }
+        for target in ["/srv/site/\(state)", "/www/link-\(state)", "/fresh/deep/\(state)", "/bound/\(state)"]
+        {
+          _ = try await service.send(
+            ContainerCopyTo.self, .init(container: "c", target: target, path: mine.string))
+        }
+        let out = store.directory.appending("out-\(state)")
+        _ = try await service.send(
+          ContainerCopyFrom.self, .init(container: "c", source: "/srv/site/.", path: out.string))
+        #expect(try out.appending(state).readAll() == Array("mine\n".utf8))
+        #expect(try out.appending("index").readAll() == Array("page\n".utf8))
+        let refused = await failure {
+          _ = try await service.send(
+            ContainerCopyTo.self, .init(container: "c", target: "/locked/x", path: mine.string))
+        }
+        #expect(refused != nil)
+      }
+      #expect(try bound.appending("stopped").readAll() == Array("mine\n".utf8))
+      let seen = try await service.exec("c", ["sh", "-c", "ls /srv/site /fresh/deep /bound /locked"]).stdout
+      #expect(
+        seen
+          == "/bound:\nfile\nrunning\nstopped\n\n/fresh/deep:\nrunning\nstopped\n\n/locked:\n\n/srv/site:\ndeep\nhard\nindex\nlink\nlink-running\nlink-stopped\nrunning\nstopped\n",
+        "\(seen)")
+      // Nothing of it is the container's own.
+      #expect(try await service.send(ContainerDiff.self, .init(container: "c")).changes.isEmpty)
+      _ = try await service.send(ContainerRemove.self, .init(container: "c", force: true))
+      #expect(await service.stop() == 0)
+    }
+  }
 }

@@ -5,16 +5,22 @@ import Metadata
 import SystemPackage
 
 /// A container's root directory, to work in from outside: as its processes see it while it runs, with all that is mounted
-/// in it, and else as an overlay that is mounted nowhere. What is looked up in it stays in it.
+/// in it, and else as an overlay with its volumes and binds in a mount namespace of their own. What is looked up in it stays in it.
 struct ContainerRoot: ~Copyable {
   let directory: OwnedDescriptor
   /// The first id outside of its own ones, as the files show it.
   let idShift: Int64
   /// Keeps the container as it is: nil for one that runs.
   private let lock: FileLock?
+  /// Keeps what is mounted in it: nil where nothing is, or where that is the container's.
+  private let mounts: OwnedDescriptor?
 
-  fileprivate init(_ directory: consuming OwnedDescriptor, idShift: Int64, lock: FileLock?) {
+  fileprivate init(
+    _ directory: consuming OwnedDescriptor, idShift: Int64, lock: FileLock?,
+    mounts: consuming OwnedDescriptor? = nil
+  ) {
     self.directory = directory
+    self.mounts = mounts
     self.idShift = idShift
     self.lock = lock
   }
@@ -44,7 +50,9 @@ extension ContainerEngine {
           .conflict, "container \(record.name) is about to start again by itself", subject: record.id,
           hint: "try again, or stop it", retriable: true)
       case .created, .exited:
-        return ContainerRoot(try await mountedRoot(of: record), idShift: 0, lock: lock)
+        let (root, mounts) = try await mountedRoot(of: record)
+        return ContainerRoot(
+          OwnedDescriptor(root), idShift: 0, lock: lock, mounts: mounts.map { OwnedDescriptor($0) })
       }
     } catch {
       lock.release()
@@ -52,16 +60,20 @@ extension ContainerEngine {
     }
   }
 
-  private func mountedRoot(of record: ContainerRecord) async throws -> OwnedDescriptor {
+  /// Both descriptors are the caller's; the second is the namespace of what is mounted in the root, if anything is.
+  private func mountedRoot(of record: ContainerRecord) async throws -> (FileDescriptor, FileDescriptor?) {
     let root = try root(of: record)
+    let mounts = treeMounts(try options(record))
     do {
-      let mounted = try await onBlockingThread("mount") { [mountPoints, configuration] in
-        try mountDetachedOverlay(
+      return try await onBlockingThread("mount") { [mountPoints, configuration] in
+        let mounted = try mountDetachedOverlay(
           lowers: root.lowers + [mountPoints], upper: root.upper, work: root.work,
-          userXattrs: configuration.isRootless
-        ).release()
+          userXattrs: configuration.isRootless)
+        let namespace =
+          mounts.isEmpty
+          ? nil : try mountPrivately(mounted.descriptor, on: mountPoints, with: mounts).release()
+        return (mounted.release(), namespace)
       }
-      return OwnedDescriptor(mounted)
     } catch let error as SystemError where error.errno == .invalidArgument {
       throw EngineError(
         .unsupported, "cannot reach the files of container \(record.name), which does not run",
@@ -69,5 +81,22 @@ extension ContainerEngine {
     } catch {
       throw EngineError("reach the files of container \(record.name)", wrapping: error, subject: record.id)
     }
+  }
+
+  /// A container's volumes and binds, those that lie in others after them.
+  private func treeMounts(_ options: ContainerOptions) -> [TreeMount] {
+    let binds = (options.mounts ?? []).filter { $0.kind == .bind }.compactMap { mount in
+      mount.source.map {
+        TreeMount(
+          source: FilePath($0), subpath: mount.subpath, target: FilePath(mount.target),
+          isReadOnly: mount.isReadOnly)
+      }
+    }
+    let volumes = (options.volumes ?? []).map {
+      TreeMount(
+        source: snapshots.volumeData($0.name), subpath: $0.subpath, target: FilePath($0.target),
+        isReadOnly: $0.isReadOnly)
+    }
+    return (binds + volumes).sorted { $0.target.components.count < $1.target.components.count }
   }
 }
