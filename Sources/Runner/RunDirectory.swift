@@ -46,6 +46,19 @@ struct RunDirectory: ~Copyable {
     return try LifeLock.holder(of: file.descriptor)
   }
 
+  /// Whether a path is this directory's still, and not that of one that was made in its place.
+  func isNamed(by path: FilePath) -> Bool {
+    var (held, named) = (stat(), stat())
+    return fstat(directory.descriptor.rawValue, &held) == 0
+      && path.withPlatformString { lstat($0, &named) } == 0
+      && held.st_dev == named.st_dev && held.st_ino == named.st_ino
+  }
+
+  /// The path of a file in this very directory, whatever its name is by now.
+  func path(_ name: StaticString) -> FilePath {
+    FilePath("/proc/self/fd/\(directory.descriptor.rawValue)/\(name)")
+  }
+
   /// Whether there was such a file when the directory was opened.
   func has(_ file: RunFiles.Presence) -> Bool { files.contains(file) }
 

@@ -18,22 +18,25 @@ enum RunFiles {
   static let portsLock: StaticString = "ports.lock"
   static let portsSocket: StaticString = "ports.sock"
 
-  /// Writes a file whole or not at all. Services may do so at once: the temporary name is this process's.
-  static func write(_ path: FilePath, _ lines: [(String, UInt64)]) throws {
-    let temporary = FilePath(path.string + ".\(getpid())")
+  /// Writes a file whole or not at all; others may do so at once.
+  ///
+  /// - Parameter replacing: without it, what is there already stays as it is.
+  static func write(_ path: FilePath, _ lines: [(String, UInt64)], replacing: Bool = true) throws {
+    let temporary = FilePath("\(path.string).\(UInt64.random(in: .min ... .max))")
     let file = try FileDescriptor.open(
-      temporary, .writeOnly, options: [.create, .truncate, .closeOnExec, .noFollow],
+      temporary, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec, .noFollow],
       permissions: .ownerReadWrite)
+    defer { _ = temporary.withPlatformString { unlink($0) } }
+    try file.closeAfter { _ = try file.writeAll(lines.map { "\($0)=\($1)\n" }.joined().utf8) }
     do {
-      try file.closeAfter {
-        _ = try file.writeAll(lines.map { "\($0)=\($1)\n" }.joined().utf8)
-      }
-      try call("rename", on: path.string) {
-        temporary.withPlatformString { from in path.withPlatformString { rename(from, $0) } }
+      try call(replacing ? "rename" : "link", on: path.string) {
+        temporary.withPlatformString { from in
+          path.withPlatformString { replacing ? rename(from, $0) : link(from, $0) }
+        }
       }
     } catch {
-      _ = temporary.withPlatformString { unlink($0) }
-      throw error
+      // Somebody was first.
+      guard !replacing, error.errno == .fileExists else { throw error }
     }
   }
 

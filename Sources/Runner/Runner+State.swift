@@ -67,10 +67,12 @@ extension Runner {
     case .nobody:
       // The record can have come behind the look at the directory.
       if try exitRecord(id, in: directory) != nil { return nil }
+      // While it is cleaned up, its files go one after the other, and the next run may have a directory of this name already.
+      let path = self.directory(of: id)
+      guard directory.isNamed(by: path) else { return nil }
       // Named processes only: a shim that failed to start has taken its pid file back.
       guard let named = try namedProcess(id, in: directory) else { return .absent }
-      // Where it is removed meanwhile, its end was known.
-      do { try recordLoss(id, of: named) } catch Errno.noSuchFileOrDirectory {}
+      try recordLoss(of: named, in: directory, path)
       return nil
     }
   }
@@ -112,8 +114,11 @@ extension Runner {
       shim: shim, pid: pid, startTime: start, namespaces: LaunchPlan.Namespaces(rawValue: namespaces))
   }
 
-  /// The kernel kills the first process with its shim, unless it changed its credentials since: then this does.
-  private func recordLoss(_ id: String, of named: NamedProcess) throws {
+  /// The kernel kills the first process with its shim, unless it changed its credentials since: then this does. Of several that
+  /// find the loss at once, one says when it was: another time would read as another run's end.
+  private func recordLoss(
+    of named: NamedProcess, in directory: borrowing RunDirectory, _ path: FilePath
+  ) throws {
     if ProcessStatus(pid: named.pid)?.startTime == named.startTime,
       let process = try? ProcessDescriptor(pid: named.pid),
       ProcessStatus(pid: named.pid)?.startTime == named.startTime
@@ -125,11 +130,17 @@ extension Runner {
     }
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    try RunFiles.write(
-      file(RunFiles.exit, of: id),
-      [
-        ("wait", UInt64(SIGKILL)), ("at", UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)),
-        ("lost", 1),
-      ])
+    do {
+      try RunFiles.write(
+        directory.path(RunFiles.exit),
+        [
+          ("wait", UInt64(SIGKILL)), ("at", UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)),
+          ("lost", 1),
+        ], replacing: false)
+    } catch {
+      // Where it is removed meanwhile, its end was known.
+      guard directory.isNamed(by: path) else { return }
+      throw error
+    }
   }
 }
