@@ -69,7 +69,8 @@ extension NetworkScene {
   func get(_ host: String, _ port: Int, from container: String) async throws -> String {
     try await shell(
       container,
-      "busybox mkfifo /ask && exec 3<>/ask && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && nc -w 20 \(host) \(port) <&3 | tail -n 1; rm /ask")
+      "busybox mkfifo /ask && exec 3<>/ask && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && nc -w 20 \(host) \(port) <&3 | tail -n 1; rm /ask"
+    )
   }
 
   /// Whether somebody listens there.

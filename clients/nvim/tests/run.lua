@@ -4,7 +4,7 @@
 ---
 --- `coracle` is found in PATH, and CORACLE_STORE names a store with the image hello:1. Ends with status 1 where a test failed.
 local here = vim.fn.fnamemodify(vim.fn.expand('<sfile>:p'), ':h')
-local patience = 20000
+local patience = 60000
 
 --- What the tests have.
 local context = { told = {} }
