@@ -31,14 +31,18 @@ package final class TestNetwork: Sendable {
 
   /// Connects two of them: this one has 192.0.2.1 and 2001:db8::1, the other one 192.0.2.2 and 2001:db8::2.
   package func connect(_ other: TestNetwork) async throws {
+    // They know each other: to ask for a neighbour by IPv6 takes a second while a new link's own address is not sure yet.
     try await shell(
       """
-      ip link add uplink type veth peer name uplink netns \(other.path)
+      ip link add uplink address 02:00:00:00:00:01 type veth peer name uplink address 02:00:00:00:00:02 netns \(other.path)
       ip addr add 192.0.2.1/24 dev uplink; ip addr add 2001:db8::1/64 dev uplink nodad; ip link set uplink up
+      ip neigh replace 2001:db8::2 lladdr 02:00:00:00:00:02 dev uplink
       """)
     try await other.shell(
-      "ip addr add 192.0.2.2/24 dev uplink; ip addr add 2001:db8::2/64 dev uplink nodad; ip link set uplink up"
-    )
+      """
+      ip addr add 192.0.2.2/24 dev uplink; ip addr add 2001:db8::2/64 dev uplink nodad; ip link set uplink up
+      ip neigh replace 2001:db8::1 lladdr 02:00:00:00:00:01 dev uplink
+      """)
     try await shell("ip route add default via 192.0.2.2; ip route add default via 2001:db8::2")
   }
 }
