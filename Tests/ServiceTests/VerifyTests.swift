@@ -45,7 +45,7 @@ struct VerifyTests {
     try await withImage(account) { store, service, server, name, image, diffID in
       let layer = OCIModel.Digest(of: image.layers[0])
       try await shell(
-        store, "printf X | dd of=blobs/sha256/\(layer.hex) bs=1 seek=1000 conv=notrunc 2> /dev/null")
+        store, flippingByte(of: "blobs/sha256/\(layer.hex)"))
       let found = try await service.send(ImageVerify.self, .init(image: name))
       #expect(found.problems.map(\.kind) == [.blobDamaged])
       #expect(found.problems.first?.digest == layer.description && found.problems.first?.images == [name])
@@ -67,7 +67,7 @@ struct VerifyTests {
   func both(account: Account) async throws {
     try await withImage(account) { store, service, server, name, image, diffID in
       let layer = OCIModel.Digest(of: image.layers[0])
-      let blob = "printf X | dd of=blobs/sha256/\(layer.hex) bs=1 seek=1000 conv=notrunc 2> /dev/null"
+      let blob = flippingByte(of: "blobs/sha256/\(layer.hex)")
       try await shell(store, "\(blob); echo y > layers/\(diffID.hex)/diff/a/b/c")
       let found = try await service.send(ImageVerify.self, .init(image: name))
       #expect(found.problems.map(\.kind) == [.blobDamaged])

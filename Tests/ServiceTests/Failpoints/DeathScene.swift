@@ -71,7 +71,7 @@ struct DeathScene: Sendable {
       _ = try await create(service)
     case .verifyBlob:
       try await pull(service)
-      try await shell("printf X | dd of=blobs/sha256/\(damaged.hex) bs=1 seek=1000 conv=notrunc 2> /dev/null")
+      try await shell(flippingByte(of: "blobs/sha256/\(damaged.hex)"))
     case .verifyTree:
       try await pull(service)
       try await shell(

@@ -56,7 +56,7 @@ struct NetworkScene: Sendable {
   func reaches(_ container: String, _ target: String) async throws -> Bool {
     let family = target.contains(":") ? "-6" : "-4"
     return try await service.exec(
-      container, ["/bin/busybox", "ping", family, "-c", "1", "-W", "1", target]
+      container, ["/bin/busybox", "ping", family, "-c", "1", "-W", "5", target]
     ).exit.code == 0
   }
 
