@@ -81,22 +81,35 @@ struct Export: REPLCommand {
   @Option(name: .shortAndLong, help: "The file to write.") var output: String?
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    if let output {
+    try await session.writeArchive(to: output) { path, stream, credit in
       let answer = try await session.request(
-        ContainerExport.self, .init(container: container, path: absolutePath(output)))
-      if session.terminal.isJSON {
-        session.terminal.printJSON(answer)
+        ContainerExport.self, .init(container: container, path: path, stream: stream, initialCredit: credit))
+      return (answer, answer.bytes)
+    }
+  }
+}
+
+extension REPLSession {
+  /// Lets a request write an archive: to a file, and then says how large it is, or to standard output where `output` is nil.
+  ///
+  /// - Parameter request: gets the file's path, or a stream and its first credit; answers with the size in bytes.
+  func writeArchive<Answer: RPCValue>(
+    to output: String?,
+    _ request:
+      @escaping @Sendable (_ path: String?, _ stream: StreamID?, _ credit: Int?) async throws -> (Answer, Int)
+  ) async throws -> Int32 {
+    if let output {
+      let (answer, bytes) = try await request(absolutePath(output), nil, nil)
+      if terminal.isJSON {
+        terminal.printJSON(answer)
       } else {
-        session.terminal.print("\(output)  \(ByteCount(answer.bytes).text)")
+        terminal.print("\(output)  \(ByteCount(bytes).text)")
       }
       return 0
     }
-    let attachment = try Attachment(session, input: false, output: .archive)
+    let attachment = try Attachment(self, input: false, output: .archive)
     let (stream, credit) = attachment.archiveStream
-    _ = try await attachment.carry {
-      try await session.request(
-        ContainerExport.self, .init(container: container, stream: stream, initialCredit: credit))
-    }
+    _ = try await attachment.carry { try await request(nil, stream, credit) }
     return 0
   }
 }

@@ -104,23 +104,11 @@ struct ExportVolume: REPLCommand {
   @Option(name: .shortAndLong, help: "The file to write.") var output: String?
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    if let output {
+    try await session.writeArchive(to: output) { path, stream, credit in
       let answer = try await session.request(
-        VolumeExport.self, .init(volume: volume, path: absolutePath(output)))
-      if session.terminal.isJSON {
-        session.terminal.printJSON(answer)
-      } else {
-        session.terminal.print("\(output)  \(ByteCount(answer.bytes).text)")
-      }
-      return 0
+        VolumeExport.self, .init(volume: volume, path: path, stream: stream, initialCredit: credit))
+      return (answer, answer.bytes)
     }
-    let attachment = try Attachment(session, input: false, output: .archive)
-    let (stream, credit) = attachment.archiveStream
-    _ = try await attachment.carry {
-      try await session.request(
-        VolumeExport.self, .init(volume: volume, stream: stream, initialCredit: credit))
-    }
-    return 0
   }
 }
 
