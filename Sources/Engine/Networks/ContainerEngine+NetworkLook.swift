@@ -48,9 +48,10 @@ extension ContainerEngine {
       }
       try await ensureFirewall()
       let names = Dictionary(networks.map { ($0.id, $0.bridge) }) { first, _ in first }
-      for endpoint in endpoints
-      where found[NetworkNames.peer(endpoint, store: store)] != .some(names[endpoint.network]) {
-        try await reattach(endpoint)
+      for endpoint in endpoints {
+        guard let bridge = names[endpoint.network] else { continue }
+        let peer = NetworkNames.peer(endpoint, store: store)
+        if found[peer] != bridge { try await reattach(endpoint, peer: peer, to: bridge) }
       }
       try await refreshHosts(networks.map(\.id))
     } catch {
@@ -60,13 +61,15 @@ extension ContainerEngine {
   }
 
   /// Makes a running container's link anew that was lost, or not made to its end.
-  private func reattach(_ endpoint: EndpointRecord) async throws {
+  private func reattach(_ endpoint: EndpointRecord, peer: String, to bridge: String) async throws {
     guard let lock = try? await locks.holdContainer(endpoint.container) else { return }
     defer { lock.release() }
     guard let record = try metadata.container(id: endpoint.container),
       [.running, .paused].contains(record.state),
       try metadata.endpoints(container: record.id).contains(endpoint),
-      let namespace = try? runner.namespace(.network, of: record.id)
+      let namespace = try? runner.namespace(.network, of: record.id),
+      // Of one that was started since the first look, the link is whole; making it anew would lose packets.
+      try await hostNetwork().interfaces([peer])[peer] != bridge
     else { return }
     try await attach(record, to: namespace, only: endpoint)
   }
