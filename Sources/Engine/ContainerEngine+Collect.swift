@@ -17,6 +17,7 @@ extension ContainerEngine {
     try await onBlockingThread("collect") { [self] in try removeUnnamed() }
     // Of one that its service was making when it died; nothing of it runs.
     let containers = Set(try metadata.containers().map(\.id))
+    try? sweepSecrets(keeping: containers)
     for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
   }
 

@@ -12,6 +12,8 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
   package var isRetriable: Bool
   /// How long somebody else asks to wait before another try.
   package var retryAfter: Duration?
+  /// The id of the container that is kept to look into the failure.
+  package var container: String?
 
   package init(
     _ kind: ErrorKind, _ message: String, subject: String? = nil, causes: [String] = [],

@@ -17,6 +17,20 @@ package struct ImageSummary: Hashable, Sendable {
   package var totalBytes: Int64
   /// How much of that no other image needs.
   package var uniqueBytes: Int64
+
+  package init(
+    digest: Digest, references: [String], platform: Platform, created: String?, size: Int64, layerCount: Int,
+    totalBytes: Int64, uniqueBytes: Int64
+  ) {
+    self.digest = digest
+    self.references = references
+    self.platform = platform
+    self.created = created
+    self.size = size
+    self.layerCount = layerCount
+    self.totalBytes = totalBytes
+    self.uniqueBytes = uniqueBytes
+  }
 }
 
 extension MetadataStore {

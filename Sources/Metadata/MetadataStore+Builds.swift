@@ -81,6 +81,53 @@ extension MetadataStore {
   }
 }
 
+/// Containers of instructions that are kept to look into them, each with an image that is its own.
+extension MetadataStore {
+  /// Adds a container and the image that it is made from, both or neither. What the image names is on the disk.
+  package func insertBuildContainer(
+    _ container: ContainerRecord, of image: ImageRecord, sizes: [StoreItem: Int64], events: [JournalEvent]
+  ) async throws(EngineError) {
+    let arguments: StatementArguments
+    do { arguments = try image.arguments() } catch {
+      throw EngineError("record the image", wrapping: error)
+    }
+    try await write("keep a step of a build", subject: container.id, .disk) { database in
+      try database.execute(
+        sql: "INSERT INTO images (\(ImageRecord.insertedColumns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        arguments: arguments)
+      try Self.insertItems(of: image, sizes, in: database)
+      try database.execute(
+        sql: "INSERT INTO containers (\(ContainerRecord.columns)) VALUES (\(ContainerRecord.placeholders))",
+        arguments: container.arguments)
+    } events: {
+      events
+    }
+  }
+
+  /// Removes a container that does not run and its image, which stays where somebody has given it a name or uses it.
+  ///
+  /// - Returns: whether the container could be removed.
+  package func removeBuildContainer(_ container: ContainerRecord, events: [JournalEvent])
+    async throws(EngineError) -> Bool
+  {
+    let (id, image) = (container.id, container.imageDigest.description)
+    return try await write("remove the container \(id)", subject: id, .disk) { database in
+      try database.execute(
+        sql: "DELETE FROM containers WHERE id = ? AND state IN (\(Self.list([.created, .exited])))",
+        arguments: [id])
+      guard database.changesCount == 1 else { return false }
+      try database.execute(
+        sql: """
+          DELETE FROM images WHERE manifestDigest = ? AND names IS NULL
+          AND NOT EXISTS (SELECT 1 FROM containers WHERE imageDigest = manifestDigest)
+          """, arguments: [image])
+      return true
+    } eventsFor: {
+      $0 ? events : []
+    }
+  }
+}
+
 extension BuildStepRecord {
   static let columns = "key, parent, source, inputs, layer, canonical, milliseconds, createdAt, usedAt"
 

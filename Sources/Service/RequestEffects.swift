@@ -26,7 +26,7 @@ extension RequestOrder.Effects {
     case .buildStart(let params):
       observes = [.allImages, .credentials]
       changes = Set((params.references ?? []).map { .image($0) })
-    case .buildExplain: observes = [.allImages]
+    case .buildExplain, .buildVerify: observes = [.allImages, .credentials]
     case .containerCreate(let params):
       observes = Set([.image(params.image)] + (params.networks ?? []).map { .network($0.network) })
       changes = Set(

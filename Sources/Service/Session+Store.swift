@@ -28,6 +28,7 @@ extension Session {
     scope.includesNamedImages = params.namedImages ?? false
     scope.includesNamedVolumes = params.namedVolumes ?? false
     scope.unusedFor = Int64(params.unusedForMs ?? 0) * 1_000_000
+    scope.keepsBuildBytes = params.keepBuildCacheBytes.map { Int64($0) }
     let plan =
       if let ids = params.apply { try await engine.prune(scope, apply: ids) } else {
         try await engine.prunePlan(scope)

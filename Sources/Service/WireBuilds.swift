@@ -33,13 +33,83 @@ extension BuildRequest {
       }
     }
     for (name, place) in wire.contexts ?? [:] {
-      let scheme = "docker-image://"
-      namedContexts[name] =
-        place.hasPrefix(scheme)
-        ? .image(String(place.dropFirst(scheme.count))) : .directory(try absolute(place))
+      namedContexts[name] = try NamedContext(wire: place, absolute: absolute)
     }
+    cacheSources = try (wire.cacheFrom ?? []).map { try Reference(parsing: $0) }
     usesCache = !(wire.noCache ?? false)
     pulls = wire.pull ?? false
+  }
+}
+
+extension NamedContext {
+  init(wire text: String, absolute: (String) throws -> FilePath) throws {
+    let (image, layout) = ("docker-image://", "oci-layout://")
+    if text.hasPrefix(image) {
+      self = .image(String(text.dropFirst(image.count)))
+    } else if text.hasPrefix(layout) {
+      var place = text.dropFirst(layout.count)
+      var digest: OCIModel.Digest?
+      if let at = place.lastIndex(of: "@") {
+        digest = try OCIModel.Digest(String(place[place.index(after: at)...]))
+        place = place[..<at]
+      }
+      var tag: String?
+      if let colon = place.lastIndex(of: ":"), !place[colon...].contains("/") {
+        tag = String(place[place.index(after: colon)...])
+        place = place[..<colon]
+      }
+      self = .layout(try absolute(String(place)), tag: tag, digest: digest)
+    } else if text.firstMatch(of: #/^[a-z][a-z-]*:\/\//#) != nil {
+      throw EngineError(
+        .unsupported, "a build takes nothing from \(text.prefix(200))", subject: text,
+        hint: "give a directory, docker-image://NAME or oci-layout://PATH")
+    } else {
+      self = .directory(try absolute(text))
+    }
+  }
+}
+
+extension Engine.BuildDebug {
+  init?(_ wire: RPCModel.BuildDebug?) {
+    guard let wire else { return nil }
+    self.init(line: wire.line, isAfter: wire.after ?? false)
+  }
+}
+
+extension Engine.BuildCacheTarget {
+  init?(_ wire: RPCModel.BuildCacheTarget?) throws {
+    guard let wire else { return nil }
+    let reference = try Reference(parsing: wire.reference)
+    guard reference.digest == nil else {
+      throw EngineError(
+        .invalidArgument, "a cache cannot be sent under a digest: \(wire.reference)", subject: wire.reference,
+        hint: "give it a name and a tag")
+    }
+    self.init(reference, isWhole: wire.mode == .max)
+  }
+}
+
+extension RPCModel.BuildCacheExport {
+  init(_ export: Engine.BuildCacheExport) {
+    self.init(
+      reference: export.reference.description, digest: export.digest.description, steps: export.steps,
+      bytes: Int(export.bytes), sentBytes: Int(export.sentBytes))
+  }
+}
+
+extension BuildFileDifference {
+  init(_ file: LayerFileDifference) {
+    let difference = file.difference
+    let change: ChangeKind =
+      switch difference.kind {
+      case .added: .added
+      case .modified: .modified
+      case .deleted: .deleted
+      }
+    self.init(
+      layer: file.layer, instruction: file.instruction, path: difference.path, change: change,
+      aspects: difference.aspects.isEmpty
+        ? nil : difference.aspects.map { BuildFileAspect(rawValue: $0.rawValue) })
   }
 }
 
@@ -51,7 +121,7 @@ extension BuildStep {
       reasons: step.reasons.isEmpty ? nil : step.reasons,
       durationMs: step.milliseconds.map { Int($0) }, layer: step.layer?.description,
       layerSize: step.layerSize.map { Int($0) }, lastRunAt: step.lastRunAt.map { WireTime.text($0) },
-      lastDurationMs: step.lastMilliseconds.map { Int($0) })
+      lastDurationMs: step.lastMilliseconds.map { Int($0) }, cachedFrom: step.cachedFrom?.description)
   }
 }
 

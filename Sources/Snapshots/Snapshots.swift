@@ -120,6 +120,13 @@ package struct Snapshots: Sendable {
     }
   }
 
+  /// Takes any directory of the store's file system away from its name, at once.
+  ///
+  /// - Returns: where it is now, for whoever removes it; nil where there was none.
+  package func unnameTree(_ path: FilePath) throws(EngineError) -> FilePath? {
+    do { return try unname(path) } catch { throw EngineError("remove \(path)", wrapping: error) }
+  }
+
   func unname(_ path: FilePath) throws -> FilePath? {
     let grave = staging.appending("removed-\(UInt64.random(in: .min ... .max))")
     guard try renameIfPresent(path, to: grave) else { return nil }

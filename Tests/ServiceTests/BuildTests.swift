@@ -420,16 +420,16 @@ struct BuildTests {
 }
 
 extension BuildStart.Result {
-  fileprivate var areAllCached: Bool { steps.allSatisfy { $0.cached } }
+  var areAllCached: Bool { steps.allSatisfy { $0.cached } }
 }
 
 /// A place for what a closure found.
-private final class FoundDigest: @unchecked Sendable {
+final class FoundDigest: @unchecked Sendable {
   // Written by one task, and read when that has ended.
   var text = ""
 }
 
-private struct BuildContext: Sendable {
+struct BuildContext: Sendable {
   let store: TestStore
   let service: TestService
 

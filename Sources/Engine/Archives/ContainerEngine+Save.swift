@@ -34,20 +34,24 @@ extension ContainerEngine {
     let layout = try ImageLayout(images)
     let title = names.count == 1 ? "save \(names[0])" : "save \(images.count) images"
     let bytes = try await reporter.task(title, total: layout.size) { progress, _ in
-      switch output {
-      case .archive(let output):
-        try await writeArchive(to: output, progress: progress) { [content] sink in
-          try withoutActuallyEscaping(sink) { sink in
-            let tar = try TarWriter(sink)
-            try layout.write(to: tar, from: content)
-            try tar.finish()
-          }
-        }
-      case .directory(let path):
-        try await save(layout, into: path, progress: progress)
-      }
+      try await write(layout, to: output, progress: progress)
     }
     return SaveResult(images: images.map { ($0.record.manifestDigest, $0.references) }, bytes: bytes)
+  }
+
+  /// - Returns: how much was written, in bytes.
+  func write(_ layout: ImageLayout, to output: SaveOutput, progress: TaskProgress) async throws -> Int64 {
+    switch output {
+    case .archive(let output):
+      try await writeArchive(to: output, progress: progress) { [content] sink in
+        try withoutActuallyEscaping(sink) { sink in
+          let tar = try TarWriter(sink)
+          try layout.write(to: tar, from: content)
+          try tar.finish()
+        }
+      }
+    case .directory(let path): try await save(layout, into: path, progress: progress)
+    }
   }
 
   private func savedImages(_ names: [String]) throws -> [SavedImage] {

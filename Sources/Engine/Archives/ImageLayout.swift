@@ -16,9 +16,14 @@ struct ImageLayout: Sendable {
   let documents: [(path: String, bytes: [UInt8])]
   /// Each once: the manifests, the configurations, the layers.
   let blobs: [Descriptor]
+  /// Blobs that the store does not have.
+  private let unstored: [Digest: [UInt8]]
 
-  /// - Parameter images: with the manifest's descriptor and the names each is saved under.
-  init(_ images: [SavedImage]) throws {
+  /// - Parameters:
+  ///   - images: with the manifest's descriptor and the names each is saved under.
+  ///   - unstored: those of their blobs that are not in the store.
+  init(_ images: [SavedImage], unstored: [Digest: [UInt8]] = [:]) throws {
+    self.unstored = unstored
     let images = images.sorted {
       ($0.references.first ?? "", $0.record.manifestDigest.hex)
         < ($1.references.first ?? "", $1.record.manifestDigest.hex)
@@ -65,6 +70,10 @@ struct ImageLayout: Sendable {
     }
     for path in ["blobs", "blobs/sha256"] { try target.directory(path) }
     for blob in blobs {
+      if let bytes = unstored[blob.digest] {
+        try target.file(Self.path(of: blob.digest), size: blob.size) { try bytes.withUnsafeBytes($0) }
+        continue
+      }
       try target.file(Self.path(of: blob.digest), size: try content.size(of: blob.digest)) { body in
         var hasher = SHA256()
         try readFile(content.path(of: blob.digest), { _ in }) {

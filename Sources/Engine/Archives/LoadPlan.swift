@@ -70,6 +70,40 @@ struct LoadPlan {
     return images
   }
 
+  /// One image of a layout, by the tag or the digest that its index has, or its only one.
+  ///
+  /// - Throws: `notFound`; `invalidArgument` where it has several and none is asked for.
+  func image(tag: String?, digest: Digest?) throws -> PlannedImage {
+    guard let bytes = try intake.document(ImageLayout.indexFile),
+      case .index(let index) = try ManifestDocument(parsing: bytes)
+    else {
+      throw EngineError(.notFound, "there is no OCI image layout", hint: "it is a directory with index.json")
+    }
+    let images = index.manifests.filter { !Self.isAttestation($0) }
+    func tags(_ descriptor: Descriptor) -> [String] {
+      let names = [ImageName.ociAnnotation, ImageName.containerdAnnotation].compactMap {
+        descriptor.annotations?[$0]
+      }
+      return names.flatMap { [$0, (try? Reference(parsing: $0))?.tag].compactMap(\.self) }
+    }
+    var found = images
+    if let tag { found = found.filter { tags($0).contains(tag) } }
+    if let digest { found = found.filter { $0.digest == digest } }
+    guard let first = found.first else {
+      let wanted = digest?.description ?? tag ?? "image"
+      throw EngineError(
+        .notFound, "the layout has no \(wanted)", subject: wanted,
+        hint: images.isEmpty ? nil : "it has \(Set(images.flatMap(tags)).sorted().joined(separator: ", "))")
+    }
+    if found.count == 1 { return try layoutImage(first, depth: 0) }
+    guard tag != nil || digest != nil || Set(found.map { tags($0) }).count == 1 else {
+      throw EngineError(
+        .invalidArgument, "the layout has \(found.count) images",
+        hint: "name one, with :TAG or @DIGEST behind")
+    }
+    return try layoutImage(try choose(Index(manifests: found)), depth: 0)
+  }
+
   private func layoutImage(_ descriptor: Descriptor, depth: Int) throws -> PlannedImage {
     guard depth < Self.indexDepth else {
       throw EngineError(

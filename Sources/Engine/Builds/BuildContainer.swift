@@ -23,15 +23,56 @@ struct BuildContainer: Sendable {
     self.addition = addition
   }
 
-  /// - Throws: `buildFailed` with the command and its last lines where it ends with another status than 0. Cancellation
-  ///   kills it; nothing of it is left then.
+  /// - Throws: `buildFailed` with the command and its last lines where it ends with another status than 0; where failures are
+  ///   kept, with the container. Cancellation kills it; nothing of it is left then.
   func run() async throws -> LayerRecord {
     let place = try engine.prepareStep()
+    var drafted: HeldStep?
     do {
-      let layer = try await run(in: place)
+      var locks: [FileLock] = []
+      defer { for lock in locks { lock.release() } }
+      let draft = try await draft(place, &locks)
+      drafted = draft
+      let layer = try await run(draft, in: place)
       await cleanUp(place.id)
       return layer
     } catch {
+      guard var failure = error as? EngineError, failure.kind == .buildFailed, var step = drafted,
+        build.request.debug != nil, build.claimHold()
+      else {
+        await cleanUp(place.id)
+        throw error
+      }
+      step.hasBoundFiles = true
+      failure.container = await Task { [step] in try? await hold(step, place) }.value
+      throw failure
+    }
+  }
+
+  /// Makes a container of the step without running it.
+  ///
+  /// - Returns: its id.
+  func holdUnstarted() async throws -> String {
+    let place = try engine.prepareStep()
+    do {
+      var locks: [FileLock] = []
+      defer { for lock in locks { lock.release() } }
+      return try await hold(try await draft(place, &locks), place)
+    } catch {
+      await cleanUp(place.id)
+      throw error
+    }
+  }
+
+  private func hold(_ step: HeldStep, _ place: (id: String, upper: FilePath, work: FilePath)) async throws
+    -> String
+  {
+    do {
+      // Of its run, nothing counts any more.
+      try await engine.runner.cleanUp(place.id)
+      return try await build.held(place, step, state, text: prepared.instruction.source)
+    } catch {
+      engine.log.error("cannot keep a step of a build: \(error)")
       await cleanUp(place.id)
       throw error
     }
@@ -46,20 +87,21 @@ struct BuildContainer: Sendable {
         _ = try? await engine.runner.waitForExit(id)
       }
       try? await engine.runner.cleanUp(id)
-      try? removeTree(secrets(id))
+      try? engine.removeSecrets(of: id)
       engine.discardStep(id)
     }.value
   }
 
-  private func run(in place: (id: String, upper: FilePath, work: FilePath)) async throws -> LayerRecord {
+  /// What its container is made from; its mounts are there then.
+  private func draft(
+    _ place: (id: String, upper: FilePath, work: FilePath), _ locks: inout [FileLock]
+  ) async throws -> HeldStep {
     let directory = place.upper.removingLastComponent()
     var options = ContainerOptions(image: "")
     options.entrypoint = []
     options.command = prepared.runArguments(step.command, state)
     options.hostname = "build"
     options.network = try network
-    var locks: [FileLock] = []
-    defer { for lock in locks { lock.release() } }
     var environment = prepared.scope.variables
     for name in BuildInputs.proxies where environment[name] == nil {
       environment[name] = build.request.arguments[name]
@@ -69,11 +111,18 @@ struct BuildContainer: Sendable {
 
     var image = state.config
     image.config?.env = environment.environment
+    return HeldStep(options: options, image: image)
+  }
+
+  private func run(_ step: HeldStep, in place: (id: String, upper: FilePath, work: FilePath)) async throws
+    -> LayerRecord
+  {
+    let directory = place.upper.removingLastComponent()
     let spec = try RuntimeSpec.container(
-      id: place.id, image: image, options: options, volumes: [], directory: directory,
+      id: place.id, image: step.image, options: step.options, volumes: [], directory: directory,
       lowers: engine.lowers(state.layers),
       configuration: engine.configuration)
-    try engine.writeBoundFiles(spec, options, into: directory)
+    try engine.writeBoundFiles(spec, step.options, into: directory)
     let root = OverlayRoot(
       lowers: engine.lowers(state.layers) + [engine.mountPoints], upper: place.upper, work: place.work)
     let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: engine.configuration.isRootless)
@@ -164,10 +213,6 @@ struct BuildContainer: Sendable {
 
   // MARK: Mounts
 
-  private func secrets(_ id: String) -> FilePath {
-    engine.configuration.runDirectory.appending("build-secrets").appending(id)
-  }
-
   private func mounts(
     _ directory: FilePath, _ id: String, _ environment: inout Variables, _ locks: inout [FileLock]
   ) async throws -> [MountOptions] {
@@ -193,7 +238,9 @@ struct BuildContainer: Sendable {
         options.isReadOnly = mount.isReadOnly
         mounts.append(options)
       case .secret:
-        if let options = try secret(prepared, secrets(id).appending("\(index)"), &environment) {
+        if let options = try secret(
+          prepared, engine.buildSecrets.appending(id).appending("\(index)"), &environment)
+        {
           mounts.append(options)
         }
       case .ssh: break
@@ -221,8 +268,9 @@ struct BuildContainer: Sendable {
 
   /// Kept from build to build, under a name that is made of the id and leads nowhere else (CVE-2024-9675).
   private func cache(_ mount: RunMount, _ target: String) async throws -> (FilePath, FileLock?) {
-    let caches = engine.configuration.storeDirectory.appending("build-caches")
-    let name = Digest(of: "\(mount.id ?? target)".utf8).hex
+    let caches = engine.cacheMounts
+    let id = mount.id ?? target
+    let name = ContainerEngine.cacheMountName(id)
     let sharing = mount.sharing ?? .shared
     var place = caches.appending(name)
     var lock: FileLock?
@@ -242,6 +290,7 @@ struct BuildContainer: Sendable {
       try made.descriptor.setOwner(mount.user ?? 0, group: mount.group ?? 0)
       try made.descriptor.setPermissions(mount.mode ?? 0o755)
     }
+    engine.noteCacheMount(place, id: id)
     return (place, lock)
   }
 

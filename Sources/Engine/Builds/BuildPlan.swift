@@ -71,6 +71,16 @@ struct BuildPlan {
   }
 }
 
+extension BuildPlan {
+  /// A stage and those that it begins with: all that its image consists of.
+  func chain(of target: Int) throws(EngineError) -> Set<Int> {
+    var chain: Set<Int> = [target]
+    var index = target
+    while case .stage(let base) = try base(of: index), chain.insert(base).inserted { index = base }
+    return chain
+  }
+}
+
 extension Instruction {
   /// Stages and images that it takes files from.
   var sourceNames: [Word] {

@@ -25,8 +25,30 @@ package struct BuildRequest: Sendable {
   package var usesCache = true
   /// Whether images are asked for at their registries also where they are there.
   package var pulls = false
+  /// What it is written to; an image in the store where empty.
+  package var outputs: [BuildOutput] = []
+  /// What of it is kept to look into; nil where nothing is.
+  package var debug: BuildDebug?
+  /// Names under which builds have sent their caches to registries.
+  package var cacheSources: [Reference] = []
+  package var cacheTarget: BuildCacheTarget?
 
   package init() {}
+
+  var keepsImage: Bool { outputs.isEmpty || outputs.contains { $0.kind == .image } }
+}
+
+/// Which instruction's container is kept.
+package struct BuildDebug: Hashable, Sendable {
+  /// Of the instruction at which the build stops; nil for the one that fails.
+  package var line: Int?
+  /// Whether it stops behind that instruction, and not in front of it.
+  package var isAfter: Bool
+
+  package init(line: Int? = nil, isAfter: Bool = false) {
+    self.line = line
+    self.isAfter = isAfter
+  }
 }
 
 package enum BuildContext: Sendable {
@@ -39,6 +61,8 @@ package enum BuildContext: Sendable {
 package enum NamedContext: Hashable, Sendable {
   case directory(FilePath)
   case image(String)
+  /// An OCI image layout, and which of its images: by its tag or digest, or its only one.
+  case layout(FilePath, tag: String?, digest: Digest?)
 }
 
 package enum BuildSecret: Hashable, Sendable {
@@ -67,21 +91,23 @@ package struct BuiltStep: Hashable, Sendable {
   /// Of the earlier run that it was compared with, in nanoseconds since 1970.
   package var lastRunAt: Int64?
   package var lastMilliseconds: Int64?
+  /// The cache in a registry that it comes from; nil for the store's own.
+  package var cachedFrom: Reference?
 }
 
 package struct BuildResult: Sendable {
   package var image: ImageSummary
   package var steps: [BuiltStep]
   package var warnings: [LintWarning]
+  /// What was written to each output, in bytes.
+  package var written: [Int64]
+  package var cacheExport: BuildCacheExport?
+  /// Why something of the caches in registries was of no use.
+  package var cacheWarnings: [String]
 }
 
 package struct BuildExplanation: Sendable {
   package var steps: [BuiltStep]
   package var warnings: [LintWarning]
-}
-
-/// One line, or a part of one, that a RUN has written.
-package struct BuildOutput: Sendable {
-  package var step: Int
-  package var bytes: [UInt8]
+  package var cacheWarnings: [String]
 }

@@ -20,8 +20,9 @@ extension BuildRun {
       instructions = added + instructions
       state.execution.onBuild = nil
     }
-    let before = dockerfile.stages.prefix(index).reduce(0) { $0 + $1.instructions.count + 1 }
+    let before = numbersBefore(index)
     tellBase(stage, index, number: before + 1, state)
+    try await stopIfAsked(at: stage.from, state)
     for (offset, instruction) in instructions.enumerated() {
       try Task.checkCancellation()
       let number = StepNumber(
@@ -32,10 +33,15 @@ extension BuildRun {
       } catch {
         if error is CancellationError { throw error }
         let named = EngineError("carry it out", wrapping: error)
-        throw named.kind == .cancelled ? named : located(named, instruction)
+        if named.kind == .cancelled { throw named }
+        throw await keeping(located(named, instruction), instruction, state)
       }
     }
     return state
+  }
+
+  private func numbersBefore(_ index: Int) -> Int {
+    dockerfile.stages.prefix(index).reduce(0) { $0 + $1.instructions.count + 1 }
   }
 
   /// With file, line and column in front, where the error does not say already.
@@ -84,9 +90,15 @@ extension BuildRun {
           platform = try Platform(parsing: global.expand(word).text)
         }
         return try await image(name, platform: platform).value
-      case .context(.directory(let path)):
-        throw EngineError(
-          .unsupported, "a directory cannot be the beginning of a stage: \(path)", subject: path.string)
+      case .context(.directory):
+        let name = try global.expand(stage.base.image).text
+        let copy = try Dockerfile.trigger("COPY --from=\(name) . /", at: stage.from.range, dockerfile.file)
+        let number = StepNumber(
+          number: numbersBefore(index) + 1, stage: stage.name ?? "\(index)", index: index, ordinal: 0,
+          count: stage.instructions.count)
+        return try await carryOut(copy, scratch, number)
+      case .context(.layout(let path, let tag, let digest)):
+        return try await layout(path, tag, digest).value
       }
     } catch let error as EngineError where error.kind != .cancelled {
       throw located(error, stage.from)
@@ -122,10 +134,15 @@ extension BuildRun {
       found = try engine.image(named: name)
     }
     guard let image = found else { throw EngineError(.notFound, "no image is named \(name)", subject: name) }
-    var config = try engine.config(of: image)
+    return state(of: try engine.config(of: image), image.configDigest, layers: image.layers)
+  }
+
+  /// What a stage begins with that begins with an image.
+  func state(of config: ImageConfig, _ digest: Digest, layers: [LayerRecord]) -> StageState {
+    var config = config
     let told = config.history ?? []
     // A history has an entry for each layer, or none means anything.
-    let untold = max(0, image.layers.count - told.count { $0.emptyLayer != true })
+    let untold = max(0, layers.count - told.count { $0.emptyLayer != true })
     config.history = told + (0..<untold).map { _ in .init() }
     var environment = config.config?.env ?? []
     // What every RUN has is the image's as well, as with BuildKit.
@@ -134,8 +151,8 @@ extension BuildRun {
     execution.env = environment
     config.config = execution
     return StageState(
-      layers: image.layers, config: config, scope: StageScope(global, environment: environment),
-      key: StepKey.base(image.configDigest))
+      layers: layers, config: config, scope: StageScope(global, environment: environment),
+      key: StepKey.base(digest))
   }
 
   // MARK: One instruction
@@ -150,20 +167,24 @@ extension BuildRun {
     var built = BuiltStep(
       number: number.number, stage: number.stage, ordinal: number.ordinal, line: instruction.range.start.line,
       instruction: instruction.source, isCached: false, reasons: [])
+    try await stopIfAsked(at: instruction, before, step)
     let key = StepKey.make(parent: before.key, step.inputs)
-    var found: BuildStepRecord?
-    if !before.isFresh, !step.isUnknown, request.usesCache {
-      found = try usable(key, changesFiles: step.changesFiles)
-    }
-    if let record = found {
+    var found: CachedStep?
+    if !before.isFresh, !step.isUnknown, request.usesCache { found = try await cached(key) }
+    if let found {
+      let record = found.record
       built.isCached = true
+      built.cachedFrom = found.source
       built.layer = record.layer?.descriptor.digest
       built.layerSize = record.layer?.descriptor.size
-      use(record)
+      if found.source == nil { use(record) }
+      note(record, number)
       state.key = record.canonical ?? key
+      state.lacksLayers = before.lacksLayers || !found.isHere
       try step.apply(to: &state, layer: record.layer, time)
       await reporter.task(number.title(instruction.source) + " (cached)") { _, _ in }
       tell(built)
+      try await stopIfAsked(behind: instruction, state)
       return state
     }
     try explain(&built, step, before, instruction, key)
@@ -182,24 +203,18 @@ extension BuildRun {
     let took = (clock.now - begin).milliseconds
     try step.apply(to: &state, layer: layer, time)
     state.isFresh = true
-    keep(
-      BuildStepRecord(
-        key: key, parent: before.key, source: instruction.source, inputs: step.inputs, layer: layer,
-        milliseconds: took, createdAt: Timestamp.now))
+    let record = BuildStepRecord(
+      key: key, parent: before.key, source: instruction.source, inputs: step.inputs, layer: layer,
+      milliseconds: took, createdAt: Timestamp.now)
+    keep(record)
+    note(record, number)
     try await saveSteps(all: false)
     built.milliseconds = took
     built.layer = layer?.descriptor.digest
     built.layerSize = layer?.descriptor.size
     tell(built)
+    try await stopIfAsked(behind: instruction, state)
     return state
-  }
-
-  /// An earlier step whose layer is all there.
-  private func usable(_ key: Digest, changesFiles: Bool) throws -> BuildStepRecord? {
-    guard let record = try engine.metadata.buildStep(key) else { return nil }
-    guard let layer = record.layer else { return record }
-    guard engine.content.isWhole(layer.descriptor), engine.snapshots.contains(layer.key) else { return nil }
-    return record
   }
 
   private func explain(
@@ -211,15 +226,17 @@ extension BuildRun {
       return
     }
     if step.isUnknown {
-      built.reasons = ["what it takes files from is not there, or is built anew"]
+      built.reasons = ["what it takes files from is not in the store yet, or is built anew"]
       return
     }
     if before.isFresh {
       built.reasons = ["an instruction before it is not cached"]
       return
     }
-    let candidates = try engine.metadata.buildSteps(
-      like: instruction.source, keyword: instruction.keyword.rawValue, after: before.key)
+    let candidates =
+      try engine.metadata.buildSteps(
+        like: instruction.source, keyword: instruction.keyword.rawValue, after: before.key)
+      + importedSteps(like: instruction.source, keyword: instruction.keyword.rawValue, after: before.key)
     let comparison = StepComparison(
       step.inputs, after: before.key, source: instruction.source, candidates)
     built.reasons = comparison.reasons

@@ -19,6 +19,8 @@ final class BuildRun: Sendable {
   /// Nil where nothing is carried out, and it is only told what would be.
   let addition: Addition?
   let output: (@Sendable ([UInt8]) async throws -> Void)?
+  /// Whether what is built becomes the cache's.
+  let keepsSteps: Bool
   let layerWarnings = LayerWarnings.current
   private let state = Mutex(State())
 
@@ -32,13 +34,19 @@ final class BuildRun: Sendable {
     var used: [Digest] = []
     var environments: [Int: [String]] = [:]
     var lastSaved = ContinuousClock.now
+    var hasHeld = false
+    var caches: [ImportedCache] = []
+    var cacheWarnings: [String] = []
+    /// By stage, and by place in it.
+    var outcomes: [Int: [Int: BuildStepRecord]] = [:]
   }
 
   init(
     _ engine: ContainerEngine, _ request: BuildRequest, _ dockerfile: Dockerfile, _ global: GlobalScope,
     context: SourceRoot?, digests: FileDigests, addition: Addition?, reporter: TaskReporter,
-    output: (@Sendable ([UInt8]) async throws -> Void)?
+    output: (@Sendable ([UInt8]) async throws -> Void)?, keepsSteps: Bool
   ) throws {
+    self.keepsSteps = keepsSteps
     self.engine = engine
     self.request = request
     self.dockerfile = dockerfile
@@ -79,7 +87,9 @@ final class BuildRun: Sendable {
   private func stop(_ error: any Error) {
     let tasks = state.withLock { state in
       state.isStopped = true
-      if state.failure == nil, !(error is CancellationError) { state.failure = error }
+      // Who is told of a failure is told what is kept of it, whichever came first.
+      let isKept = (error as? EngineError)?.container != nil
+      if isKept || (state.failure == nil && !(error is CancellationError)) { state.failure = error }
       return Array(state.stages.values) + state.images.values
     }
     for task in tasks { task.cancel() }
@@ -112,6 +122,18 @@ final class BuildRun: Sendable {
     }
   }
 
+  /// The same of an OCI image layout.
+  func layout(_ path: FilePath, _ tag: String?, _ digest: Digest?) -> Task<StageState, any Error> {
+    state.withLock { state in
+      let key = "\(path)\0\(tag ?? "")\0\(digest?.description ?? "")"
+      if let task = state.images[key] { return task }
+      let task = Task { [self] in try await layoutState(path, tag, digest) }
+      if state.isStopped { task.cancel() }
+      state.images[key] = task
+      return task
+    }
+  }
+
   // MARK: What is told
 
   func tell(_ step: BuiltStep) { state.withLock { $0.steps[step.number] = step } }
@@ -128,6 +150,36 @@ final class BuildRun: Sendable {
 
   func keep(_ record: BuildStepRecord) { state.withLock { $0.records.append(record) } }
 
+  /// Notes what a step has come to, for who asks for this build's cache.
+  func note(_ record: BuildStepRecord, _ number: StepNumber) {
+    state.withLock { $0.outcomes[number.index, default: [:]][number.ordinal] = record }
+  }
+
+  /// In the file's order.
+  func outcomes(of stages: Set<Int>) -> [BuildStepRecord] {
+    state.withLock { state in
+      stages.sorted().flatMap { (state.outcomes[$0] ?? [:]).sorted { $0.key < $1.key }.map(\.value) }
+    }
+  }
+
+  var caches: [ImportedCache] { state.withLock { $0.caches } }
+
+  func add(_ cache: ImportedCache) { state.withLock { $0.caches.append(cache) } }
+
+  var cacheWarnings: [String] { state.withLock { $0.cacheWarnings } }
+
+  func warn(_ text: String) {
+    state.withLock { if !$0.cacheWarnings.contains(text) { $0.cacheWarnings.append(text) } }
+  }
+
+  /// True for the first who asks: one container is kept of a build.
+  func claimHold() -> Bool {
+    state.withLock { state in
+      defer { state.hasHeld = true }
+      return !state.hasHeld
+    }
+  }
+
   func use(_ record: BuildStepRecord) {
     // Which day it was of use is enough to know.
     guard Timestamp.now - record.usedAt > 3600 * 1_000_000_000 else { return }
@@ -138,7 +190,7 @@ final class BuildRun: Sendable {
   ///
   /// - Parameter all: else only when the last time was some seconds ago.
   func saveSteps(all: Bool) async throws {
-    guard let addition else { return }
+    guard let addition, keepsSteps else { return }
     let (records, used) = state.withLock { state -> ([BuildStepRecord], [Digest]) in
       guard all || ContinuousClock.now - state.lastSaved > .seconds(3) else { return ([], []) }
       defer {

@@ -26,12 +26,19 @@ extension ContainerEngine {
     let id = ContainerName.newIdentifier()
     let name = request.references.first?.familiar
     do {
-      let result = try await withBuild(request, addition, reporter, output) { build, target in
+      return try await withBuild(request, addition, reporter, output) { build, target in
         let state = try await build.run(target)
-        let image = try await keep(state, request, build, addition, id: id)
-        return BuildResult(image: try summary(image), steps: build.steps, warnings: warnings(build))
+        let draft = try draft(state, request, build)
+        let written = try await write(
+          draft, request.references.map(\.description), to: request.outputs, reporter: reporter)
+        let exported = try await exportCache(build, target, reporter: reporter)
+        let image =
+          request.keepsImage
+          ? try await keep(draft, request, build, addition, id: id) : try await forget(draft, build, id: id)
+        return BuildResult(
+          image: image, steps: build.steps, warnings: warnings(build), written: written,
+          cacheExport: exported, cacheWarnings: build.cacheWarnings)
       }
-      return result
     } catch {
       let kind = (error as? EngineError)?.kind ?? (error is CancellationError ? .cancelled : .internal)
       // Also in a task that is cancelled.
@@ -49,23 +56,30 @@ extension ContainerEngine {
     defer { held.end() }
     return try await withBuild(request, nil, .silent, nil) { build, target in
       _ = try await build.run(target)
-      return BuildExplanation(steps: build.steps, warnings: warnings(build))
+      return BuildExplanation(
+        steps: build.steps, warnings: warnings(build), cacheWarnings: build.cacheWarnings)
     }
   }
 
-  private func warnings(_ build: BuildRun) -> [LintWarning] {
+  func warnings(_ build: BuildRun) -> [LintWarning] {
     Linter.check(
       build.dockerfile, build.global, environment: { build.environment($0) },
       ignored: build.context?.ignored ?? IgnoreRules())
   }
 
-  private func withBuild<Result: Sendable>(
+  /// Reads the file, and gives what is to be built of it to `body`.
+  ///
+  /// - Parameters:
+  ///   - opened: the context, where it is open.
+  ///   - keepsSteps: whether what is built becomes the cache's.
+  func withBuild<Result: Sendable>(
     _ request: BuildRequest, _ addition: Addition?, _ reporter: TaskReporter,
-    _ output: (@Sendable ([UInt8]) async throws -> Void)?,
+    _ output: (@Sendable ([UInt8]) async throws -> Void)?, opened: SourceRoot? = nil, keepsSteps: Bool = true,
     _ body: (BuildRun, Int) async throws -> Result
   ) async throws -> Result {
     let name = request.dockerfile ?? "Dockerfile"
-    let context = try await openContext(request.context, name)
+    let context: SourceRoot?
+    if let opened { context = opened } else { context = try await openContext(request.context, name) }
     let bytes = try await onBlockingThread("dockerfile") {
       try request.dockerfileText ?? Self.readDockerfile(name, in: context)
     }
@@ -86,7 +100,9 @@ extension ContainerEngine {
     }
     let build = try BuildRun(
       self, request, dockerfile, global, context: context, digests: FileDigests(digestFile(request)),
-      addition: addition, reporter: reporter, output: output)
+      addition: addition, reporter: reporter, output: output, keepsSteps: keepsSteps)
+    try build.checkDebug(target)
+    try await build.importCaches()
     do {
       let result = try await body(build, target)
       try await build.saveSteps(all: true)
@@ -116,7 +132,7 @@ extension ContainerEngine {
         do { directory = try openDirectory(path).release() } catch {
           throw EngineError("open the context", wrapping: error, subject: path.string)
         }
-        return try Self.context(OwnedDescriptor(directory), name)
+        return try Self.context(OwnedDescriptor(directory), dockerfile: name)
       }
     case .archive(let source):
       let step = try prepareStep()
@@ -133,7 +149,8 @@ extension ContainerEngine {
               try unpacker.write(bytes)
             }
             _ = try unpacker.finish()
-            return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), name) { [self] in
+            return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), dockerfile: name) {
+              [self] in
               discardStep(step.id)
             }
           }
@@ -146,17 +163,19 @@ extension ContainerEngine {
     }
   }
 
-  private static func context(
-    _ directory: consuming OwnedDescriptor, _ dockerfile: String, cleanUp: @escaping @Sendable () -> Void = {}
+  /// - Parameter dockerfile: nil for a context that has none.
+  static func context(
+    _ directory: consuming OwnedDescriptor, named title: String = "the context", dockerfile: String?,
+    cleanUp: @escaping @Sendable () -> Void = {}
   ) throws -> SourceRoot {
     var rules = IgnoreRules()
     // That of the Dockerfile itself comes first.
-    for name in [dockerfile + ".dockerignore", ".dockerignore"] {
+    for name in (dockerfile.map { [$0 + ".dockerignore"] } ?? []) + [".dockerignore"] {
       guard let bytes = try read(name, in: directory.descriptor) else { continue }
       rules = try IgnoreRules(parsing: bytes, name: name)
       break
     }
-    return SourceRoot(directory, name: "the context", ignored: rules, isContext: true, cleanUp: cleanUp)
+    return SourceRoot(directory, name: title, ignored: rules, isContext: true, cleanUp: cleanUp)
   }
 
   private static func readDockerfile(_ name: String, in context: SourceRoot?) throws -> [UInt8] {
@@ -187,9 +206,8 @@ extension ContainerEngine {
 
   // MARK: The image
 
-  private func keep(
-    _ state: StageState, _ request: BuildRequest, _ build: BuildRun, _ addition: Addition, id: String
-  ) async throws -> ImageRecord {
+  /// The image that a build has come to.
+  func draft(_ state: StageState, _ request: BuildRequest, _ build: BuildRun) throws -> DraftImage {
     var config = state.config
     config.created = build.time.text
     config.config?.env = state.scope.environment.environment
@@ -198,21 +216,41 @@ extension ContainerEngine {
       execution.labels = (execution.labels ?? [:]).merging(request.labels) { $1 }
       config.config = execution
     }
-    let image = try describe(config, layers: state.layers)
-    let names = request.references.map(\.description)
-    let event = JournalEvent.buildFinished(
-      id, image: image.manifestDigest, reference: names.first,
+    return try DraftImage(config, layers: state.layers)
+  }
+
+  private func finished(_ draft: DraftImage, _ build: BuildRun, id: String) -> JournalEvent {
+    .buildFinished(
+      id, image: draft.record.manifestDigest, reference: build.request.references.first?.description,
       cached: build.steps.count { $0.isCached }, steps: build.steps.count)
+  }
+
+  private func keep(
+    _ draft: DraftImage, _ request: BuildRequest, _ build: BuildRun, _ addition: Addition, id: String
+  ) async throws -> ImageSummary {
+    try put(draft)
+    let image = draft.record
+    let names = request.references.map(\.description)
+    let event = finished(draft, build, id: id)
     if try metadata.image(image.manifestDigest) != nil,
       try Set(names).isSubset(of: metadata.tags(of: image.manifestDigest).map(\.reference))
     {
       try await metadata.append(event)
-      return image
+      return try summary(image)
     }
     let sizes = try await makeDurable([image], addition)
     try await metadata.recordImages(
       [NamedImage(image: image, references: names, events: [event])], sizes: sizes, at: Timestamp.now)
-    return image
+    return try summary(image)
+  }
+
+  /// Of an image that is not kept.
+  private func forget(_ draft: DraftImage, _ build: BuildRun, id: String) async throws -> ImageSummary {
+    try await metadata.append(finished(draft, build, id: id))
+    let image = draft.record
+    return ImageSummary(
+      digest: image.manifestDigest, references: [], platform: image.platform, created: image.created,
+      size: image.size, layerCount: image.layers.count, totalBytes: 0, uniqueBytes: 0)
   }
 }
 

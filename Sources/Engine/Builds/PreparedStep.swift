@@ -116,7 +116,7 @@ struct PreparedStep: Sendable {
       matches: selection.matches.map { (isDirectory: $0.0, entries: $0.1) },
       destination: state.absolute(target), mode: mode,
       failure: { file.error("\(keyword.rawValue): \($0)", at: position, hint: $1) })
-    if let word = transfer.owner, !word.text.isEmpty, !state.isFresh || !run.isDry {
+    if let word = transfer.owner, !word.text.isEmpty, !run.isDry || !(state.isFresh || state.lacksLayers) {
       let lowers = run.engine.lowers(state.layers)
       do {
         let identity = try UserDatabase(layers: lowers).resolve(Self.ownerText(word.text))
@@ -181,11 +181,18 @@ struct PreparedStep: Sendable {
     case .stage(let index): source = try await run.stage(index).value
     case .image(let name), .context(.image(let name)):
       source = try await run.image(name, platform: run.request.platform).value
+    case .context(.layout(let path, let tag, let digest)):
+      source = try await run.layout(path, tag, digest).value
     case .context(.directory(let path)):
-      let directory = OwnedDescriptor(try openDirectory(path).release())
-      return SourceRoot(directory, name: from.text, isContext: true)
+      return try await onBlockingThread("context") {
+        let directory: FileDescriptor
+        do { directory = try openDirectory(path).release() } catch {
+          throw EngineError("open the context \(from.text)", wrapping: error, subject: path.string)
+        }
+        return try ContainerEngine.context(OwnedDescriptor(directory), named: from.text, dockerfile: nil)
+      }
     }
-    if run.isDry, source.isFresh { return nil }
+    if run.isDry, source.isFresh || source.lacksLayers { return nil }
     let (engine, name) = (run.engine, from.text)
     return try await onBlockingThread("open stage") { try engine.openTree(source.layers, name: name) }
   }

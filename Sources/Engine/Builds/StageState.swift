@@ -12,6 +12,8 @@ struct StageState: Sendable {
   var key: Digest
   /// An instruction was carried out anew, or would have to be: nothing after it is taken from the cache.
   var isFresh = false
+  /// Where nothing is carried out: some of its layers are not in the store, but where they can be fetched from.
+  var lacksLayers = false
   /// Whether CMD was in this stage: ENTRYPOINT takes away an earlier image's only.
   var setsCommand = false
 

@@ -28,9 +28,12 @@ struct StepComparison {
   var reasons: [String]
   var nearest: BuildStepRecord?
 
-  /// - Parameter candidates: the likeliest first.
   init(_ inputs: StepInputs, after parent: Digest, source: String, _ candidates: [BuildStepRecord]) {
-    guard let nearest = candidates.first else {
+    /// The same instruction at the same place, another one there, the same one elsewhere.
+    func distance(_ step: BuildStepRecord) -> Int {
+      step.parent != parent ? 2 : step.source == source ? 0 : 1
+    }
+    guard let nearest = candidates.min(by: { distance($0) < distance($1) }) else {
       reasons = ["nothing like it was built before"]
       return
     }

@@ -36,8 +36,14 @@ extension ContainerEngine {
       let gone =
         networks.map { JournalEvent.networkDisconnected($0.id, name: $0.name, container: stored) }
         + [.containerRemoved(record.id, name: record.name)]
+      // Only those of sessions are, and none of these has volumes.
+      let isBuildStep = try stored.session != nil && options(stored).isBuildStep == true
+      // What is secret outlives nothing that is told of.
+      if isBuildStep { try removeSecrets(of: record.id) }
       let volumes: [String]? =
-        if withVolumes {
+        if isBuildStep {
+          try await metadata.removeBuildContainer(stored, events: gone) ? [] : nil
+        } else if withVolumes {
           try await metadata.removeContainerWithVolumes(record.id) { gone + $0.map { .volumeRemoved($0) } }
         } else {
           try await metadata.removeContainer(record.id, events: gone) ? [] : nil
@@ -52,6 +58,7 @@ extension ContainerEngine {
       try snapshots.removeContainer(record.id)
       removeVolumeDirectories(volumes)
       try await writeNames(networks.map(\.id))
+      if isBuildStep { try await collect() }
     }.value
   }
 }

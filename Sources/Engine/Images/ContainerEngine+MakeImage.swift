@@ -69,18 +69,13 @@ extension ContainerEngine {
 
   /// Writes the configuration and the manifest of a new image, which nothing names yet.
   func describe(_ config: ImageConfig, layers: [LayerRecord]) throws -> ImageRecord {
-    let configBytes = try encode(config)
-    let manifest = Manifest(
-      config: Descriptor(
-        mediaType: MediaType.ociConfig, digest: try content.put(bytes: configBytes),
-        size: Int64(configBytes.count)),
-      layers: layers.map(\.descriptor))
-    let manifestBytes = try encode(manifest)
-    return ImageRecord(
-      manifestDigest: try content.put(bytes: manifestBytes), mediaType: MediaType.ociManifest,
-      configDigest: manifest.config.digest,
-      size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
-      platform: config.platform, layers: layers, createdAt: Timestamp.now, created: config.created)
+    let draft = try DraftImage(config, layers: layers)
+    try put(draft)
+    return draft.record
+  }
+
+  func put(_ draft: DraftImage) throws {
+    for bytes in draft.documents.values { _ = try content.put(bytes: bytes) }
   }
 
   func refuseDigest(_ reference: Reference) throws {
@@ -89,5 +84,31 @@ extension ContainerEngine {
         .invalidArgument, "a new image cannot be named by a digest: \(reference)",
         subject: reference.description, hint: "give it a name and a tag")
     }
+  }
+}
+
+/// An image whose documents are not in the store.
+struct DraftImage: Sendable {
+  let record: ImageRecord
+  let config: ImageConfig
+  let manifest: Manifest
+  /// Its manifest and its configuration.
+  let documents: [Digest: [UInt8]]
+
+  init(_ config: ImageConfig, layers: [LayerRecord]) throws {
+    let configBytes = try encode(config)
+    let configDigest = Digest(of: configBytes)
+    manifest = Manifest(
+      config: Descriptor(
+        mediaType: MediaType.ociConfig, digest: configDigest, size: Int64(configBytes.count)),
+      layers: layers.map(\.descriptor))
+    let manifestBytes = try encode(manifest)
+    let digest = Digest(of: manifestBytes)
+    self.config = config
+    documents = [configDigest: configBytes, digest: manifestBytes]
+    record = ImageRecord(
+      manifestDigest: digest, mediaType: MediaType.ociManifest, configDigest: configDigest,
+      size: layers.reduce(Int64(configBytes.count + manifestBytes.count)) { $0 + $1.descriptor.size },
+      platform: config.platform, layers: layers, createdAt: Timestamp.now, created: config.created)
   }
 }

@@ -68,7 +68,7 @@ extension ContainerEngine {
     }
   }
 
-  private func pushBlobs(
+  func pushBlobs(
     _ blobs: [(title: String, descriptor: Descriptor)], to target: Reference, reporter: TaskReporter
   ) async throws
     -> [PushedBlob]

@@ -51,7 +51,7 @@ extension ContainerEngine {
     let areNeeded = chosen.allSatisfy {
       switch $0.subject {
       case .image, .buildStep: false
-      case .container, .volume, .network, .leftover: true
+      case .container, .volume, .network, .leftover, .cacheMount: true
       }
     }
     if !areNeeded { try await collect() }
@@ -75,6 +75,12 @@ extension ContainerEngine {
     case .buildStep(let step): try await metadata.removeBuildStep(step.key)
     case .volume(let volume): try await removeVolume(volume.record.name)
     case .network(let network): try await removeNetwork(network)
+    case .cacheMount(let mount):
+      guard let lock = try await locks.tryCollect() else {
+        throw EngineError(.conflict, "somebody builds, or adds other content to the store")
+      }
+      defer { lock.release() }
+      try await onBlockingThread("prune") { [self] in try removeCacheMount(mount) }
     case .leftover: break
     }
   }
@@ -144,7 +150,8 @@ extension ContainerEngine {
           "others are adding content to the store, so that what nothing needs cannot be told from theirs"
       }
     }
-    let steps = scope.kinds.contains(.buildCache) ? try metadata.buildSteps().filter { isDue($0.usedAt) } : []
+    let steps = scope.kinds.contains(.buildCache) ? try metadata.buildSteps() : []
+    let mounts = scope.kinds.contains(.cacheMount) ? try listCacheMounts() : []
     let due = images.filter { isDue(ages[$0.digest] ?? now) }
     let left = leftovers.filter { scope.kinds.contains($0.pruneKind) }
     let (idleNow, why) = (idle, incomplete)
@@ -161,15 +168,7 @@ extension ContainerEngine {
         }
         found += networks.map { PruneFinding(subject: .network($0), bytes: 0) }
         found += due.map { PruneFinding(subject: .image($0), bytes: $0.uniqueBytes) }
-        let needed = Set(uses.map(\.item))
-        for step in steps {
-          let items =
-            step.layer.map { [StoreItem(.blob, $0.descriptor.digest), StoreItem(.layer, $0.key)] } ?? []
-          let bytes = items.filter { !needed.contains($0) }.reduce(Int64(0)) {
-            $0 + ((try? diskUsage(of: $1)) ?? 0)
-          }
-          found.append(PruneFinding(subject: .buildStep(step), bytes: bytes))
-        }
+        found += try buildFindings(steps, mounts, scope, uses, isCancelled)
         for leftover in left {
           // Another service may have removed it since.
           guard let age = try? fileAge(leftover.path), age >= scope.unusedFor / 1_000_000_000 else {
@@ -188,7 +187,7 @@ extension ContainerEngine {
   }
 }
 
-private struct PruneFindings: Sendable {
+struct PruneFindings: Sendable {
   var found: [PruneFinding]
   var uses: [StoreItemUse]
   var incomplete: String?
@@ -209,7 +208,7 @@ private struct PruneFindings: Sendable {
 }
 
 /// Something that may go, with what it is.
-private struct PruneFinding: Sendable {
+struct PruneFinding: Sendable {
   enum Subject: Sendable {
     case container(ContainerRecord)
     case image(ImageSummary)
@@ -217,9 +216,12 @@ private struct PruneFinding: Sendable {
     case network(NetworkRecord)
     case leftover(Leftover)
     case buildStep(BuildStepRecord)
+    case cacheMount(CacheMount)
   }
   var subject: Subject
   var bytes: Int64
+  /// Where that is not the same for all.
+  var why: String?
 
   var item: PruneItem {
     switch subject {
@@ -235,7 +237,11 @@ private struct PruneFinding: Sendable {
     case .buildStep(let step):
       PruneItem(
         id: "buildCache:\(step.key)", kind: .buildCache, name: String(step.source.prefix(200)), bytes: bytes,
-        reason: "it is kept for later builds")
+        reason: why ?? "it is kept for later builds")
+    case .cacheMount(let mount):
+      PruneItem(
+        id: "cacheMount:\(mount.name)", kind: .cacheMount, name: mount.id, bytes: bytes,
+        reason: why ?? "it is kept for later builds")
     case .volume(let volume):
       PruneItem(
         id: "volume:\(volume.record.name)", kind: .volume, name: volume.record.name, bytes: bytes,

@@ -23,6 +23,7 @@ public enum ClientRequest: Hashable, Sendable {
   case imageRemove(ImageRemove.Params)
   case buildStart(BuildStart.Params)
   case buildExplain(BuildExplain.Params)
+  case buildVerify(BuildVerify.Params)
   case buildCacheList(BuildCacheList.Params)
   case contextList(ContextList.Params)
   case containerCreate(ContainerCreate.Params)
@@ -93,6 +94,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .imageRemove: self = .imageRemove(try params.decode(ImageRemove.Params.self))
     case .buildStart: self = .buildStart(try params.decode(BuildStart.Params.self))
     case .buildExplain: self = .buildExplain(try params.decode(BuildExplain.Params.self))
+    case .buildVerify: self = .buildVerify(try params.decode(BuildVerify.Params.self))
     case .buildCacheList: self = .buildCacheList(try params.decode(BuildCacheList.Params.self))
     case .contextList: self = .contextList(try params.decode(ContextList.Params.self))
     case .containerCreate: self = .containerCreate(try params.decode(ContainerCreate.Params.self))
@@ -164,6 +166,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .imageRemove: .imageRemove
     case .buildStart: .buildStart
     case .buildExplain: .buildExplain
+    case .buildVerify: .buildVerify
     case .buildCacheList: .buildCacheList
     case .contextList: .contextList
     case .containerCreate: .containerCreate
@@ -238,6 +241,7 @@ public protocol RequestHandler: Sendable {
   func imageRemove(_ params: ImageRemove.Params, _ context: Context) async throws -> ImageRemove.Result
   func buildStart(_ params: BuildStart.Params, _ context: Context) async throws -> BuildStart.Result
   func buildExplain(_ params: BuildExplain.Params, _ context: Context) async throws -> BuildExplain.Result
+  func buildVerify(_ params: BuildVerify.Params, _ context: Context) async throws -> BuildVerify.Result
   func buildCacheList(_ params: BuildCacheList.Params, _ context: Context) async throws -> BuildCacheList.Result
   func contextList(_ params: ContextList.Params, _ context: Context) async throws -> ContextList.Result
   func containerCreate(_ params: ContainerCreate.Params, _ context: Context) async throws -> ContainerCreate.Result
@@ -310,6 +314,7 @@ extension RequestHandler {
     case .imageRemove(let params): try await imageRemove(params, context)
     case .buildStart(let params): try await buildStart(params, context)
     case .buildExplain(let params): try await buildExplain(params, context)
+    case .buildVerify(let params): try await buildVerify(params, context)
     case .buildCacheList(let params): try await buildCacheList(params, context)
     case .contextList(let params): try await contextList(params, context)
     case .containerCreate(let params): try await containerCreate(params, context)

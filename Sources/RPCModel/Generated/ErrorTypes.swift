@@ -17,6 +17,8 @@ public struct ErrorData: RPCValue {
   public var retryAfterMs: Int?
   /// The sentence, where the error does not come with a response.
   public var message: String?
+  /// The id of the container that is kept to look into the failure, where that was asked for.
+  public var container: String?
 
   public init(
     kind: ErrorKind,
@@ -25,7 +27,8 @@ public struct ErrorData: RPCValue {
     causes: [String],
     hint: String? = nil,
     retryAfterMs: Int? = nil,
-    message: String? = nil
+    message: String? = nil,
+    container: String? = nil
   ) {
     self.kind = kind
     self.retriable = retriable
@@ -34,10 +37,11 @@ public struct ErrorData: RPCValue {
     self.hint = hint
     self.retryAfterMs = retryAfterMs
     self.message = message
+    self.container = container
   }
 
   private enum CodingKeys: CodingKey {
-    case kind, retriable, subject, causes, hint, retryAfterMs, message
+    case kind, retriable, subject, causes, hint, retryAfterMs, message, container
   }
 
   public init(from decoder: any Decoder) throws {
@@ -49,6 +53,7 @@ public struct ErrorData: RPCValue {
     hint = try members.decodeIfPresent(String.self, forKey: .hint)
     retryAfterMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .retryAfterMs)
     message = try members.decodeIfPresent(String.self, forKey: .message)
+    container = try members.decodeIfPresent(String.self, forKey: .container)
   }
 
   public func write(to json: inout JSONWriter) {
@@ -60,6 +65,7 @@ public struct ErrorData: RPCValue {
     json.member(#""hint":"#, hint)
     json.member(#""retryAfterMs":"#, retryAfterMs)
     json.member(#""message":"#, message)
+    json.member(#""container":"#, container)
     json.endObject()
   }
 }

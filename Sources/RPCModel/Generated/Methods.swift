@@ -23,6 +23,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case imageRemove = "image/remove"
   case buildStart = "build/start"
   case buildExplain = "build/explain"
+  case buildVerify = "build/verify"
   case buildCacheList = "build/cacheList"
   case contextList = "context/list"
   case containerCreate = "container/create"
@@ -73,7 +74,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .volumeCreate, .volumeInspect, .volumeExport, .volumeImport, .registryLogin: true
+    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .buildVerify, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .volumeCreate, .volumeInspect, .volumeExport, .volumeImport, .registryLogin: true
     default: false
     }
   }
@@ -99,8 +100,9 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     case .imageHistory: [.invalidArgument, .notFound, .corrupt]
     case .imageTag: [.invalidArgument, .notFound]
     case .imageRemove: [.invalidArgument, .notFound, .inUse, .conflict]
-    case .buildStart: [.invalidArgument, .notFound, .conflict, .unauthorized, .unreachable, .digestMismatch, .corrupt, .unsupported, .permissionDenied, .noSpace, .buildFailed, .cancelled]
-    case .buildExplain: [.invalidArgument, .notFound, .conflict, .corrupt, .unsupported, .permissionDenied, .noSpace, .cancelled]
+    case .buildStart: [.invalidArgument, .notFound, .alreadyExists, .conflict, .unauthorized, .unreachable, .digestMismatch, .corrupt, .unsupported, .permissionDenied, .noSpace, .buildFailed, .cancelled]
+    case .buildExplain: [.invalidArgument, .notFound, .conflict, .digestMismatch, .unreachable, .unauthorized, .corrupt, .unsupported, .permissionDenied, .noSpace, .cancelled]
+    case .buildVerify: [.invalidArgument, .notFound, .conflict, .unauthorized, .unreachable, .digestMismatch, .corrupt, .unsupported, .permissionDenied, .noSpace, .buildFailed, .cancelled]
     case .buildCacheList: [.corrupt]
     case .contextList: [.invalidArgument, .notFound, .permissionDenied, .cancelled]
     case .containerCreate: [.invalidArgument, .notFound, .alreadyExists, .conflict, .permissionDenied, .unsupported, .noSpace]

@@ -202,7 +202,7 @@ public enum SystemPrune: RPCRequest {
   public static let method = Method.systemPrune
   /// What `system/prune` takes.
   public struct Params: RPCValue {
-    /// What to look at; all kinds but volumes, networks and the cache of builds when absent.
+    /// What to look at; all kinds but volumes, networks and the caches of builds when absent.
     public var kinds: [PruneKind]?
     /// Whether images that have names are taken for unused when no container needs them; false when absent.
     public var namedImages: Bool?
@@ -210,6 +210,8 @@ public enum SystemPrune: RPCRequest {
     public var namedVolumes: Bool?
     /// Only what has been of no use for so long; any time when absent.
     public var unusedForMs: Int?
+    /// With the kind buildCache or cacheMount: so much of the cache may stay, and of what has been unused for longest all that is beyond goes, besides what `unusedForMs` says; nothing may stay when absent.
+    public var keepBuildCacheBytes: Int?
     /// The ids of those items of a plan, made with the same other parameters, that are to go; nothing goes when absent.
     public var apply: [String]?
 
@@ -218,17 +220,19 @@ public enum SystemPrune: RPCRequest {
       namedImages: Bool? = nil,
       namedVolumes: Bool? = nil,
       unusedForMs: Int? = nil,
+      keepBuildCacheBytes: Int? = nil,
       apply: [String]? = nil
     ) {
       self.kinds = kinds
       self.namedImages = namedImages
       self.namedVolumes = namedVolumes
       self.unusedForMs = unusedForMs
+      self.keepBuildCacheBytes = keepBuildCacheBytes
       self.apply = apply
     }
 
     private enum CodingKeys: CodingKey {
-      case kinds, namedImages, namedVolumes, unusedForMs, apply
+      case kinds, namedImages, namedVolumes, unusedForMs, keepBuildCacheBytes, apply
     }
 
     public init(from decoder: any Decoder) throws {
@@ -237,6 +241,7 @@ public enum SystemPrune: RPCRequest {
       namedImages = try members.decodeIfPresent(Bool.self, forKey: .namedImages)
       namedVolumes = try members.decodeIfPresent(Bool.self, forKey: .namedVolumes)
       unusedForMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740, forKey: .unusedForMs)
+      keepBuildCacheBytes = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .keepBuildCacheBytes)
       apply = try members.decodeIfPresent([String].self, forKey: .apply)
     }
 
@@ -246,6 +251,7 @@ public enum SystemPrune: RPCRequest {
       json.member(#""namedImages":"#, namedImages)
       json.member(#""namedVolumes":"#, namedVolumes)
       json.member(#""unusedForMs":"#, unusedForMs)
+      json.member(#""keepBuildCacheBytes":"#, keepBuildCacheBytes)
       json.member(#""apply":"#, apply)
       json.endObject()
     }
@@ -552,6 +558,8 @@ public struct PruneKind: OpenEnumeration {
   public static let remains = PruneKind(rawValue: "remains")
   /// Instructions of builds that were kept for later ones; only where `kinds` names it.
   public static let buildCache = PruneKind(rawValue: "buildCache")
+  /// Directories that RUNs have mounted as caches, while nobody builds; only where `kinds` names it.
+  public static let cacheMount = PruneKind(rawValue: "cacheMount")
   /// Networks that no container is connected to; only where `kinds` names it.
   public static let network = PruneKind(rawValue: "network")
   /// Volumes that no container uses: only where this kind is asked for, and those with a name only with namedVolumes.
@@ -564,6 +572,7 @@ public struct PruneKind: OpenEnumeration {
     PruneKind.content,
     PruneKind.remains,
     PruneKind.buildCache,
+    PruneKind.cacheMount,
     PruneKind.network,
     PruneKind.volume,
   ]

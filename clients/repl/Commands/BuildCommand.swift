@@ -8,8 +8,13 @@ struct Build: REPLCommand {
     discussion: """
       The context is the directory that files are copied from; - is a tar archive of one on standard input. What RUNs write \
       is shown with the number of their step in front. With --explain nothing is built: it is told which instructions come \
-      from the cache, and why others do not. RUNs have no network unless --network host gives them the host's. Not there \
-      yet: ADD of git repositories, --mount=type=ssh, and output other than an image.
+      from the cache, and why others do not. With --verify all is built anew and compared, file by file, with the image of \
+      --against or with what the cache gives. RUNs have no network unless --network host gives them the host's.
+
+      --output says where the build goes: type=image, type=oci, type=docker or type=tar with dest=FILE, type=local or \
+      type=oci,tar=false with dest=DIRECTORY, type=registry to push it; a path alone is a directory of its files, and - a \
+      tar archive of them on standard output. Caches in registries are ref=NAME, and mode=max sends all stages'. Not there \
+      yet: ADD of git repositories and --mount=type=ssh.
       """)
   static var completes: [NameKind] { [.files] }
   @Option(name: .shortAndLong, help: "The image's name; several are possible.") var tag: [String] = []
@@ -21,12 +26,39 @@ struct Build: REPLCommand {
   @Option(help: "os/architecture, instead of this machine's.") var platform: String?
   @Option(help: "What RUNs have: none or host.") var network: String?
   @Option(help: "A secret for RUNs: id=NAME,src=FILE or id=NAME,env=VARIABLE.") var secret: [String] = []
-  @Option(help: "A directory or docker-image://NAME in the place of a stage or image: NAME=PLACE.")
+  @Option(
+    help: """
+      A directory, docker-image://NAME or oci-layout://DIRECTORY[:TAG] in the place of a stage or image: NAME=PLACE.
+      """)
   var buildContext: [String] = []
+  @Option(name: .shortAndLong, help: "Where the build goes; several are possible.") var output:
+    [BuildOutputOption] = []
+  @Option(help: "Where the build's cache is sent: ref=NAME[,mode=max].") var cacheTo: BuildCacheOption?
+  @Option(help: "Where another build's cache was sent: ref=NAME; several are possible.") var cacheFrom:
+    [BuildCacheOption] = []
+  @Flag(help: "Keep the instruction that fails, and open a shell in it.") var debug = false
+  @Option(help: "Stop in front of the instruction at a line of the file, and open a shell there.")
+  var debugAt: Int?
+  @Option(help: "The same behind the instruction.") var debugAfter: Int?
   @Flag(help: "Take nothing from the cache.") var noCache = false
   @Flag(help: "Ask registries for images also where they are here.") var pull = false
   @Flag(help: "Build nothing, and tell what would come from the cache.") var explain = false
+  @Flag(help: "Build all anew, and tell which files are different.") var verify = false
+  @Option(help: "The image to compare with, for --verify.") var against: String?
   @Argument(help: "The context.") var context: String = "."
+
+  func validate() throws {
+    guard output.count(where: \.goesToStandardOutput) <= 1 else {
+      throw ValidationError("standard output takes one output only")
+    }
+    guard debugAt == nil || debugAfter == nil else {
+      throw ValidationError("a build stops at one place: give --debug-at or --debug-after")
+    }
+    guard against == nil || verify else { throw ValidationError("--against is for --verify") }
+    if output.contains(where: \.isPushed), tag.isEmpty {
+      throw ValidationError("what is pushed needs a name: give it with -t")
+    }
+  }
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let description = try description
@@ -38,6 +70,7 @@ struct Build: REPLCommand {
         try await session.request(BuildExplain.self, params)
       }
       session.terminal.note(answer.warnings, description.file)
+      for warning in answer.cacheWarnings ?? [] { session.terminal.note(warning) }
       if session.terminal.isJSON {
         session.terminal.printJSON(answer)
       } else {
@@ -45,28 +78,108 @@ struct Build: REPLCommand {
       }
       return 0
     }
-    let attachment = try Attachment(session, input: false)
+    if verify { return try await verify(session, description, archive) }
+    let isArchive = output.contains(where: \.goesToStandardOutput)
+    // What RUNs write gives way to an archive.
+    let attachment = try Attachment(session, input: false, output: isArchive ? .archiveBesideText : .both)
     var params = BuildStart.Params(description)
     params.contextStream = archive?.stream
     params.references = tag.isEmpty ? nil : tag
-    params.output = attachment.outputStreams.stdout
-    params.initialCredit = attachment.outputStreams.initialCredit
-    attachment.closeUnused()
-    let answer = try await attachment.carry { [params] in
-      try await Self.carry(archive) { try await session.request(BuildStart.self, params) }
+    let streams = attachment.outputStreams
+    params.output = isArchive ? streams.stderr : streams.stdout
+    params.initialCredit = streams.initialCredit
+    params.outputs = output.isEmpty ? nil : output.map { $0.wire(streams) }
+    params.cacheTo = cacheTo.map { BuildCacheTarget(reference: $0.reference, mode: $0.mode) }
+    if debug || debugAt != nil || debugAfter != nil {
+      params.debug = BuildDebug(line: debugAt ?? debugAfter, after: debugAfter == nil ? nil : true)
+    }
+    if !isArchive { attachment.closeUnused() }
+    let answer: BuildStart.Result
+    do {
+      answer = try await attachment.carry { [params] in
+        try await Self.carry(archive) { try await session.request(BuildStart.self, params) }
+      }
+    } catch let error as RPCError {
+      guard let container = error.data?.container else { throw error }
+      session.terminal.print(error: error)
+      try await session.look(into: container)
+      return 1
     }
     session.terminal.note(answer.warnings, description.file)
     session.terminal.note(answer.layerWarnings)
+    for warning in answer.cacheWarnings ?? [] { session.terminal.note(warning) }
+    if output.contains(where: \.isPushed) {
+      for name in tag {
+        _ = try await session.request(ImagePush.self, .init(image: name))
+      }
+    }
     if session.terminal.isJSON {
-      session.terminal.printJSON(answer)
+      // It has standard output for itself.
+      if !isArchive { session.terminal.printJSON(answer) }
       return 0
     }
+    report(answer, isArchive ? session.terminal.note : session.terminal.print)
+    return 0
+  }
+
+  private func report(_ answer: BuildStart.Result, _ say: (String) -> Void) {
     let cached = answer.steps.count { $0.cached }
     let name = answer.image.references.first.map { FamiliarName($0).text } ?? "-"
-    session.terminal.print(
+    say(
       "\(name)  \(ShortID(answer.image.digest).text)  \(cached) of \(answer.steps.count) instructions from the cache"
     )
-    return 0
+    for (output, written) in zip(output, answer.outputs ?? []) {
+      guard let place = output.destination else { continue }
+      say("\(place)  \(ByteCount(written.bytes).text)")
+    }
+    if let cache = answer.cacheTo {
+      say(
+        "\(FamiliarName(cache.reference).text)  \(cache.steps) instructions, \(ByteCount(cache.sentBytes).text) of \(ByteCount(cache.bytes).text) sent"
+      )
+    }
+  }
+
+  private func verify(_ session: REPLSession, _ description: BuildDescription, _ archive: ArchiveInput?)
+    async throws -> Int32
+  {
+    let attachment = try Attachment(session, input: false)
+    var params = BuildVerify.Params(description)
+    params.contextStream = archive?.stream
+    params.image = against
+    params.output = attachment.outputStreams.stderr
+    params.initialCredit = attachment.outputStreams.initialCredit
+    attachment.closeOutput()
+    let answer = try await attachment.carry { [params] in
+      try await Self.carry(archive) { try await session.request(BuildVerify.self, params) }
+    }
+    let terminal = session.terminal
+    if terminal.isJSON {
+      terminal.printJSON(answer)
+      return answer.identical ? 0 : 1
+    }
+    if answer.identical {
+      terminal.print("identical: \(ShortID(answer.image).text)")
+      return 0
+    }
+    terminal.print("\(ShortID(answer.image).text) was built anew as \(ShortID(answer.rebuilt).text)")
+    for setting in answer.settings ?? [] {
+      terminal.print(
+        "\(setting.name): was \(setting.was?.shortened(to: 200) ?? "not there"), is \(setting.now?.shortened(to: 200) ?? "not there")"
+      )
+    }
+    var layer = 0
+    for file in answer.files ?? [] {
+      if file.layer != layer {
+        layer = file.layer
+        terminal.print("layer \(layer): \(file.instruction?.shortened(to: 100) ?? "")")
+      }
+      let mark = file.change == .added ? "A" : file.change == .deleted ? "D" : "C"
+      let aspects = (file.aspects ?? []).map(\.rawValue).joined(separator: ", ")
+      terminal.print("  \(mark) \(file.path)\(aspects.isEmpty ? "" : "  (\(aspects))")")
+    }
+    let shown = answer.files?.count ?? 0
+    if answer.fileCount > shown { terminal.print("and \(answer.fileCount - shown) more") }
+    return 1
   }
 
   private static func carry<Result: Sendable>(
@@ -105,10 +218,13 @@ struct Build: REPLCommand {
       }
       description.secrets = secret.isEmpty ? nil : try secret.map(Self.secret)
       if !buildContext.isEmpty {
-        description.contexts = try assignments(buildContext).mapValues {
-          $0.hasPrefix("docker-image://") ? $0 : absolutePath($0)
+        description.contexts = try assignments(buildContext).mapValues { place in
+          let layout = "oci-layout://"
+          if place.hasPrefix(layout) { return layout + absolutePath(String(place.dropFirst(layout.count))) }
+          return place.contains("://") ? place : absolutePath(place)
         }
       }
+      description.cacheFrom = cacheFrom.isEmpty ? nil : cacheFrom.map(\.reference)
       description.noCache = noCache ? true : nil
       description.pull = pull ? true : nil
       return description
@@ -141,11 +257,23 @@ struct Build: REPLCommand {
     for step in steps {
       let mark = step.cached ? terminal.green("cached ") : terminal.red("missing")
       terminal.print("\(mark)  \(step.line): \(step.instruction.shortened(to: 100))")
+      if let from = step.cachedFrom { terminal.print("           in \(FamiliarName(from).text)") }
       for reason in step.reasons ?? [] { terminal.print("           \(reason)") }
       if let duration = step.lastDurationMs, !step.cached, duration > 0 {
         terminal.print("           it took \(Double(duration) / 1000) s the last time")
       }
     }
+  }
+}
+
+extension BuildOutputOption {
+  /// - Parameter streams: standard output's is the first.
+  fileprivate func wire(_ streams: OutputStreams) -> BuildOutput {
+    if goesToStandardOutput {
+      return BuildOutput(type: type, stream: streams.stdout, initialCredit: streams.initialCredit)
+    }
+    return BuildOutput(
+      type: type, path: destination.map(absolutePath), directory: isDirectory ? true : nil)
   }
 }
 

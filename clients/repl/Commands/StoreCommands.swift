@@ -61,15 +61,19 @@ struct Prune: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove what is of no use any more, after showing what and why.",
     discussion: """
-      Without kinds, all of them but volumes and the cache of builds, which have to be asked for. Without a terminal to ask at, \
-      nothing goes unless --yes is given.
+      Without kinds, all of them but volumes, networks and what builds keep, which have to be asked for: buildCache, their \
+      instructions, and cacheMount, the directories that their RUNs mount as caches. Of these --older-than and --keep-bytes \
+      say together what stays. Without a terminal to ask at, nothing goes unless --yes is given.
       """)
-  @Argument(help: "container, image, download, content, remains, buildCache, volume, network") var kinds:
-    [String] = []
+  @Argument(help: "container, image, download, content, remains, buildCache, cacheMount, volume, network")
+  var kinds: [String] = []
   @Flag(help: "Images that have names too, where no container needs them.") var allImages = false
   @Flag(help: "With volume: those that have a name, too; else only those of one container that is gone.")
   var allVolumes = false
   @Option(help: "Only what has been of no use for so long, as 30m, 24h or 7d.") var olderThan: Period?
+  @Option(
+    help: "With buildCache or cacheMount: so many bytes of it may stay; what was unused for longest goes.")
+  var keepBytes: Int?
   @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -77,7 +81,7 @@ struct Prune: REPLCommand {
     var params = SystemPrune.Params(
       kinds: kinds.isEmpty ? nil : kinds.map { PruneKind(rawValue: $0) }, namedImages: allImages,
       namedVolumes: allVolumes,
-      unusedForMs: olderThan?.milliseconds)
+      unusedForMs: olderThan?.milliseconds, keepBuildCacheBytes: keepBytes)
     let plan = try await session.request(SystemPrune.self, params)
     if !terminal.isJSON { show(plan, terminal) }
     guard !plan.items.isEmpty, yes || (!terminal.isJSON && agreed(plan, terminal)) else {

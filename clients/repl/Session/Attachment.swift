@@ -18,6 +18,8 @@ struct Attachment: Sendable {
     case both
     /// A stream of bytes that are for no terminal.
     case archive
+    /// The same, and text on standard error.
+    case archiveBesideText
     case none
   }
 
@@ -25,7 +27,7 @@ struct Attachment: Sendable {
   ///
   /// - Parameter tty: the other side is a terminal, which this one is then a window of.
   init(_ session: REPLSession, input: Bool, output: Output = .both, tty: Bool = false) throws {
-    if output == .archive, session.terminal.isOutputTerminal {
+    if output == .archive || output == .archiveBesideText, session.terminal.isOutputTerminal {
       throw RPCError(
         code: 0, message: "an archive is not for a terminal",
         data: ErrorData(
@@ -46,12 +48,15 @@ struct Attachment: Sendable {
     stderr = session.connection.receiver(credit: Self.window)
     stdin = input ? session.connection.sender() : nil
     // Streams that no request names would never end.
-    if output != .both { stderr.end(nil) }
+    if output == .archive || output == .none { stderr.end(nil) }
     if output == .none { stdout.end(nil) }
   }
 
   /// For a request that has one stream only.
   func closeUnused() { stderr.end(nil) }
+
+  /// The same, of standard error.
+  func closeOutput() { stdout.end(nil) }
 
   var archiveStream: (id: StreamID, credit: Int) { (stdout.id, Self.window) }
 

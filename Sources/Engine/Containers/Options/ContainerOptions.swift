@@ -71,6 +71,8 @@ package struct ContainerOptions: Hashable, Sendable, Codable {
   package var utsNamespace: NamespaceChoice?
   package var cgroupNamespace: NamespaceChoice?
 
+  /// Of an instruction of a build, kept to look into it: its image goes with it.
+  package internal(set) var isBuildStep: Bool?
   /// Those of its mounts and those of its image.
   package internal(set) var volumes: [ContainerVolume]?
   /// Nil where nothing looks at its health; what the image says is in it.

@@ -40,18 +40,22 @@ class BlockingSystemMethods:
         named_images: bool | None = None,
         named_volumes: bool | None = None,
         unused_for_ms: int | None = None,
+        keep_build_cache_bytes: int | None = None,
         apply: Sequence[str] | None = None,
     ) -> types.SystemPruneResult:
         """Tells what may go from the store, and why; or removes what of such a plan is asked for,
         so far as it may still go. Images take along what nothing else needs, as in image/remove.
 
-        kinds: What to look at; all kinds but volumes, networks and the cache of builds when
+        kinds: What to look at; all kinds but volumes, networks and the caches of builds when
         absent.
         named_images: Whether images that have names are taken for unused when no container needs
         them; false when absent.
         named_volumes: With the kind volume: whether those that have a name are among it; false
         when absent, and then only anonymous ones are.
         unused_for_ms: Only what has been of no use for so long; any time when absent.
+        keep_build_cache_bytes: With the kind buildCache or cacheMount: so much of the cache may
+        stay, and of what has been unused for longest all that is beyond goes, besides what
+        `unusedForMs` says; nothing may stay when absent.
         apply: The ids of those items of a plan, made with the same other parameters, that are to
         go; nothing goes when absent.
 
@@ -65,6 +69,7 @@ class BlockingSystemMethods:
                 "namedImages": named_images,
                 "namedVolumes": named_volumes,
                 "unusedForMs": unused_for_ms,
+                "keepBuildCacheBytes": keep_build_cache_bytes,
                 "apply": apply,
             },
             types.SystemPruneResult,
@@ -445,9 +450,13 @@ class BlockingBuildMethods:
         contexts: Mapping[str, str] | None = None,
         no_cache: bool | None = None,
         pull: bool | None = None,
+        cache_from: Sequence[str] | None = None,
         references: Sequence[str] | None = None,
         output: types.StreamID | None = None,
         initial_credit: int | None = None,
+        outputs: Sequence[types.BuildOutput] | None = None,
+        cache_to: types.BuildCacheTarget | None = None,
+        debug: types.BuildDebug | None = None,
         work_done_token: types.ProgressToken | None = None,
         progress: ProgressCallback | None = None,
     ) -> types.BuildStartResult:
@@ -455,9 +464,9 @@ class BlockingBuildMethods:
         stream line by line, each with #NUMBER and a space in front, NUMBER being the step's. The
         image appears whole or not at all, and the same inputs always give the same one: all
         files of new layers have the time SOURCE_DATE_EPOCH, or 1980-01-01. Instructions that
-        were finished when a build fails or is cancelled are in the cache. An error of the file
-        has file, line and column in front; a RUN that fails is buildFailed, with its last lines
-        as causes.
+        were finished when a build fails or is cancelled are in the cache. With `outputs` it goes
+        elsewhere as well, or only there. An error of the file has file, line and column in
+        front; a RUN that fails is buildFailed, with its last lines as causes.
 
         context: The directory that files are copied from, an absolute path as the service's
         machine names it.
@@ -472,20 +481,31 @@ class BlockingBuildMethods:
         platform: os/architecture[/variant]; the service's own when absent.
         network: What RUNs have that ask for none of their own; none when absent.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
-        contexts: Directories as absolute paths, or images as docker-image://NAME, in the place
-        of stages and images of these names.
+        contexts: In the place of stages and images of these names: directories as absolute
+        paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
+        or @DIGEST behind. FROM a directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.
+        cache_from: Names under which builds have sent their caches to registries; what is of use
+        in them is fetched layer by layer when it is. One that cannot be had is a warning.
         references: The names that the image gets; it has only its digest when absent.
         output: The stream that carries what RUNs write; the client chooses its name.
         initial_credit: Bytes that the stream may carry before the first credit; 1048576 when
         absent.
+        outputs: What the build is written to; an image in the store when absent. Without one of
+        the type image it is not kept in the store. Each is there when it is whole and durable,
+        and not before; after an error there is no image, and what was written to a path before
+        it stays.
+        cache_to: Where the cache of this build is sent, for cacheFrom of another one; nowhere
+        when absent.
+        debug: Keeps the instruction that fails, or one of them, to look into it; nothing of it
+        stays when absent.
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, UnauthorizedError,
-        UnreachableError, DigestMismatchError, CorruptError, UnsupportedError,
+        Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
+        UnauthorizedError, UnreachableError, DigestMismatchError, CorruptError, UnsupportedError,
         PermissionDeniedError, NoSpaceError, BuildFailedError, CancelledError.
         """
         return self._request(
@@ -504,9 +524,13 @@ class BlockingBuildMethods:
                 "contexts": contexts,
                 "noCache": no_cache,
                 "pull": pull,
+                "cacheFrom": cache_from,
                 "references": references,
                 "output": output,
                 "initialCredit": initial_credit,
+                "outputs": outputs,
+                "cacheTo": cache_to,
+                "debug": debug,
                 "workDoneToken": work_done_token,
             },
             types.BuildStartResult,
@@ -529,10 +553,12 @@ class BlockingBuildMethods:
         contexts: Mapping[str, str] | None = None,
         no_cache: bool | None = None,
         pull: bool | None = None,
+        cache_from: Sequence[str] | None = None,
     ) -> types.BuildExplainResult:
         """Tells for each instruction of a build whether it would come from the cache, and if not
         why: which file, which argument, which instruction is different from the nearest one that
-        was built before. Nothing is carried out, and nothing fetched.
+        was built before. Nothing is carried out, and nothing fetched but what cacheFrom says of
+        its instructions.
 
         context: The directory that files are copied from, an absolute path as the service's
         machine names it.
@@ -547,14 +573,18 @@ class BlockingBuildMethods:
         platform: os/architecture[/variant]; the service's own when absent.
         network: What RUNs have that ask for none of their own; none when absent.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
-        contexts: Directories as absolute paths, or images as docker-image://NAME, in the place
-        of stages and images of these names.
+        contexts: In the place of stages and images of these names: directories as absolute
+        paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
+        or @DIGEST behind. FROM a directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.
+        cache_from: Names under which builds have sent their caches to registries; what is of use
+        in them is fetched layer by layer when it is. One that cannot be had is a warning.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError,
-        UnsupportedError, PermissionDeniedError, NoSpaceError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, DigestMismatchError,
+        UnreachableError, UnauthorizedError, CorruptError, UnsupportedError,
+        PermissionDeniedError, NoSpaceError, CancelledError.
         """
         return self._request(
             "build/explain",
@@ -572,8 +602,95 @@ class BlockingBuildMethods:
                 "contexts": contexts,
                 "noCache": no_cache,
                 "pull": pull,
+                "cacheFrom": cache_from,
             },
             types.BuildExplainResult,
+        )
+
+    def verify(
+        self,
+        *,
+        context: str | None = None,
+        context_stream: types.StreamID | None = None,
+        file: str | None = None,
+        dockerfile: str | None = None,
+        target: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        platform: str | None = None,
+        network: types.BuildNetwork | None = None,
+        secrets: Sequence[types.BuildSecret] | None = None,
+        contexts: Mapping[str, str] | None = None,
+        no_cache: bool | None = None,
+        pull: bool | None = None,
+        cache_from: Sequence[str] | None = None,
+        image: str | None = None,
+        output: types.StreamID | None = None,
+        initial_credit: int | None = None,
+        work_done_token: types.ProgressToken | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> types.BuildVerifyResult:
+        """Builds all anew, without the cache, and compares the outcome file by file with an image:
+        by default with what the same build gives with the cache. Layers are compared one by one
+        from the lowest on; the same layers are not looked into. Neither the cache nor the images
+        of the store are changed by what is built anew.
+
+        context: The directory that files are copied from, an absolute path as the service's
+        machine names it.
+        context_stream: The stream on which the client will send the context as a tar archive,
+        plain or compressed, instead of a path; the service grants its credit.
+        file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
+        says, or else .dockerignore, is not there for the build.
+        dockerfile: The Dockerfile's text, instead of a file.
+        target: The stage to build; the last one when absent.
+        arguments: Values for ARGs.
+        labels: Labels of the image, over those of the file.
+        platform: os/architecture[/variant]; the service's own when absent.
+        network: What RUNs have that ask for none of their own; none when absent.
+        secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
+        contexts: In the place of stages and images of these names: directories as absolute
+        paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
+        or @DIGEST behind. FROM a directory begins with its files.
+        no_cache: Whether all is built anew; false when absent.
+        pull: Whether images are asked for at their registries also where they are there; false
+        when absent.
+        cache_from: Names under which builds have sent their caches to registries; what is of use
+        in them is fetched layer by layer when it is. One that cannot be had is a warning.
+        image: The image to compare with, by name or digest; what build/start gives when absent.
+        output: The stream that carries what RUNs write; the client chooses its name.
+        initial_credit: Bytes that the stream may carry before the first credit; 1048576 when
+        absent.
+        work_done_token: Asks for LSP's $/progress as well.
+        progress: called with each task of the request when it starts, gets on and ends.
+
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, UnauthorizedError,
+        UnreachableError, DigestMismatchError, CorruptError, UnsupportedError,
+        PermissionDeniedError, NoSpaceError, BuildFailedError, CancelledError.
+        """
+        return self._request(
+            "build/verify",
+            {
+                "context": context,
+                "contextStream": context_stream,
+                "file": file,
+                "dockerfile": dockerfile,
+                "target": target,
+                "arguments": arguments,
+                "labels": labels,
+                "platform": platform,
+                "network": network,
+                "secrets": secrets,
+                "contexts": contexts,
+                "noCache": no_cache,
+                "pull": pull,
+                "cacheFrom": cache_from,
+                "image": image,
+                "output": output,
+                "initialCredit": initial_credit,
+                "workDoneToken": work_done_token,
+            },
+            types.BuildVerifyResult,
+            progress,
         )
 
     def cache_list(self) -> types.BuildCacheListResult:

@@ -304,6 +304,10 @@ class PruneKind(OpenEnum):
     """What services that were killed have left."""
     BUILD_CACHE = "buildCache"
     """Instructions of builds that were kept for later ones; only where `kinds` names it."""
+    CACHE_MOUNT = "cacheMount"
+    """Directories that RUNs have mounted as caches, while nobody builds; only where `kinds` names
+    it.
+    """
     NETWORK = "network"
     """Networks that no container is connected to; only where `kinds` names it."""
     VOLUME = "volume"
@@ -742,13 +746,21 @@ class BuildStartResult(Structure):
     """What `build/start` answers."""
 
     image: ImageSummary
-    """The image."""
+    """The image; where it is not kept in the store, without references and with no bytes on the
+    disk.
+    """
     steps: list[BuildStep]
     """The instructions of all stages that were needed, in the file's order."""
     warnings: list[BuildWarning] | None = None
     """What BuildKit's rules say of the file; absent where nothing."""
     layer_warnings: list[LayerWarning] | None = None
     """What layers had to leave out; absent where nothing."""
+    outputs: list[BuildOutputResult] | None = None
+    """What was written, in the order of `outputs`; absent without any."""
+    cache_to: BuildCacheExport | None = None
+    """What was sent for cacheTo; absent without it."""
+    cache_warnings: list[str] | None = None
+    """Why something of cacheFrom was not of use; absent where all was."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -759,6 +771,28 @@ class BuildExplainResult(Structure):
     """The instructions of all stages that would be needed, in the file's order."""
     warnings: list[BuildWarning] | None = None
     """What BuildKit's rules say of the file; absent where nothing."""
+    cache_warnings: list[str] | None = None
+    """Why something of cacheFrom was not of use; absent where all was."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildVerifyResult(Structure):
+    """What `build/verify` answers."""
+
+    identical: bool
+    """Whether both have the same digest."""
+    image: Digest
+    """Of the image that was compared with."""
+    rebuilt: Digest
+    """Of what was built anew, which is not kept."""
+    settings: list[BuildSettingDifference] | None = None
+    """What is different besides files; absent where nothing."""
+    files: list[BuildFileDifference] | None = None
+    """The files that are different, at most 10000, by layer and path; absent where none."""
+    file_count: int
+    """How many files are different."""
+    steps: list[BuildStep]
+    """The instructions that were carried out."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -799,14 +833,19 @@ class BuildDescription(Structure):
     secrets: list[BuildSecret] | None = None
     """What RUNs may mount as secrets; it is in no layer and in no key of the cache."""
     contexts: dict[str, str] | None = None
-    """Directories as absolute paths, or images as docker-image://NAME, in the place of stages and
-    images of these names.
+    """In the place of stages and images of these names: directories as absolute paths, images as
+    docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind.
+    FROM a directory begins with its files.
     """
     no_cache: bool | None = None
     """Whether all is built anew; false when absent."""
     pull: bool | None = None
     """Whether images are asked for at their registries also where they are there; false when
     absent.
+    """
+    cache_from: list[str] | None = None
+    """Names under which builds have sent their caches to registries; what is of use in them is
+    fetched layer by layer when it is. One that cannot be had is a warning.
     """
 
 
@@ -850,6 +889,8 @@ class BuildStep(Structure):
     """When the one was carried out that it was compared with."""
     last_duration_ms: int | None = None
     """How long that took."""
+    cached_from: str | None = None
+    """The name in cacheFrom that it came, or would come, from; absent for the store's own cache."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -886,6 +927,108 @@ class BuildCacheEntry(Structure):
     """When it was of use last, to the hour."""
 
 
+@dataclass(kw_only=True, slots=True)
+class BuildOutput(Structure):
+    """Something that a build is written to."""
+
+    type: BuildOutputType
+    """What it is."""
+    path: str | None = None
+    """Where to write, an absolute path as the service's machine names it. A file that is there is
+    replaced; a directory must not be there, or be empty.
+    """
+    directory: bool | None = None
+    """Whether an OCI layout is a directory, and no archive; false when absent."""
+    stream: StreamID | None = None
+    """The stream to carry an archive, instead of a path; the client chooses its name."""
+    initial_credit: int | None = None
+    """Bytes that the stream may carry before the first stream/credit; 1 MiB when absent."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildOutputResult(Structure):
+    """Something that a build was written to."""
+
+    type: BuildOutputType
+    """What it is."""
+    bytes: int
+    """How much was written; 0 for an image."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildCacheTarget(Structure):
+    """Where a build's cache goes."""
+
+    reference: str
+    """The name in a registry; what has it is replaced."""
+    mode: BuildCacheMode | None = None
+    """What of it; min when absent."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildCacheExport(Structure):
+    """A build's cache as it was sent."""
+
+    reference: str
+    """Its full name."""
+    digest: Digest
+    """Of its manifest."""
+    steps: int
+    """How many instructions it has."""
+    bytes: int
+    """Of the layers that it names, in bytes."""
+    sent_bytes: int
+    """Of these, what the registry had to be sent."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildDebug(Structure):
+    """What of a build is kept to look into it. It is kept as a container that belongs to the
+    session and has not been started: with the files as the instruction has left or would find
+    them, its mounts, variables, user and directory, and the stage's shell at a terminal as its
+    command. The request then fails with the container in the error's data; container/start,
+    attach, exec, diff and the others work with it, and container/remove or the end of the
+    session take it away.
+    """
+
+    line: int | None = None
+    """A line of the file: the build stops at the instruction there. When absent, where an
+    instruction fails.
+    """
+    after: bool | None = None
+    """With `line`: whether it stops behind the instruction, and not in front of it; false when
+    absent.
+    """
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildFileDifference(Structure):
+    """A file that is different in a layer."""
+
+    layer: int
+    """The layer's place in the image, the lowest being 1."""
+    instruction: str | None = None
+    """What made the layer, as the image says."""
+    path: str
+    """Absolute, in the container."""
+    change: ChangeKind
+    """What the new build has against the image: the file besides, another one, or none."""
+    aspects: list[BuildFileAspect] | None = None
+    """What of it is different; absent where it is there in one of both only."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildSettingDifference(Structure):
+    """Something that two images say differently."""
+
+    name: str
+    """What it is about."""
+    was: str | None = None
+    """What the image says, as JSON; absent where nothing."""
+    now: str | None = None
+    """What the new build says, as JSON; absent where nothing."""
+
+
 class BuildNetwork(StrEnum):
     """What network RUNs have."""
 
@@ -893,6 +1036,47 @@ class BuildNetwork(StrEnum):
     """A loopback interface alone."""
     HOST = "host"
     """The service's."""
+
+
+class BuildOutputType(StrEnum):
+    """What a build is written to."""
+
+    IMAGE = "image"
+    """An image in the store."""
+    OCI = "oci"
+    """An OCI image layout, which is a Docker archive as well."""
+    DOCKER = "docker"
+    """The same archive, as Docker's load takes it."""
+    TAR = "tar"
+    """The files of the image, as a tar archive."""
+    LOCAL = "local"
+    """The files of the image, as a directory; they belong to whoever runs the service."""
+
+
+class BuildCacheMode(StrEnum):
+    """What of a cache is sent."""
+
+    MIN = "min"
+    """The instructions of which the image consists."""
+    MAX = "max"
+    """Those of all stages."""
+
+
+class BuildFileAspect(OpenEnum):
+    """What of a file is different. Values that this version does not know keep their text."""
+
+    TYPE = "type"
+    """What kind of file it is."""
+    CONTENT = "content"
+    """What is in it, or where a link leads."""
+    MODE = "mode"
+    """Its permissions."""
+    OWNER = "owner"
+    """Its user or group."""
+    TIME = "time"
+    """When it was changed."""
+    ATTRIBUTES = "attributes"
+    """Its extended attributes, or a device's number."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -2286,6 +2470,8 @@ class ErrorData(Structure):
     """How long to wait before another try, where a registry has said so."""
     message: str | None = None
     """The sentence, where the error does not come with a response."""
+    container: str | None = None
+    """The id of the container that is kept to look into the failure, where that was asked for."""
 
 
 class ErrorKind(OpenEnum):
@@ -2343,6 +2529,7 @@ class BuildDescriptionOptions(TypedDict, total=False):
     contexts: dict[str, str] | None
     no_cache: bool | None
     pull: bool | None
+    cache_from: list[str] | None
 
 
 class ContainerCreationOptions(TypedDict, total=False):

@@ -1,0 +1,52 @@
+import Glibc
+import RPCModel
+import TestSupport
+import Testing
+
+/// Runs `body` with a service that has `busybox:1`, and a context of the account's with two files in `src`.
+func withBuildContext(
+  _ account: Account, _ body: @Sendable (BuildContext) async throws -> Void
+) async throws {
+  try await withTestStore(account) { store in
+    let service = try await store.service()
+    _ = try await service.importBusybox(store, BuildContext.programs)
+    let context = BuildContext(store: store, service: service)
+    try await context.script("mkdir -p context/src; echo one > context/src/a; echo two > context/src/b")
+    try await body(context)
+    #expect(await service.stop() == 0)
+  }
+}
+
+extension BuildContext {
+  /// Besides those that `busyboxArchive` has.
+  static let programs = "ln -s busybox bin/stat; ln -s busybox bin/find; ln -s busybox bin/seq"
+
+  /// What a script of the account's writes, in the test's directory.
+  func output(_ script: String) async throws -> String {
+    let result = try await ChildProcess.run(
+      store.account.launcher + ["sh", "-ec", "umask 022; " + script], workingDirectory: store.directory)
+    guard result.succeeded else { throw TestFailure("\(script): \(result.errorText)") }
+    return result.text
+  }
+
+  func path(_ name: String) -> String { store.directory.appending(name).string }
+
+  /// The names of images, and the number of those that have none.
+  func images() async throws -> (names: [String], unnamed: Int) {
+    let images = try await service.send(ImageList.self, .init()).images
+    return (images.flatMap(\.references).sorted(), images.count { $0.references.isEmpty })
+  }
+
+  /// Builds, and answers the error with which that fails.
+  func failure(_ file: String, change: (inout BuildStart.Params) -> Void = { _ in }) async throws -> RPCError
+  {
+    var params = params(file)
+    change(&params)
+    do {
+      _ = try await service.send(BuildStart.self, params)
+    } catch let error as RPCError {
+      return error
+    }
+    throw TestFailure("this should not have been built: \(file)")
+  }
+}
