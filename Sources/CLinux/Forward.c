@@ -2,6 +2,7 @@
 #include "CLinuxForward.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
@@ -164,6 +165,121 @@ int clinux_connect_port(uint32_t protocol, const uint8_t *address, size_t length
     result = connect(handle, (struct sockaddr *)&wide, sizeof wide);
   }
   return result == 0 || errno == EINPROGRESS ? handle : close_failed(handle);
+}
+
+// Of connections whose peers are not here, and of the routes that bring the answers back.
+enum { stranger_mark = 0x0c07ac1e, stranger_table = 0x0c07, stranger_priority = 100 };
+
+static int ask_for_route(int handle, void *request, size_t size) {
+  struct nlmsghdr *header = request;
+  header->nlmsg_len = (uint32_t)size;
+  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  if (send(handle, request, size, 0) < 0) return -1;
+  struct {
+    struct nlmsghdr header;
+    struct nlmsgerr error;
+    char rest[512];
+  } answer;
+  if (recv(handle, &answer, sizeof answer, 0) < (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr))) return -1;
+  if (answer.error.error == 0 || answer.error.error == -EEXIST) return 0;
+  return errno = -answer.error.error, -1;
+}
+
+struct number_attribute {
+  struct rtattr header;
+  uint32_t value;
+};
+
+static struct number_attribute number_attribute(uint16_t type, uint32_t value) {
+  return (struct number_attribute){{sizeof(struct number_attribute), type}, value};
+}
+
+static int return_answers_of(int handle, uint8_t family) {
+  struct {
+    struct nlmsghdr header;
+    struct fib_rule_hdr rule;
+    struct number_attribute mark, table, priority;
+  } rule = {
+    .header.nlmsg_type = RTM_NEWRULE, .rule = {.family = family, .action = FR_ACT_TO_TBL},
+    .mark = number_attribute(FRA_FWMARK, stranger_mark), .table = number_attribute(FRA_TABLE, stranger_table),
+    .priority = number_attribute(FRA_PRIORITY, stranger_priority)};
+  // The loopback interface is the first of every network.
+  struct {
+    struct nlmsghdr header;
+    struct rtmsg route;
+    struct number_attribute table, interface;
+  } route = {
+    .header.nlmsg_type = RTM_NEWROUTE,
+    .route = {.rtm_family = family, .rtm_protocol = RTPROT_STATIC, .rtm_scope = RT_SCOPE_HOST, .rtm_type = RTN_LOCAL},
+    .table = number_attribute(RTA_TABLE, stranger_table), .interface = number_attribute(RTA_OIF, 1)};
+  if (ask_for_route(handle, &route, sizeof route) != 0) return -1;
+  return ask_for_route(handle, &rule, sizeof rule);
+}
+
+int clinux_return_answers(void) {
+  int setting = open("/proc/sys/net/ipv4/tcp_fwmark_accept", O_WRONLY | O_CLOEXEC);
+  if (setting < 0) return -1;
+  if (write(setting, "1", 1) != 1) return close_failed(setting);
+  close(setting);
+  int handle = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (handle < 0) return -1;
+  if (return_answers_of(handle, AF_INET) != 0) return close_failed(handle);
+  // A network without IPv6 has nobody to answer there.
+  (void)return_answers_of(handle, AF_INET6);
+  return close(handle);
+}
+
+static int is_elsewhere(const struct in6_addr *address) {
+  if (IN6_IS_ADDR_V4MAPPED(address)) return address->s6_addr[12] != 127;
+  return !IN6_IS_ADDR_LOOPBACK(address) && !IN6_IS_ADDR_LINKLOCAL(address);
+}
+
+static int connect_from(int handle, const struct sockaddr *source, const struct sockaddr *target, socklen_t size) {
+  int one = 1, mark = stranger_mark;
+  // Also where an earlier connection from there lingers.
+  setsockopt(handle, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (setsockopt(handle, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) return -1;
+  if (source->sa_family == AF_INET
+        ? setsockopt(handle, IPPROTO_IP, IP_TRANSPARENT, &one, sizeof one)
+        : setsockopt(handle, IPPROTO_IPV6, IPV6_TRANSPARENT, &one, sizeof one)) return -1;
+  if (bind(handle, source, size) != 0) return -1;
+  return connect(handle, target, size) == 0 || errno == EINPROGRESS ? 0 : -1;
+}
+
+int clinux_connect_as(int client, const uint8_t *address, size_t length, uint16_t port) {
+  struct sockaddr_in6 peer = {0};
+  socklen_t size = sizeof peer;
+  if (getpeername(client, (struct sockaddr *)&peer, &size) != 0) return -1;
+  if (peer.sin6_family == AF_INET) {
+    uint32_t narrow = ((struct sockaddr_in *)&peer)->sin_addr.s_addr;
+    peer.sin6_addr = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(peer.sin6_addr.s6_addr + 12, &narrow, 4);
+  }
+  if (!is_elsewhere(&peer.sin6_addr) || !IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) == (length == 4))
+    return errno = EADDRNOTAVAIL, -1;
+  // Its port, or any.
+  for (int attempt = 0; attempt < 2; attempt++) {
+    int handle = socket(length == 4 ? AF_INET : AF_INET6, socket_type(CLINUX_TCP), 0);
+    if (handle < 0) return -1;
+    in_port_t own = attempt == 0 ? peer.sin6_port : 0;
+    int result;
+    if (length == 4) {
+      struct sockaddr_in source = {.sin_family = AF_INET, .sin_port = own};
+      struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons(port)};
+      memcpy(&source.sin_addr, peer.sin6_addr.s6_addr + 12, 4);
+      memcpy(&target.sin_addr, address, 4);
+      result = connect_from(handle, (struct sockaddr *)&source, (struct sockaddr *)&target, sizeof source);
+    } else {
+      struct sockaddr_in6 source = {.sin6_family = AF_INET6, .sin6_port = own, .sin6_addr = peer.sin6_addr};
+      struct sockaddr_in6 target = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+      memcpy(&target.sin6_addr, address, 16);
+      result = connect_from(handle, (struct sockaddr *)&source, (struct sockaddr *)&target, sizeof source);
+    }
+    if (result == 0) return handle;
+    close_failed(handle);
+    if (errno != EADDRINUSE && errno != EADDRNOTAVAIL) return -1;
+  }
+  return -1;
 }
 
 int clinux_socket_error(int socket) {

@@ -3,8 +3,8 @@ import CLinux
 /// The published ports of one container: listening sockets of the host's network, which services bind and send, and
 /// connections in the container's network, which this process is in.
 ///
-/// It ends with the container's shim and whatever becomes of services. The lock `ports.lock` says that it lives. It has no
-/// capabilities: bytes that strangers send pass through it.
+/// It ends with the container's shim and whatever becomes of services. The lock `ports.lock` says that it lives. It has the
+/// capability to connect with its clients' addresses (CAP_NET_RAW) and no other: bytes that strangers send pass through it.
 struct Forwarder {
   private let shim: CInt
   private let epoll: CInt
@@ -21,11 +21,14 @@ struct Forwarder {
     try check(CLINUX_STEP_SETNS, clinux_setns(CInt(CLINUX_FORWARDER_NETWORK), 0x4000_0000))  // CLONE_NEWNET
     // 1 is /dev/null.
     try check(CLINUX_STEP_DUP, dup2(1, CInt(CLINUX_FORWARDER_NETWORK)))
+    // Without that, connections come from the container's own address.
+    let returnsAnswers = clinux_return_answers() == 0
     _ = clinux_prctl(38, 1, 0)  // PR_SET_NO_NEW_PRIVS
-    try check(CLINUX_STEP_CAPSET, clinux_capset(0, 0, 0))
+    let raw: UInt64 = returnsAnswers ? 1 << 13 : 0  // CAP_NET_RAW
+    try check(CLINUX_STEP_CAPSET, clinux_capset(raw, raw, 0))
     epoll = try check(CLINUX_STEP_SOCKET, clinux_epoll())
     ports = try PortTable(epoll)
-    streams = try StreamRelay(epoll)
+    streams = try StreamRelay(epoll, returnsAnswers: returnsAnswers)
     datagrams = try DatagramRelay(epoll)
     control = try ForwarderControl(epoll, status)
     try watch(shim, .shim)

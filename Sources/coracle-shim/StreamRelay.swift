@@ -62,7 +62,7 @@ struct Stream {
   var inside: CInt
   var port: UInt16
   var isConnected = false
-  /// How many of the container's addresses were tried: that of IPv4, then that of IPv6.
+  /// How many ways to connect were tried, of those that `StreamRelay` has.
   var tried: UInt8 = 0
   var up = StreamFlow()
   var down = StreamFlow()
@@ -81,6 +81,8 @@ struct StreamRelay {
   }
 
   private let epoll: CInt
+  /// Whether answers to others' addresses come back here.
+  private let returnsAnswers: Bool
   private let places: UnsafeMutablePointer<Place>
   private let capacity: Int
   private var end = 0
@@ -90,8 +92,9 @@ struct StreamRelay {
   /// A resource was short; until a connection ends no other is taken.
   private var isShort = false
 
-  init(_ epoll: CInt) throws(Failure) {
+  init(_ epoll: CInt, returnsAnswers: Bool) throws(Failure) {
     self.epoll = epoll
+    self.returnsAnswers = returnsAnswers
     // Two sockets each, and a pipe in each direction at worst.
     capacity = max(8, min(4096, Int(truncatingIfNeeded: min(clinux_open_file_limit(), 1 << 20)) / 8))
     places = try mapTable(of: Place.self, capacity)
@@ -140,21 +143,33 @@ struct StreamRelay {
     if !wait(index, client: 0, inside: CLINUX_WAIT_OUTPUT.rawValue) { fail(index) }
   }
 
-  /// Begins to connect to the container's next address: at which of them it answers is for it to say.
+  /// Begins to connect in the next way: with the client's own address, then with the container's, to that of IPv4 and then
+  /// that of IPv6. At which of them the container answers is for it to say.
   private func connect(_ stream: inout Stream) -> Bool {
     var own = clinux_own_addresses()
     guard clinux_find_own_addresses(&own) == 0 else { return false }
-    if stream.tried < 1 {
-      stream.tried = 1
-      if own.v4_interface != 0 {
-        stream.inside = clinux_connect_port(CLINUX_TCP.rawValue, &own.v4, 4, stream.port)
+    while stream.tried < 4 {
+      let isNarrow = stream.tried % 2 == 0
+      let keepsClient = stream.tried < 2
+      stream.tried += 1
+      guard isNarrow ? own.v4_interface != 0 : own.v6_interface != 0, !keepsClient || returnsAnswers else {
+        continue
       }
+      stream.inside =
+        isNarrow
+        ? connect(stream, &own.v4, 4, keepsClient) : connect(stream, &own.v6, 16, keepsClient)
       if stream.inside >= 0 { return true }
     }
-    guard stream.tried < 2, own.v6_interface != 0 else { return false }
-    stream.tried = 2
-    stream.inside = clinux_connect_port(CLINUX_TCP.rawValue, &own.v6, 16, stream.port)
-    return stream.inside >= 0
+    return false
+  }
+
+  private func connect(
+    _ stream: Stream, _ address: UnsafeRawPointer, _ length: Int, _ keepsClient: Bool
+  ) -> CInt {
+    let bytes = address.assumingMemoryBound(to: UInt8.self)
+    return keepsClient
+      ? clinux_connect_as(stream.client, bytes, length, stream.port)
+      : clinux_connect_port(CLINUX_TCP.rawValue, bytes, length, stream.port)
   }
 
   mutating func progress(_ token: EventToken) {

@@ -47,6 +47,15 @@ struct clinux_own_addresses {
 };
 int clinux_find_own_addresses(struct clinux_own_addresses *_Nonnull addresses);
 
+/// Lets the caller's network bring what is sent back to addresses that are not its own: who accepts a connection that
+/// `clinux_connect_as` has made answers on the loopback interface (net.ipv4.tcp_fwmark_accept, rtnetlink(7)). Needs
+/// CAP_NET_ADMIN there. Done again it is fine.
+int clinux_return_answers(void);
+
+/// A socket that connects with the address of `client`'s peer, and its port where that is free, in place of an own one. It must be
+/// of the same family, and be neither the machine's own nor the link's. Needs CAP_NET_RAW.
+int clinux_connect_as(int client, const uint8_t *_Nonnull address, size_t length, uint16_t port);
+
 /// A socket that is connected, or connects still, to an address of 4 or 16 bytes.
 int clinux_connect_port(uint32_t protocol, const uint8_t *_Nonnull address, size_t length, uint16_t port);
 /// SO_ERROR: 0, or why connecting failed.

@@ -31,7 +31,7 @@ extension NetworkScene {
   func importServer() async throws {
     _ = try await service.importBusybox(
       store,
-      "mkdir www && echo hello > www/index.html && ln -s busybox bin/httpd && ln -s busybox bin/nc && ln -s busybox bin/tail"
+      "mkdir -p www/cgi-bin && echo hello > www/index.html && printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' > www/cgi-bin/who && chmod 755 www/cgi-bin/who && ln -s busybox bin/httpd && ln -s busybox bin/nc && ln -s busybox bin/tail"
     )
   }
 
@@ -66,10 +66,10 @@ extension NetworkScene {
 
   /// The last line of what a container gets. Its request has no end: pasta of Debian 12 loses the answer on a connection that
   /// one side has ended.
-  func get(_ host: String, _ port: Int, from container: String) async throws -> String {
+  func get(_ host: String, _ port: Int, from container: String, path: String = "/") async throws -> String {
     try await shell(
       container,
-      "busybox mkfifo /ask && exec 3<>/ask && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && nc -w 20 \(host) \(port) <&3 | tail -n 1; rm /ask"
+      "busybox mkfifo /ask && exec 3<>/ask && printf 'GET \(path) HTTP/1.0\\r\\n\\r\\n' >&3 && nc -w 20 \(host) \(port) <&3 | tail -n 1; rm /ask"
     )
   }
 

@@ -5,6 +5,12 @@ import Testing
 
 @Suite("Published ports", .requires(.networks))
 struct PublishedPortTests {
+  /// As busybox's server writes them: [::ffff:192.0.2.2].
+  private func address(_ text: String) -> String {
+    let bare = text.filter { !"[]\n".contains($0) }
+    return bare.hasPrefix("::ffff:") ? String(bare.dropFirst(7)) : bare
+  }
+
   @Test(
     "a port is reached from localhost, by the machine's address, from elsewhere and from containers",
     arguments: Account.available)
@@ -28,6 +34,51 @@ struct PublishedPortTests {
       // And so by itself.
       let own = try await scene.get("192.0.2.1", port.hostPort, from: "web")
       #expect(own == "hello\n")
+    }
+  }
+
+  @Test(
+    "a server sees who connects: from elsewhere, from this machine, and from containers",
+    arguments: Account.available)
+  func clients(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, elsewhere in
+      try await scene.importServer()
+      let port = try #require(try await scene.serve("web", [.init(containerPort: 80)]).ports?.first?.hostPort)
+      for (from, address, seen) in [
+        (elsewhere, "192.0.2.1", "192.0.2.2"), (elsewhere, "[2001:db8::1]", "2001:db8::2"),
+        (scene.host, "192.0.2.1", "192.0.2.1"),
+      ] {
+        // Twice from one port: the first connection lingers.
+        let client = try await from.shell(
+          "for n in 1 2; do curl -gsS --max-time 20 --local-port 50123 http://\(address):\(port)/cgi-bin/who; done"
+        )
+        let lines = client.split(separator: "\n").map { self.address(String($0)) }
+        #expect(lines == [seen, seen], "\(address)")
+      }
+      // What programs trust, nobody can be taken for.
+      let local = try await scene.host.shell("curl -sS --max-time 20 http://127.0.0.1:\(port)/cgi-bin/who")
+      let own = try #require(try await scene.addresses("web", "bridge").first)
+      #expect(self.address(local) == own)
+      try await scene.start("other")
+      if account == .root {
+        let other = try #require(try await scene.addresses("other", "bridge").first)
+        let named = try await scene.get("192.0.2.1", port, from: "other", path: "/cgi-bin/who")
+        #expect(self.address(named) == other)
+      }
+      // The next life of a container that its policy starts again does so too.
+      let again = try await scene.serve("again", [.init(containerPort: 80)]) {
+        $0.restart = .init(kind: .always)
+      }
+      kill(Int32(clamping: try #require(again.pid)), SIGKILL)
+      while try await scene.service.send(ContainerInspect.self, .init(container: "again")).container
+        .restartCount == 0
+      {
+        await Task.yield()
+      }
+      try await scene.waitForPort("again")
+      let second = try #require(again.ports?.first?.hostPort)
+      let seen = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(second)/cgi-bin/who")
+      #expect(self.address(seen) == "192.0.2.2")
     }
   }
 
