@@ -95,8 +95,9 @@ static int write_group_map(pid_t pid, const char *map) {
   return write_map(pid, "/gid_map", map);
 }
 
-int clinux_new_user_namespace(const char *users, const char *groups) {
-  struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+int clinux_new_user_namespace(const char *users, const char *groups, int *network) {
+  struct clone_args arguments = {
+    .flags = CLONE_NEWUSER | (network ? CLONE_NEWNET : 0), .exit_signal = SIGCHLD};
   pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return -1;
   if (pid == 0) {
@@ -106,6 +107,12 @@ int clinux_new_user_namespace(const char *users, const char *groups) {
   int namespace = -1;
   if (write_map(pid, "/uid_map", users) == 0 && write_group_map(pid, groups) == 0)
     namespace = open_of(pid, "/ns/user", O_RDONLY);
+  if (namespace >= 0 && network && (*network = open_of(pid, "/ns/net", O_RDONLY)) < 0) {
+    int failed = errno;
+    close(namespace);
+    namespace = -1;
+    errno = failed;
+  }
   int error = errno;
   kill(pid, SIGKILL);
   wait_for(pid);

@@ -63,6 +63,13 @@ package enum Failpoint: String, CaseIterable, Sendable {
   /// Its row is gone, and its link is not.
   case endpointUnrecorded
 
+  // Published ports: the host's are taken; the row has them; the forwarder has them.
+  case portsReserved
+  case portsRecorded
+  case portsPublished
+  /// The forwarder has given them back, and the row has them still.
+  case portsWithdrawn
+
   /// An image's row is gone, and its content is not.
   case imageUnrecorded
   // Collection, one by one, and behind it.

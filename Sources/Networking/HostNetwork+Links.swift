@@ -11,15 +11,7 @@ extension HostNetwork {
       try session.elsewhere({ try NetworkNamespace.enterNew() }) {
         let namespace = try NetworkNamespace.current()
         do {
-          let inside = try RouteSocket()
-          if let loopback = try inside.link(named: "lo") { try inside.setUp(loopback.index) }
-          // Of whoever is in the same network, nobody is taken for a router.
-          Sysctl.tryWrite("net/ipv6/conf/default/accept_ra", "0")
-          // Leases see to it that no address is there twice.
-          Sysctl.tryWrite("net/ipv6/conf/default/accept_dad", "0")
-          // There is nobody else whose ports these could be.
-          Sysctl.tryWrite("net/ipv4/ip_unprivileged_port_start", "0")
-          Sysctl.tryWrite("net/ipv4/ping_group_range", "0 2147483647")
+          try HostNetwork.prepareNamespace()
           return namespace
         } catch {
           try? namespace.close()
@@ -27,6 +19,26 @@ extension HostNetwork {
         }
       }
     }
+  }
+
+  /// The same for one that is there already: a user namespace's, which alone can make one that it owns.
+  package func prepare(_ namespace: FileDescriptor) async throws(EngineError) {
+    try await run("make a network namespace") { session in
+      try session.elsewhere({ try NetworkNamespace.enter(namespace) }) { try HostNetwork.prepareNamespace() }
+    }
+  }
+
+  /// In the calling thread's.
+  private static func prepareNamespace() throws {
+    let inside = try RouteSocket()
+    if let loopback = try inside.link(named: "lo") { try inside.setUp(loopback.index) }
+    // Of whoever is in the same network, nobody is taken for a router.
+    Sysctl.tryWrite("net/ipv6/conf/default/accept_ra", "0")
+    // Leases see to it that no address is there twice.
+    Sysctl.tryWrite("net/ipv6/conf/default/accept_dad", "0")
+    // There is nobody else whose ports these could be.
+    Sysctl.tryWrite("net/ipv4/ip_unprivileged_port_start", "0")
+    Sysctl.tryWrite("net/ipv4/ping_group_range", "0 2147483647")
   }
 
   /// Connects a network namespace to networks, whose bridges are made where they are missing. A link that is half there is made
@@ -51,7 +63,9 @@ extension HostNetwork {
         let inside = try RouteSocket()
         for family in [IPAddress.Family.v4, .v6] { try inside.removeDefaultRoute(family) }
         guard let interface, let link = try inside.link(named: interface) else { return }
-        for gateway in gateways { try inside.addDefaultRoute(by: gateway, on: link.index) }
+        for gateway in gateways {
+          try inside.addDefaultRoute(by: gateway, on: link.index, isRelayed: session.isRelayed)
+        }
       }
     }
   }
@@ -78,6 +92,10 @@ extension HostNetwork.Session {
     do { try add() } catch let error as NetlinkRefusal where error.errno == .fileExists {
       // Of the container's last run, whose namespace the kernel is about to take down; or half made.
       try routes.removeLink(plan.peer)
+      // With its peer in a network that has lost its keeper, and that another service has open still.
+      try elsewhere({ try NetworkNamespace.enter(namespace) }) {
+        try RouteSocket().removeLink(plan.interface)
+      }
       try add()
     }
     Failpoint.linkMade.pass()
@@ -92,7 +110,9 @@ extension HostNetwork.Session {
         try inside.addAddress(address, prefix: range?.subnet.prefix ?? address.family.length, to: link.index)
       }
       try inside.setUp(link.index)
-      for gateway in plan.gateways { try inside.addDefaultRoute(by: gateway, on: link.index) }
+      for gateway in plan.gateways {
+        try inside.addDefaultRoute(by: gateway, on: link.index, isRelayed: isRelayed)
+      }
     }
     // Last: one that is its bridge's is whole.
     guard let peer = try routes.link(named: plan.peer) else {

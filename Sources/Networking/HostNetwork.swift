@@ -17,12 +17,15 @@ package final class HostNetwork: Sendable {
   final class Session: @unchecked Sendable {
     /// The namespace that the thread is in.
     let home: FileDescriptor
+    /// Whether a program is the way to the outside: so with a namespace of an ordinary user's.
+    let isRelayed: Bool
     let routes: RouteSocket
     lazy var firewall = Result { try Firewall() }
 
     /// - Parameter place: opens the namespace; nil for the one that the thread is in.
     init(_ place: (() throws -> FileDescriptor)?) throws {
       home = try place?() ?? NetworkNamespace.current()
+      isRelayed = place != nil
       // Into the host's an ordinary user's process cannot go, but it is there.
       if place != nil { try NetworkNamespace.enter(home) }
       routes = try RouteSocket()

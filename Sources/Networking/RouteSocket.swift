@@ -148,7 +148,9 @@ final class RouteSocket {
     }
   }
 
-  func addDefaultRoute(by gateway: IPAddress, on index: UInt32) throws {
+  /// - Parameter isRelayed: whether what is sent that way comes to a program such as pasta. It drops what the other side cannot
+  ///   take yet, which is no sign of a network that is full, and is best sent again at once.
+  func addDefaultRoute(by gateway: IPAddress, on index: UInt32, isRelayed: Bool) throws {
     try netlink.request("add the route by \(gateway)", Int(RTM_NEWROUTE), flags: NLM_F_CREATE | NLM_F_REPLACE)
     { message in
       message.add(UInt8(truncatingIfNeeded: gateway.family.number))
@@ -158,6 +160,12 @@ final class RouteSocket {
       message.add(UInt32(0))
       message.attribute(Int(RTA_GATEWAY.rawValue), gateway.bytes)
       message.attribute(Int(RTA_OIF.rawValue), number: index)
+      if !isRelayed { return }
+      message.nested(Int(RTA_METRICS.rawValue)) { metrics in
+        // Milliseconds, of usually 200; and the congestion control that every kernel has.
+        metrics.attribute(Int(RTAX_RTO_MIN), number: 20)
+        metrics.attribute(Int(RTAX_CC_ALGO), "reno")
+      }
     }
   }
 

@@ -20,6 +20,20 @@ package struct LaunchPlan: Hashable, Sendable {
     operations.contains { if case .openTerminal = $0 { true } else { false } }
   }
 
+  /// Whether the container gets a network namespace with its user namespace, which owns it: only with ids of its own.
+  package var makesNetwork: Bool {
+    get {
+      operations.contains { if case .mapUsers(let mapping) = $0 { mapping.makesNetwork } else { false } }
+    }
+    set {
+      operations = operations.map { operation in
+        guard case .mapUsers(var mapping) = operation else { return operation }
+        mapping.makesNetwork = newValue
+        return .mapUsers(mapping)
+      }
+    }
+  }
+
   package struct Namespaces: OptionSet, Hashable, Sendable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -215,6 +229,8 @@ package struct LaunchPlan: Hashable, Sendable {
     }
     package var users: [Extent]
     package var groups: [Extent]
+    /// Whether a network namespace is made with it, which all lives of the container have.
+    package var makesNetwork = false
 
     /// The host's id of the container's root; nil where it has none.
     static func root(_ extents: [Extent]) -> UInt32? {

@@ -12,6 +12,7 @@ extension LaunchPlan.Operation {
         try fields.string(Mapping.text(mapping.groups))
         fields.number(Mapping.root(mapping.users) ?? 0)
         fields.number(Mapping.root(mapping.groups) ?? 0)
+        fields.number(mapping.makesNetwork ? 1 : 0)
       }
     case .prepareOverlay(let lowers, let directory, let mapping):
       try encoder.operation(CLINUX_OP_PREPARE_OVERLAY) { (fields) throws(EngineError) in

@@ -39,7 +39,9 @@ extension Runner {
       try makeDirectories(directory, mode: 0o700)
       do {
         let shim = try await launcher.launch(bytes) { if wantsGroup { try makeGroup(id, resources) } }
-        return PreparedContainer(id: id, shim: shim, failure: failure, held: held)
+        var prepared = PreparedContainer(id: id, shim: shim, failure: failure, held: held)
+        if plan.makesNetwork { prepared.network = try await ownNetwork(of: prepared) }
+        return prepared
       } catch {
         await releaseGroup(id)
         try? RunFiles.removeAll(directory)
@@ -48,6 +50,19 @@ extension Runner {
     } catch {
       if Task.isCancelled { throw .cancelled("starting container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)
+    }
+  }
+
+  /// The network namespace that a container's user namespace owns.
+  private func ownNetwork(of prepared: PreparedContainer) async throws -> HeldNamespace {
+    do {
+      try await DescriptorWatcher.shared.readable(prepared.shim.status.descriptor)
+      guard let report = try prepared.shim.status.receive() else { throw prepared.failure.lost() }
+      guard report.kind == CLINUX_REPORT_CLONED.rawValue else { throw prepared.failure.error(report) }
+      return try namespace(.network, of: prepared.id)
+    } catch {
+      await callOff(prepared)
+      throw error
     }
   }
 

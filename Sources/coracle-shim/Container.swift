@@ -49,6 +49,7 @@ struct Container {
   private mutating func start() -> Bool {
     do throws(Failure) {
       try RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
+      if host.makesNetwork { status.cloned(pid: life.first) }
       try life.prepare()
     } catch {
       // A container that no other service could find must not run: its child still waits for the start.

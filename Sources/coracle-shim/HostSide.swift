@@ -19,6 +19,8 @@ struct HostSide {
   private(set) var mountCount = 0
   /// The container's own, where it has one; else -1.
   private(set) var userNamespace: CInt = -1
+  /// Whether it owns a network namespace, which a service is to connect before the start.
+  private(set) var makesNetwork = false
   /// The host's ids of its root.
   private(set) var rootUser: UInt32 = 0
   private(set) var rootGroup: UInt32 = 0
@@ -62,8 +64,14 @@ struct HostSide {
     let groups = try fields.takeString()
     rootUser = UInt32(truncatingIfNeeded: try fields.takeNumber())
     rootGroup = UInt32(truncatingIfNeeded: try fields.takeNumber())
-    userNamespace = try check(CLINUX_STEP_USER_NAMESPACE, clinux_new_user_namespace(users, groups))
+    makesNetwork = try fields.takeNumber() != 0
+    var network: CInt = -1
+    userNamespace = try check(
+      CLINUX_STEP_USER_NAMESPACE,
+      makesNetwork
+        ? clinux_new_user_namespace(users, groups, &network) : clinux_new_user_namespace(users, groups, nil))
     try add(userKind, userNamespace)
+    if makesNetwork { try add(0x4000_0000, network) }  // CLONE_NEWNET
   }
 
   private mutating func add(_ kind: UInt64, _ descriptor: CInt) throws(Failure) {

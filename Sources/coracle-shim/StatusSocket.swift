@@ -29,6 +29,13 @@ struct StatusSocket {
     send(report)
   }
 
+  func cloned(pid: pid_t) {
+    var report = clinux_report()
+    report.kind = CLINUX_REPORT_CLONED.rawValue
+    report.pid = pid
+    send(report)
+  }
+
   func ended(waitStatus: CInt) {
     var report = clinux_report()
     report.kind = CLINUX_REPORT_ENDED.rawValue

@@ -150,7 +150,8 @@ enum clinux_report_kind {
   CLINUX_REPORT_SHIM_FAILED = 3,
   /// Exec sessions: the command ended with wait status `error`, at `time`.
   CLINUX_REPORT_ENDED = 4,
-  /// OCI runtime: the process is there: `pid`. The shim ends.
+  /// The process is there: `pid`. So for an OCI runtime, where the shim ends then, and where a network namespace was made with
+  /// the user namespace.
   CLINUX_REPORT_CLONED = 5,
   /// OCI runtime: the process waits for a byte, at operation number `operation`.
   CLINUX_REPORT_WAITING = 6,

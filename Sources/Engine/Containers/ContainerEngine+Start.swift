@@ -39,9 +39,14 @@ extension ContainerEngine {
     var root = root
     root.lowers.append(mountPoints)
     var (spec, joined) = try joining(spec, options)
-    let network = try await options.network == .bridge ? ownNetwork(&spec) : nil
+    let isConnected = options.network == .bridge
+    // One that the container's own user namespace owns is made with that: with ids of its own, root may not change another.
+    let ownsNetwork = isConnected && options.userNamespace == .auto
+    if ownsNetwork { spec.linux?.namespaces?.removeAll { $0.type == "network" } }
+    let network = try await isConnected && !ownsNetwork ? ownNetwork(&spec) : nil
     if let network { joined.append(network) }
     var plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
+    if ownsNetwork { plan.makesNetwork = true }
     // Not before it ends, the user's network does.
     if let userNetwork, network != nil { plan.operations.insert(.hold(path: userNetwork.users), at: 0) }
     if options.hasInit ?? false { plan.operations.insert(.reapOrphans, at: plan.operations.count - 1) }
@@ -52,7 +57,14 @@ extension ContainerEngine {
         limit: (options.logLimits ?? configuration.logLimits)?.runner,
         openStdin: options.opensStdin,
         endsWithService: options.lifetime == .session, holding: joined)
-      prepared.network = network
+      if let network {
+        prepared.network = network
+      } else if let made = prepared.network {
+        do { try await hostNetwork().prepare(made.descriptor) } catch {
+          await runner.callOff(prepared)
+          throw error
+        }
+      }
       return prepared
     } catch {
       throw named(error, record)
@@ -67,6 +79,7 @@ extension ContainerEngine {
         async let ports: Void = runner.publish(prepared.ports, of: prepared, network: network.descriptor)
         try await connect(record, network)
         try await ports
+        if !prepared.ports.isEmpty { Failpoint.portsPublished.pass() }
       }
     } catch {
       await runner.callOff(prepared)

@@ -1,3 +1,4 @@
+import Foundation
 import Runner
 
 /// Something that was asked for and does not apply on this machine.
@@ -23,6 +24,17 @@ extension ContainerEngine {
           subject: "addedCapabilities",
           reason:
             "with MKNOD it can use every device of the machine, since it can have no control group that says which; use devices instead"
+        ))
+    }
+    // An ordinary user's containers ask through pasta.
+    if options.network == .bridge, options.nameServers?.servers.isEmpty ?? true, userNetwork == nil,
+      NameFiles.lacksServers(host: { try? String(contentsOfFile: $0, encoding: .utf8) })
+    {
+      warnings.append(
+        .init(
+          subject: "dns",
+          reason:
+            "this machine has no name server that others can ask, so no name of the outside resolves in the container; name one with dns"
         ))
     }
     guard let limits = options.limits, let resources = try? limits.withoutZeros.resources() else {

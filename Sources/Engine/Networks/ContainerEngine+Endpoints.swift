@@ -121,7 +121,8 @@ extension ContainerEngine {
     try await writeNames([network.id], and: record.id)
   }
 
-  private func heldContainer(_ name: String) async throws -> (ContainerRecord, FileLock) {
+  /// A container under its lock, as it is now.
+  func heldContainer(_ name: String) async throws -> (ContainerRecord, FileLock) {
     let named = try await current(name)
     let lock = try await locks.holdContainer(named.id)
     do {

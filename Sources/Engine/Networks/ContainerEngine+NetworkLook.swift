@@ -54,6 +54,7 @@ extension ContainerEngine {
         if found[peer] != bridge { try await reattach(endpoint, peer: peer, to: bridge) }
       }
       try await refreshHosts(networks.map(\.id))
+      try await restorePorts()
     } catch {
       if error is CancellationError { return }
       log.warning("cannot repair networks: \(error)")

@@ -72,6 +72,12 @@ enum NameFiles {
     return text
   }
 
+  /// Whether the host has nobody whom containers could ask.
+  static func lacksServers(host: (String) -> String?) -> Bool {
+    usable(host("/etc/resolv.conf") ?? "").servers.isEmpty
+      && usable(host("/run/systemd/resolve/resolv.conf") ?? "").servers.isEmpty
+  }
+
   /// What of a host's resolv.conf is of use in another network.
   private static func usable(_ text: String) -> (servers: [String], searches: [String], options: [String]) {
     var found: (servers: [String], searches: [String], options: [String]) = ([], [], [])

@@ -43,73 +43,111 @@ extension ContainerEngine {
       mapping.taken = reserved.port.hostPort
       return mapping
     }
+    Failpoint.portsReserved.pass()
     return reserved
   }
 
   /// Publishes ports of a container: of a running one at once, and with each start from then on.
   ///
+  /// The row knows them first: what a death of this service leaves undone, `restorePorts` does.
+  ///
   /// - Returns: where they are; nothing for a container that does not run.
   /// - Throws: as `reservePorts`; nothing is published then.
   package func publish(_ name: String, _ added: [PortMapping]) async throws -> [ForwardedPort] {
-    try await changing(name) { record, options in
-      try requireNetworks(options)
-      let known = options.ports ?? []
-      if known.count + added.count > PortMapping.most { throw PortMapping.tooMany }
-      var addition = options
-      addition.ports = added
-      guard ContainerState.live.contains(record.state) else {
-        options.ports = known + added
-        return ([], .containerPublished(record.id, name: record.name, added))
-      }
-      let reserved = try reservePorts(&addition)
-      // One that was killed had these, and they are as free as the others.
-      let lost = runner.hasForwarder(record.id) ? [] : try known.map { try lostPort($0).reserve() }
-      try await runner.publish(lost + reserved, of: record.id)
-      options.ports = known + (addition.ports ?? [])
-      return (reserved.map(\.port), .containerPublished(record.id, name: record.name, addition.ports ?? []))
+    let (record, lock) = try await heldContainer(name)
+    defer { lock.release() }
+    let former = try options(record)
+    try requireNetworks(former)
+    var options = former
+    options.ports = added
+    let isLive = ContainerState.live.contains(record.state)
+    let reserved = isLive ? try reservePorts(&options) : []
+    let published = options.ports ?? []
+    options.ports = (former.ports ?? []) + published
+    if options.ports?.count ?? 0 > PortMapping.most { throw PortMapping.tooMany }
+    try await write(options, of: record, .containerPublished(record.id, name: record.name, published))
+    Failpoint.portsRecorded.pass()
+    do {
+      if isLive { try await runner.publish(lostPorts(former) + reserved, of: record.id) }
+    } catch {
+      try? await write(former, of: record, .containerUnpublished(record.id, name: record.name, published))
+      throw error
+    }
+    Failpoint.portsPublished.pass()
+    return reserved.map(\.port)
+  }
+
+  /// Those of a running container's ports that its forwarder should have and has not, since it was killed, or since a service
+  /// died that was about to publish them: nobody has them.
+  private func lostPorts(_ options: ContainerOptions) -> [ReservedPort] {
+    (options.ports ?? []).compactMap { mapping in
+      guard let taken = mapping.taken else { return nil }
+      var mapping = mapping
+      mapping.hostPorts = taken...taken
+      // A port that is taken is the forwarder's, or another program's by now.
+      return try? mapping.reserve()
     }
   }
 
-  private func lostPort(_ mapping: PortMapping) -> PortMapping {
-    var mapping = mapping
-    mapping.hostPorts = mapping.taken.map { $0...$0 }
-    return mapping
+  /// Sees to it that the ports of all containers that run are published; a part of `repairNetworks`.
+  func restorePorts() async throws {
+    for record in try metadata.containers(in: [.running, .paused]) {
+      guard try options(record).ports?.isEmpty == false,
+        let lock = try? await locks.holdContainer(record.id)
+      else { continue }
+      defer { lock.release() }
+      guard let record = try metadata.container(id: record.id), [.running, .paused].contains(record.state)
+      else { continue }
+      do {
+        try await runner.publish(lostPorts(options(record)), of: record.id)
+        if !runner.hasForwarder(record.id) {
+          log.warning("the published ports of container \(record.name) are others' by now")
+        }
+      } catch let error as EngineError where error.kind == .conflict {
+        // It has just ended.
+      } catch {
+        log.warning("cannot publish the ports of container \(record.name) again: \(error)")
+      }
+    }
   }
 
   /// Takes published ports back. One that leaves out the host's side means all that lead to the container's.
   ///
   /// - Throws: `notFound` for one that is not published; nothing has changed then.
   package func unpublish(_ name: String, _ removed: [PortMapping]) async throws {
-    _ = try await changing(name) { record, options in
-      let known = options.ports ?? []
-      for wanted in removed where !known.contains(where: { $0.isMeant(by: wanted) }) {
-        throw EngineError(
-          .notFound, "container \(record.name) has no published port \(wanted)", subject: record.id)
+    let (record, lock) = try await heldContainer(name)
+    defer { lock.release() }
+    var options = try options(record)
+    let known = options.ports ?? []
+    for wanted in removed where !known.contains(where: { $0.isMeant(by: wanted) }) {
+      throw EngineError(
+        .notFound, "container \(record.name) has no published port \(wanted)", subject: record.id)
+    }
+    let going = known.filter { port in removed.contains { port.isMeant(by: $0) } }
+    options.ports = known.filter { !going.contains($0) }
+    if ContainerState.live.contains(record.state) {
+      try await withdraw(going.compactMap(\.published), from: record.id)
+      Failpoint.portsWithdrawn.pass()
+    }
+    try await write(options, of: record, .containerUnpublished(record.id, name: record.name, going))
+  }
+
+  /// One that the forwarder has not was about to be published when a service died.
+  private func withdraw(_ ports: [ForwardedPort], from id: String) async throws {
+    for port in ports {
+      do {
+        try await runner.unpublish([port], of: id)
+      } catch {
+        guard error.kind == .notFound else { throw error }
       }
-      let going = known.filter { port in removed.contains { port.isMeant(by: $0) } }
-      options.ports = known.filter { !going.contains($0) }
-      if ContainerState.live.contains(record.state) {
-        try await runner.unpublish(going.compactMap(\.published), of: record.id)
-      }
-      return ([], .containerUnpublished(record.id, name: record.name, going))
     }
   }
 
-  /// Changes the options of a container under its lock, with the event that tells of it.
-  private func changing(
-    _ name: String,
-    _ change: (ContainerRecord, inout ContainerOptions) async throws -> ([ForwardedPort], JournalEvent)
-  ) async throws -> [ForwardedPort] {
-    let found = try metadata.container(matching: name)
-    let lock = try await locks.holdContainer(found.id)
-    defer { lock.release() }
-    guard let stored = try metadata.container(id: found.id) else { throw removedMeanwhile(found) }
-    let record = try await settle(stored)
-    var options = try options(record)
-    let (ports, event) = try await change(record, &options)
+  /// Also in a task that is cancelled now: it is done, or about to be.
+  private func write(_ options: ContainerOptions, of record: ContainerRecord, _ event: JournalEvent)
+    async throws
+  {
     let text = String(decoding: try encode(options), as: UTF8.self)
-    // Also in a task that is cancelled now: it has been done.
     _ = try await Task { try await metadata.updateContainer(record.id, options: text, events: [event]) }.value
-    return ports
   }
 }

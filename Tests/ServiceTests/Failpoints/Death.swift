@@ -61,9 +61,10 @@ extension Failpoint {
     case .damageFound, .blobUnnamed: [(.verifyBlob, [1])]
     case .treeRebuilt, .treesExchanged: [(.verifyTree, [1])]
     case .restartTidied, .restartRecorded: [(.open, [1])]
-    // NetworkFailpointTests
+    // NetworkRecoveryTests, PortRecoveryTests
     case .networkRecorded, .bridgeMade, .bridgeUp, .firewallChanged, .networkUnrecorded, .bridgeRemoved,
-      .endpointRecorded, .linkMade, .linkReady, .hostsWritten, .endpointUnrecorded:
+      .endpointRecorded, .linkMade, .linkReady, .hostsWritten, .endpointUnrecorded,
+      .portsReserved, .portsRecorded, .portsPublished, .portsWithdrawn:
       []
     }
   }

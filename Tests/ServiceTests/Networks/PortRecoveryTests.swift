@@ -1,0 +1,208 @@
+import Glibc
+import LinuxSystem
+import RPCModel
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What crashes do to published ports, and to the network that an ordinary user's containers are in.
+@Suite("Published ports come back", .requires(.networks))
+struct PortRecoveryTests {
+  /// Who holds one of the run directory's locks for its life.
+  private func holder(_ scene: NetworkScene, _ path: String) throws -> Int32 {
+    guard case .process(let pid) = try LifeLock.holder(of: scene.store.run.appending(path)) else {
+      throw TestFailure("nobody holds \(path)")
+    }
+    return pid
+  }
+
+  private func end(_ pid: Int32) async throws {
+    let process = try ProcessDescriptor(pid: pid)
+    try process.signal(SIGKILL)
+    try await DescriptorWatcher.shared.readable(process.descriptor)
+  }
+
+  @Test(
+    "a forwarder that was killed is there again after the next look, and when a service begins",
+    arguments: Account.available)
+  func forwarder(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      try await scene.importServer()
+      let web = try await scene.serve("web", [.init(containerPort: 80), .init(containerPort: 80)])
+      let ports = try #require(web.ports)
+      let lock = "containers/\(web.id)/ports.lock"
+      try await end(holder(scene, lock))
+      #expect(try await !scene.listens(ports[0].hostPort))
+      #expect(
+        try await scene.service.send(ContainerInspect.self, .init(container: "web")).container.state
+          == .running)
+      _ = try await scene.service.send(NetworkList.self, .init())
+      for port in ports {
+        let page = try await scene.fetch(port.hostPort)
+        #expect(page == "hello\n")
+      }
+      // One of them is somebody else's by then: the other one comes back all the same.
+      try await end(holder(scene, lock))
+      let taken = try await ChildProcess.spawn(
+        scene.host.launcher + [
+          "python3", "-uc",
+          "import socket; s = socket.create_server(('', \(ports[0].hostPort))); print('up'); s.accept()",
+        ], output: .pipe, diesWithTests: true)
+      let output = try #require(taken.standardOutput)
+      var byte: [UInt8] = [0]
+      _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+      let other = try await scene.store.service("other")
+      while try await !scene.listens(ports[1].hostPort) { await Task.yield() }
+      #expect(try await scene.fetch(ports[1].hostPort) == "hello\n")
+      taken.signal(SIGKILL)
+      _ = try await taken.waitForExit()
+      _ = try await other.send(NetworkList.self, .init())
+      #expect(try await scene.fetch(ports[0].hostPort) == "hello\n")
+      #expect(await other.stop() == 0)
+    }
+  }
+
+  @Test(
+    "the keeper of a user's network, or pasta, is killed: the next look makes all of it anew",
+    .enabled(if: Account.available.contains(.ordinary)), arguments: [false, true])
+  func keeper(killingPasta: Bool) async throws {
+    try await NetworkScene.with(.ordinary) { scene, elsewhere in
+      try await scene.importServer()
+      let web = try await scene.serve("web", [.init(containerPort: 80)])
+      let port = try #require(web.ports?.first?.hostPort)
+      try await scene.start("other")
+      // Another service has the old network open.
+      let witness = try await scene.store.service("witness")
+      _ = try await witness.send(NetworkList.self, .init())
+      let keeper = try holder(scene, "network/lock")
+      if killingPasta {
+        let process = try ProcessDescriptor(pid: keeper)
+        let children = try await ChildProcess.run(["pgrep", "-P", "\(keeper)"]).text.split(separator: "\n")
+        try await end(#require(children.first.flatMap { Int32($0) }))
+        try await DescriptorWatcher.shared.readable(process.descriptor)
+      } else {
+        try await end(keeper)
+      }
+      // What is published does not go that way.
+      #expect(try await scene.fetch(port) == "hello\n")
+      for service in [witness, scene.service] {
+        _ = try await service.send(NetworkList.self, .init())
+        let page = try await scene.get("web", 80, from: "other")
+        #expect(page == "hello\n")
+      }
+      #expect(try holder(scene, "network/lock") != keeper)
+      // By the way to the outside, and back.
+      let around = try await scene.get("192.0.2.1", port, from: "other")
+      #expect(around == "hello\n")
+      let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port)/")
+      #expect(outside == "hello\n")
+      #expect(await witness.stop() == 0)
+    }
+  }
+
+  /// What a service is asked for when it dies.
+  enum Doomed: String, Sendable, CaseIterable {
+    case run, start, publish, unpublish
+
+    var failpoints: [Failpoint] {
+      switch self {
+      case .run:
+        [
+          .portsReserved, .containerPrepared, .containerRecorded, .linkReady, .portsPublished,
+          .containerStarted,
+        ]
+      case .start: [.portsReserved, .linkReady, .portsPublished, .containerStarted]
+      case .publish: [.portsReserved, .portsRecorded, .portsPublished]
+      case .unpublish: [.portsWithdrawn]
+      }
+    }
+  }
+
+  struct Death: Sendable, CustomTestStringConvertible {
+    var request: Doomed
+    var failpoint: Failpoint
+    var testDescription: String { "\(request) at \(failpoint)" }
+    static let all = Doomed.allCases.flatMap { request in
+      request.failpoints.map { Death(request: request, failpoint: $0) }
+    }
+  }
+
+  @Test(
+    "a service is killed between two steps: the port is as the row says, and free where it says nothing",
+    arguments: Death.all)
+  func killed(death: Death) async throws {
+    let account = try #require(Account.available.first)
+    try await NetworkScene.with(account) { scene, _ in
+      try await scene.importServer()
+      let mapping = PortMapping(hostPort: 18090, containerPort: 80)
+      let creation = ContainerCreation(
+        image: "busybox:1", name: "web", command: ["httpd", "-f", "-p", "80", "-h", "/www"], network: .bridge,
+        ports: death.request == .publish ? nil : [mapping], initProcess: true)
+      switch death.request {
+      case .run: break
+      case .start: _ = try await scene.service.send(ContainerCreate.self, .init(creation))
+      case .publish, .unpublish:
+        var run = ContainerRun.Params(creation)
+        run.detach = true
+        _ = try await scene.service.send(ContainerRun.self, run)
+        try await scene.waitForPort("web")
+      }
+      let doomed = try await scene.store.service("doomed", failpoint: death.failpoint.rawValue)
+      await #expect(throws: (any Error).self) {
+        switch death.request {
+        case .run:
+          var run = ContainerRun.Params(creation)
+          run.detach = true
+          _ = try await doomed.send(ContainerRun.self, run)
+        case .start: _ = try await doomed.send(ContainerStart.self, .init(container: "web"))
+        case .publish:
+          _ = try await doomed.send(ContainerPublish.self, .init(container: "web", ports: [mapping]))
+        case .unpublish:
+          _ = try await doomed.send(ContainerUnpublish.self, .init(container: "web", ports: [mapping]))
+        }
+      }
+      #expect(await doomed.process.waitForExit() == 128 + SIGKILL)
+      _ = try await scene.service.send(NetworkList.self, .init())
+      let found = try await scene.service.send(ContainerList.self, .init(all: true)).containers.first
+      if found?.state == .running {
+        try await scene.waitForPort("web")
+        #expect(try await scene.listens(18090) == (found?.ports?.isEmpty == false))
+        _ = try await scene.service.send(ContainerStop.self, .init(container: "web", timeoutMs: 0))
+      }
+      // Whoever asks for it next has it.
+      if found != nil {
+        _ = try await scene.service.send(ContainerRemove.self, .init(container: "web", force: true))
+      }
+      try await scene.serve("next", [mapping])
+      #expect(try await scene.fetch(18090) == "hello\n")
+    }
+  }
+
+  @Test(
+    "two hundred containers with ports that come and go leave no socket and no process",
+    arguments: Account.available)
+  func manyContainers(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      try await scene.importServer()
+      for _ in 0..<25 {
+        try await withThrowingTaskGroup { group in
+          for _ in 0..<8 {
+            group.addTask {
+              let ended = try await scene.service.run(["true"]) {
+                $0.ports = [.init(containerPort: 80), .init(containerPort: 53, transport: .udp)]
+                $0.autoRemove = true
+              }
+              #expect(ended.exit.code == 0)
+            }
+          }
+          try await group.waitForAll()
+        }
+      }
+      #expect(try await scene.host.shell("ss -Hltun").isEmpty)
+      let left = try await ChildProcess.run(["ls", scene.store.run.appending("containers").string])
+      #expect(left.text.isEmpty)
+      let bridge = try await scene.service.send(NetworkInspect.self, .init(network: "bridge"))
+      #expect(bridge.endpoints.isEmpty)
+    }
+  }
+}
