@@ -54,11 +54,18 @@ package struct TestStore: Sendable {
     async throws
     -> ChildProcess.Result
   {
-    let program = try Programs.directory.get().appending(name).string
-    let variables = environment() + ["CORACLE_STORE=\(store)", "CORACLE_RUN=\(run)", "NO_COLOR=1"]
+    try await run([try Programs.directory.get().appending(name).string] + arguments, input: input)
+  }
+
+  /// Runs a command as the account, with this store and with the programs of the package in its PATH.
+  package func run(_ command: [String], input: ChildProcess.Input = .empty) async throws
+    -> ChildProcess.Result
+  {
+    let path = "\(try Programs.directory.get()):/usr/sbin:/usr/bin:/sbin:/bin"
+    let variables =
+      environment(path: path) + ["CORACLE_STORE=\(store)", "CORACLE_RUN=\(run)", "NO_COLOR=1"]
     return try await ChildProcess.run(
-      launcher + ["/usr/bin/env", "-i"] + variables + [program] + arguments,
-      workingDirectory: directory, input: input)
+      launcher + ["/usr/bin/env", "-i"] + variables + command, workingDirectory: directory, input: input)
   }
 
   /// A root file system with busybox in it, as a tar archive that the account can read.

@@ -8,6 +8,27 @@ import Testing
 
 @Suite("nginx", .requires(.networks))
 struct NginxTests {
+  @Test("the example does what it says", arguments: Account.available)
+  func example(account: Account) async throws {
+    let root = try await NginxRoot.archive()
+    try await NetworkScene.with(account) { scene, _ in
+      let archive = scene.store.directory.appending("nginx.tar")
+      let example = scene.store.directory.appending("example")
+      // Where the account can read them, whoever has the checkout.
+      let copied = try await ChildProcess.run([
+        "sh", "-c", "install -m 644 $1 $2; mkdir -m 755 $4; install -m 755 $3/root $3/run $4", "sh",
+        root.string,
+        archive.string, NginxRoot.example, example.string,
+      ])
+      #expect(copied.succeeded, "\(copied.errorText)")
+      let done = try await scene.store.run([example.appending("run").string, archive.string])
+      #expect(done.succeeded, "\(done.text) \(done.errorText)")
+      let text = done.text
+      #expect(text.components(separatedBy: "Welcome to nginx!").count == 3, "\(text)")
+      #expect(text.contains("\na page of its own\n") && text.contains("GET / HTTP/1.1\" 200"), "\(text)")
+    }
+  }
+
   @Test("Debian's nginx, from its image to its end", arguments: Account.available)
   func nginx(account: Account) async throws {
     let root = try await NginxRoot.archive()
@@ -34,20 +55,19 @@ struct NginxTests {
       let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port)/")
       #expect(outside.contains("Welcome to nginx!"))
 
-      // Through the writable layer, and two that talk by name.
+      // Through the writable layer, and in a volume, which begins with the image's page and is another container's as well.
       _ = try await scene.service.exec("web", ["sh", "-c", "echo changed > /var/www/html/index.html"])
       #expect(try await scene.fetch(port) == "changed\n")
-      let pages = scene.store.directory.appending("pages")
-      let made = try await ChildProcess.run([
-        "sh", "-c", "mkdir -m 755 $1; echo one > $1/index.html; chmod 644 $1/index.html", "sh", pages.string,
-      ])
-      #expect(made.succeeded)
-      let second = try await run("site") {
-        $0.mounts = [.init(kind: .bind, target: "/var/www/html", source: pages.string)]
+      let pages = Mount(kind: .volume, target: "/var/www/html", source: "pages")
+      let second = try await run("site") { $0.mounts = [pages] }
+      #expect(try await scene.fetch(second).contains("Welcome to nginx!"))
+      _ = try await scene.service.run("nginx:1", ["sh", "-c", "echo two > /pages/index.html"]) {
+        $0.mounts = [Mount(kind: .volume, target: "/pages", source: "pages")]
+        $0.autoRemove = true
       }
-      #expect(try await scene.fetch(second) == "one\n")
-      try Data("two\n".utf8).write(to: URL(filePath: pages.appending("index.html").string))
       #expect(try await scene.fetch(second) == "two\n")
+
+      // Two that talk by name.
       let talk = try await scene.service.exec(
         "site",
         ["bash", "-c", "exec 3<>/dev/tcp/web/80; printf 'GET /named HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3"])
@@ -58,23 +78,34 @@ struct NginxTests {
       #expect(exit.code == 0 && exit.signal == nil)
       let log = try await following.value
       #expect(log.contains("GET / ") && log.contains("GET /named"))
+      // Who was elsewhere is in the log under the own address.
+      #expect(log.split(separator: "\n").contains { $0.contains("192.0.2.2 ") }, "\(log)")
       #expect(try await !scene.listens(port))
 
-      #expect(try await scene.fetch(run("fresh")).contains("Welcome to nginx!"))
+      // A new one has the image's page again, and the volume's where it has that.
+      let fresh = try await run("fresh")
+      #expect(try await scene.fetch(fresh).contains("Welcome to nginx!"))
+      _ = try await scene.service.send(ContainerRemove.self, .init(container: "site", force: true))
+      let again = try await run("again") { $0.mounts = [pages] }
+      #expect(try await scene.fetch(again) == "two\n")
     }
   }
 }
 
 /// A root file system with Debian's nginx, which is made once and kept beside what is built.
 enum NginxRoot {
-  static func archive() async throws -> FilePath {
-    let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  private static var package: URL {
+    URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
+  }
+
+  static var example: String { package.appending(path: "demo/nginx").path(percentEncoded: false) }
+
+  static func archive() async throws -> FilePath {
     let archive = FilePath(package.appending(path: ".build/nginx-root.tar").path(percentEncoded: false))
     let lock = try await FileLock.acquire(FilePath(archive.string + ".lock"))
     defer { lock.release() }
-    let script = package.appending(path: "demo/nginx/root").path(percentEncoded: false)
-    let made = try await ChildProcess.run([script, archive.string])
+    let made = try await ChildProcess.run([example + "/root", archive.string])
     guard made.succeeded else { throw TestFailure("cannot make a root with nginx: \(made.errorText)") }
     return archive
   }

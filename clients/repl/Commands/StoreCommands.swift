@@ -77,14 +77,24 @@ struct Prune: REPLCommand {
   @Flag(name: .shortAndLong, help: "Do not ask.") var yes = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let terminal = session.terminal
-    var params = SystemPrune.Params(
+    let params = SystemPrune.Params(
       kinds: kinds.isEmpty ? nil : kinds.map { PruneKind(rawValue: $0) }, namedImages: allImages,
-      namedVolumes: allVolumes,
-      unusedForMs: olderThan?.milliseconds, keepBuildCacheBytes: keepBytes)
+      namedVolumes: allVolumes, unusedForMs: olderThan?.milliseconds, keepBuildCacheBytes: keepBytes)
+    return try await Pruning(params: params, asks: !yes).run(session)
+  }
+}
+
+/// A plan of what is to go, the question whether it may, and its end.
+struct Pruning {
+  var params: SystemPrune.Params
+  var asks: Bool
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    let terminal = session.terminal
+    var params = params
     let plan = try await session.request(SystemPrune.self, params)
     if !terminal.isJSON { show(plan, terminal) }
-    guard !plan.items.isEmpty, yes || (!terminal.isJSON && agreed(plan, terminal)) else {
+    guard !plan.items.isEmpty, !asks || (!terminal.isJSON && agreed(plan, terminal)) else {
       if terminal.isJSON { terminal.printJSON(plan) }
       return 0
     }

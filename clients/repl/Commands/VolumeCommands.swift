@@ -6,8 +6,8 @@ struct VolumeCommand: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "volume", abstract: "Make, list, look at, remove, export and import volumes.",
     subcommands: [
-      CreateVolume.self, ListVolumes.self, InspectVolume.self, RemoveVolume.self, ExportVolume.self,
-      ImportVolume.self,
+      CreateVolume.self, ListVolumes.self, InspectVolume.self, RemoveVolume.self, PruneVolumes.self,
+      ExportVolume.self, ImportVolume.self,
     ], defaultSubcommand: ListVolumes.self)
 
   func run(_ session: REPLSession) async throws -> Int32 { try await ListVolumes().run(session) }
@@ -92,6 +92,20 @@ struct RemoveVolume: REPLCommand {
 
   func run(_ session: REPLSession) async throws -> Int32 {
     await session.each(volumes) { _ = try await session.request(VolumeRemove.self, .init(volume: $0)) }
+  }
+}
+
+struct PruneVolumes: REPLCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune", abstract: "Remove volumes that no container has, after showing which.",
+    discussion: "Those of one container alone that is gone; with --all also those that have a name.")
+  @Flag(name: .shortAndLong, help: "Those that have a name, too.") var all = false
+  @Flag(name: [.customShort("y"), .customShort("f"), .long, .customLong("force")], help: "Do not ask.")
+  var yes =
+    false
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    try await Pruning(params: .init(kinds: [.volume], namedVolumes: all), asks: !yes).run(session)
   }
 }
 

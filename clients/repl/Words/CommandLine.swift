@@ -39,7 +39,7 @@ struct CommandLine: Sendable {
       command = parsed
     } catch {
       let text = CommandTable.message(for: error)
-      terminal.note("\(terminal.red("error:")) \(text)\n  hint: help \(name)")
+      terminal.note("\(terminal.red("error:")) \(text)\n  hint: \(nearPart(words) ?? "help \(name)")")
       return 2
     }
     session.started.clear()
@@ -49,6 +49,13 @@ struct CommandLine: Sendable {
       terminal.print(error: error)
       return (error as? RPCError)?.data?.kind == .cancelled ? 130 : 1
     }
+  }
+
+  /// For who has got the second word of a command wrong that has some.
+  private func nearPart(_ words: [String]) -> String? {
+    let parts = CommandTable.command(words[0])?.configuration.subcommands.map { $0._commandName } ?? []
+    guard words.count > 1, !parts.contains(words[1]) else { return nil }
+    return didYouMean(words[1], among: parts)
   }
 
   /// Whether an option among the words is for the command, and not for the program it is to run.
