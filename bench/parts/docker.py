@@ -1,4 +1,5 @@
-"""Docker beside us: a dockerd with its own data root, exec root and socket, without bridge or firewall rules."""
+"""Docker beside us: a dockerd with its own data root, exec root and socket; without bridge and firewall rules unless those are
+what is measured."""
 
 import os
 import subprocess
@@ -12,20 +13,21 @@ class Docker:
     name = "docker"
     environment = None
 
-    def __init__(self, workspace, root):
+    def __init__(self, workspace, root, networks=False):
         """Starts a daemon whose data are below `root`."""
         daemon, client = program("dockerd", "docker.io"), program("docker", "docker.io")
         scratch = workspace.directory("docker")
         socket = f"unix://{scratch}/socket"
         self._client = [client, "--host", socket, "--config", f"{scratch}/client"]
         self._log = os.path.join(scratch, "log")
+        without = ["--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
         with open(self._log, "w") as log:
             # containerd, which dockerd starts and stops, is as private as it is.
             self._process = subprocess.Popen(
                 [
                     daemon, "--host", socket, "--data-root", f"{root}/docker", "--exec-root", f"{scratch}/exec",
-                    "--pidfile", f"{scratch}/pid", "--bridge", "none", "--iptables=false", "--ip-forward=false",
-                    "--ip-masq=false", "--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs",
+                    "--pidfile", f"{scratch}/pid", "--storage-driver", "overlay2",
+                    "--exec-opt", "native.cgroupdriver=cgroupfs", *([] if networks else without),
                 ],
                 cwd=scratch, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         workspace.callback(self.stop)
@@ -58,11 +60,11 @@ class Docker:
     def remove_image_command(self, reference):
         return self._client + ["image", "rm", reference]
 
-    def run_command(self, *command):
-        return self._client + ["run", "--rm", "--network", "none", "bench", *command]
+    def run_command(self, *command, network=("--network", "none")):
+        return self._client + ["run", "--rm", *network, "bench", *command]
 
-    def start_command(self, *command):
-        return self._client + ["run", "--detach", "--network", "none", "bench", *command]
+    def start_command(self, *command, network=("--network", "none")):
+        return self._client + ["run", "--detach", *network, "bench", *command]
 
     def exec_command(self, name, *command):
         return self._client + ["exec", name, *command]

@@ -52,11 +52,11 @@ class Podman:
     def remove_image_command(self, reference):
         return self._command + ["image", "rm", reference]
 
-    def run_command(self, *command):
-        return self._command + ["run", "--rm", "--network", "none", "bench", *command]
+    def run_command(self, *command, network=("--network", "none")):
+        return self._command + ["run", "--rm", *network, "bench", *command]
 
-    def start_command(self, *command):
-        return self._command + ["run", "--detach", "--network", "none", "bench", *command]
+    def start_command(self, *command, network=("--network", "none")):
+        return self._command + ["run", "--detach", *network, "bench", *command]
 
     def exec_command(self, name, *command):
         return self._command + ["exec", name, *command]

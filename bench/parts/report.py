@@ -3,11 +3,14 @@
 import json
 import statistics
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "MiB": 1 << 20}
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "MiB": 1 << 20, "Gbit/s": 1e9}
+RATES = {"Gbit/s"}
+BASES = {"MiB": "bytes", "Gbit/s": "bits per second"}
 
 
 class Target:
-    """What the design asks for: a limit on a value, on its ratio to a peer's, or how many times it must be less."""
+    """What the design asks for: a limit on a value, on its ratio to a peer's from above or below, or how many times it must be
+    less."""
 
     def __init__(self, kind, limit):
         self.kind, self.limit = kind, limit
@@ -18,11 +21,15 @@ class Target:
             return value, None, value <= self.limit
         if self.kind == "ratio":
             return value / peer, f"{value / peer:.2f} of it", value / peer <= self.limit
+        if self.kind == "at least":
+            return value / peer, f"{value / peer:.2f} of it", value / peer >= self.limit
         return peer / value, f"{peer / value:.1f} times less", peer / value >= self.limit
 
     def text(self, unit):
         if self.kind == "value":
             return f"<= {self.limit / UNITS[unit]:g} {unit}"
+        if self.kind == "at least":
+            return f">= {self.limit:.2g} of it"
         return f"<= {self.limit:.2g} of it" if self.kind == "ratio" else f">= {self.limit:g} times"
 
 
@@ -32,6 +39,11 @@ def at_most(limit):
 
 def ratio_at_most(limit):
     return Target("ratio", limit)
+
+
+def ratio_at_least(limit):
+    """Of what is better when there is more of it."""
+    return Target("at least", limit)
 
 
 def times_less(limit):
@@ -69,13 +81,14 @@ class Section:
             row["figure"], reads, row["met"] = target.judge(own, median)
             row["reads"], row["target"] = reads or "", target.text(self.unit)
         elif subject is not None:
-            kind = ratio_at_most(0) if own > median / 2 else times_less(0)
+            kind = ratio_at_most(0) if own > median / 2 or self.unit in RATES else times_less(0)
             row["figure"], row["reads"], _ = kind.judge(own, median)
         self._rows.append(row)
 
     def lines(self):
         yield self.title
-        yield f"  {'':30} {'median':>10}  {'min .. max':>17} {'n':>4}   {'coracle needs':15} {'target':14}"
+        says = "coracle has" if self.unit in RATES else "coracle needs"
+        yield f"  {'':30} {'median':>10}  {'min .. max':>17} {'n':>4}   {says:15} {'target':14}"
         for row in self._rows:
             scale = UNITS[self.unit]
             median = f"{_figure(row['median'] / scale)} {self.unit}"
@@ -94,7 +107,7 @@ class Section:
         return sum(row["met"] is not None for row in self._rows)
 
     def as_json(self):
-        return {"title": self.title, "unit": "bytes" if self.unit == "MiB" else "seconds", "rows": self._rows, "notes": self.notes}
+        return {"title": self.title, "unit": BASES.get(self.unit, "seconds"), "rows": self._rows, "notes": self.notes}
 
 
 def show(sections, skipped, machine):
