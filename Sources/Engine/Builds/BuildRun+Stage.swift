@@ -71,7 +71,7 @@ extension BuildRun {
       BuiltStep(
         number: number, stage: stage.name ?? "\(index)", ordinal: 0, line: stage.from.range.start.line,
         instruction: stage.from.source, isCached: !state.isFresh,
-        reasons: state.isFresh ? ["its image is not there, or is built anew"] : []))
+        reasons: state.isFresh ? ["its image is not there, or is built anew"] : []), of: index)
   }
 
   private func base(of index: Int) async throws -> StageState {
@@ -183,7 +183,7 @@ extension BuildRun {
       state.lacksLayers = before.lacksLayers || !found.isHere
       try step.apply(to: &state, layer: record.layer, time)
       await reporter.task(number.title(instruction.source) + " (cached)") { _, _ in }
-      tell(built)
+      tell(built, of: number.index)
       try await stopIfAsked(behind: instruction, state)
       return state
     }
@@ -192,7 +192,7 @@ extension BuildRun {
     if isDry {
       try step.apply(to: &state, layer: nil, time)
       state.isFresh = true
-      tell(built)
+      tell(built, of: number.index)
       return state
     }
     let clock = ContinuousClock()
@@ -212,7 +212,7 @@ extension BuildRun {
     built.milliseconds = took
     built.layer = layer?.descriptor.digest
     built.layerSize = layer?.descriptor.size
-    tell(built)
+    tell(built, of: number.index)
     try await stopIfAsked(behind: instruction, state)
     return state
   }

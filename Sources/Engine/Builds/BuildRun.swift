@@ -29,7 +29,8 @@ final class BuildRun: Sendable {
     var images: [String: Task<StageState, any Error>] = [:]
     var failure: (any Error)?
     var isStopped = false
-    var steps: [Int: BuiltStep] = [:]
+    /// By stage, and by place in it: what ONBUILD adds has no number of its own in the file.
+    var steps: [Int: [Int: BuiltStep]] = [:]
     var records: [BuildStepRecord] = []
     var used: [Digest] = []
     var environments: [Int: [String]] = [:]
@@ -136,9 +137,15 @@ final class BuildRun: Sendable {
 
   // MARK: What is told
 
-  func tell(_ step: BuiltStep) { state.withLock { $0.steps[step.number] = step } }
+  func tell(_ step: BuiltStep, of stage: Int) {
+    state.withLock { $0.steps[stage, default: [:]][step.ordinal] = step }
+  }
 
-  var steps: [BuiltStep] { state.withLock { $0.steps.values.sorted { $0.number < $1.number } } }
+  var steps: [BuiltStep] {
+    state.withLock { state in
+      state.steps.sorted { $0.key < $1.key }.flatMap { $0.value.sorted { $0.key < $1.key }.map(\.value) }
+    }
+  }
 
   func noteEnvironment(_ index: Int, _ environment: [String]) {
     state.withLock { $0.environments[index] = environment }

@@ -45,7 +45,9 @@ extension ContainerEngine {
   func removeCacheMount(_ mount: CacheMount) throws {
     // Its name goes at once, so that no build gets half of it.
     if let grave = try snapshots.unnameTree(mount.path) { reclaim([grave]) }
-    try removeFile(Self.note(of: mount.path))
-    try removeFile(FilePath(mount.path.string + ".lock"))
+    // Its note, its lock, and notes that were not written to their end.
+    for name in try directoryEntries(cacheMounts) where name.hasPrefix(mount.name + ".") {
+      try removeFile(cacheMounts.appending(name))
+    }
   }
 }

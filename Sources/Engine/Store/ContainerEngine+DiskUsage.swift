@@ -92,6 +92,7 @@ private struct StoreMeasure: Sendable {
       items.formUnion([StoreItem(.blob, layer.descriptor.digest), StoreItem(.layer, layer.key)])
     }
     for item in kept.subtracting(uses.map(\.item)) { leftoverBytes += try measure(engine.path(of: item)) }
+    for mount in try engine.listCacheMounts() { leftoverBytes += try measure(mount.path) }
     overheadBytes = try diskUsage(
       of: engine.configuration.storeDirectory, except: parts, isCancelled: isCancelled)
   }

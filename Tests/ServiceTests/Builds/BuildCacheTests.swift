@@ -129,6 +129,27 @@ struct BuildCacheTests {
     }
   }
 
+  @Test("a cache that cannot be sent is an error, and there is no image")
+  func unsent() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let file = "FROM busybox:1\nRUN echo 1 > /one"
+      for (reference, kind) in [
+        ("127.0.0.1:1/cache:1", ErrorKind.unreachable),
+        ("127.0.0.1:1/cache@\(Digest(of: []))", .invalidArgument),
+      ] {
+        let error = try await context.failure(file) {
+          $0.references = ["unsent:1"]
+          $0.cacheTo = BuildCacheTarget(reference: reference)
+        }
+        #expect(error.data?.kind == kind, "\(error.message)")
+      }
+      let images = try await context.images()
+      #expect(images.names == ["docker.io/library/busybox:1"] && images.unnamed == 0)
+      let built = try await context.build(file)
+      #expect(built.areAllCached)
+    }
+  }
+
   @Test("at the REPL, in BuildKit's words")
   func repl() async throws {
     try await withTwo(try #require(Account.available.first)) { first, second, registry in
@@ -141,6 +162,13 @@ struct BuildCacheTests {
       let used = try await second.store.runProgram(
         "coracle-repl", ["-c", "build --cache-from ref=\(cache) \(second.path)"])
       #expect(used.text.contains("2 of 2 instructions from the cache"), "\(used.text) \(used.errorText)")
+      // What is pushed is an image that others pull.
+      let name = "\(registry.host)/pushed:1"
+      let pushed = try await first.store.runProgram(
+        "coracle-repl", ["-c", "build -t \(name) -o type=registry \(first.path)"])
+      #expect(pushed.status == .exited(0), "\(pushed.errorText)")
+      let pulled = try await second.service.send(ImagePull.self, .init(reference: name))
+      #expect(pulled.layers.count == 2)
     }
   }
 

@@ -49,4 +49,18 @@ struct BuildContextsTests {
       }
     }
   }
+
+  @Test("what ONBUILD adds to a stage that is not the last is told of, and hides nothing")
+  func triggers() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      _ = try await context.build("FROM busybox:1\nONBUILD RUN echo 1 > /one", references: ["base:1"])
+      let built = try await context.build(
+        "FROM base:1 AS a\nRUN cat /one > /two\nFROM busybox:1\nCOPY --from=a /two /\nENV A=1")
+      #expect(
+        built.steps.map(\.instruction) == [
+          "FROM base:1 AS a", "RUN echo 1 > /one", "RUN cat /one > /two", "FROM busybox:1",
+          "COPY --from=a /two /", "ENV A=1",
+        ])
+    }
+  }
 }

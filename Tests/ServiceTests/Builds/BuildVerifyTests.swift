@@ -84,6 +84,26 @@ struct BuildVerifyTests {
     }
   }
 
+  @Test("times, links, kinds of files and attributes that are not the same are told apart")
+  func aspects() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let file = { (seconds: Int, script: String) in
+        "ARG SOURCE_DATE_EPOCH=\(seconds)\nFROM busybox:1\nRUN \(script)"
+      }
+      _ = try await context.build(
+        file(1_000_000_000, "mkdir /d; touch /d/time; ln -s a /d/link; echo x > /d/kind"), references: ["t:1"]
+      )
+      let verified = try await verify(
+        context, file(1_100_000_000, "mkdir /d; touch /d/time; ln -s b /d/link; mkdir /d/kind"),
+        against: "t:1")
+      let found = Dictionary(uniqueKeysWithValues: (verified.files ?? []).map { ($0.path, $0.aspects) })
+      #expect(found["/d/time"] == [.time], "\(found)")
+      #expect(found["/d/link"] == [.content, .time] && found["/d/kind"] == [.type])
+      #expect(found["/d"] == nil)
+      #expect(verified.settings?.contains { $0.name == "created" } == true)
+    }
+  }
+
   @Test("at the REPL")
   func repl() async throws {
     try await withBuildContext(try #require(Account.available.first)) { context in
