@@ -174,8 +174,15 @@ struct PreparedStep: Sendable {
       return context
     }
     let plan = BuildPlan(run.dockerfile, run.global, run.request.namedContexts)
+    let origin: BuildPlan.Origin
+    if number.ordinal == 0, let directory = run.request.namedContexts[from.text] {
+      // What FROM a directory stands for; its stage may have the directory's own name.
+      origin = .context(directory)
+    } else {
+      origin = try plan.source(from.text, in: number.index, at: from.position)
+    }
     let source: StageState
-    switch try plan.source(from.text, in: number.index, at: from.position) {
+    switch origin {
     case .scratch:
       throw run.dockerfile.file.error("there are no files in scratch", at: from.position)
     case .stage(let index): source = try await run.stage(index).value
