@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinuxUserNamespace.h"
+#include "ProcessPath.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -66,16 +67,8 @@ int clinux_join_user(int descriptor) {
 }
 
 static int open_of(pid_t pid, const char *name, int flags) {
-  char path[64];
-  // Not snprintf, whose tables would be in the shim.
-  char digits[16];
-  int at = 0;
-  for (pid_t rest = pid; rest > 0; rest /= 10) digits[at++] = (char)('0' + rest % 10);
-  strcpy(path, "/proc/");
-  size_t length = strlen(path);
-  while (at > 0) path[length++] = digits[--at];
-  path[length] = 0;
-  strcat(path, name);
+  char path[40];
+  clinux_process_path(path, pid, name);
   return open(path, flags | O_CLOEXEC);
 }
 
@@ -88,11 +81,52 @@ static int write_map(pid_t pid, const char *name, const char *map) {
   return errno = error, written < 0 ? -1 : 0;
 }
 
-static int write_group_map(pid_t pid, const char *map) {
+// What an ordinary user may not write alone, the programs of the package uidmap do, within /etc/subuid and /etc/subgid.
+static int map_by_program(const char *program, pid_t pid, const char *map) {
+  enum { most = 340 * 3 };
+  static char text[most * 11 + 1], number[24];
+  static const char *arguments[most + 3];
+  size_t count = 0, length = strlen(map);
+  if (length >= sizeof text) return errno = E2BIG, -1;
+  memcpy(text, map, length + 1);
+  clinux_process_path(number, pid, "");
+  arguments[count++] = program;
+  arguments[count++] = number + strlen("/proc/");
+  for (char *at = text; *at;) {
+    if (*at == ' ' || *at == '\n') {
+      *at++ = 0;
+      continue;
+    }
+    if (count == most + 2) return errno = E2BIG, -1;
+    arguments[count++] = at;
+    while (*at && *at != ' ' && *at != '\n') at++;
+  }
+  arguments[count] = 0;
+  pid_t child = fork();
+  if (child < 0) return -1;
+  if (child == 0) {
+    char *const environment[] = {0};
+    execve(program, (char *const *)arguments, environment);
+    _exit(127);
+  }
+  int status = wait_for(child);
+  return status == 0 ? 0 : (errno = status == 127 ? ENOENT : EPERM, -1);
+}
+
+static int map_groups(pid_t pid, const char *map) {
   if (write_map(pid, "/gid_map", map) == 0) return 0;
-  // Without privilege the kernel takes it only where groups can no longer be dropped (CVE-2014-8989).
-  if (errno != EPERM || write_map(pid, "/setgroups", "deny") != 0) return -1;
+  if (errno != EPERM) return -1;
+  const char *end = strchr(map, '\n');
+  int is_one = end && !end[1] && end - map > 2 && end[-1] == '1' && end[-2] == ' ';
+  if (!is_one) return map_by_program("/usr/bin/newgidmap", pid, map);
+  // The user's own. Without privilege the kernel takes it only where groups can no longer be dropped (CVE-2014-8989).
+  if (write_map(pid, "/setgroups", "deny") != 0) return -1;
   return write_map(pid, "/gid_map", map);
+}
+
+static int map_users(pid_t pid, const char *map) {
+  if (write_map(pid, "/uid_map", map) == 0) return 0;
+  return errno == EPERM ? map_by_program("/usr/bin/newuidmap", pid, map) : -1;
 }
 
 int clinux_new_user_namespace(const char *users, const char *groups, int *network) {
@@ -105,7 +139,7 @@ int clinux_new_user_namespace(const char *users, const char *groups, int *networ
     for (;;) pause();
   }
   int namespace = -1;
-  if (write_map(pid, "/uid_map", users) == 0 && write_group_map(pid, groups) == 0)
+  if (map_users(pid, users) == 0 && map_groups(pid, groups) == 0)
     namespace = open_of(pid, "/ns/user", O_RDONLY);
   if (namespace >= 0 && network && (*network = open_of(pid, "/ns/net", O_RDONLY)) < 0) {
     int failed = errno;

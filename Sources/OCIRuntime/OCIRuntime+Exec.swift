@@ -8,16 +8,21 @@ import SystemPackage
 extension OCIRuntime {
   /// Runs a further process in a container; returns when its command has been executed.
   ///
+  /// - Parameter ignoresPause: in a paused container, wait until it is resumed; it is refused otherwise.
   /// - Returns: its number; it is a child of this process.
   /// - Throws: `notFound`; `conflict` if the container is not running; as `create` for a command that cannot be executed.
   package func exec(
-    _ id: String, _ process: RuntimeSpec.Process, _ options: ProcessOptions
+    _ id: String, _ process: RuntimeSpec.Process, _ options: ProcessOptions, ignoresPause: Bool = false
   ) throws(EngineError) -> Int32 {
     let directory = try root.directory(of: id)
     let state = try directory.look()
     switch state.status {
     case .created, .running: break
-    case .paused: throw EngineError(.conflict, "cannot exec in a paused container", subject: id)
+    case .paused where ignoresPause: break
+    case .paused:
+      throw EngineError(
+        .conflict, "cannot exec in a paused container", subject: id, hint: "resume it, or say --ignore-paused"
+      )
     case .stopped, .creating:
       throw EngineError(.conflict, "cannot exec in a stopped container", subject: id)
     }
@@ -28,7 +33,7 @@ extension OCIRuntime {
     let hasUsers = namespaceName("user", of: "\(state.pid)") != namespaceName("user", of: "self")
     var plan = try LaunchPlan.compileExec(process, seccomp: seccomp, hasUsers: hasUsers)
     // Where groups cannot be changed, the kernel refuses that none are set as well.
-    if geteuid() != 0 { plan.operations.removeAll { $0 == .setGroups([]) } }
+    if geteuid() != 0, !Self.mayChangeGroups(state.pid) { plan.operations.removeAll { $0 == .setGroups([]) } }
     let streams = try ConsoleStreams(process, options)
     let started = try BundleLauncher(shim: shim).launch(
       .further(Self.differingNamespaces(of: state.pid), of: first, directory: directory.path), plan,
@@ -55,6 +60,11 @@ extension OCIRuntime {
     }
     process.terminal = false
     return process
+  }
+
+  private static func mayChangeGroups(_ pid: Int32) -> Bool {
+    (try? readSmallFile(FilePath("/proc/\(pid)/setgroups"), limit: 16))?.hasPrefix("allow") == true
+      && namespaceName("user", of: "\(pid)") != namespaceName("user", of: "self")
   }
 
   private static func differingNamespaces(of pid: Int32) -> LaunchPlan.Namespaces {

@@ -42,6 +42,7 @@ extension OCIRuntime {
     var resources = resources
     resources.devices = nil
     let group = try group(held)
+    try group.checkUnified(resources)
     for missing in group.unapplied(resources) {
       warn("\(missing) does not apply: the machine has no file for it")
     }

@@ -26,7 +26,7 @@ struct Exec: RuntimeCommand {
   @Option(help: "Accepted and ignored.") var processLabel: String?
   @Option(help: "Accepted: the command is in the container's own cgroup.") var cgroup: String?
   @Option(help: "How many of this program's descriptors from 3 on the process gets.") var preserveFds = 0
-  @Flag(help: "Accepted: a paused container takes no command.") var ignorePaused = false
+  @Flag(help: "Also in a paused container: it begins when that one is resumed.") var ignorePaused = false
   @Argument(help: "The container's id.") var id: String
   @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String] =
     []
@@ -38,7 +38,7 @@ struct Exec: RuntimeCommand {
       pidFile: pidFile.map { FilePath($0) }, consoleSocket: consoleSocket.map { FilePath($0) },
       preserved: passed.descriptors)
     let process = try process(runtime)
-    let child = try runtime.exec(id, process, options)
+    let child = try runtime.exec(id, process, options, ignoresPause: ignorePaused)
     if detach { return }
     throw ExitCode(try runtime.follow(child))
   }

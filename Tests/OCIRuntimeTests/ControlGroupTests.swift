@@ -98,7 +98,15 @@ struct ControlGroupTests {
       #expect(try await runtime.status("c") == "paused")
       #expect(try await runtime("pause", "c").errorText.contains("cannot pause container c that is paused"))
       #expect(try await runtime("exec", "c", "true").errorText.contains("cannot exec in a paused container"))
+      let waiting = try await ChildProcess.spawn(
+        runtime.command + ["exec", "--ignore-paused", "c", "sh", "-c", "exit 5"])
+      var processes = ""
+      while processes.split(separator: ",").count < 2 {
+        processes = try await runtime("ps", "--format", "json", "c").text
+      }
+      #expect(try await runtime.status("c") == "paused")
       #expect(try await runtime("resume", "c").succeeded)
+      #expect(try await waiting.waitForExit().status == .exited(5))
       #expect(try await runtime.status("c") == "running")
       #expect(try await runtime("resume", "c").errorText.contains("that is not paused"))
       #expect(try await runtime("exec", "c", "true").succeeded)
@@ -191,6 +199,51 @@ struct ControlGroupTests {
       // kmsg may be closed to all by the machine itself.
       #expect(result.text.hasPrefix("1 3\n"), "\(result.errorText)")
       #expect(!result.text.contains("1 1\n"))
+      #expect(place.isGone())
+    }
+  }
+
+  @Test(
+    "What only one version of control groups has is a warning, and v2's own files are written as they are named"
+  )
+  func versions() async throws {
+    try await Bundle.with { runtime in
+      let place = Place()
+      try runtime.setCommand(["sleep", "1000"])
+      func run(_ resources: [String: Any]) async throws -> ChildProcess.Result {
+        try runtime.changeLinux {
+          $0["cgroupsPath"] = place.path
+          $0["resources"] = resources
+        }
+        return try await runtime("run", "--detach", "c")
+      }
+      let started = try await run(["unified": ["memory.high": "\(32 << 20)", "cgroup.max.depth": "3"]])
+      #expect(started.succeeded, "\(started.errorText)")
+      if place.isUnified {
+        #expect(try place.read("", "", "memory.high") == "\(32 << 20)")
+        #expect(try place.read("", "", "cgroup.max.depth") == "3")
+        let missing = try await runtime(
+          "update", "-r", "-", "c", input: .bytes(Array(#"{"unified": {"memory.frobnicate": "1"}}"#.utf8)))
+        #expect(
+          missing.errorText.contains("cannot set memory.frobnicate: the control group has no such file"))
+      } else {
+        #expect(
+          started.errorText.contains("linux.resources.unified does not apply: this machine uses cgroup v1"))
+      }
+      for file in ["cgroup.kill", "../cgroup.procs", "memory/../x.y", "memory"] {
+        let refused = try await runtime(
+          "update", "-r", "-", "c", input: .bytes(Array("{\"unified\": {\"\(file)\": \"1\"}}".utf8)))
+        #expect(refused.errorText.contains("not a limit of cgroup v2: \(file)"), "\(refused.errorText)")
+      }
+      #expect(try await runtime("delete", "--force", "c").succeeded)
+      if place.isUnified {
+        let legacy = try await run(["cpu": ["realtimeRuntime": 1000], "memory": ["swappiness": 10]])
+        #expect(legacy.succeeded)
+        for member in ["cpu.realtimeRuntime", "memory.swappiness"] {
+          #expect(legacy.errorText.contains("linux.resources.\(member) does not apply: this kernel has no"))
+        }
+        #expect(try await runtime("delete", "--force", "c").succeeded)
+      }
       #expect(place.isGone())
     }
   }

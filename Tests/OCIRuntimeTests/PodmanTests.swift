@@ -113,7 +113,7 @@ struct PodmanTests {
 
 extension Account {
   /// Lets this account write to a directory of the bundle, and reach it.
-  fileprivate func give(_ directory: FilePath, in bundle: Bundle) async throws {
+  func give(_ directory: FilePath, in bundle: Bundle) async throws {
     guard self == .ordinary, Account.available.contains(.root) else { return }
     let given = try await ChildProcess.run(["chown", "-R", Account.ordinaryName, directory.string])
     #expect(given.succeeded && chmod(bundle.directory.string, 0o711) == 0)

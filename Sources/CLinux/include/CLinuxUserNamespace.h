@@ -13,8 +13,8 @@ int clinux_unshare_user(
 int clinux_join_user(int descriptor);
 
 /// A new user namespace with these maps, as /proc/PID/uid_map takes them, and nobody in it: its descriptor, close-on-exec; -1
-/// and errno on failure. For a process that may give those ids away. Where `network` is not null it gets the descriptor of a new
-/// network namespace, which the user namespace owns.
+/// and errno on failure. For a process that may give those ids away, or, with /usr/bin/newuidmap and newgidmap, whose user has
+/// them. Where `network` is not null it gets the descriptor of a new network namespace, which the user namespace owns.
 int clinux_new_user_namespace(const char *_Nonnull users, const char *_Nonnull groups, int *_Nullable network);
 
 /// The calling thread makes files as this user and group from now on, with all capabilities that it has (setfsuid(2),

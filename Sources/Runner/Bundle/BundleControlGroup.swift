@@ -85,6 +85,7 @@ package struct BundleControlGroup {
       return nil
     }
     if let resources {
+      try group.checkUnified(resources)
       for missing in groups.unapplied(resources, in: group) {
         warn("linux.resources.\(missing.member) does not apply: \(missing.reason)")
       }

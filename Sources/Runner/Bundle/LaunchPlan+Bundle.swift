@@ -81,7 +81,7 @@ extension LaunchPlan {
     if spec.root.readonly == true { operations.append(.remountRootReadOnly) }
     var last = try processOperations(process, linux.seccomp, hasUsers: host.hasUsers)
     // Where groups cannot be changed, the kernel refuses that none are set as well.
-    if !context.isPrivileged { last.removeAll { $0 == .setGroups([]) } }
+    if !context.isPrivileged, !host.mapsGroups { last.removeAll { $0 == .setGroups([]) } }
     operations += waiting(last, process, context.startContainer)
     return LaunchPlan(namespaces: namespaces, operations: host.operations + operations)
   }

@@ -22,6 +22,8 @@ package struct ControlGroup: Hashable, Sendable {
       ? parts.first?.directory : parts.first { $0.controllers.contains(controller) }?.directory
   }
 
+  private var unifiedDirectory: FilePath? { isUnified ? parts.first?.directory : nil }
+
   /// The path that is shown to people: v2's, or that of the memory controller.
   package var shownPath: String? {
     (directory(.memory) ?? parts.first?.directory)?.string
@@ -45,7 +47,7 @@ package struct ControlGroup: Hashable, Sendable {
 
   /// The file that takes a setting; nil where this kernel, or what was delegated, has none.
   func path(of setting: ControlGroupSetting) -> FilePath? {
-    guard let directory = directory(setting.controller) else { return nil }
+    guard let directory = setting.controller.map(directory) ?? unifiedDirectory else { return nil }
     return Self.fileNames(setting.file).map { directory.appending($0) }.first {
       $0.withPlatformString { access($0, F_OK) } == 0
     }
@@ -89,6 +91,20 @@ package struct ControlGroup: Hashable, Sendable {
       members.append(setting.member)
     }
     return members
+  }
+
+  /// - Throws: `invalidArgument` or `unsupported` for files of v2 that a configuration names and that are not here: who names one
+  ///   counts on it.
+  package func checkUnified(_ resources: RuntimeSpec.Resources) throws(EngineError) {
+    try resources.checkUnified()
+    let prefix = "unified."
+    guard isUnified, let missing = unapplied(resources).first(where: { $0.hasPrefix(prefix) }) else { return }
+    throw EngineError(
+      .unsupported, "cannot set \(missing.dropFirst(prefix.count)): the control group has no such file",
+      subject: "linux.resources.unified",
+      hint:
+        "this kernel does not have it, or its controller is not in the cgroup.controllers of the groups above"
+    )
   }
 
   /// Writes settings, and leaves out what the machine has no file for.

@@ -1,3 +1,4 @@
+package import EngineErrors
 package import OCIModel
 
 /// A resource that the kernel divides among control groups. The raw values are cgroup v2's words.
@@ -20,7 +21,8 @@ package enum ControlGroupController: String, Hashable, Sendable, CaseIterable {
 
 /// One write to a file of a control group.
 package struct ControlGroupSetting: Hashable, Sendable {
-  package var controller: ControlGroupController
+  /// Nil for a file that every group of v2 has, as `cgroup.max.depth`.
+  package var controller: ControlGroupController?
   package var file: String
   package var value: String
   /// The member of `linux.resources` that it is for.
@@ -29,7 +31,7 @@ package struct ControlGroupSetting: Hashable, Sendable {
   var isOptional: Bool
 
   init(
-    _ controller: ControlGroupController, _ file: String, _ value: String, for member: String,
+    _ controller: ControlGroupController?, _ file: String, _ value: String, for member: String,
     isOptional: Bool = false
   ) {
     self.controller = controller
@@ -52,6 +54,29 @@ extension RuntimeSpec.Resources {
   /// - Parameter unified: cgroup v2's files; v1's otherwise.
   package func settings(unified isUnified: Bool) -> [ControlGroupSetting] {
     isUnified ? unifiedSettings : legacySettings
+  }
+}
+
+extension RuntimeSpec.Resources {
+  /// Files of v2's core that are commands or states, and no limits.
+  private static let commands: Set<String> = [
+    "cgroup.procs", "cgroup.threads", "cgroup.type", "cgroup.subtree_control", "cgroup.freeze", "cgroup.kill",
+  ]
+
+  /// What `unified` names is written as it stands, as the specification has it: so it has to be a file of the group, and no
+  /// command.
+  ///
+  /// - Throws: `invalidArgument`.
+  package func checkUnified() throws(EngineError) {
+    for file in (unified ?? [:]).keys.sorted() {
+      let isFile = !file.contains("/") && file.split(separator: ".").count > 1 && !file.utf8.contains(0)
+      guard isFile, !Self.commands.contains(file) else {
+        throw EngineError(
+          .invalidArgument, "not a limit of cgroup v2: \(file.prefix(200))",
+          subject: "linux.resources.unified",
+          hint: "give a file of a controller, as memory.high")
+      }
+    }
   }
 }
 

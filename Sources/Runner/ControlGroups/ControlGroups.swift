@@ -171,22 +171,23 @@ package final class ControlGroups: Sendable {
         ? "no control group is delegated to this user; start the service with systemd-run --user --scope"
         : "this machine uses cgroup v1, whose groups only root can make; start the service as root"
     }
+    guard let controller = setting.controller else { return "this kernel has no \(setting.file)" }
     if layout.isUnified {
       let base = layout.hierarchies.first?.base ?? ""
       let present = (ControlGroup.read(base.appending("cgroup.controllers")) ?? "")
         .split(whereSeparator: \.isWhitespace)
-      if !present.contains(setting.controller.rawValue[...]) {
+      if !present.contains(controller.rawValue[...]) {
         return
-          "the controller \(setting.controller.rawValue) is not in \(base)/cgroup.controllers; have it delegated (Delegate= of the systemd unit)"
+          "the controller \(controller.rawValue) is not in \(base)/cgroup.controllers; have it delegated (Delegate= of the systemd unit)"
       }
       let handedDown = (ControlGroup.read(base.appending("cgroup.subtree_control")) ?? "")
         .split(whereSeparator: \.isWhitespace)
-      if !handedDown.contains(setting.controller.rawValue[...]) {
+      if !handedDown.contains(controller.rawValue[...]) {
         return
           "\(base) has processes of its own, so its controllers cannot be handed down; start the service in a group below it"
       }
-    } else if group.directory(setting.controller) == nil {
-      return "the controller \(setting.controller.legacyName) is not mounted, or not writable"
+    } else if group.directory(controller) == nil {
+      return "the controller \(controller.legacyName) is not mounted, or not writable"
     }
     return "this kernel has no \(setting.file)"
   }

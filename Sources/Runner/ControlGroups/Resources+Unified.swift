@@ -9,11 +9,9 @@ extension RuntimeSpec.Resources {
         .init(.pids, "pids.max", pids.limit > 0 ? "\(pids.limit)" : "max", for: "pids.limit"))
     }
     for (file, value) in (unified ?? [:]).sorted(by: { $0.key < $1.key }) {
-      guard
-        let controller = file.split(separator: ".").first.flatMap({
-          ControlGroupController(rawValue: String($0))
-        })
-      else { continue }
+      let controller = file.split(separator: ".").first.flatMap {
+        ControlGroupController(rawValue: String($0))
+      }
       settings.removeAll { $0.file == file }
       settings.append(.init(controller, file, value, for: "unified.\(file)"))
     }
@@ -36,6 +34,13 @@ extension RuntimeSpec.Resources {
       settings.append(
         .init(.memory, "memory.low", reservation < 0 ? "0" : "\(reservation)", for: "memory.reservation"))
     }
+    // v1's alone: named, so that somebody hears that they do not apply.
+    if memory.swappiness != nil {
+      settings.append(.init(.memory, "memory.swappiness", "", for: "memory.swappiness"))
+    }
+    if memory.disableOOMKiller == true {
+      settings.append(.init(.memory, "memory.oom_control", "", for: "memory.disableOOMKiller"))
+    }
     return settings
   }
 
@@ -53,6 +58,13 @@ extension RuntimeSpec.Resources {
     }
     if let burst = cpu.burst {
       settings.append(.init(.cpu, "cpu.max.burst", "\(burst)", for: "cpu.burst"))
+    }
+    // v1's alone.
+    if cpu.realtimePeriod ?? 0 != 0 {
+      settings.append(.init(.cpu, "cpu.rt_period_us", "", for: "cpu.realtimePeriod"))
+    }
+    if cpu.realtimeRuntime ?? 0 != 0 {
+      settings.append(.init(.cpu, "cpu.rt_runtime_us", "", for: "cpu.realtimeRuntime"))
     }
     return settings + cpu.commonSettings
   }

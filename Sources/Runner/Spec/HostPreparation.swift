@@ -92,6 +92,9 @@ struct HostPreparation {
     return .attach(slot: nextSlot(), target: target)
   }
 
+  /// Whether the container has more than one group of its own, and its processes may change theirs.
+  var mapsGroups: Bool { mapping.map { $0.groups.count > 1 || $0.groups.contains { $0.count > 1 } } ?? false }
+
   private mutating func nextSlot() -> Int {
     defer { slots += 1 }
     return slots
