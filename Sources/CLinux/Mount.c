@@ -1,12 +1,14 @@
 #define _GNU_SOURCE
 #include "CLinuxMount.h"
 #include "CLinuxLaunchPlan.h"
+#include "ProcessPath.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -41,6 +43,52 @@ int clinux_move_mount_here(int mount) {
 int clinux_open_tree_clone(int directory, const char *path, int recursive) {
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
   return (int)syscall(SYS_open_tree, directory, path, flags | (*path ? 0 : AT_EMPTY_PATH));
+}
+
+static int open_namespace(pid_t process, const char *name) {
+  char path[40];
+  clinux_process_path(path, process, name);
+  return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+// The mount namespace of a process that is in this one's IPC namespace.
+static int shared_mounts(pid_t process) {
+  int theirs = open_namespace(process, "/ns/ipc");
+  if (theirs < 0) return -1;
+  struct stat found, wanted;
+  int differs =
+      fstat(theirs, &found) != 0 || stat("/proc/self/ns/ipc", &wanted) != 0 || found.st_ino != wanted.st_ino;
+  close(theirs);
+  return differs ? (errno = ESRCH, -1) : open_namespace(process, "/ns/mnt");
+}
+
+int clinux_clone_shared(pid_t process, const char *path) {
+  int mounts = shared_mounts(process);
+  if (mounts < 0) return -1;
+  int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  int root = open("/", O_PATH | O_CLOEXEC);
+  int here = open(".", O_PATH | O_CLOEXEC);
+  int copy = -1, error = errno;
+  if (own >= 0 && root >= 0 && here >= 0) {
+    if (setns(mounts, CLONE_NEWNS) == 0) {
+      // By descriptor: what it has there may be changed at any time.
+      struct open_how how = {
+          .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+      int directory = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+      if (directory >= 0) copy = clinux_open_tree_clone(directory, "", 0);
+      error = errno;
+      if (directory >= 0) close(directory);
+      // Anywhere else this process would be of harm.
+      if (setns(own, CLONE_NEWNS) != 0 || fchdir(root) != 0 || chroot(".") != 0 || fchdir(here) != 0) abort();
+    } else {
+      error = errno;
+    }
+  }
+  close(mounts);
+  if (own >= 0) close(own);
+  if (root >= 0) close(root);
+  if (here >= 0) close(here);
+  return errno = error, copy;
 }
 
 int clinux_mount_set(int mount, uint64_t attributes, int recursive) {

@@ -14,6 +14,8 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
   package var retryAfter: Duration?
   /// The id of the container that is kept to look into the failure.
   package var container: String?
+  /// Where a command could not be executed, what a shell would answer: 127 or 126.
+  package var exitCode: Int?
 
   package init(
     _ kind: ErrorKind, _ message: String, subject: String? = nil, causes: [String] = [],

@@ -7,9 +7,14 @@ package import SystemPackage
 /// the container and its process ids.
 package final class HeldNamespace: Sendable {
   package let descriptor: FileDescriptor
+  /// A process that was in it when it was opened, the container's first; nil for one that was made.
+  package let member: Int32?
 
   /// Takes over a descriptor.
-  package init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
+  package init(_ descriptor: FileDescriptor, member: Int32? = nil) {
+    self.descriptor = descriptor
+    self.member = member
+  }
 
   deinit { try? descriptor.close() }
 
@@ -29,7 +34,8 @@ extension Runner {
       }
       let first = try firstProcess(id).named
       let held = HeldNamespace(
-        try FileDescriptor.open("/proc/\(first.pid)/ns/\(name)", .readOnly, options: .closeOnExec))
+        try FileDescriptor.open("/proc/\(first.pid)/ns/\(name)", .readOnly, options: .closeOnExec),
+        member: first.pid)
       // The number was still the container's after it was opened, and so it was before.
       let now = try firstProcess(id).named
       guard now.pid == first.pid, now.startTime == first.startTime else { throw notRunning("join", id) }

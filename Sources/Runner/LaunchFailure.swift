@@ -55,20 +55,23 @@ struct LaunchFailure {
 
   private func commandError(_ command: String, _ errno: Errno) -> EngineError {
     let cause = SystemError("execve", errno, on: command).description
+    var error: EngineError
     switch errno {
     case .noSuchFileOrDirectory, .notDirectory:
-      return EngineError(
+      error = EngineError(
         .notFound, "cannot \(purpose): command \(command) is not in the container", subject: id,
         causes: [cause])
     case .permissionDenied:
-      return EngineError(
+      error = EngineError(
         .permissionDenied, "cannot \(purpose): command \(command) is not executable", subject: id,
         causes: [cause])
     default:
-      return EngineError(
+      error = EngineError(
         .invalidArgument, "cannot \(purpose): command \(command) cannot be executed", subject: id,
         causes: [cause])
     }
+    error.exitCode = error.kind == .notFound ? 127 : 126
+    return error
   }
 
   /// The kernel's message, less its newline and level (`e overlay: …`).

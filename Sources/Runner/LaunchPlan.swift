@@ -202,6 +202,9 @@ package struct LaunchPlan: Hashable, Sendable {
     package var source: FilePath
     /// What of the source is mounted: a path beneath it, from which no link leads out (openat2(2), RESOLVE_BENEATH).
     package var subpath: String?
+    /// Whose mount namespace the source is in, for `bind`: a process of the IPC namespace that is joined. Where it has gone when
+    /// the container is started again by its rule, an empty tmpfs takes the place.
+    package var process: Int32?
     /// With what is mounted beneath.
     package var isRecursive: Bool
     /// Of the mount itself.

@@ -190,6 +190,7 @@ extension PlanEncoder {
   mutating func bind(_ mount: LaunchPlan.BindMount) throws(EngineError) {
     try path(mount.source)
     try string(mount.subpath ?? "")
+    number(mount.process ?? 0)
     number(mount.isRecursive ? 1 : 0)
     number(mount.attributes.rawValue)
     number(mount.allAttributes.rawValue)

@@ -21,6 +21,6 @@ extension ErrorData {
       kind: RPCModel.ErrorKind(rawValue: error.kind.rawValue), retriable: error.isRetriable,
       subject: error.subject,
       causes: error.causes, hint: error.hint, retryAfterMs: error.retryAfter.map(\.wireMilliseconds),
-      message: message, container: error.container)
+      exitCode: error.exitCode, message: message, container: error.container)
   }
 }

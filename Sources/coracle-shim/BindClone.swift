@@ -2,13 +2,20 @@ import CLinux
 
 /// A detached copy of a mount, as a plan's `BindMount` says it.
 enum BindClone {
-  /// - Parameter isPrivate: whether it is cut off from the mount it is a copy of, unless the plan says otherwise.
+  /// - Parameters:
+  ///   - isPrivate: whether it is cut off from the mount it is a copy of, unless the plan says otherwise.
+  ///   - isRestart: whether the shim starts the container by its restart rule.
   /// - Returns: the copy's descriptor, which is the caller's.
-  static func make(_ fields: inout Fields, isPrivate: Bool = false) throws(Failure) -> CInt {
+  static func make(
+    _ fields: inout Fields, isPrivate: Bool = false, isRestart: Bool = false
+  ) throws(Failure) -> CInt {
     let source = try fields.takeString()
     let subpath = try fields.takeString()
+    let process = pid_t(truncatingIfNeeded: try fields.takeNumber())
     let isRecursive: CInt = try fields.takeNumber() != 0 ? 1 : 0
-    let mount = try clone(source, subpath, isRecursive)
+    let mount =
+      try process == 0
+      ? clone(source, subpath, isRecursive) : SharedMemory.clone(source, of: process, isRestart: isRestart)
     do throws(Failure) {
       let attributes = try fields.takeNumber()
       let allAttributes = try fields.takeNumber()

@@ -42,7 +42,7 @@ extension Child {
   }
 
   mutating func bind(_ fields: inout Fields) throws(Failure) {
-    let mount = try BindClone.make(&fields)
+    let mount = try BindClone.make(&fields, isRestart: isRestart)
     defer { _ = close(mount) }
     // Mapped ones are the shim's to make.
     if try fields.takeNumber() != 0 { throw Failure(CLINUX_STEP_MOUNT_IDMAP, EINVAL) }

@@ -21,7 +21,7 @@ mkdir -p /dev/shm /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t devpts devpts /dev/pts
 timeout 1100 $bin/coraclePackageTests.xctest --testing-library swift-testing --no-parallel \
-  --filter 'LimitsTests|DeviceNodeTests|ControlGroupTests'
+  --filter 'LimitsTests|DeviceNodeTests|ControlGroupTests|NodeTests'
 echo "@ status \$?"
 echo "@ groups left:" \$(ls -d /sys/fs/cgroup/coracle/*/ /sys/fs/cgroup/coracle-test*/ 2> /dev/null | wc -l)
 echo o > /proc/sysrq-trigger

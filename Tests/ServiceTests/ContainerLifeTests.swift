@@ -60,6 +60,26 @@ struct ContainerLifeTests {
     }
   }
 
+  @Test(
+    "one that removes itself with its end can be removed by force all the same", arguments: Account.available)
+  func forcedAutoRemove(account: Account) async throws {
+    try await withBusybox(account) { store, service in
+      let other = try await store.service("other")
+      for (command, restart) in [
+        (["sleep", "1000"], nil), (["true"], RestartPolicy(kind: .always)), (["sleep", "1000"], nil),
+        (["true"], RestartPolicy(kind: .always)), (["true"], RestartPolicy(kind: .always)),
+      ] {
+        var params = ContainerRun.Params(image: "busybox:1", command: command, detach: true)
+        params.autoRemove = true
+        params.restart = restart
+        let container = try await service.send(ContainerRun.self, params).container
+        _ = try await other.send(ContainerRemove.self, .init(container: container.id, force: true))
+      }
+      #expect(try await other.send(ContainerList.self, .init(all: true)).containers == [])
+      #expect(await other.stop() == 0)
+    }
+  }
+
   @Test("a command that does not exist: 127, a clear error, and no start", arguments: Account.available)
   func commandNotFound(account: Account) async throws {
     try await withBusybox(account) { _, service in

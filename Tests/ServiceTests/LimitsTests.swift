@@ -63,6 +63,37 @@ struct LimitsTests {
   }
 
   @Test(
+    "it sees its own control group and no other, and may change nothing", .enabled(if: Machine.makesGroups))
+  func view() async throws {
+    try await withBusybox(.root) { _, service in
+      let script = """
+        cat /sys/fs/cgroup/memory.max 2> /dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes
+        ls -d /sys/fs/cgroup/coracle /sys/fs/cgroup/memory/coracle 2> /dev/null || echo no other
+        for f in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/memory/cgroup.procs; do
+          if [ -e $f ]; then echo $$ > $f || echo refused; fi
+        done 2> /dev/null
+        """
+      let limits = ResourceLimits(memoryBytes: 64 << 20)
+      let output = try await service.run(["sh", "-c", script]) { $0.limits = limits }
+      #expect(output.stdout == "\(64 << 20)\nno other\nrefused\n", "\(output.stderr)")
+      // The host's, which a container that shares its cgroups sees, is not for it to change either.
+      let shared = try await service.run([
+        "sh", "-c",
+        "ls -d /sys/fs/cgroup/coracle /sys/fs/cgroup/memory/coracle 2> /dev/null | wc -l; mkdir /sys/fs/cgroup/x /sys/fs/cgroup/memory/x || echo refused",
+      ]) {
+        $0.limits = limits
+        $0.cgroupNamespace = .init(mode: .host)
+      }
+      #expect(shared.stdout == "1\nrefused\n")
+      let privileged = try await service.run(["sh", "-c", script]) {
+        $0.limits = limits
+        $0.privileged = true
+      }
+      #expect(privileged.stdout == "\(64 << 20)\nno other\n")
+    }
+  }
+
+  @Test(
     "out of memory: one event for each kill, before the end, and a count", .enabled(if: Machine.makesGroups))
   func outOfMemory() async throws {
     try await withBusybox(.root) { _, service in

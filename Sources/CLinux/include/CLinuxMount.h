@@ -21,6 +21,10 @@ int clinux_move_mount(int mount, int target);
 int clinux_move_mount_here(int mount);
 /// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mount at `path` (the descriptor `directory` itself if empty).
 int clinux_open_tree_clone(int directory, const char *_Nonnull path, int recursive);
+/// The same of a directory in the mount namespace of a process, which has to be in this one's IPC namespace, else ESRCH. No link is
+/// followed. For a process with one thread, which may enter both namespaces: it goes there and comes back, or ends where it
+/// cannot.
+int clinux_clone_shared(pid_t process, const char *_Nonnull path);
 /// mount_setattr(2) that sets MOUNT_ATTR_… bits on the mount itself.
 int clinux_mount_set(int mount, uint64_t attributes, int recursive);
 /// mount_setattr(2) with MOUNT_ATTR_IDMAP: ids in the mount are those that the user namespace makes of the file system's.

@@ -33,8 +33,13 @@ extension ContainerEngine {
     if let workingDirectory = options.workingDirectory { process.cwd = workingDirectory }
     if let user = options.user {
       let root = try root(of: record)
-      let identity = try UserDatabase(layers: [root.upper] + root.lowers).resolve(user)
+      let users = UserDatabase(layers: [root.upper] + root.lowers)
+      let identity = try users.resolve(user)
       process.user = .init(identity)
+      // Those that the container was given are all its processes'.
+      if let added = try self.options(record).addedGroups, !added.isEmpty {
+        process.user.add(try users.groups(added))
+      }
       process.env = (process.env ?? []).settingVariables(["HOME": identity.home])
     }
     process.setTerminal(options.terminal)

@@ -20,6 +20,7 @@ extension ContainerEngine {
         let namespace = try runner.namespace(kind, of: target.id)
         held.append(namespace)
         linux.namespaces = (linux.namespaces ?? []) + [.init(type, path: namespace.path)]
+        if kind == .ipc, let member = namespace.member { spec.shareMemory(ofProcess: member) }
       } catch {
         guard error.kind == .conflict else { throw error }
         throw EngineError(
@@ -49,6 +50,21 @@ extension ContainerEngine {
       var mount = mount
       mount.source = directory.appending(file.rawValue).string
       return mount
+    }
+  }
+}
+
+extension RuntimeSpec {
+  /// POSIX shared memory is files: who joins an IPC namespace has the directory of those who are in it, unless the container
+  /// has something else there.
+  fileprivate mutating func shareMemory(ofProcess pid: Int32) {
+    mounts = mounts?.map { mount in
+      guard mount.destination == "/dev/shm", mount.type == "tmpfs", mount.source == "shm" else {
+        return mount
+      }
+      return Mount(
+        "/dev/shm", type: "bind", source: "/dev/shm",
+        options: ["bind", "nosuid", "noexec", "nodev", MountCompiler.processOption + "\(pid)"])
     }
   }
 }

@@ -12,12 +12,17 @@ extension ContainerEngine {
   /// - Throws: `inUse` for a running container without `force`.
   package func removeContainer(_ name: String, force: Bool, withVolumes: Bool = false) async throws {
     let record = try await current(name)
-    if force, ContainerState.live.contains(record.state) {
-      _ = try await stop(record.id, signal: .kill)
-    } else {
-      try record.admit(.remove)
+    do {
+      if force, ContainerState.live.contains(record.state) {
+        _ = try await stop(record.id, signal: .kill)
+      } else {
+        try record.admit(.remove)
+      }
+      try await remove(record, withVolumes: withVolumes)
+    } catch let error as EngineError where error.kind == .notFound {
+      // With its end one that removes itself goes as well, by whoever runs it: it is gone, as was asked for.
+      guard try metadata.container(id: record.id) == nil else { throw error }
     }
-    try await remove(record, withVolumes: withVolumes)
   }
 
   /// Removes one that does not run. First its row, so that what the database names is always whole.

@@ -45,7 +45,9 @@ extension ContainerEngine {
     if ownsNetwork { spec.linux?.namespaces?.removeAll { $0.type == "network" } }
     let network = try await isConnected && !ownsNetwork ? ownNetwork(&spec) : nil
     if let network { joined.append(network) }
-    var plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: configuration.isRootless)
+    var plan = try LaunchPlan.compile(
+      spec: spec, root: root, isRootless: configuration.isRootless,
+      groups: runner.groupView(of: record.id, spec.linux?.resources))
     if ownsNetwork { plan.makesNetwork = true }
     // Not before it ends, the user's network does.
     if let userNetwork, network != nil { plan.operations.insert(.hold(path: userNetwork.users), at: 0) }

@@ -46,6 +46,7 @@ extension RuntimeSpec {
       defaultMounts(
         host: hasUsers ? namespaces.host.union(namespaces.joinedKinds) : namespaces.host,
         isRootless: configuration.isRootless || hasUsers)
+      + [.controlGroups(namespaces.cgroup)]
       + BoundFile.allCases.map {
         Mount(
           $0.target, type: "bind", source: directory.appending($0.rawValue).string,
@@ -112,6 +113,21 @@ extension RuntimeSpec.User {
   init(_ identity: UserDatabase.Identity) {
     self.init(
       uid: identity.uid, gid: identity.gid, additionalGids: Set(identity.groups + [identity.gid]).sorted())
+  }
+}
+
+extension RuntimeSpec.Mount {
+  /// What programs read to learn how much they may use: the container's own control group, read-only, or the host's.
+  ///
+  /// It is there where the container has a group from its start: with v2 that is always so, and this is one mount; with v1 it is
+  /// a mount for each of a dozen hierarchies, which would be a good part of a start that asks for no limit.
+  fileprivate static func controlGroups(_ namespace: NamespaceChoice) -> RuntimeSpec.Mount {
+    let place = "/sys/fs/cgroup"
+    let isolated = ["nosuid", "noexec", "nodev"]
+    if namespace == .host {
+      return .init(place, type: "bind", source: place, options: ["rbind"] + isolated + ["rro"])
+    }
+    return .init(place, type: "cgroup", source: "cgroup", options: isolated + ["relatime", "ro"])
   }
 }
 

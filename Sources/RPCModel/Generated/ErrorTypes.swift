@@ -15,6 +15,8 @@ public struct ErrorData: RPCValue {
   public var hint: String?
   /// How long to wait before another try, where a registry has said so.
   public var retryAfterMs: Int?
+  /// Where a command could not be executed, what a shell would answer: 127 for one that is not there, else 126.
+  public var exitCode: Int?
   /// The sentence, where the error does not come with a response.
   public var message: String?
   /// The id of the container that is kept to look into the failure, where that was asked for.
@@ -27,6 +29,7 @@ public struct ErrorData: RPCValue {
     causes: [String],
     hint: String? = nil,
     retryAfterMs: Int? = nil,
+    exitCode: Int? = nil,
     message: String? = nil,
     container: String? = nil
   ) {
@@ -36,12 +39,13 @@ public struct ErrorData: RPCValue {
     self.causes = causes
     self.hint = hint
     self.retryAfterMs = retryAfterMs
+    self.exitCode = exitCode
     self.message = message
     self.container = container
   }
 
   private enum CodingKeys: CodingKey {
-    case kind, retriable, subject, causes, hint, retryAfterMs, message, container
+    case kind, retriable, subject, causes, hint, retryAfterMs, exitCode, message, container
   }
 
   public init(from decoder: any Decoder) throws {
@@ -52,6 +56,7 @@ public struct ErrorData: RPCValue {
     causes = try members.decode([String].self, forKey: .causes)
     hint = try members.decodeIfPresent(String.self, forKey: .hint)
     retryAfterMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .retryAfterMs)
+    exitCode = try members.decodeIfPresent(Int.self, in: 0...255, forKey: .exitCode)
     message = try members.decodeIfPresent(String.self, forKey: .message)
     container = try members.decodeIfPresent(String.self, forKey: .container)
   }
@@ -64,6 +69,7 @@ public struct ErrorData: RPCValue {
     json.member(#""causes":"#, causes)
     json.member(#""hint":"#, hint)
     json.member(#""retryAfterMs":"#, retryAfterMs)
+    json.member(#""exitCode":"#, exitCode)
     json.member(#""message":"#, message)
     json.member(#""container":"#, container)
     json.endObject()

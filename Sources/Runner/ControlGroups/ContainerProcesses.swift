@@ -69,9 +69,28 @@ package enum ContainerProcesses {
       pid: pid, parent: parent, containerPid: status.innermostPid ?? pid, user: status.effectiveUser ?? 0,
       state: String(fields[0]), threads: Int64(clamping: number(20)),
       cpuTime: Ticks.microseconds([14, 15, 16, 17].reduce(0) { $0 &+ number($1) }),
-      residentBytes: number(24).multipliedReportingOverflow(by: UInt64(getpagesize())).partialValue,
+      residentBytes: residentBytes(pid, pages: number(24)),
       startedAt: Ticks.wallClock(number(22)),
       command: (text("cmdline") ?? "").split(separator: "\0").map(String.init))
+  }
+}
+
+extension ContainerProcesses {
+  /// Kernels before 6.2 count the first 64 pages of a thread late: a small process may have none by their numbers. What is mapped
+  /// is looked at then.
+  private static func residentBytes(_ pid: Int32, pages: UInt64) -> UInt64 {
+    let counted = pages.multipliedReportingOverflow(by: UInt64(getpagesize())).partialValue
+    guard pages < 64 else { return counted }
+    return max(counted, mappedBytes("Rss:", pid) ?? 0)
+  }
+
+  /// A sum over all that a process has mapped (/proc/PID/smaps_rollup); nil where this process may not see it.
+  static func mappedBytes(_ name: String, _ pid: Int32) -> UInt64? {
+    guard let text = ControlGroup.read(FilePath("/proc/\(pid)/smaps_rollup")),
+      let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+      let kilobytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ UInt64($0) })
+    else { return nil }
+    return kilobytes.multipliedReportingOverflow(by: 1024).partialValue
   }
 }
 

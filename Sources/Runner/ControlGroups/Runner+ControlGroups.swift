@@ -17,6 +17,11 @@ extension Runner {
     return (asks || groups.layout.isUnified) && groups.isPossible
   }
 
+  /// Where a container's group will be that is started with these resources; nil where it gets none.
+  package func groupView(of id: String, _ resources: RuntimeSpec.Resources?) -> ControlGroupView? {
+    wantsGroup(resources) ? .of(groups.group(of: id)) : nil
+  }
+
   /// Makes a container's group in time for its first process. Blocks.
   func makeGroup(_ id: String, _ resources: RuntimeSpec.Resources?) throws(EngineError) {
     var group = groups.group(of: id)

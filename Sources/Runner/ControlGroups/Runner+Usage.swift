@@ -39,19 +39,9 @@ extension Runner {
       usage.cpuTime = usage.cpuTime.saturating(process.cpuTime)
       usage.processes += UInt64(max(process.threads, 0))
       usage.memory = usage.memory.saturating(
-        Self.proportionalBytes(process.pid) ?? process.residentBytes)
+        // Shared pages divided by those who share them.
+        ContainerProcesses.mappedBytes("Pss:", process.pid) ?? process.residentBytes)
     }
-  }
-
-  /// Shared pages divided by those who share them.
-  private static func proportionalBytes(_ pid: Int32) -> UInt64? {
-    for line in (ControlGroup.read(FilePath("/proc/\(pid)/smaps_rollup")) ?? "").split(separator: "\n")
-    where line.hasPrefix("Pss:") {
-      return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { UInt64($0) }.map {
-        $0.multipliedReportingOverflow(by: 1024).partialValue
-      }
-    }
-    return nil
   }
 
   /// Of all interfaces but the loopback one; nothing for a container with the service's network.

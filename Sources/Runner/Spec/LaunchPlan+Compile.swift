@@ -5,11 +5,13 @@ import SystemPackage
 extension LaunchPlan {
   /// Decides all that starting a container takes.
   ///
-  /// - Parameter isRootless: whether devices have to be bound from the host, since a user namespace may make none.
+  /// - Parameters:
+  ///   - isRootless: whether devices have to be bound from the host, since a user namespace may make none.
+  ///   - groups: where the container's control group is; nil where it is to have none, and then shows none.
   /// - Throws: `invalidArgument` or `unsupported`, with the member of the configuration as the subject.
-  package static func compile(spec: RuntimeSpec, root: OverlayRoot, isRootless: Bool) throws(EngineError)
-    -> LaunchPlan
-  {
+  package static func compile(
+    spec: RuntimeSpec, root: OverlayRoot, isRootless: Bool, groups: ControlGroupView? = nil
+  ) throws(EngineError) -> LaunchPlan {
     guard let process = spec.process else {
       throw EngineError(.invalidArgument, "the configuration has no process", subject: "process")
     }
@@ -21,7 +23,7 @@ extension LaunchPlan {
     var operations: [Operation] = [.makeMountsPrivate, try host.root(root)]
     // In the host's directories until then, and in the container's from then on.
     if host.hasUsers { operations.append(.becomeRoot) }
-    for mount in spec.mounts ?? [] { operations.append(try host.mount(mount)) }
+    for mount in spec.mounts ?? [] where !mount.showsGroups { operations.append(try host.mount(mount)) }
     // In the host's own /dev, or one that somebody made, nothing is made.
     if !(spec.mounts ?? []).contains(where: \.isBoundDev) {
       operations += devices(linux, isRootless: isRootless || host.hasUsers)
@@ -32,6 +34,12 @@ extension LaunchPlan {
       operations.append(.setDomainname(domainname))
     }
     if let terminal = terminal(process, bindsConsole: true) { operations.append(terminal) }
+    // As late as can be: with v1 the process is only then in its groups.
+    if let groups, let mount = spec.mounts?.first(where: \.showsGroups) {
+      let hasNamespace = NamespaceCompiler.listed(linux.namespaces ?? []).contains(.cgroup)
+      operations.append(.awaitGroups)
+      operations += try groups.operations(mount, hasNamespace: hasNamespace)
+    }
     operations.append(.pivotRoot)
     operations += try SysctlCompiler.operations(
       linux.sysctl, own: NamespaceCompiler.listed(linux.namespaces ?? []))
@@ -144,6 +152,9 @@ extension RuntimeSpec.Device {
 }
 
 extension RuntimeSpec.Mount {
+  /// Whether it is of cgroup hierarchies, of whichever version.
+  fileprivate var showsGroups: Bool { type == "cgroup" }
+
   fileprivate var isBoundDev: Bool {
     FilePath(destination).lexicallyNormalized().string == "/dev"
       && (type == "bind" || (options ?? []).contains { $0 == "bind" || $0 == "rbind" })

@@ -13,6 +13,9 @@ package enum MountCompiler {
   /// Of a bind: what of the source is mounted, a path beneath it. No option of OCI's, which has none for it.
   package static let subpathOption = "x-coracle.subpath="
 
+  /// Of a bind: that its source is in the mount namespace of this process, whose IPC namespace is joined.
+  package static let processOption = "x-coracle.process="
+
   /// - Returns: without slashes at its ends.
   /// - Throws: `invalidArgument` for one that is empty, or goes up.
   package static func checkedSubpath(_ subpath: String, of target: String) throws(EngineError) -> String {
@@ -63,6 +66,7 @@ package enum MountCompiler {
       bind.isPropagationRecursive = options.isPropagationRecursive
       bind.isIDMapped = options.isIDMapped
       bind.subpath = options.subpath
+      bind.process = options.process
       if bind.isIDMapped, !canMap {
         throw EngineError(.unsupported, "mapped mounts are not supported here", subject: target)
       }
@@ -96,6 +100,7 @@ package enum MountCompiler {
     var isPropagationRecursive = false
     var isIDMapped = false
     var subpath: String?
+    var process: Int32?
     var own: [LaunchPlan.MountOption] = []
 
     private static let flags: [String: LaunchPlan.MountAttributes] = [
@@ -142,6 +147,8 @@ package enum MountCompiler {
       } else if option.hasPrefix(MountCompiler.subpathOption) {
         subpath = try MountCompiler.checkedSubpath(
           String(option.dropFirst(MountCompiler.subpathOption.count)), of: target)
+      } else if option.hasPrefix(MountCompiler.processOption) {
+        process = Int32(option.dropFirst(MountCompiler.processOption.count))
       } else {
         let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
           String.init)

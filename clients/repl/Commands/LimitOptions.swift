@@ -25,8 +25,9 @@ struct LimitOptions: ParsableArguments, Sendable {
     get throws {
       var limits = ResourceLimits(
         memoryBytes: memory?.number, memoryReservationBytes: memoryReservation?.number,
-        cpuMillis: cpus.flatMap { Int(exactly: ($0 * 1000).rounded()) }, cpuWeight: cpuWeight,
-        cpuSet: cpusetCpus, memoryNodes: cpusetMems, processes: pidsLimit, ioWeight: ioWeight)
+        cpuMillis: try cpuMillis, cpuWeight: try number(cpuWeight, "--cpu-weight"),
+        cpuSet: cpusetCpus, memoryNodes: cpusetMems, processes: try number(pidsLimit, "--pids-limit"),
+        ioWeight: try number(ioWeight, "--io-weight"))
       if let memorySwap {
         // Docker's word; the protocol counts swap alone.
         guard let memory, memorySwap.number >= memory.number else {
@@ -38,6 +39,24 @@ struct LimitOptions: ParsableArguments, Sendable {
       limits.ioRates = rates
       return limits == ResourceLimits() ? nil : limits
     }
+  }
+
+  private var cpuMillis: Int? {
+    get throws {
+      guard let cpus else { return nil }
+      guard cpus >= 0, let millis = Int(exactly: (cpus * 1000).rounded()) else {
+        throw invalidOption(
+          "--cpus is a number of processors, as 1.5, not \(cpus)", hint: "0 is without a limit")
+      }
+      return millis
+    }
+  }
+
+  private func number(_ value: Int?, _ option: String) throws -> Int? {
+    if let value, value < 0 {
+      throw invalidOption("\(option) cannot be \(value)", hint: "0 is without a limit")
+    }
+    return value
   }
 
   private var rates: [DeviceRate]? {

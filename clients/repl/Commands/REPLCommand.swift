@@ -27,14 +27,14 @@ extension REPLSession {
   /// Does the same for each of several names; what fails for one is said, and the others are gone on with, unless Ctrl-C
   /// ended it.
   ///
-  /// - Returns: the status: 1 when anything failed, 130 when it was cancelled.
+  /// - Returns: the status: that of the last one that failed, 130 when it was cancelled.
   func each(_ names: [String], _ body: (String) async throws -> Void) async -> Int32 {
     var status: Int32 = 0
     for name in names {
       do { try await body(name) } catch {
         terminal.print(error: error)
-        if (error as? RPCError)?.data?.kind == .cancelled || connection.isClosed { return 130 }
-        status = 1
+        status = connection.isClosed ? 130 : ErrorText.status(error)
+        if status == 130 { return status }
       }
     }
     return status

@@ -37,6 +37,9 @@ struct Update: REPLCommand {
   func run(_ session: REPLSession) async throws -> Int32 {
     let limits = try limits.wire
     let policy = try restart.map(RestartPolicy.init(word:))
+    guard limits != nil || policy != nil else {
+      throw invalidOption("nothing is to be changed", hint: "name a limit, as --memory 64m, or --restart")
+    }
     return await session.each(containers) { container in
       let answer = try await session.request(
         ContainerUpdate.self, .init(container: container, limits: limits, restart: policy))

@@ -22,7 +22,8 @@ final class SampleDisplay: Sendable {
     guard isOn.withLock({ $0 }) else { return }
     if terminal.isJSON { return terminal.printJSON(notification) }
     let size = terminal.size
-    let lines = Stats.table(notification.stats).lines(terminal).prefix(max(2, size.rows - 1))
-    terminal.setLive(lines.map { $0.shortened(to: size.columns + ($0.hasPrefix("\u{1B}") ? 8 : 0)) })
+    // What fills a line whole makes some terminals begin another.
+    let lines = Stats.table(notification.stats).lines(terminal, columns: size.columns - 1)
+    terminal.setLive(Array(lines.prefix(max(2, size.rows - 1))))
   }
 }

@@ -14,4 +14,10 @@ struct ErrorText {
     lines += (error.data?.causes ?? []).map { "  because: \($0)" }
     if let hint = error.data?.hint { lines.append("  hint: \(hint)") }
   }
+
+  /// That of a command which failed with it: 130 where it was cancelled, a shell's where a command cannot be executed, else 1.
+  static func status(_ error: any Error) -> Int32 {
+    let data = (error as? RPCError)?.data
+    return data?.kind == .cancelled ? 130 : Int32(clamping: data?.exitCode ?? 1)
+  }
 }

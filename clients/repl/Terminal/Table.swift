@@ -5,15 +5,15 @@ struct Table {
 
   init(_ header: String...) { self.header = header }
 
-  /// Lines without spaces at their ends; the last column is not padded.
-  func lines(_ terminal: Terminal) -> [String] {
+  /// Lines without spaces at their ends, none longer than so many columns; the last column is not padded.
+  func lines(_ terminal: Terminal, columns: Int = .max) -> [String] {
     let widths = header.indices.map { column in
       ([header] + rows).map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
     }
     func line(_ cells: [String]) -> String {
       var line = zip(cells, widths).map { $0.padded(to: $1) }.joined(separator: "  ")
       while line.last == " " { line.removeLast() }
-      return line
+      return line.shortened(to: columns)
     }
     return [terminal.bold(line(header))] + rows.map(line)
   }

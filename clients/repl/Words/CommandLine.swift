@@ -8,8 +8,8 @@ struct CommandLine: Sendable {
   init(_ text: String) { parsed = Result { try WordSplitter.commands(text) } }
   init(_ words: [String]) { parsed = .success([words]) }
 
-  /// - Returns: 0; the exit code of a container's process; 130 when it was cancelled; 2 for words that make no command,
-  ///   and 1 for all other failures.
+  /// - Returns: 0; the exit code of a container's process, or 127 or 126 where its command is not there or cannot be
+  ///   executed; 130 when it was cancelled; 2 for words that make no command, and 1 for all other failures.
   func run(_ session: REPLSession) async -> Int32 {
     do {
       var status: Int32 = 0
@@ -47,7 +47,7 @@ struct CommandLine: Sendable {
       return try await command.run(session)
     } catch {
       terminal.print(error: error)
-      return (error as? RPCError)?.data?.kind == .cancelled ? 130 : 1
+      return ErrorText.status(error)
     }
   }
 

@@ -54,7 +54,8 @@ extension ContainerEngine {
       try await copying("copy to", name, reporter) { [self] container, progress, isCancelled in
         guard try container.descriptor.statusInRoot(to.path)?.kind == .directory else {
           throw EngineError(
-            .notFound, "there is no directory \(to.path) in the container", subject: to.path.string)
+            .notFound, "there is no directory \(to.path) in the container", subject: to.path.string,
+            hint: "make it first, or name one that is there")
         }
         let unpacker = try LayerUnpacker(
           into: container.descriptor, named: to.path,

@@ -20,7 +20,8 @@ extension ContainerEngine {
   }
 
   func find(_ source: CopyPath, in root: FileDescriptor, followsLinks: Bool) throws -> Found {
-    let gone = EngineError(.notFound, "there is no \(source.path)", subject: source.path.string)
+    let gone = EngineError(
+      .notFound, "there is no \(source.path) in the container", subject: source.path.string)
     do {
       var path = source.path
       // The root itself has no name.

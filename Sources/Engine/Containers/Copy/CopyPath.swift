@@ -44,7 +44,8 @@ struct CopyPath {
       !meansDirectory || isDirectory
     else {
       throw EngineError(
-        .notFound, "there is no directory \(meansDirectory ? path : parent)", subject: path.string)
+        .notFound, "there is no directory \(meansDirectory ? path : parent) in the container",
+        subject: path.string, hint: "make it first, or name one that is there")
     }
     return (parent, Array(last.string.utf8))
   }

@@ -18,8 +18,7 @@ extension RuntimeSpec {
           adding: adds, dropping: options.droppedCapabilities, isWithinUserNamespace: isWithinUserNamespace))
     }
     if let groups = options.addedGroups, !groups.isEmpty {
-      let all = Set((process?.user.additionalGids ?? []) + (try users.groups(groups)))
-      process?.user.additionalGids = all.sorted()
+      process?.user.add(try users.groups(groups))
     }
     try isolate(system: options, isPrivileged: isPrivileged)
     let devices = try ContainerDevices(options, canMake: !isWithinUserNamespace)
@@ -66,6 +65,12 @@ extension RuntimeSpec {
   }
 }
 
+extension RuntimeSpec.User {
+  mutating func add(_ groups: [UInt32]) {
+    additionalGids = Set((additionalGids ?? []) + groups).sorted()
+  }
+}
+
 extension RuntimeSpec.Capabilities {
   /// The same in all sets that a program started by root has; none that a program inherits (CVE-2022-24769).
   fileprivate init(_ names: [String]) { self.init(bounding: names, effective: names, permitted: names) }
@@ -73,7 +78,7 @@ extension RuntimeSpec.Capabilities {
 
 extension RuntimeSpec.Mount {
   fileprivate var writableSysfs: RuntimeSpec.Mount {
-    guard destination == "/sys" else { return self }
+    guard ["/sys", "/sys/fs/cgroup"].contains(destination) else { return self }
     var mount = self
     mount.options = options?.filter { $0 != "ro" && $0 != "rro" }
     return mount

@@ -2468,6 +2468,10 @@ class ErrorData(Structure):
     """What a person can do."""
     retry_after_ms: int | None = None
     """How long to wait before another try, where a registry has said so."""
+    exit_code: int | None = None
+    """Where a command could not be executed, what a shell would answer: 127 for one that is not
+    there, else 126.
+    """
     message: str | None = None
     """The sentence, where the error does not come with a response."""
     container: str | None = None
