@@ -1,6 +1,6 @@
 # `make help` tells what there is.
 .DEFAULT_GOAL := build
-.PHONY: build deps test check demo fuzz powercut cgroup2 bench format clean help
+.PHONY: build install uninstall deb deps test check demo fuzz powercut cgroup2 bench format clean help
 
 MAKEFLAGS += --no-print-directory
 PRODUCTS := coracle coracle-shim coracle-repl coracle-runtime
@@ -8,6 +8,17 @@ PRODUCTS := coracle coracle-shim coracle-repl coracle-runtime
 build: ## Build the programs into .build/release (the default)
 	@.ci/install build
 	@for product in $(PRODUCTS); do swift build --configuration release --product $$product || exit; done
+
+install: ## Copy what was built to PREFIX (/usr/local) below DESTDIR, with manual pages and completions
+	@[ -x .build/release/coracle-runtime ] || { echo "run make first" >&2; exit 1; }
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install
+
+uninstall: ## Take away again what `make install` put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install --remove
+
+deb: build ## Make a Debian package, and try it with packaging/try-deb
+	@.ci/install package
+	@packaging/deb
 
 deps: ## Install what is missing of Debian's packages for building and testing
 	@.ci/install build test

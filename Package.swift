@@ -29,6 +29,13 @@ func library(_ name: String, links: String) -> Target {
   .target(name: name, linkerSettings: [.linkedLibrary(links)])
 }
 
+/// Programs that need no Swift where they run; to load its libraries would also be half of a short program's time.
+let selfContained: [LinkerSetting] =
+  [.unsafeFlags(["-static-stdlib"])]
+  + ["CoreFoundation", "_FoundationICU", "_FoundationCollections", "_FoundationCShims"].map {
+    .linkedLibrary($0)
+  }
+
 let package = Package(
   name: "coracle",
   products: [
@@ -102,18 +109,13 @@ let package = Package(
       dependencies: [
         "Service", "Engine", "RPCTransport", "EngineErrors", "LinuxSystem", system, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+      ], swiftSettings: strict, linkerSettings: selfContained),
     .executableTarget(
       name: "coracle-runtime",
       dependencies: [
         "OCIRuntime", "OCIModel", "EngineErrors", "LinuxSystem", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict,
-      // It is started for each command: loading the libraries would be half of what it does.
-      linkerSettings: [
-        .unsafeFlags(["-static-stdlib"]), .linkedLibrary("_FoundationCollections"),
-        .linkedLibrary("_FoundationCShims"),
-      ]),
+      ], swiftSettings: strict, linkerSettings: selfContained),
     .executableTarget(
       name: "coracle-shim", dependencies: ["CLinux"],
       swiftSettings: [
@@ -130,7 +132,7 @@ let package = Package(
         "RPCModel", "RPCTransport", "CEdit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "clients/repl", swiftSettings: strict),
+      path: "clients/repl", swiftSettings: strict, linkerSettings: selfContained),
 
     // `make fuzz`.
     .executableTarget(
@@ -166,6 +168,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ProtocolToolTests", dependencies: ["TestSupport", system], path: "Tests/ProtocolToolTests",
+      exclude: ["openrpc-meta-schema.json"], swiftSettings: strict),
+    .testTarget(
+      name: "PackagingTests", dependencies: ["TestSupport", system], path: "Tests/PackagingTests",
       swiftSettings: strict),
     tests("Service", ["RPCModel", "RPCTransport", "OCIModel", "LinuxSystem", system]),
   ],

@@ -33,6 +33,7 @@ struct GlobalOptions: ParsableArguments {
   static func behindCommand(_ arguments: [String]) -> [String] {
     let withValue: Set = [
       "--root", "--log", "--log-format", "--log-level", "--cgroup-manager", "--rootless", "--criu",
+      "--generate-completion-script",
     ]
     var front: [String] = []
     var index = 0

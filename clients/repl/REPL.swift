@@ -28,13 +28,13 @@ struct REPL: ParsableCommand {
   @Flag(help: "Show events as they happen, in the margin.")
   var events = false
 
-  @Option(help: "The store's directory.")
+  @Option(help: "The store's directory.", completion: .directory)
   var store: String?
 
-  @Option(name: .customLong("run"), help: "The directory for what runs.")
+  @Option(name: .customLong("run"), help: "The directory for what runs.", completion: .directory)
   var runDirectory: String?
 
-  @Option(help: "The coracle program (default: CORACLE, or the one beside this).")
+  @Option(help: "The coracle program (default: CORACLE, or the one beside this).", completion: .file())
   var service: String?
 
   func run() throws {
