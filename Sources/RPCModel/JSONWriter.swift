@@ -75,6 +75,9 @@ public struct JSONWriter {
     }
   }
 
+  /// - Parameter text: a whole value.
+  mutating func verbatim(_ text: [UInt8]) { bytes += text }
+
   fileprivate mutating func text(_ text: some StringProtocol) { bytes.append(contentsOf: text.utf8) }
 
   fileprivate mutating func string(_ characters: UnsafeBufferPointer<UInt8>) {

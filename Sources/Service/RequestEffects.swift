@@ -79,7 +79,8 @@ extension RequestOrder.Effects {
     case .networkDisconnect(let params): changes = [.network(params.network), .container(params.container)]
     case .networkInspect(let params): observes = [.network(params.network), .allContainers]
     case .networkList: observes = [.allNetworks, .allContainers]
-    case .buildCacheList, .contextList, .containerDetach, .initialize, .shutdown, .systemPing, .systemInfo,
+    case .buildCacheList, .contextList, .containerDetach, .initialize, .shutdown, .rpcDiscover, .systemPing,
+      .systemInfo,
       .eventSubscribe,
       .eventUnsubscribe:
       break

@@ -32,6 +32,13 @@ extension Session: RequestHandler {
     return Shutdown.Result()
   }
 
+  func rpcDiscover(_ params: RpcDiscover.Params, _ context: RequestContext) async throws -> RpcDiscover.Result
+  {
+    RpcDiscover.Result(
+      openrpc: OpenRPCDocument.openrpc, info: JSON(OpenRPCDocument.info),
+      methods: JSON(OpenRPCDocument.methods), components: JSON(OpenRPCDocument.components))
+  }
+
   func systemPing(_ params: SystemPing.Params, _ context: RequestContext) async throws -> SystemPing.Result {
     SystemPing.Result()
   }

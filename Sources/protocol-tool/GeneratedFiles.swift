@@ -20,6 +20,8 @@ enum GeneratedFiles {
     }
     let openRPC = OpenRPCWriter.document(files, version: "0.1")
     result.append(("protocol/openrpc.json", try openRPC.text(pretty: true) + "\n"))
+    result.append(
+      ("Sources/Service/Generated/OpenRPCDocument.swift", try OpenRPCWriter.swift(openRPC)))
     let readme = try String(contentsOf: root.appending(path: "protocol/README.md"), encoding: .utf8)
     result.append(("protocol/README.md", ReferenceWriter.insert(files, into: readme)))
     return result

@@ -107,9 +107,9 @@ extension ProtocolFile.Notification {
   var typeName: String { pascalCase(method) + "Notification" }
 }
 
-/// `container/run` to `ContainerRun`, `$/cancelRequest` to `CancelRequest`.
+/// `container/run` to `ContainerRun`, `$/cancelRequest` to `CancelRequest`, `rpc.discover` to `RpcDiscover`.
 func pascalCase(_ method: String) -> String {
-  method.split { $0 == "/" || $0 == "$" }
+  method.split { $0 == "/" || $0 == "$" || $0 == "." }
     .map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
 }
 

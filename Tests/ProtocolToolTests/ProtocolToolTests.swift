@@ -127,6 +127,27 @@ struct ProtocolToolTests {
     }
   }
 
+  @Test("openrpc.json: OpenRPC's own schema takes it")
+  func metaSchema() async throws {
+    let script = """
+      import json, sys, jsonschema
+      meta, document = (json.load(open(path)) for path in sys.argv[1:])
+      draft = jsonschema.Draft7Validator
+      # What it says of types is JSON Schema's own, which jsonschema has.
+      store = {name: draft.META_SCHEMA for name in ("https://meta.json-schema.tools", "https://meta.json-schema.tools/")}
+      validator = draft(meta, resolver=jsonschema.RefResolver.from_schema(meta, store=store))
+      validator.validate(document)
+      document["methods"][0]["summary"] = 3
+      assert not validator.is_valid(document)
+      """
+    let result = try await ChildProcess.run([
+      "/usr/bin/python3", "-W", "ignore", "-c", script,
+      root.appending("Tests/ProtocolToolTests/openrpc-meta-schema.json").string,
+      root.appending("protocol/openrpc.json").string,
+    ])
+    #expect(result.succeeded, "\(result.errorText)")
+  }
+
   @Test("openrpc.json: each schema is JSON Schema, and each example fits its own")
   func openRPC() async throws {
     let script = """

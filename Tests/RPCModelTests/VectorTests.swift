@@ -38,6 +38,42 @@ struct VectorTests {
     }
   }
 
+  /// The value with a member more in each of its objects, but for those whose names the client chooses.
+  private func withUnknownMembers(_ value: Any) -> Any {
+    if let array = value as? [Any] { return array.map(withUnknownMembers) }
+    guard let object = value as? [String: Any] else { return value }
+    let free: Set = ["arguments", "attributes", "contexts", "environment", "labels", "sysctls"]
+    var members = Dictionary(
+      uniqueKeysWithValues: object.map { ($0, free.contains($0) ? $1 : withUnknownMembers($1)) })
+    members["notYetKnown"] = ["some": ["thing"]]
+    return members
+  }
+
+  @Test("members that this version does not know are ignored, however deep, in requests and notifications")
+  func unknownMembers() throws {
+    for vector in try Vectors.read("requests") {
+      let known = try JSONDecoder().decode(MessageToService.self, from: try Vectors.bytes(vector))
+      let more = try JSONDecoder().decode(
+        MessageToService.self, from: try Vectors.bytes(withUnknownMembers(vector)))
+      guard case .request(_, let plain) = known, case .request(_, let decorated) = more else {
+        Issue.record("refused: \(more)")
+        continue
+      }
+      #expect(plain == decorated)
+    }
+    for vector in try Vectors.read("notifications") where vector["direction"] as? String != "clientToServer" {
+      let message = try #require(vector["message"])
+      let known = try JSONDecoder().decode(MessageToClient.self, from: try Vectors.bytes(message))
+      let more = try JSONDecoder().decode(
+        MessageToClient.self, from: try Vectors.bytes(withUnknownMembers(message)))
+      guard case .notification(let plain) = known, case .notification(let decorated) = more else {
+        Issue.record("not taken: \(more)")
+        continue
+      }
+      #expect(plain == decorated)
+    }
+  }
+
   @Test("what is not a request of the protocol is refused as invalid parameters")
   func invalidRequests() throws {
     let vectors = try Vectors.read("invalid-requests")

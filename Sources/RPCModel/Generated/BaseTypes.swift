@@ -91,6 +91,53 @@ public enum Shutdown: RPCRequest {
   }
 }
 
+/// Answers with the requests of this protocol as an OpenRPC document, for tools that read one.
+public enum RpcDiscover: RPCRequest {
+  public static let method = Method.rpcDiscover
+  /// What `rpc.discover` takes.
+  public struct Params: RPCValue {
+    public init() {}
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.endObject()
+    }
+  }
+
+  /// What `rpc.discover` answers.
+  public struct Result: RPCValue {
+    /// The version of OpenRPC that the document is written in.
+    public var openrpc: String
+    /// The title and the version of the protocol.
+    public var info: JSON
+    /// An array with all requests: their parameters, results, errors and examples.
+    public var methods: JSON
+    /// The types, as JSON Schema.
+    public var components: JSON
+
+    public init(
+      openrpc: String,
+      info: JSON,
+      methods: JSON,
+      components: JSON
+    ) {
+      self.openrpc = openrpc
+      self.info = info
+      self.methods = methods
+      self.components = components
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""openrpc":"#, openrpc)
+      json.member(#""info":"#, info)
+      json.member(#""methods":"#, methods)
+      json.member(#""components":"#, components)
+      json.endObject()
+    }
+  }
+}
+
 /// The client has the answer to initialize.
 public struct InitializedNotification: RPCNotification {
   public static let method = "initialized"
@@ -163,7 +210,7 @@ public struct LogTraceNotification: RPCNotification {
   public static let delivery = Delivery.coalesce
   /// What happened.
   public var message: String
-  /// The parameters, when the trace is verbose.
+  /// The request as it came, when the trace is verbose.
   public var verbose: String?
 
   public init(
@@ -361,7 +408,7 @@ public enum TraceValue: String, RPCValue, CaseIterable {
   case off
   /// Each message's name.
   case messages
-  /// With its parameters.
+  /// With the text of requests.
   case verbose
 }
 

@@ -5,6 +5,7 @@
 public enum ClientRequest: Hashable, Sendable {
   case initialize(Initialize.Params)
   case shutdown(Shutdown.Params)
+  case rpcDiscover(RpcDiscover.Params)
   case systemPing(SystemPing.Params)
   case systemInfo(SystemInfo.Params)
   case systemDiskUsage(SystemDiskUsage.Params)
@@ -76,6 +77,7 @@ public enum ClientRequest: Hashable, Sendable {
     switch method {
     case .initialize: self = .initialize(try params.decode(Initialize.Params.self))
     case .shutdown: self = .shutdown(try params.decode(Shutdown.Params.self))
+    case .rpcDiscover: self = .rpcDiscover(try params.decode(RpcDiscover.Params.self))
     case .systemPing: self = .systemPing(try params.decode(SystemPing.Params.self))
     case .systemInfo: self = .systemInfo(try params.decode(SystemInfo.Params.self))
     case .systemDiskUsage: self = .systemDiskUsage(try params.decode(SystemDiskUsage.Params.self))
@@ -148,6 +150,7 @@ public enum ClientRequest: Hashable, Sendable {
     switch self {
     case .initialize: .initialize
     case .shutdown: .shutdown
+    case .rpcDiscover: .rpcDiscover
     case .systemPing: .systemPing
     case .systemInfo: .systemInfo
     case .systemDiskUsage: .systemDiskUsage
@@ -223,6 +226,7 @@ public protocol RequestHandler: Sendable {
   associatedtype Context: Sendable
   func initialize(_ params: Initialize.Params, _ context: Context) async throws -> Initialize.Result
   func shutdown(_ params: Shutdown.Params, _ context: Context) async throws -> Shutdown.Result
+  func rpcDiscover(_ params: RpcDiscover.Params, _ context: Context) async throws -> RpcDiscover.Result
   func systemPing(_ params: SystemPing.Params, _ context: Context) async throws -> SystemPing.Result
   func systemInfo(_ params: SystemInfo.Params, _ context: Context) async throws -> SystemInfo.Result
   func systemDiskUsage(_ params: SystemDiskUsage.Params, _ context: Context) async throws -> SystemDiskUsage.Result
@@ -296,6 +300,7 @@ extension RequestHandler {
     switch request {
     case .initialize(let params): try await initialize(params, context)
     case .shutdown(let params): try await shutdown(params, context)
+    case .rpcDiscover(let params): try await rpcDiscover(params, context)
     case .systemPing(let params): try await systemPing(params, context)
     case .systemInfo(let params): try await systemInfo(params, context)
     case .systemDiskUsage(let params): try await systemDiskUsage(params, context)

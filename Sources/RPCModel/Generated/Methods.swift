@@ -5,6 +5,7 @@
 public enum Method: String, Hashable, Sendable, CaseIterable {
   case initialize = "initialize"
   case shutdown = "shutdown"
+  case rpcDiscover = "rpc.discover"
   case systemPing = "system/ping"
   case systemInfo = "system/info"
   case systemDiskUsage = "system/diskUsage"
@@ -84,6 +85,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
     switch self {
     case .initialize: [.invalidArgument]
     case .shutdown: []
+    case .rpcDiscover: []
     case .systemPing: []
     case .systemInfo: [.corrupt]
     case .systemDiskUsage: [.corrupt, .permissionDenied, .cancelled]

@@ -20,6 +20,20 @@ class InitializeResult(Structure):
 
 
 @dataclass(kw_only=True, slots=True)
+class RpcDiscoverResult(Structure):
+    """What `rpc.discover` answers."""
+
+    openrpc: str
+    """The version of OpenRPC that the document is written in."""
+    info: JSON
+    """The title and the version of the protocol."""
+    methods: JSON
+    """An array with all requests: their parameters, results, errors and examples."""
+    components: JSON
+    """The types, as JSON Schema."""
+
+
+@dataclass(kw_only=True, slots=True)
 class InitializedNotification(Notification):
     """The client has the answer to initialize."""
 
@@ -64,7 +78,7 @@ class LogTraceNotification(Notification):
     message: str
     """What happened."""
     verbose: str | None = None
-    """The parameters, when the trace is verbose."""
+    """The request as it came, when the trace is verbose."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -137,7 +151,7 @@ class TraceValue(StrEnum):
     MESSAGES = "messages"
     """Each message's name."""
     VERBOSE = "verbose"
-    """With its parameters."""
+    """With the text of requests."""
 
 
 class WorkDoneKind(StrEnum):
@@ -2661,6 +2675,8 @@ class EventKind(OpenEnum):
 
 RequestID: TypeAlias = int | str
 """A JSON-RPC request id: a number or a string."""
+JSON: TypeAlias = object
+"""JSON of any shape."""
 ProgressToken: TypeAlias = int | str
 """LSP's progress token: a number or a string."""
 Cursor: TypeAlias = str
