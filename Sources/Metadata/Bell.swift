@@ -71,12 +71,15 @@ final class Bell: Sendable {
   private func follow(_ watch: DirectoryWatch) {
     Task.detached { [weak self] in
       _ = try? await onBlockingThread("bell") { [weak self] in
-        while try watch.wait() { self?.wakeAll() }
+        while try watch.wait(), self?.hasName ?? true { self?.wakeAll() }
       }
-      // The watch ended by itself: the directory is gone, or no thread could be had.
+      // The watch ended by itself, the bell is no longer the one that others ring, or no thread could be had.
       self?.stop()
     }
   }
+
+  /// A removed file that is still open keeps its directory's inode, and with it a watch that tells of nothing more.
+  private var hasName: Bool { (try? file.status().linkCount) != 0 }
 
   private func wakeAll() {
     for reader in state.withLock({ Array($0.readers.values) }) { reader.yield() }

@@ -14,6 +14,15 @@ public enum Framing: String, Sendable, CaseIterable {
       return message
     }
   }
+
+  /// The message in what `encode` has made of it.
+  func message(in bytes: [UInt8]) -> ArraySlice<UInt8> {
+    switch self {
+    // The header is one line and an empty one.
+    case .contentLength: bytes.drop { $0 != UInt8(ascii: "\n") }.dropFirst(3)
+    case .lines: bytes.dropLast()
+    }
+  }
 }
 
 /// The bounds of incoming messages, in bytes.

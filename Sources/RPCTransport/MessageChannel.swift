@@ -11,11 +11,15 @@ public final class MessageChannel: Sendable {
   private let output: FileDescriptor
   private let framing: Framing
   private let limits: FrameLimits
+  private let record: SessionRecord?
   private let queue = OutboundQueue()
 
+  /// - Parameter record: gets each message, as `input`'s client sends it and as `output`'s reads it.
   public init(
-    input: FileDescriptor, output: FileDescriptor, framing: Framing, limits: FrameLimits = .standard
+    input: FileDescriptor, output: FileDescriptor, framing: Framing, limits: FrameLimits = .standard,
+    record: SessionRecord? = nil
   ) {
+    self.record = record
     self.input = input
     self.output = output
     self.framing = framing
@@ -52,12 +56,16 @@ public final class MessageChannel: Sendable {
     while true {
       guard let count = try? input.read(into: buffer), count > 0 else { return }
       decoder.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      while let event = decoder.next() { onEvent(event) }
+      while let event = decoder.next() {
+        if let record, case .frame(let message) = event { record.add(message, from: .client) }
+        onEvent(event)
+      }
     }
   }
 
   private func writeAll() -> Bool {
     while let bytes = queue.next() {
+      record?.add(framing.message(in: bytes), from: .service)
       do { try output.writeAll(bytes) } catch { return false }
     }
     return !queue.hasOverflowed

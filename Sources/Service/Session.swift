@@ -132,7 +132,11 @@ package final class Session: Sendable {
       return refuse(nil, .protocolError(ErrorCode.parseError, "the message is not JSON"))
     }
     switch message {
-    case .request(let id, let request): take(request, id)
+    case .request(let id, let request):
+      trace(
+        "received request \(request.method.rawValue) (\(id))", verbose: String(decoding: bytes, as: UTF8.self)
+      )
+      take(request, id)
     case .notification(let notification): take(notification)
     case .refused(let id, let error): refuse(id, error)
     case .ignored(let why): log.debug("ignored a message: \(why)")
@@ -144,7 +148,6 @@ package final class Session: Sendable {
   }
 
   private func take(_ request: ClientRequest, _ id: RequestID) {
-    trace("received request \(request.method.rawValue) (\(id))")
     let settled = SettledSignal()
     let admitted: Result<[SettledSignal], RPCError> = state.withLock { state in
       if let error = state.lifecycle.admit(request.method) { return .failure(error) }
@@ -230,8 +233,10 @@ package final class Session: Sendable {
     }
   }
 
-  private func trace(_ message: @autoclosure () -> String) {
-    guard state.withLock({ $0.trace != .off }) else { return }
-    notify(LogTraceNotification(message: message()))
+  /// - Parameter verbose: what a client that has asked for it gets besides.
+  private func trace(_ message: @autoclosure () -> String, verbose: @autoclosure () -> String? = nil) {
+    let level = state.withLock { $0.trace }
+    guard level != .off else { return }
+    notify(LogTraceNotification(message: message(), verbose: level == .verbose ? verbose() : nil))
   }
 }

@@ -47,7 +47,7 @@ final class TaskForwarder: TaskObserver {
 
   func progressed(task: Int, done: Int64, total: Int64?) {
     let now = clock.now
-    let number: Int? = known.withLock { known in
+    let due: Known? = known.withLock { known in
       guard let last = known[task]?.lastReport else { return nil }
       guard now - last >= Self.interval else {
         // Sent when its time has come, also where nothing comes after it.
@@ -57,36 +57,41 @@ final class TaskForwarder: TaskObserver {
       }
       known[task]?.lastReport = now
       known[task]?.held = nil
-      return known[task]?.number
+      return known[task]
     }
-    if let number { report(number, done, total) }
+    if let due { report(due, done, total) }
   }
 
   private func reportHeld(_ task: Int, at instant: ContinuousClock.Instant) {
     Task {
       try await clock.sleep(until: instant)
-      let due = known.withLock { known -> (number: Int, done: Int64, total: Int64?)? in
+      let due = known.withLock { known -> (task: Known, done: Int64, total: Int64?)? in
         guard let entry = known[task], let held = entry.held, clock.now - entry.lastReport >= Self.interval
         else {
           return nil
         }
         known[task]?.lastReport = clock.now
         known[task]?.held = nil
-        return (entry.number, held.done, held.total)
+        return (entry, held.done, held.total)
       }
-      if let due { report(due.number, due.done, due.total) }
+      if let due { report(due.task, due.done, due.total) }
     }
   }
 
-  private func report(_ number: Int, _ done: Int64, _ total: Int64?) {
+  private func report(_ task: Known, _ done: Int64, _ total: Int64?) {
     session.notify(
-      TaskProgressedNotification(task: number, done: Int(done), total: total.map(Int.init)),
-      coalescingKey: "task \(number)")
+      TaskProgressedNotification(task: task.number, done: Int(done), total: total.map(Int.init)),
+      coalescingKey: "task \(task.number)")
+    guard task.isOutermost, let token, let total, total > 0 else { return }
+    let percentage = Int(min(100, max(0, Double(done) / Double(total) * 100)))
+    session.notify(
+      ProgressNotification(token: token, value: .init(kind: .report, percentage: percentage)),
+      coalescingKey: "progress \(task.number)")
   }
 
   func finished(task: Int, outcome: Engine.TaskOutcome, duration: Duration) {
     guard let known = known.withLock({ $0.removeValue(forKey: task) }) else { return }
-    if let held = known.held { report(known.number, held.done, held.total) }
+    if let held = known.held { report(known, held.done, held.total) }
     let outcome: RPCModel.TaskOutcome =
       switch outcome {
       case .succeeded: .succeeded

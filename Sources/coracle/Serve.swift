@@ -28,6 +28,12 @@ struct Serve: ParsableCommand {
   @Option(help: "What to tell on standard error: trace, debug, info, notice, warning or error.")
   var logLevel = Logger.Level.warning
 
+  @Option(
+    help: ArgumentHelp(
+      "Copy all messages to a file in this directory, as lines of JSON (default: CORACLE_RECORD).",
+      valueName: "directory"), completion: .directory)
+  var record: String?
+
   /// While this runs up to `Session.serve`, the process has one thread.
   func run() throws {
     let (input, output) = try takeStandardStreams()
@@ -39,7 +45,8 @@ struct Serve: ParsableCommand {
       throw ValidationError(
         "CORACLE_FAILPOINT names no failpoint: \(point)\nthere are: \(Failpoint.names)")
     }
-    let channel = MessageChannel(input: input, output: output, framing: framing)
+    let channel = MessageChannel(
+      input: input, output: output, framing: framing, record: try openRecord())
     var log = Logger(label: "coracle") { StreamLogHandler.standardError(label: $0) }
     log.logLevel = logLevel
     let engine: ContainerEngine
@@ -57,6 +64,14 @@ struct Serve: ParsableCommand {
     }
     let session = Session(engine: engine, channel: channel, version: Version.current, log: log)
     Foundation.exit(awaitResult { await session.serve() })
+  }
+
+  /// Before the move into a user namespace: the directory is one of the caller's.
+  private func openRecord() throws -> SessionRecord? {
+    guard let directory = record ?? ProcessInfo.processInfo.environment["CORACLE_RECORD"] else { return nil }
+    do { return try SessionRecord(directory: StoreLocation.absolute(directory)) } catch {
+      throw ValidationError("cannot record the session in \(directory): \(error)")
+    }
   }
 
   private func openEngine(_ log: Logger, _ openFiles: (soft: UInt64, hard: UInt64)?) throws -> ContainerEngine
@@ -93,19 +108,20 @@ struct Serve: ParsableCommand {
 /// Where the store is, for every command that starts a service.
 struct LocationOptions: ParsableArguments {
   @Option(
-    help: "The store's directory (default: CORACLE_STORE, or /var/lib/coracle, or $XDG_DATA_HOME/coracle).")
+    help: "The store's directory (default: CORACLE_STORE, or /var/lib/coracle, or $XDG_DATA_HOME/coracle).",
+    completion: .directory)
   var store: String?
 
   @Option(
     help:
-      "The directory for what runs, on a tmpfs (default: CORACLE_RUN, or /run/coracle, or $XDG_RUNTIME_DIR/coracle)."
-  )
+      "The directory for what runs, on a tmpfs (default: CORACLE_RUN, or /run/coracle, or $XDG_RUNTIME_DIR/coracle).",
+    completion: .directory)
   var run: String?
 
   @Option(
     help:
-      "The settings (default: CORACLE_CONFIG, or /etc/coracle/config.json with ~/.config/coracle/config.json over it)."
-  )
+      "The settings (default: CORACLE_CONFIG, or /etc/coracle/config.json with ~/.config/coracle/config.json over it).",
+    completion: .file())
   var config: String?
 }
 

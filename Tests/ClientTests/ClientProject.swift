@@ -35,6 +35,7 @@ struct ClientProject {
       "HOME": store.directory.string, "TMPDIR": store.directory.string, "LANG": "C.UTF-8",
       "CORACLE_STORE": store.store.string, "CORACLE_RUN": store.run.string, "NO_COLOR": "1",
     ]
+    variables["CORACLE_RECORD"] = ProcessInfo.processInfo.environment["CORACLE_RECORD"]
     variables.merge(environment) { $1 }
     return try await ChildProcess.run(
       store.account.launcher + ["/usr/bin/env", "-i"] + variables.map { "\($0)=\($1)" } + command,

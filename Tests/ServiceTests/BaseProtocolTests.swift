@@ -61,6 +61,63 @@ struct BaseProtocolTests {
     #expect(status == .exited(0))
   }
 
+  @Test("members that are not known are ignored by a service, those of nested objects too")
+  func unknownMembers() async throws {
+    let (answers, _) = try await talk([
+      #"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"clientInfo":{"name":"x","mood":1},"mood":[]},"mood":{}}"#,
+      #"{"jsonrpc":"2.0","id":1,"method":"system/ping","params":{"mood":null}}"#,
+      #"{"jsonrpc":"2.0","id":2,"method":"container/create","params":{"image":"no/such:1","mounts":[{"kind":"tmpfs","target":"/x","mood":3}]}}"#,
+    ])
+    #expect(answers.count == 3)
+    for id in 0...1 { #expect(answers.first { $0["id"] as? Int == id }?["result"] != nil) }
+    // It was understood: what fails is the image, unless the end of the input is sooner.
+    let failed = answers.first { $0["id"] as? Int == 2 }
+    #expect([-32803, -32800].contains(code(failed)), "\(failed ?? [:])")
+  }
+
+  @Test("rpc.discover answers with openrpc.json")
+  func discover() async throws {
+    let (answers, _) = try await talk([
+      Self.initialize, #"{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}"#,
+    ])
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let written = try JSONSerialization.jsonObject(
+      with: Data(contentsOf: root.appending(path: "protocol/openrpc.json")))
+    let document = answers.first { $0["id"] as? Int == 1 }?["result"] as? NSDictionary
+    #expect(document?.count == 4)
+    #expect(document == written as? NSDictionary)
+  }
+
+  @Test("with --record a session's messages are in a file of the caller's alone, a line each")
+  func record() async throws {
+    let account = try #require(Account.available.last)
+    try await withTestStore(account) { store in
+      let ping = #"{"jsonrpc":"2.0","id":1,"method":"system/ping"}"#
+      let input = """
+        Content-Length: \(Self.initialize.utf8.count + 2)\r\n\r\n\(Self.initialize.dropLast())
+        \t}Content-Length: \(ping.utf8.count)\r\n\r\n\(ping)
+        """
+      let result = try await store.runProgram(
+        "coracle", ["serve", "--record", store.directory.string], input: .bytes(Array(input.utf8)))
+      #expect(result.errorText.isEmpty)
+      let listed = try await ChildProcess.run([
+        "sh", "-c", "cd \"$1\" && stat -c %a:%U *.jsonl && cat *.jsonl", "sh", store.directory.string,
+      ])
+      let lines = listed.text.split(separator: "\n")
+      #expect(lines.first?.hasPrefix("600:") == true)
+      let said = try lines.dropFirst().map { line in
+        try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      }
+      #expect(said.filter { $0["from"] as? String == "client" }.count == 2)
+      let ids = said.filter { $0["from"] as? String == "service" }
+        .compactMap { ($0["message"] as? [String: Any])?["id"] as? Int }
+      #expect(ids == [0, 1])
+      let refused = try await store.runProgram("coracle", ["serve", "--record", "/no/such"])
+      #expect(refused.errorText.contains("cannot record") && refused.status == .exited(64))
+    }
+  }
+
   @Test("bytes that are no UTF-8 and a message over the limit are refused, and the session goes on")
   func bytes() async throws {
     let account = try #require(Account.available.first)

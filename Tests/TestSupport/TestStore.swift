@@ -46,7 +46,9 @@ package struct TestStore: Sendable {
   private var launcher: [String] { (network?.launcher ?? []) + account.launcher }
 
   private func environment(path: String? = nil) -> [String] {
-    ["PATH=\(path ?? "/usr/sbin:/usr/bin:/sbin:/bin")", "HOME=\(directory)", "LANG=C.UTF-8"]
+    let record = ProcessInfo.processInfo.environment["CORACLE_RECORD"]
+    return ["PATH=\(path ?? "/usr/sbin:/usr/bin:/sbin:/bin")", "HOME=\(directory)", "LANG=C.UTF-8"]
+      + (record.map { ["CORACLE_RECORD=\($0)"] } ?? [])
   }
 
   /// Runs a program of the package as the account, with this store.

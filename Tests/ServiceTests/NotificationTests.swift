@@ -1,0 +1,126 @@
+import Foundation
+import RPCModel
+import RPCTransport
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What a service says without being asked, besides what other tests wait for anyway.
+@Suite("Notifications")
+struct NotificationTests {
+  private func withService(_ body: @Sendable (TestStore, TestService) async throws -> Void) async throws {
+    try await withTestStore(try #require(Account.available.first)) { store in
+      let service = try await store.service()
+      try await body(store, service)
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test("a request with a token reports its outermost task as LSP's progress, from beginning to end")
+  func progress() async throws {
+    try await withService { store, service in
+      _ = try await service.importBusybox(store)
+      let path = store.directory.appending("saved.tar").string
+      _ = try await service.send(
+        ImageSave.self, .init(images: ["busybox:1"], path: path, workDoneToken: .string("save-1")))
+      // All of it comes before the response.
+      let values = service.notifications.all.compactMap {
+        if case .progress(let progress) = $0 { progress } else { nil }
+      }
+      #expect(values.allSatisfy { $0.token == .string("save-1") })
+      #expect(values.first?.value.kind == .begin && values.last?.value.kind == .end)
+      #expect(values.first?.value.title?.isEmpty == false)
+      #expect(values.dropFirst().dropLast().allSatisfy { $0.value.kind == .report })
+      #expect(values.compactMap(\.value.percentage).allSatisfy { 0...100 ~= $0 })
+      let outermost = service.notifications.tasks.filter { $0.parent == nil }
+      #expect(outermost.last?.title == values.first?.value.title)
+    }
+  }
+
+  @Test(
+    "with a trace on, each request is told when it comes and when it is answered; a verbose one has its text")
+  func trace() async throws {
+    try await withService { _, service in
+      func told() -> [LogTraceNotification] {
+        service.notifications.all.compactMap { if case .logTrace(let trace) = $0 { trace } else { nil } }
+      }
+      _ = try await service.send(SystemPing.self, .init())
+      #expect(told().isEmpty)
+      service.process.connection.notifyService(SetTraceNotification(value: .messages))
+      _ = try await service.send(SystemPing.self, .init())
+      await service.notifications.wait { all in
+        all.count { if case .logTrace = $0 { true } else { false } } >= 2
+      }
+      #expect(told()[0].message.hasPrefix("received request system/ping"))
+      #expect(told()[1].message.hasPrefix("answered system/ping"))
+      #expect(told().allSatisfy { $0.verbose == nil })
+      service.process.connection.notifyService(SetTraceNotification(value: .verbose))
+      _ = try await service.send(ImageList.self, .init())
+      await service.notifications.wait { all in
+        all.contains {
+          if case .logTrace(let trace) = $0 {
+            trace.verbose?.contains(#""image/list""#) == true
+          } else {
+            false
+          }
+        }
+      }
+      service.process.connection.notifyService(SetTraceNotification(value: .off))
+    }
+  }
+
+  @Test("a client that sends more of a stream than was granted is told so")
+  func excess() async throws {
+    try await withService { store, service in
+      _ = try await service.importBusybox(store)
+      let connection = service.process.connection
+      let input = connection.sender()
+      let running = Task {
+        try await service.send(
+          ContainerRun.self, .init(image: "busybox:1", command: ["sleep", "1000"], stdin: input.id))
+      }
+      await service.notifications.wait { all in
+        all.contains { if case .containerRunning = $0 { true } else { false } }
+      }
+      // A sleeper takes nothing, so what was granted once is all.
+      for seq in 0..<5 {
+        connection.notifyService(
+          StreamDataNotification(
+            stream: input.id, seq: seq, data: String(repeating: "x", count: 1 << 20), encoding: .utf8))
+      }
+      await service.notifications.wait { all in
+        all.contains { if case .windowLogMessage(let message) = $0 { message.type == 1 } else { false } }
+      }
+      running.cancel()
+      await #expect(throws: RPCError.self) { try await running.value }
+    }
+  }
+
+  @Test("a subscription after a cursor that the journal does not reach begins with a gap")
+  func gap() async throws {
+    try await withService { _, service in
+      let answer = try await service.send(EventSubscribe.self, .init(after: "1-4000000", kinds: ["image."]))
+      let event = await service.notifications.event("event.gap")
+      #expect(event?.subscription == answer.subscription)
+      _ = try await service.send(EventUnsubscribe.self, .init(subscription: answer.subscription))
+    }
+  }
+
+  @Test("a subscription that cannot go on says why, and another one can begin")
+  func ended() async throws {
+    try await withService { store, service in
+      let answer = try await service.send(EventSubscribe.self, .init())
+      let bell = store.store.appending("journal").string
+      let removed = try await ChildProcess.run(["rm", "-r", bell])
+      #expect(removed.succeeded, "\(removed.errorText)")
+      await service.notifications.wait { all in
+        all.contains { if case .eventEnded = $0 { true } else { false } }
+      }
+      let ended = service.notifications.all.compactMap {
+        if case .eventEnded(let ended) = $0 { ended } else { nil }
+      }
+      #expect(ended.map(\.subscription) == [answer.subscription])
+      #expect(ended.first?.error.retriable == true && ended.first?.error.message?.isEmpty == false)
+    }
+  }
+}
