@@ -3,7 +3,7 @@ package import OCIModel
 extension RuntimeSpec.Seccomp {
   /// Everything a program has use for, and nothing by which it could reach out of its namespaces: system calls that
   /// are not named answer EPERM. What Docker's and containerd's default profiles allow without capabilities.
-  package static var `default`: RuntimeSpec.Seccomp {
+  package static let `default`: RuntimeSpec.Seccomp = {
     let namespaceFlags: UInt64 = 0x7e02_0000
     return RuntimeSpec.Seccomp(
       defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 1,
@@ -22,7 +22,7 @@ extension RuntimeSpec.Seccomp {
         // Its flags lie in memory, where a filter cannot look; a C library then falls back to clone.
         Rule(["clone3"], "SCMP_ACT_ERRNO", errnoRet: 38),
       ])
-  }
+  }()
 
   private static let allowed = """
     accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown chown32 clock_adjtime \

@@ -13,7 +13,7 @@ enum SeccompCompiler {
   /// - Throws: `invalidArgument` for an action or a comparison that does not exist.
   static func program(_ profile: RuntimeSpec.Seccomp) throws -> [UInt8] {
     if let known = compiled.withLock({ $0[profile] }) { return known }
-    let program = try compile(profile)
+    let program = try compile(profile).compacted().bytes
     compiled.withLock { known in
       if known.count >= 16 { known = [:] }
       known[profile] = program
@@ -21,7 +21,8 @@ enum SeccompCompiler {
     return program
   }
 
-  private static func compile(_ profile: RuntimeSpec.Seccomp) throws -> [UInt8] {
+  /// As libseccomp has it.
+  static func compile(_ profile: RuntimeSpec.Seccomp) throws -> FilterProgram {
     let standard = try action(profile.defaultAction, profile.defaultErrnoRet)
     guard let filter = seccomp_init(standard) else { throw failed("start", 12) }
     defer { seccomp_release(filter) }
@@ -51,7 +52,7 @@ enum SeccompCompiler {
         }
       }
     }
-    return try export(filter)
+    return FilterProgram(bytes: try export(filter))
   }
 
   private static func export(_ filter: scmp_filter_ctx) throws -> [UInt8] {
