@@ -103,14 +103,47 @@ package struct Reference: Hashable, Sendable, CustomStringConvertible {
     return host.port.map { UInt16($0) != nil } ?? true
   }
 
-  private static func isComponent(_ text: Substring) -> Bool { text.wholeMatch(of: componentForm) != nil }
+  // Each start looks at these two, and by hand that is a hundredth of the time of a regular expression.
 
-  private static func isTag(_ text: Substring) -> Bool { text.wholeMatch(of: tagForm) != nil }
+  /// `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
+  private static func isComponent(_ text: Substring) -> Bool {
+    var separator: [UInt8] = []
+    var hasName = false
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+        guard
+          separator.count < 2 || separator == Array("__".utf8)
+            || separator.allSatisfy({ $0 == UInt8(ascii: "-") })
+        else { return false }
+        separator = []
+        hasName = true
+      case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+        guard hasName else { return false }
+        separator.append(byte)
+      default: return false
+      }
+    }
+    return hasName && separator.isEmpty
+  }
+
+  /// `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`
+  private static func isTag(_ text: Substring) -> Bool {
+    guard let first = text.utf8.first, text.utf8.count <= 128 else { return false }
+    func isWord(_ byte: UInt8) -> Bool {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+        true
+      default: false
+      }
+    }
+    return isWord(first)
+      && text.utf8.allSatisfy { isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
+  }
 
   // Compiled once: that takes far longer than a match. A regular expression never changes, and compiles itself
   // atomically; it is no Sendable only because others may hold closures.
   nonisolated(unsafe) private static let registryForm =
     #/(?<host>[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(?<port>[0-9]{1,5}))?/#
-  nonisolated(unsafe) private static let componentForm = #/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/#
-  nonisolated(unsafe) private static let tagForm = #/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}/#
 }

@@ -106,7 +106,7 @@ extension ContainerEngine {
     var record = draft.record
     do {
       try writeNewFile(
-        snapshots.containerDirectory(record.id).appending("config.json"), encode(draft.spec))
+        snapshots.containerDirectory(record.id).appending("config.json"), draft.spec.encoded())
       Failpoint.containerConfigured.pass()
       // Another container may take a free name first.
       while try await !insert(record, draft) { record.name = try freeName() }
