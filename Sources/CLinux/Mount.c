@@ -40,6 +40,10 @@ int clinux_move_mount_here(int mount) {
   return (int)syscall(SYS_move_mount, mount, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
+int clinux_move_mount_from(int directory, const char *name, int target) {
+  return (int)syscall(SYS_move_mount, directory, name, target, "", MOVE_MOUNT_T_EMPTY_PATH);
+}
+
 int clinux_open_tree_clone(int directory, const char *path, int recursive) {
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
   return (int)syscall(SYS_open_tree, directory, path, flags | (*path ? 0 : AT_EMPTY_PATH));

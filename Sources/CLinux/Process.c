@@ -323,7 +323,7 @@ void clinux_give_pipe(int descriptor, uint32_t user, uint32_t group) {
   if (fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode)) (void)!fchown(descriptor, user, group);
 }
 
-enum { descriptors_at_once = 8 };
+enum { descriptors_at_once = 32 };
 
 union descriptor_message {
   struct cmsghdr header;

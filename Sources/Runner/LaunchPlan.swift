@@ -148,6 +148,14 @@ package struct LaunchPlan: Hashable, Sendable {
     case awaitGroups
     /// After pivotRoot: how mounts come to the root, and go from it, that are made later.
     case propagateRoot(BindMount.Propagation, recursive: Bool)
+    /// A tmpfs as the root until `enterStage`: for what is made ahead of a container (StagedPlan).
+    case makeStage
+    /// Makes it the process's root, and detaches the host's mounts.
+    case enterStage
+    /// Moves what is mounted on a directory of the stage to the same one of the new root; it is made where it is missing.
+    case takeStaged(target: String)
+    /// By the shim, in the host's mount namespace: an overlay, for `attachRoot`.
+    case prepareRoot(lowers: [FilePath], upper: FilePath, work: FilePath)
     /// Of the user namespace that the process is in, where it has all capabilities but is nobody.
     case becomeRoot
   }

@@ -1,11 +1,13 @@
 import CLinux
 internal import EngineErrors
+internal import SystemPackage
 
 extension LaunchPlan.Operation {
   func encode(to encoder: inout PlanEncoder) throws(EngineError) {
     switch self {
     case .makeMountsPrivate, .setLoopbackUp, .pivotRoot, .remountRootReadOnly, .newSession,
-      .setNoNewPrivileges, .awaitStart, .becomeRoot, .reapOrphans, .awaitGroups:
+      .setNoNewPrivileges, .awaitStart, .becomeRoot, .reapOrphans, .awaitGroups,
+      .makeStage, .enterStage:
       encoder.operation(plainCode)
     case .propagateRoot(let kind, let isRecursive):
       encoder.numbers(CLINUX_OP_PROPAGATE_ROOT, [kind.rawValue, isRecursive ? 1 : 0])
@@ -18,7 +20,7 @@ extension LaunchPlan.Operation {
         try fields.string(command)
         try fields.string(path)
       }
-    case .mountOverlayRoot, .bindRoot, .mount, .bind:
+    case .mountOverlayRoot, .bindRoot, .mount, .bind, .takeStaged, .prepareRoot:
       try encodeMount(to: &encoder)
     case .makeDirectory, .makeNode, .makeSymlink, .writeFile, .maskPath, .readOnlyPath, .changeDirectory:
       try encodeFile(to: &encoder)
@@ -59,6 +61,8 @@ extension LaunchPlan.Operation {
     case .becomeRoot: CLINUX_OP_BECOME_ROOT
     case .reapOrphans: CLINUX_OP_REAP_ORPHANS
     case .awaitGroups: CLINUX_OP_AWAIT_GROUPS
+    case .makeStage: CLINUX_OP_MAKE_STAGE
+    case .enterStage: CLINUX_OP_ENTER_STAGE
     default: CLINUX_OP_SET_NO_NEW_PRIVILEGES
     }
   }
@@ -67,11 +71,15 @@ extension LaunchPlan.Operation {
     switch self {
     case .mountOverlayRoot(let lowers, let upper, let work, let userXattrs):
       try encoder.operation(CLINUX_OP_MOUNT_OVERLAY_ROOT) { (fields) throws(EngineError) in
-        fields.number(lowers.count)
-        for lower in lowers { try fields.path(lower) }
-        try fields.path(upper)
-        try fields.path(work)
-        fields.number(userXattrs ? 1 : 0)
+        try fields.overlay(lowers, upper, work, userXattrs: userXattrs)
+      }
+    case .prepareRoot(let lowers, let upper, let work):
+      try encoder.operation(CLINUX_OP_PREPARE_ROOT) { (fields) throws(EngineError) in
+        try fields.overlay(lowers, upper, work, userXattrs: false)
+      }
+    case .takeStaged(let target):
+      try encoder.operation(CLINUX_OP_TAKE_STAGED) { (fields) throws(EngineError) in
+        try fields.string(target)
       }
     case .bindRoot(let source):
       try encoder.operation(CLINUX_OP_BIND_ROOT) { (fields) throws(EngineError) in try fields.path(source) }
@@ -187,6 +195,16 @@ extension LaunchPlan.Operation {
 }
 
 extension PlanEncoder {
+  fileprivate mutating func overlay(
+    _ lowers: [FilePath], _ upper: FilePath, _ work: FilePath, userXattrs: Bool
+  ) throws(EngineError) {
+    number(lowers.count)
+    for lower in lowers { try path(lower) }
+    try path(upper)
+    try path(work)
+    number(userXattrs ? 1 : 0)
+  }
+
   mutating func bind(_ mount: LaunchPlan.BindMount) throws(EngineError) {
     try path(mount.source)
     try string(mount.subpath ?? "")

@@ -50,6 +50,10 @@ extension LaunchPlan.Operation {
     case .attach(_, let target): "mount on \(target)"
     case .awaitGroups: "join the control groups"
     case .propagateRoot: "set the propagation of the root"
+    case .makeStage: "make the stage"
+    case .enterStage: "enter the stage"
+    case .takeStaged(let target): "move what was made ahead to \(target)"
+    case .prepareRoot: "mount the overlay root"
     case .becomeRoot: "become root of the user namespace"
     }
   }

@@ -22,7 +22,8 @@ extension Runner {
     limit: LogLimit? = nil, openStdin: Bool, endsWithService: Bool = false,
     holding held: [HeldNamespace] = []
   ) async throws(EngineError) -> PreparedContainer {
-    let failure = LaunchFailure(purpose: "start container \(id)", id: id, plan: plan)
+    let turn = spare.begin()
+    let purpose = "start container \(id)"
     let directory = directory(of: id)
     var request = ShimRequest(
       mode: CLINUX_MODE_CONTAINER, runDirectory: directory, log: log, plan: plan, namespaces: plan.namespaces)
@@ -33,13 +34,19 @@ extension Runner {
     if usesOldOverlay { request.flags |= CLINUX_REQUEST_OLD_OVERLAY.rawValue }
     let wantsGroup = wantsGroup(resources)
     if wantsGroup { request.flags |= CLINUX_REQUEST_GROUPS.rawValue }
-    let bytes = try request.encoded()
     do {
       try await settle(id)
       try makeDirectories(directory, mode: 0o700)
       do {
-        let shim = try await launcher.launch(bytes) { if wantsGroup { try makeGroup(id, resources) } }
-        var prepared = PreparedContainer(id: id, shim: shim, failure: failure, held: held)
+        // A new process is made in its group; one that is there already would have to be moved.
+        let spare = wantsGroup || usesOldOverlay ? nil : try await giveSpare(&request)
+        let bytes = try spare == nil ? request.encoded() : []
+        let launched =
+          if let spare { spare } else {
+            try await launcher.launch(bytes) { if wantsGroup { try makeGroup(id, resources) } }
+          }
+        let failure = LaunchFailure(purpose: purpose, id: id, plan: request.plan)
+        var prepared = PreparedContainer(id: id, shim: launched, failure: failure, held: held, turn: turn)
         if plan.makesNetwork { prepared.network = try await ownNetwork(of: prepared) }
         return prepared
       } catch {
@@ -49,8 +56,24 @@ extension Runner {
       }
     } catch {
       if Task.isCancelled { throw .cancelled("starting container \(id)") }
-      throw EngineError(failure.purpose, wrapping: error, subject: id)
+      throw EngineError(purpose, wrapping: error, subject: id)
     }
+  }
+
+  /// Gives the request to a spare shim, and makes its plan one in two parts then.
+  private func giveSpare(_ request: inout ShimRequest) async throws(EngineError) -> LaunchedShim? {
+    guard let staged = StagedPlan(request.plan), let shim = await spare.take(staged.stage) else { return nil }
+    var given = request
+    given.plan = staged.plan
+    do {
+      try shim.status.give(given.encoded())
+    } catch {
+      // Somebody has killed it; and what is wrong with the request the other way says as well.
+      SpareShim.end(shim)
+      return nil
+    }
+    request = given
+    return shim
   }
 
   /// The network namespace that a container's user namespace owns.
@@ -73,6 +96,7 @@ extension Runner {
   ///   127 or 126; `conflict` if it is running; `cancelled` when the task was cancelled, and nothing is left.
   package func start(_ prepared: PreparedContainer) async throws(EngineError) -> StartedContainer {
     let (id, shim, failure) = (prepared.id, prepared.shim, prepared.failure)
+    defer { withExtendedLifetime(prepared.turn) {} }
     do {
       // One that could not be prepared takes no word any more; it has said why.
       _ = try? shim.status.go()
@@ -95,7 +119,10 @@ extension Runner {
         throw failure.error(report)
       }
       ownShims.insert(shim.status, for: id)
-      try reapLater(shim.process) { ownShims.remove(shim.status, for: id) }
+      try reapLater(shim.process) {
+        ownShims.remove(shim.status, for: id)
+        spare.replenish()
+      }
       return StartedContainer(pid: report.pid, startedAt: report.time)
     } catch {
       if Task.isCancelled { throw .cancelled("starting container \(id)") }

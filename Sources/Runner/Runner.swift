@@ -11,6 +11,7 @@ package struct Runner: Sendable {
   /// The directory with `containers/ID` in it, on a tmpfs.
   let runDirectory: FilePath
   let ownShims = OwnShims()
+  let spare: SpareShim
   package let groups: ControlGroups
   /// For tests: the way older kernels take to mount an overlay.
   var usesOldOverlay = false
@@ -20,6 +21,7 @@ package struct Runner: Sendable {
   ///   - runDirectory: made at the first start if missing, mode 0700.
   package init(shim: FilePath, runDirectory: FilePath, groups: ControlGroups = ControlGroups()) {
     launcher = ShimLauncher(program: ShimProgram(path: shim))
+    spare = SpareShim(launcher, runDirectory: runDirectory)
     self.runDirectory = runDirectory
     self.groups = groups
   }
@@ -70,6 +72,7 @@ package struct PreparedContainer: Sendable {
   let shim: LaunchedShim
   let failure: LaunchFailure
   let held: [HeldNamespace]
+  let turn: StartTurn
   /// Published when it has its networks.
   package var ports: [ReservedPort] = []
   /// Its network namespace, where it was made for it and is to be connected before the start.

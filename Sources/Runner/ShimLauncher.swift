@@ -14,7 +14,7 @@ struct LaunchedShim: Sendable {
 /// Makes shims, as copies of a template that is started when the first one is needed, on a thread of its own.
 final class ShimLauncher: Sendable {
   private let program: ShimProgram
-  private let thread: QueueThread
+  let thread: QueueThread
   private let template: Mutex<ShimTemplate?> = Mutex(nil)
 
   init(program: ShimProgram) {
@@ -69,8 +69,13 @@ final class ShimLauncher: Sendable {
     try await thread.run { [self] in try launch(request, [output, network]) }
   }
 
+  /// Runs `body`, which launches, on the thread; does not wait.
+  func later(_ body: @escaping @Sendable (ShimLauncher) -> Void) {
+    try? thread.add { [self] in body(self) }
+  }
+
   /// Runs on the thread.
-  private func launch(_ request: [UInt8], _ more: [FileDescriptor]) throws -> LaunchedShim {
+  func launch(_ request: [UInt8], _ more: [FileDescriptor] = []) throws -> LaunchedShim {
     let memory = try ShimRequest.memory(request)
     defer { try? memory.close() }
     let status = try StatusChannel()

@@ -37,6 +37,12 @@ final class StatusChannel: Sendable {
     try? end?.close()
   }
 
+  /// Whether there is a report, or the end.
+  var isReadable: Bool {
+    var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 0) > 0
+  }
+
   /// The next report; nil when the shim has closed its end. Blocks.
   func receive() throws(SystemError) -> clinux_report? {
     var report = clinux_report()
@@ -49,6 +55,15 @@ final class StatusChannel: Sendable {
       count = try call("recv") { clinux_receive(descriptor.rawValue, &report, size, 1) }
     }
     return count == size ? report : nil
+  }
+
+  /// Gives a spare its request.
+  func give(_ request: [UInt8]) throws {
+    let memory = try ShimRequest.memory(request)
+    defer { try? memory.close() }
+    try call("sendmsg") { [number = memory.rawValue] in
+      withUnsafePointer(to: number) { clinux_send_descriptors(descriptor.rawValue, $0, 1) }
+    }
   }
 
   /// Tells a prepared container that it is to start.

@@ -76,8 +76,14 @@ extension Child {
       try attachPreparedRoot(&fields)
     case CLINUX_OP_ATTACH:
       try attachPrepared(&fields)
+    case CLINUX_OP_MAKE_STAGE:
+      try makeStage()
+    case CLINUX_OP_ENTER_STAGE:
+      try enterStage()
+    case CLINUX_OP_TAKE_STAGED:
+      try takeStaged(try fields.takeString())
     case CLINUX_OP_JOIN_NAMESPACE, CLINUX_OP_HOLD, CLINUX_OP_MAP_USERS, CLINUX_OP_PREPARE_OVERLAY,
-      CLINUX_OP_PREPARE_BIND:
+      CLINUX_OP_PREPARE_BIND, CLINUX_OP_PREPARE_ROOT:
       // The shim has done so.
       break
     case CLINUX_OP_BECOME_ROOT:

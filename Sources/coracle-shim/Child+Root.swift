@@ -11,7 +11,7 @@ extension Child {
     if !isOldKernel {
       var attempt = fields
       do throws(Failure) {
-        root = try newOverlay(&attempt)
+        root = try OverlayMount.make(&attempt, &explanation)
         try check(CLINUX_STEP_MOVE_MOUNT, clinux_move_mount_here(root))
         return
       } catch  where error.error == EINVAL && error.step == CLINUX_STEP_FSCONFIG {
@@ -22,43 +22,6 @@ extension Child {
     }
     explanation = Explanation()
     try mountOverlayByOptions(&fields)
-  }
-
-  /// fsopen and friends: one `lowerdir+` a layer, no separators to escape, no limit on their number but the kernel's.
-  private mutating func newOverlay(_ fields: inout Fields) throws(Failure) -> CInt {
-    let context = try check(CLINUX_STEP_FSOPEN, clinux_fsopen("overlay"))
-    defer { _ = close(context) }
-    do throws(Failure) {
-      try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "source", "overlay"))
-      for _ in 0..<(try fields.takeNumber()) {
-        try setDirectory(context, "lowerdir+", try fields.takeString())
-      }
-      try setDirectory(context, "upperdir", try fields.takeString())
-      try setDirectory(context, "workdir", try fields.takeString())
-      if try fields.takeNumber() != 0 {
-        try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "userxattr", nil))
-      }
-      try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig_create(context))
-      return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, rootAttributes))
-    } catch {
-      explanation.take(from: context)
-      throw error
-    }
-  }
-
-  /// fsconfig takes at most 255 bytes: a longer path goes by descriptor.
-  private func setDirectory(_ context: CInt, _ key: CString, _ path: CString) throws(Failure) {
-    if strlen(path) < 256 {
-      try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, key, path))
-      return
-    }
-    let directory = try check(
-      CLINUX_STEP_OPEN, clinux_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0))
-    defer { _ = close(directory) }
-    var text = PathText()
-    text.add("/proc/self/fd/")
-    text.add(number: UInt64(directory))
-    try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, key, text.cString))
   }
 
   /// mount(2), whose options must fit in a page and use `,` and `:` as separators: each path goes by descriptor, which
@@ -98,10 +61,16 @@ extension Child {
 
   mutating func pivotRoot() throws(Failure) {
     forgetParent()
+    if stage >= 0 { _ = close(stage) }
+    stage = -1
+    try enterRoot()
+    hasDirectory = true
+  }
+
+  mutating func enterRoot() throws(Failure) {
     try check(CLINUX_STEP_CHDIR, fchdir(try rootDescriptor()))
     var step: UInt32 = 0
     if clinux_pivot_here(&step) != 0 { throw Failure(clinux_step(step)) }
-    hasDirectory = true
   }
 
   /// The root that targets are resolved in; of an exec session, or of a plan without a root of its own, the process's.

@@ -5,7 +5,7 @@ import CLinux
 /// Runs inside the new namespaces and with the service's privilege until an operation drops it. Host paths are
 /// in reach until the root is pivoted; from then on only standard streams and the failure pipe are open.
 struct Child {
-  let request: Request
+  var request: Request
   /// Whether the shim starts it by the restart rule: no service says the word for the start.
   let isRestart: Bool
   /// Where a failed operation is reported; close-on-exec, so that its end is the success of exec.
@@ -18,6 +18,10 @@ struct Child {
   var makesGroupNamespace = false
   /// The new root (O_PATH or a mount), or -1: then it is the process's own.
   var root: CInt = -1
+  /// What was made ahead of the new root, and is entered until that is there (Child+Stage.swift); -1 without one.
+  var stage: CInt = -1
+  /// Whether the operations for it have been carried out, by a plan of their own.
+  var isStaged = false
   /// The directory of the last target, since devices and links come in rows: -1, or the directory of `parentPath`.
   var parent: CInt = -1
   var parentPath: CString?
@@ -66,16 +70,25 @@ struct Child {
   /// Executes the plan.
   consuming func perform() -> Never {
     do throws(Failure) {
-      var operations = request.operations
-      while operation < request.operationCount {
-        guard let (code, fields) = operations.operation() else { throw Failure(CLINUX_STEP_REQUEST, EINVAL) }
-        try perform(code, fields)
-        operation += 1
-      }
+      try performAll()
       throw Failure(CLINUX_STEP_REQUEST, ENOEXEC)
     } catch {
       if errors < 0 { tell(error) } else { report(error, operation) }
       _exit(error.step == CLINUX_STEP_EXECVE ? Child.exitCode(forExec: error.error) : 125)
+    }
+  }
+
+  mutating func performAll() throws(Failure) {
+    var operations = request.operations
+    operation = 0
+    while operation < request.operationCount {
+      guard let (code, fields) = operations.operation() else { throw Failure(CLINUX_STEP_REQUEST, EINVAL) }
+      if isStaged {
+        isStaged = code != CLINUX_OP_ENTER_STAGE.rawValue
+      } else {
+        try perform(code, fields)
+      }
+      operation += 1
     }
   }
 

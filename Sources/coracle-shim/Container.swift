@@ -11,7 +11,7 @@ struct Container {
   private var isOwnerGone = false
 
   /// Takes the lock and begins the first life.
-  init(_ request: Request, _ status: StatusSocket) throws(Failure) {
+  init(_ request: Request, _ status: StatusSocket, spare: Spare? = nil) throws(Failure) {
     self.request = request
     self.status = status
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
@@ -19,7 +19,7 @@ struct Container {
     log = try OutputLog(request, isWhole: endedWell)
     terminate = try check(CLINUX_STEP_SIGNAL, clinux_terminate_signalfd())
     host = try HostSide(request)
-    life = try Life(request, host, isRestart: false)
+    life = try Life(request, host, isRestart: false, spare: spare)
   }
 
   mutating func run() {

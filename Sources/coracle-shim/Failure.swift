@@ -6,6 +6,7 @@ struct Failure: Error {
   var error: CInt
   /// Of the plan, where the shim itself carries one out.
   var operation: UInt32?
+  var explanation = Explanation()
 
   init(_ step: clinux_step, _ error: CInt) {
     self.step = step

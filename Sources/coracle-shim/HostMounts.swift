@@ -16,19 +16,23 @@ struct HostMounts {
     guard host.mountCount > 0 else { return }
     var operations = request.operations
     var index: UInt32 = 0
+    var explanation = Explanation()
     do throws(Failure) {
       while index < host.end, let (code, fields) = operations.operation() {
         var fields = fields
         switch clinux_operation_code(code) {
         case CLINUX_OP_PREPARE_OVERLAY: try add(overlay(&fields, host))
         case CLINUX_OP_PREPARE_BIND: try add(bind(&fields, host))
+        case CLINUX_OP_PREPARE_ROOT: try add(OverlayMount.make(&fields, &explanation))
         default: break
         }
         index += 1
       }
     } catch {
       close()
-      throw Failure(error, of: index)
+      var failure = Failure(error, of: index)
+      failure.explanation = explanation
+      throw failure
     }
   }
 

@@ -37,7 +37,7 @@ struct HostSide {
         case CLINUX_OP_JOIN_NAMESPACE: try join(&fields)
         case CLINUX_OP_HOLD: try hold(&fields)
         case CLINUX_OP_MAP_USERS: try mapUsers(&fields)
-        case CLINUX_OP_PREPARE_OVERLAY, CLINUX_OP_PREPARE_BIND: mountCount += 1
+        case CLINUX_OP_PREPARE_OVERLAY, CLINUX_OP_PREPARE_BIND, CLINUX_OP_PREPARE_ROOT: mountCount += 1
         default: return
         }
         end += 1

@@ -17,10 +17,22 @@ struct Life {
   private var groups: Groups
 
   /// Makes the pipes and clones the container's process, which goes on to execute the plan.
-  init(_ request: Request, _ host: HostSide, isRestart: Bool) throws(Failure) {
+  ///
+  /// - Parameter spare: has the process already.
+  init(_ request: Request, _ host: HostSide, isRestart: Bool, spare: Spare? = nil) throws(Failure) {
     var hostMounts = try HostMounts(request, host)
     streams = try Streams(request)
     hasOwnPids = request.namespaces & 0x2000_0000 != 0  // CLONE_NEWPID
+    if let spare {
+      groups = Groups()
+      (first, pidfd, failures) = (spare.first, spare.pidfd, spare.failures)
+      try spare.give(streams, hostMounts)
+      hostMounts.close()
+      streams.closeTheirs()
+      output = OutputDrain(stdout: streams.stdout, stderr: streams.stderr)
+      input = InputRelay(request, target: streams.input)
+      return
+    }
     if host.userNamespace >= 0 { streams.give(user: host.rootUser, group: host.rootGroup) }
     let errors = try Pipe()
     var pidfd: CInt = -1

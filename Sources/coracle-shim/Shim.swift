@@ -20,6 +20,10 @@ struct Shim {
       case CLINUX_MODE_CONTAINER.rawValue:
         var container = try Container(request, status)
         container.run()
+      case CLINUX_MODE_SPARE.rawValue:
+        let (spare, asked) = try Spare.await(request, status)
+        var container = try Container(asked, status, spare: spare)
+        container.run()
       case CLINUX_MODE_EXEC.rawValue:
         try ExecSession(request, status).run()
       case CLINUX_MODE_FORWARDER.rawValue:

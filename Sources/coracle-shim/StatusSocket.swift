@@ -18,6 +18,7 @@ struct StatusSocket {
     }
     report.step = failure.step.rawValue
     report.error = failure.error
+    failure.explanation.copy(to: &report)
     send(report)
   }
 

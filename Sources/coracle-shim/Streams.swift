@@ -35,6 +35,9 @@ struct Streams {
     }
   }
 
+  /// The process's.
+  var theirs: (CInt, CInt, CInt) { (theirIn, theirOut, theirErr) }
+
   /// In the process itself.
   func run(_ child: consuming Child, _ mounts: HostMounts) -> Never {
     child.run(stdin: theirIn, stdout: theirOut, stderr: theirErr, mounts: mounts)

@@ -46,6 +46,9 @@ enum clinux_mode {
   /// The network namespace of an ordinary user, with a program as its way to the outside, which the plan's only operation
   /// executes.
   CLINUX_MODE_NETWORK = 6,
+  /// A container that nobody has asked for yet: its plan has what is made ahead. Once that is there, it takes the request for
+  /// a container (memfd, SCM_RIGHTS) on its status socket, and then is that container's shim.
+  CLINUX_MODE_SPARE = 7,
 };
 
 /// In the two modes for an OCI runtime the program is executed with the descriptors of a shim, without a template, and
@@ -139,6 +142,11 @@ enum clinux_operation_code {
   CLINUX_OP_OPEN_TERMINAL,
   CLINUX_OP_AWAIT_GROUPS,
   CLINUX_OP_PROPAGATE_ROOT,
+  CLINUX_OP_MAKE_STAGE,
+  CLINUX_OP_ENTER_STAGE,
+  CLINUX_OP_TAKE_STAGED,
+  /// By the shim.
+  CLINUX_OP_PREPARE_ROOT,
 };
 
 enum clinux_report_kind {
@@ -157,6 +165,8 @@ enum clinux_report_kind {
   CLINUX_REPORT_WAITING = 6,
   /// OCI runtime: all is made; the process waits for the start and reports nothing any more.
   CLINUX_REPORT_CREATED = 7,
+  /// A spare takes a request.
+  CLINUX_REPORT_READY = 8,
 };
 
 /// The system call, or the check, that failed.

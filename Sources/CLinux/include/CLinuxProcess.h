@@ -117,7 +117,7 @@ ssize_t clinux_send(int socket, const void *_Nonnull bytes, size_t count, int wa
 ssize_t clinux_receive(int socket, void *_Nonnull bytes, size_t count, int wait);
 /// The beginning of the next packet, which stays (MSG_PEEK).
 ssize_t clinux_peek(int socket, void *_Nonnull bytes, size_t count);
-/// Passes up to eight descriptors on a local socket (SCM_RIGHTS), which takes them all or none.
+/// Passes up to 32 descriptors on a local socket (SCM_RIGHTS), which takes them all or none.
 int clinux_send_descriptors(int socket, const int *_Nonnull descriptors, size_t count);
 /// Waits for such a message: how many descriptors it had, close-on-exec and the caller's; 0 at the end.
 int clinux_receive_descriptors(int socket, int *_Nonnull descriptors, size_t limit);
