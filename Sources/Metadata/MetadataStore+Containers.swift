@@ -108,8 +108,9 @@ extension MetadataStore {
   ) async throws(EngineError) -> [String]? {
     let filter = "id = ? AND state IN (\(Self.list(from)))"
     return try await write("remove the container \(id)", subject: id, .process) { database in
-      let volumes = try String.fetchAll(
-        database, sql: "SELECT volume FROM volumeUses WHERE container = ? ORDER BY volume", arguments: [id])
+      let uses = try database.cachedStatement(
+        sql: "SELECT volume FROM volumeUses WHERE container = ? ORDER BY volume")
+      let volumes = try String.fetchAll(uses, arguments: [id])
       try database.cachedStatement(sql: "DELETE FROM containers WHERE \(filter)").execute(arguments: [id])
       guard database.changesCount == 1 else { return nil }
       return try Self.removeUnused(among: volumes, in: database)
