@@ -37,10 +37,10 @@ struct SpareShimTests {
   @Test func aContainerIsTheSameInIt() async throws {
     let look = ["sh", "-c", Self.look]
     func seen(_ text: String) -> [String] {
-      // Numbers of namespaces, and times, are each container's own.
+      // Numbers of namespaces, and times, are each container's own; and mounts are listed in the order in which they were made.
       text.split(separator: "\n").map {
         String($0.replacing(#/\[[0-9]+\]|[A-Z][a-z]{2} +[0-9]+ +[0-9:]+/#, with: ""))
-      }
+      }.sorted()
     }
     let settings: (inout TestPlan) -> Void = {
       $0.mounts = [

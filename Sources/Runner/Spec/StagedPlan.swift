@@ -39,13 +39,13 @@ struct StagedPlan {
         guard rest.isEmpty else { return nil }
         staged.append(operation)
         if Self.trees.contains(target) { taken.append(.takeStaged(target: target)) }
-      case .makeNode(let target, _, _, _, _, _), .makeSymlink(let target, _):
-        guard target.hasPrefix("/dev/") else { return nil }
+        guard taken.contains(where: { $0.isTaking(target) }) else { return nil }
+      case .makeNode(let target, _, _, _, _, _), .makeSymlink(let target, _), .readOnlyPath(let target),
+        .maskPath(let target):
+        // In the image's own directories nothing can be made ahead.
+        guard taken.contains(where: { $0.isTaking(target) }) else { return nil }
         staged.append(operation)
       case .setLoopbackUp: staged.append(operation)
-      case .readOnlyPath(let target), .maskPath(let target):
-        guard Self.isOfKernel(target) else { return nil }
-        staged.append(operation)
       case .mount(_, let source, let target, _, _):
         // A device of the host's is not in reach.
         guard !Self.isOfKernel(target), !source.hasPrefix("/") else { return nil }
@@ -78,5 +78,12 @@ struct StagedPlan {
     let names = FilePath(target).lexicallyNormalized().components
     guard let first = names.first else { return true }
     return trees.contains("/\(first.string)")
+  }
+}
+
+extension LaunchPlan.Operation {
+  fileprivate func isTaking(_ target: String) -> Bool {
+    guard case .takeStaged(let tree) = self else { return false }
+    return target == tree || target.hasPrefix(tree + "/") && !target.contains("/../")
   }
 }
