@@ -20,7 +20,7 @@ int clinux_move_mount(int mount, int target);
 /// move_mount(2) of the detached mount onto the working directory.
 int clinux_move_mount_here(int mount);
 /// move_mount(2) of what is mounted on a name in a directory onto what `target` refers to.
-int clinux_move_mount_from(int directory, const char *name, int target);
+int clinux_move_mount_from(int directory, const char *_Nonnull name, int target);
 /// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mount at `path` (the descriptor `directory` itself if empty).
 int clinux_open_tree_clone(int directory, const char *_Nonnull path, int recursive);
 /// The same of a directory in the mount namespace of a process, which has to be in this one's IPC namespace, else ESRCH. No link is
