@@ -18,6 +18,7 @@ struct SpareShimTests {
   /// - Returns: its process.
   private func makeSpare(_ plan: LaunchPlan, _ runner: Runner? = nil) async throws -> ProcessDescriptor {
     let runner = runner ?? containers.runner
+    try makeDirectories(containers.runDirectory, mode: 0o700)
     let staged = try #require(StagedPlan(plan))
     // It is wanted from now on.
     let earlier = await runner.spare.take(staged.stage)
@@ -111,7 +112,6 @@ struct SpareShimTests {
   @Test func itEndsWithItsRunner() async throws {
     let plan = try containers.plan("c", ["true"])
     var other: Runner? = containers.otherRunner()
-    try makeDirectories(containers.runDirectory, mode: 0o700)
     let spare = try await makeSpare(plan, other)
     other = nil
     try await DescriptorWatcher.shared.readable(spare.descriptor)
