@@ -27,7 +27,7 @@ struct LaunchFailure {
       return commandError(arguments.first ?? "", errno)
     }
     var error = EngineError(
-      "\(purpose): cannot \(operation.name)", SystemError(step, errno), subject: id)
+      "\(purpose): cannot \(plan.name(of: operation))", SystemError(step, errno), subject: id)
     let explanation = text(report)
     if !explanation.isEmpty { error.causes.append(explanation) }
     if case .mount = operation, errno == .invalidArgument, report.step == CLINUX_STEP_FSCONFIG.rawValue {
@@ -81,6 +81,23 @@ struct LaunchFailure {
     let line = bytes.prefix { $0 != 0 && $0 != UInt8(ascii: "\n") }
     let text = String(decoding: line, as: UTF8.self)
     return text.hasPrefix("e ") || text.hasPrefix("w ") ? String(text.dropFirst(2)) : text
+  }
+}
+
+extension LaunchPlan {
+  /// What is attached is called as what the shim has prepared for it.
+  fileprivate func name(of operation: Operation) -> String {
+    guard case .attach(let slot, let target) = operation else { return operation.name }
+    let prepared = operations.filter {
+      switch $0 {
+      case .prepareRoot, .prepareOverlay, .prepareBind: true
+      default: false
+      }
+    }
+    guard prepared.indices.contains(slot), case .prepareBind(let bind) = prepared[slot] else {
+      return operation.name
+    }
+    return Operation.bind(bind, target: target).name
   }
 }
 

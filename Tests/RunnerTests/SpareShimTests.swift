@@ -31,7 +31,7 @@ struct SpareShimTests {
 
   private static let look = """
     cut -d' ' -f5-6 /proc/self/mountinfo; sed 's/.* - //' /proc/self/mountinfo | cut -d' ' -f1; ls -l /dev /proc/self/ns/
-    grep -E '^(Cap|Seccomp|NoNew|Groups|Uid|Gid|Umask|NSpid|Sig)' /proc/self/status; cat /proc/self/oom_score_adj
+    grep -E '^(Cap|Seccomp|NoNew|Groups|Uid|Gid|Umask|NSpid|Sig(Blk|Ign|Cgt))' /proc/self/status; cat /proc/self/oom_score_adj
     hostname; pwd; ls -a / /dev/shm /dev/pts /proc/sys/net; ls /proc/self/fd; cat /proc/net/dev | cut -d: -f1; id; umask
     """
 
