@@ -12,6 +12,7 @@ from .workspace import Unavailable, program
 class Docker:
     name = "docker"
     environment = None
+    _builder = None
 
     def __init__(self, workspace, root, networks=False):
         """Starts a daemon whose data are below `root`."""
@@ -53,6 +54,29 @@ class Docker:
 
     def load_root(self, archive):
         processes.output_of(self._client + ["import", archive, "bench"])
+
+    def build_command(self, context, dockerfile, name, arguments, cached=True):
+        """With BuildKit, for which `build_environment` is needed."""
+        return [self._building_client(), *self._client[1:]] + [
+            "build", "--quiet", "--network", "none", "--file", dockerfile, "--tag", name,
+            *(f"--build-arg={argument}" for argument in arguments), *([] if cached else ["--no-cache"]), context,
+        ]
+
+    build_environment = dict(os.environ, DOCKER_BUILDKIT="1")
+
+    def _building_client(self):
+        """The first client on PATH that speaks to BuildKit: later ones do so only with the plugin buildx."""
+        if self._builder is None:
+            for directory in os.get_exec_path():
+                client = os.path.join(directory, "docker")
+                if os.access(client, os.X_OK) and subprocess.run(
+                        [client, *self._client[1:], "build", "--help"], env=self.build_environment,
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+                    self._builder = client
+                    break
+            else:
+                raise Unavailable("no docker client here builds with BuildKit")
+        return self._builder
 
     def pull_command(self, reference):
         return self._client + ["pull", "--quiet", reference]

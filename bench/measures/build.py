@@ -1,0 +1,150 @@
+"""Builds of an application of 5,000 files: nothing changed, all anew, the last third changed; and what a RUN costs by itself."""
+
+import os
+import random
+import time
+
+from parts import processes
+from parts.buildah import Buildah
+from parts.docker import Docker
+from parts.image import content_pool
+from parts.report import Section, at_most, ratio_at_most
+from parts.rounds import Contender, interleave, tell
+from parts.workspace import Unavailable
+
+ROUNDS = 5
+FILES, DIRECTORIES, LARGEST = 5_000, 100, 8_000
+RUNS = 10
+RUN_LIMIT = 0.015
+SEED = 6
+
+# Eight instructions; of what a build is told, only the last third depends.
+APPLICATION = """FROM bench
+WORKDIR /app
+COPY manifest ./
+RUN echo installed > /installed
+COPY . .
+RUN echo built > /built
+ARG RELEASE=0
+RUN echo "$RELEASE" > /release
+CMD ["/bin/true"]
+"""
+
+
+def measure(bench):
+    tell("build: peers ")
+    directory = bench.workspace.directory("build")
+    context = os.path.join(directory, "context")
+    make_context(context)
+    files = {"application": APPLICATION, "one": runs(1), "many": runs(1 + RUNS)}
+    for name, text in files.items():
+        files[name] = os.path.join(directory, name)
+        with open(files[name], "w") as file:
+            file.write(text)
+    empty = os.path.join(directory, "empty")
+    os.mkdir(empty)
+
+    builders = [Subject(bench)]
+    for engine in (Docker, Buildah):
+        peer = bench.attempt(engine.name, Peer, engine, bench)
+        if peer is not None:
+            builders.append(peer)
+
+    tell("build: measuring ")
+    found = {kind: {} for kind in ("cached", "changed", "cold", "run")}
+    for kind, samples in found.items():
+        contenders = [
+            Contender(builder.name, Build(builder, kind, context, empty, files)) for builder in builders]
+        measured, failures = interleave(contenders, bench.rounds or ROUNDS)
+        bench.skip_all(failures)
+        samples.update({contender.name: contender.samples for contender in measured})
+        if "coracle" not in samples:
+            raise Unavailable(failures["coracle"])
+    return [
+        section("a build with all in the cache, a context of 5,000 files", found["cached"], 1 / 3),
+        section("a build of eight instructions and 5,000 files, without cache", found["cold"], 1 / 2),
+        section("a build after a change in the last third, 5,000 files", found["changed"], 1 / 2),
+        section("a RUN of nothing", found["run"], None, at_most(RUN_LIMIT)),
+    ]
+
+
+class Build:
+    """One kind of build by one builder; each call builds once, with a number that it never had."""
+
+    number = 0
+
+    def __init__(self, builder, kind, context, empty, files):
+        self._builder, self._kind, self._context, self._empty, self._files = builder, kind, context, empty, files
+
+    def __call__(self):
+        if self._kind == "run":
+            one, many = (self._builder.build(self._empty, self._files[name], [], False) for name in ("one", "many"))
+            return max(many - one, 0) / RUNS
+        if self._kind != "cached":
+            Build.number += 1
+        arguments = [f"RELEASE={Build.number}"]
+        if self._kind == "cold":
+            # What comes out was not there before either.
+            with open(os.path.join(self._context, "manifest"), "w") as file:
+                file.write(f"{Build.number}\n")
+            return self._builder.build(self._context, self._files["application"], arguments, False)
+        return self._builder.build(self._context, self._files["application"], arguments, True)
+
+
+class Subject:
+    name = "coracle"
+
+    def __init__(self, bench):
+        self._service = bench.service
+        self._service.request("image/tag", {"image": bench.image, "reference": "bench"})
+
+    def build(self, context, dockerfile, arguments, cached):
+        with open(dockerfile) as file:
+            text = file.read()
+        parameters = {
+            "context": context, "dockerfile": text, "references": ["built:1"],
+            "arguments": dict(argument.split("=", 1) for argument in arguments), "noCache": not cached,
+        }
+        start = time.monotonic_ns()
+        self._service.request("build/start", parameters)
+        return (time.monotonic_ns() - start) / 1e9
+
+
+class Peer:
+    def __init__(self, engine, bench):
+        self._engine, self._log = engine(bench.workspace, bench.workspace.directory(engine.name + "-data")), bench.log
+        self.name = engine.name
+        self._engine.load_root(bench.root_archive)
+        self._environment = getattr(self._engine, "build_environment", self._engine.environment)
+
+    def build(self, context, dockerfile, arguments, cached):
+        command = self._engine.build_command(context, dockerfile, "built", arguments, cached)
+        return processes.seconds_of(command, self._environment, self._log)
+
+
+def make_context(path):
+    """The same files each time."""
+    chance = random.Random(SEED)
+    pool = content_pool(chance)
+    for number in range(DIRECTORIES):
+        directory = os.path.join(path, f"source-{number:03}")
+        os.makedirs(directory)
+        for index in range(FILES // DIRECTORIES):
+            at, size = chance.randrange(len(pool) - LARGEST), chance.randrange(LARGEST)
+            with open(os.path.join(directory, f"file-{index:02}"), "wb") as file:
+                file.write(pool[at:at + size])
+    with open(os.path.join(path, "manifest"), "w") as file:
+        file.write("0\n")
+
+
+def runs(count):
+    return "FROM bench\n" + "".join(f"RUN true {number}\n" for number in range(count))
+
+
+def section(title, samples, ratio, limit=None):
+    made = Section(title, "ms")
+    made.subject("coracle", samples["coracle"], limit)
+    for name, label in (("docker", "docker build (BuildKit)"), ("buildah", "buildah bud --layers")):
+        if name in samples:
+            made.peer(label, samples[name], ratio and ratio_at_most(ratio))
+    return made
