@@ -20,7 +20,8 @@ extension LayerDiff {
     try withoutActuallyEscaping(sink) { sink in
       let writer = try ArchiveWriter(sink, overlayXattrs)
       writer.time = time
-      try UpperWalk(upper, below, mountPoints).visit(writer.write, leaveOut: writer.leaveOutRest)
+      try UpperWalk(upper, below, mountPoints).visit(
+        { try writer.write($0) }, leaveOut: { path, _, _ in writer.leaveOutRest(of: path) })
       writer.leftOut.forEach(warn)
       try writer.finish()
     }
@@ -34,12 +35,8 @@ final class ArchiveWriter {
   private let xattrs: OverlayXattrs
   /// What an archive cannot have, a sentence each; at most a hundred.
   private(set) var leftOut: [String] = []
-  /// Taken from the files' ids: the first id of a user namespace that the tree is seen from outside of.
-  private let idShift: Int64
-  /// For all entries, instead of their own.
-  var time: FileTime?
-  /// The first name of each file that has several.
-  private var links: [FileIdentity: [UInt8]] = [:]
+  private let header: FileHeader
+  private let content = FileContent()
 
   private final class Sink {
     let body: (UnsafeRawBufferPointer) throws -> Void
@@ -51,7 +48,7 @@ final class ArchiveWriter {
     _ body: @escaping (UnsafeRawBufferPointer) throws -> Void, _ xattrs: OverlayXattrs, idShift: Int64 = 0
   ) throws {
     self.xattrs = xattrs
-    self.idShift = idShift
+    header = try FileHeader(idShift: idShift)
     guard let archive = archive_write_new() else {
       throw EngineError(.internal, "cannot start libarchive: no memory")
     }
@@ -81,6 +78,15 @@ final class ArchiveWriter {
 
   deinit { archive_write_free(archive) }
 
+  /// For all entries, instead of their own.
+  var time: FileTime? {
+    get { header.time }
+    set { header.time = newValue }
+  }
+
+  /// Attributes of the last entry in which overlayfs keeps what an upper directory alone needs.
+  var marks: [[UInt8]] { header.marks }
+
   func finish() throws { try check(archive_write_close(archive)) }
 
   /// Notes that a directory has entries whose way from the root is too long for an archive.
@@ -91,95 +97,40 @@ final class ArchiveWriter {
     )
   }
 
-  func write(_ found: UpperEntry) throws {
+  /// - Returns: false for what an archive cannot have.
+  @discardableResult
+  func write(_ found: UpperEntry) throws -> Bool {
     let status = found.status
-    if status.isWhiteout { return try writeWhiteout(found.path) }
-    try writeEntry(found)
+    if status.isWhiteout {
+      try writeWhiteout(found.path)
+      return true
+    }
+    guard try writeEntry(found) else { return false }
     if status.kind == .directory,
       try found.parent.extendedAttribute(xattrs.opaque, of: found.name) == [UInt8(ascii: "y")]
     {
       try writeMark(found.path + [UInt8(ascii: "/")] + Whiteout.opaque)
     }
+    return true
   }
 
   /// Writes an entry as it is, without what overlayfs means by it.
-  func writeEntry(_ found: UpperEntry, _ changes: EntryChanges = EntryChanges()) throws {
-    let status = found.status
-    guard let entry = archive_entry_new() else {
-      throw EngineError(.internal, "cannot start libarchive: no memory")
-    }
-    defer { archive_entry_free(entry) }
-    set(entry, found.path, status)
-    if let owner = changes.owner {
-      archive_entry_set_uid(entry, Int64(owner.user))
-      archive_entry_set_gid(entry, Int64(owner.group))
-    }
-    if let permissions = changes.permissions, status.kind != .symbolicLink {
-      archive_entry_set_perm(entry, mode_t(permissions))
-    }
-    switch status.kind {
-    case .regular:
-      if status.linkCount > 1, changes.keepsLinks {
-        if let first = links[status.identity] {
-          archive_entry_set_size(entry, 0)
-          archive_entry_copy_hardlink(entry, first.cString)
-          return try check(archive_write_header(archive, entry))
-        }
-        links[status.identity] = found.path
-      }
-      archive_entry_set_size(entry, status.size)
-    case .symbolicLink:
-      archive_entry_copy_symlink(entry, (try found.parent.linkTarget(of: found.name) ?? []).cString)
-    case .characterDevice, .blockDevice:
-      archive_entry_set_rdevmajor(entry, dev_t(status.device.major))
-      archive_entry_set_rdevminor(entry, dev_t(status.device.minor))
-    case .socket, .unknown:
+  ///
+  /// - Returns: false for what an archive cannot have.
+  @discardableResult
+  func writeEntry(_ found: UpperEntry) throws -> Bool {
+    guard try header.describe(found) else {
       if leftOut.count < 100 {
         leftOut.append("left out \(EntryPath.text(found.path)): it is a socket or of an unknown kind")
       }
-      return
-    case .directory, .fifo: break
+      return false
     }
-    if changes.keepsAttributes { try copyAttributes(found, to: entry) }
-    if status.kind == .regular {
-      try writeFile(found, entry)
+    if let file = header.content, found.status.size > 0 {
+      try writeFile(file, found.status)
     } else {
-      try check(archive_write_header(archive, entry))
+      try check(archive_write_header(archive, header.entry))
     }
-  }
-
-  private func set(_ entry: OpaquePointer, _ path: [UInt8], _ status: FileStatus) {
-    archive_entry_copy_pathname(
-      entry, (status.kind == .directory ? path + [UInt8(ascii: "/")] : path).cString)
-    archive_entry_set_filetype(entry, UInt32(status.kind.mode))
-    archive_entry_set_perm(entry, mode_t(status.permissions))
-    archive_entry_set_uid(entry, max(0, Int64(status.owner) - idShift))
-    archive_entry_set_gid(entry, max(0, Int64(status.group) - idShift))
-    let time = time ?? status.modified
-    archive_entry_set_mtime(entry, Int(time.seconds), Int(time.nanoseconds))
-  }
-
-  /// Writes an entry that is in no tree: a file of these bytes, or a directory where nil.
-  func write(
-    _ path: [UInt8], _ content: [UInt8]?, permissions: UInt32, owner: (user: UInt32, group: UInt32)
-  ) throws {
-    guard let entry = archive_entry_new() else {
-      throw EngineError(.internal, "cannot start libarchive: no memory")
-    }
-    defer { archive_entry_free(entry) }
-    archive_entry_copy_pathname(entry, (content == nil ? path + [UInt8(ascii: "/")] : path).cString)
-    archive_entry_set_filetype(entry, content == nil ? FileKind.directory.mode : FileKind.regular.mode)
-    archive_entry_set_perm(entry, mode_t(permissions))
-    archive_entry_set_uid(entry, Int64(owner.user))
-    archive_entry_set_gid(entry, Int64(owner.group))
-    archive_entry_set_size(entry, Int64(content?.count ?? 0))
-    archive_entry_set_mtime(entry, Int(time?.seconds ?? 0), Int(time?.nanoseconds ?? 0))
-    try check(archive_write_header(archive, entry))
-    guard let content, !content.isEmpty else { return }
-    try content.withUnsafeBytes { bytes in
-      let written = archive_write_data(archive, bytes.baseAddress, bytes.count)
-      if written < 0 { try check(CInt(clamping: written)) }
-    }
+    return true
   }
 
   private func writeWhiteout(_ path: [UInt8]) throws {
@@ -200,63 +151,41 @@ final class ArchiveWriter {
     try check(archive_write_header(archive, entry))
   }
 
-  private func copyAttributes(_ found: UpperEntry, to entry: OpaquePointer) throws {
-    guard found.status.kind != .symbolicLink else { return }
-    for name in try found.parent.extendedAttributeNames(of: found.name) {
-      let text = String(decoding: name, as: UTF8.self)
-      // Marks of overlayfs are told by whiteouts; labels of the host's security module are not the image's.
-      if text.hasPrefix("trusted.overlay.") || text.hasPrefix("user.overlay.") || text == "security.selinux" {
-        continue
-      }
-      guard let value = try found.parent.extendedAttribute(name.cString, of: found.name) else { continue }
-      value.withUnsafeBytes { archive_entry_xattr_add_entry(entry, name.cString, $0.baseAddress, $0.count) }
-    }
-  }
-
   /// With the map of its holes, where it has some: a sparse file may say that it is larger than any disk.
-  private func writeFile(_ found: UpperEntry, _ entry: OpaquePointer) throws {
-    let size = found.status.size
-    guard size > 0 else { return try check(archive_write_header(archive, entry)) }
-    let file = try found.parent.openBeneath(found.name, flags: 0)
-    let ranges = try file.descriptor.dataRanges(size: size, limit: Self.mostRanges)
+  private func writeFile(_ file: FileDescriptor, _ status: FileStatus) throws {
+    let size = status.size
+    let ranges = try content.open(file, status)
     if ranges != [0..<size] {
       // No data at all is a map of one empty range, at the end.
       for range in ranges.isEmpty ? [size..<size] : ranges {
-        archive_entry_sparse_add_entry(entry, range.lowerBound, Int64(range.count))
+        archive_entry_sparse_add_entry(header.entry, range.lowerBound, Int64(range.count))
       }
     }
-    try check(archive_write_header(archive, entry))
-    try copyData(file.descriptor, ranges, size)
-  }
-
-  /// Far fewer than what the reader takes as one header.
-  private static let mostRanges = 10_000
-
-  private func copyData(_ file: FileDescriptor, _ ranges: [Range<Int64>], _ size: Int64) throws {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
-    defer { buffer.deallocate() }
-    buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    try check(archive_write_header(archive, header.entry))
     var position: Int64 = 0
-    for range in ranges + [size..<size] {
-      // Libarchive wants the bytes of holes too, and passes them over.
-      while position < range.lowerBound {
-        position += try write(buffer.prefix(Int(min(range.lowerBound - position, Int64(buffer.count)))))
-      }
-      while position < range.upperBound {
-        let part = buffer.prefix(Int(min(range.upperBound - position, Int64(buffer.count))))
-        let count = try file.read(
-          fromAbsoluteOffset: position, into: UnsafeMutableRawBufferPointer(rebasing: part))
-        // A file that shrinks while it is read is filled up with zeroes by libarchive.
-        if count == 0 { return }
-        position += try write(part.prefix(count))
-      }
+    while let (bytes, offset) = try content.nextBlock() {
+      try writeHole(from: &position, to: offset)
+      try write(bytes)
+      position += Int64(bytes.count)
+    }
+    // A file that shrinks while it is read is filled up with zeroes by libarchive.
+    if position == ranges.last?.upperBound ?? 0 { try writeHole(from: &position, to: size) }
+  }
+
+  /// Libarchive wants the bytes of holes too, and passes them over.
+  private func writeHole(from position: inout Int64, to end: Int64) throws {
+    while position < end {
+      let count = Int(min(end - position, Int64(Self.zeroes.count)))
+      try Self.zeroes.withUnsafeBytes { try write(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+      position += Int64(count)
     }
   }
 
-  private func write(_ bytes: Slice<UnsafeMutableRawBufferPointer>) throws -> Int64 {
-    let bytes = UnsafeRawBufferPointer(rebasing: bytes)
+  private static let zeroes = [UInt8](repeating: 0, count: 1 << 20)
+
+  private func write(_ bytes: UnsafeRawBufferPointer) throws {
     let written = archive_write_data(archive, bytes.baseAddress, bytes.count)
-    guard written < 0 else { return Int64(bytes.count) }
+    guard written < 0 else { return }
     try check(CInt(clamping: written))
     throw EngineError(.internal, "cannot write the archive")
   }
@@ -267,20 +196,5 @@ final class ArchiveWriter {
     throw EngineError(
       .internal, "cannot write the archive",
       causes: [archive_error_string(archive).map { String(cString: $0) } ?? "libarchive's error \(result)"])
-  }
-}
-
-extension FileKind {
-  /// The type bits of `st_mode`.
-  var mode: UInt32 {
-    switch self {
-    case .regular, .unknown: 0o100000
-    case .directory: 0o040000
-    case .symbolicLink: 0o120000
-    case .characterDevice: 0o020000
-    case .blockDevice: 0o060000
-    case .fifo: 0o010000
-    case .socket: 0o140000
-    }
   }
 }

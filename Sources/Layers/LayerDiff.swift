@@ -69,8 +69,15 @@ struct UpperWalk {
   ///
   /// - Parameters:
   ///   - body: the entry's directory is open during the call only.
-  ///   - leaveOut: gets directories that are not entered to their end.
-  func visit(_ body: (UpperEntry) throws -> Void, leaveOut: ([UInt8]) -> Void = { _ in }) throws {
+  ///   - leaveOut: gets directories that are not entered to their end, with the names of what is not come to.
+  ///   - passOver: gets what is only there for something to be mounted on.
+  ///   - leave: gets each directory when all that is in it was visited, the root last.
+  func visit(
+    _ body: (UpperEntry) throws -> Void,
+    leaveOut: (_ path: [UInt8], _ directory: FileDescriptor, _ names: [[CChar]]) throws -> Void = { _, _, _ in
+    },
+    passOver: (UpperEntry) throws -> Void = { _ in }, leave: (FileDescriptor) throws -> Void = { _ in }
+  ) throws {
     let directory = try openDirectory(root)
     var stack = DirectoryStack(root: directory.descriptor, readable: true)
     /// What is still to come of each directory on the way, the next one last.
@@ -79,6 +86,8 @@ struct UpperWalk {
       let depth = rest.count - 1
       guard let entry = rest[depth].popLast() else {
         rest.removeLast()
+        stack.leave(to: depth)
+        try leave(stack.descriptor())
         continue
       }
       stack.leave(to: depth)
@@ -87,12 +96,15 @@ struct UpperWalk {
       let path = stack.currentPath
       let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
       guard entryPath.count <= EntryPath.longestPath else {
-        leaveOut(path)
+        try leaveOut(path, parent, [entry.cName] + rest[depth].map(\.cName))
         rest[depth] = []
         continue
       }
       let found = UpperEntry(path: entryPath, name: entry.cName, parent: parent, status: status)
-      if try isMountPoint(found) || isUntouched(found) { continue }
+      if try isMountPoint(found) || isUntouched(found) {
+        try passOver(found)
+        continue
+      }
       try body(found)
       if status.kind == .directory {
         try stack.enter(entry.cName)

@@ -35,13 +35,14 @@ extension TreeWriter {
   }
 
   func writeFile(
-    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ reader: ArchiveReader
+    _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor,
+    _ content: any EntryContent
   ) throws {
     let descriptor = try createFile(base, permissions(entry) & 0o777, in: parent)
     defer { try? descriptor.close() }
     var end: Int64 = 0
     var isPlain = true
-    while let (bytes, offset) = try reader.nextBlock() {
+    while let (bytes, offset) = try content.nextBlock() {
       if bytes.isEmpty { continue }
       let (next, isTooFar) = offset.addingReportingOverflow(Int64(bytes.count))
       guard offset >= end, !isTooFar else {

@@ -52,7 +52,7 @@ final class TreeWriter {
       links: links.sorted { isLess($0.key, $1.key) }.map { (path: $0.key, target: $0.value) })
   }
 
-  func write(_ entry: ArchiveEntry, _ reader: ArchiveReader) throws {
+  func write(_ entry: ArchiveEntry, _ content: any EntryContent) throws {
     try count()
     guard let name = entry.path else {
       throw EngineError(
@@ -73,7 +73,7 @@ final class TreeWriter {
     if !links.isEmpty { links[placed(last)] = nil }
     switch entry.kind {
     case .directory: try writeDirectory(base, entry, owner, in: parent, name)
-    case .file: try writeFile(base, entry, owner, in: parent, reader)
+    case .file: try writeFile(base, entry, owner, in: parent, content)
     case .symbolicLink:
       let target = (entry.symbolicLink ?? []).cString
       try replacing(base, in: parent) { try parent.makeSymbolicLink(base, to: target) }

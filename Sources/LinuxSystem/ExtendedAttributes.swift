@@ -17,6 +17,10 @@ extension FileDescriptor {
     try attributeValue(named: name) { fgetxattr(rawValue, name, $0, $1) }
   }
 
+  package func removeExtendedAttribute(_ name: UnsafePointer<CChar>) throws(SystemError) {
+    try call("fremovexattr", on: String(cString: name)) { fremovexattr(rawValue, name) }
+  }
+
   /// The names of all attributes that this process may see, sorted by their bytes.
   package func extendedAttributeNames() throws(SystemError) -> [[UInt8]] {
     try attributeNames { flistxattr(rawValue, $0, $1) }
@@ -65,6 +69,13 @@ extension FileDescriptor {
   ) throws(SystemError) -> [UInt8]? {
     let path = procPath(entry)
     return try attributeValue(named: name) { lgetxattr(path, name, $0, $1) }
+  }
+
+  package func removeExtendedAttribute(
+    _ name: UnsafePointer<CChar>, of entry: UnsafePointer<CChar>
+  ) throws(SystemError) {
+    let path = procPath(entry)
+    try call("lremovexattr", on: String(cString: name)) { lremovexattr(path, name) }
   }
 
   package func extendedAttributeNames(of entry: UnsafePointer<CChar>) throws(SystemError) -> [[UInt8]] {

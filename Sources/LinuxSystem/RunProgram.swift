@@ -15,11 +15,12 @@ package struct ProgramResult: Sendable {
 ///   - input: at most 4 KiB, which a pipe holds at any time.
 ///   - limit: of its output and of its errors each, in bytes; more is left out.
 ///   - patience: the program, with what it started, is killed when it takes longer.
-/// - Throws: `SystemError` from posix_spawn(3) and pipe2(2); `invalidArgument` for a longer input; `timedOut` for a program
-///   that was killed.
+///   - isCancelled: is asked several times a second; then it is killed as well.
+/// - Throws: `SystemError` from posix_spawn(3) and pipe2(2); `invalidArgument` for a longer input; `timedOut` or `canceled` for
+///   a program that was killed.
 package func runProgram(
   _ path: FilePath, arguments: [String], environment: [String], input: [UInt8], limit: Int = 1 << 20,
-  patience: Duration
+  patience: Duration, isCancelled: () -> Bool = { false }
 ) throws -> ProgramResult {
   guard input.count <= 4096 else { throw SystemError("write", .invalidArgument, on: path.string) }
   var open: [FileDescriptor] = []
@@ -64,10 +65,10 @@ package func runProgram(
   var waiting = [stdout.read, stderr.read]
   // Its end is the program's own: what it leaves behind may hold its streams for ever.
   while try !isReadable(process.descriptor, within: .zero) {
-    guard .now < deadline, let ready = try firstReadable(waiting + [process.descriptor], until: deadline)
-    else {
-      throw SystemError("poll", .timedOut, on: path.string)
-    }
+    if isCancelled() { throw SystemError("poll", .canceled, on: path.string) }
+    guard .now < deadline else { throw SystemError("poll", .timedOut, on: path.string) }
+    let slice = min(deadline, .now + .milliseconds(200))
+    guard let ready = try firstReadable(waiting + [process.descriptor], until: slice) else { continue }
     if ready < waiting.count, try !take(waiting[ready]) { waiting.remove(at: ready) }
   }
   for descriptor in waiting {

@@ -5,11 +5,12 @@ package import OCIModel
 
 /// The cache of builds. What it names is on the disk, as with images: its layers stay as long as its rows do.
 extension MetadataStore {
+  /// One of them, without what decided about it, which may name thousands of files.
   package func buildStep(_ key: Digest) throws(EngineError) -> BuildStepRecord? {
     try read("look up a step of builds", subject: key.description) { database in
       try Row.fetchOne(
         database.cachedStatement(
-          sql: "SELECT \(BuildStepRecord.columns) FROM buildSteps WHERE key = ?"),
+          sql: "SELECT \(BuildStepRecord.plainColumns) FROM buildSteps WHERE key = ?"),
         arguments: [key.description]
       ).map { try BuildStepRecord($0) }
     }
@@ -44,7 +45,7 @@ extension MetadataStore {
       try Row.fetchAll(
         database,
         sql: """
-          SELECT key, parent, source, '{}', layer, canonical, milliseconds, createdAt, usedAt FROM buildSteps
+          SELECT \(BuildStepRecord.plainColumns) FROM buildSteps
           ORDER BY usedAt, key
           """
       ).map { try BuildStepRecord($0) }
@@ -129,6 +130,8 @@ extension MetadataStore {
 }
 
 extension BuildStepRecord {
+  /// Without its inputs.
+  static let plainColumns = columns.replacing("inputs", with: "'{}'")
   static let columns = "key, parent, source, inputs, layer, canonical, milliseconds, createdAt, usedAt"
 
   init(_ row: Row) throws {

@@ -32,6 +32,15 @@ extension BuildRequest {
           .invalidArgument, "the secret \(secret.id) needs either a path or a value", subject: secret.id)
       }
     }
+    for agent in wire.ssh ?? [] { agents[agent.id] = try absolute(agent.path) }
+    for name in wire.allow ?? [] {
+      guard let known = BuildEntitlement(rawValue: name) else {
+        throw EngineError(
+          .invalidArgument, "a build cannot be allowed '\(name.prefix(100))'", subject: "allow",
+          hint: "it is \(BuildEntitlement.allCases.map(\.rawValue).joined(separator: " or "))")
+      }
+      entitlements.insert(known)
+    }
     for (name, place) in wire.contexts ?? [:] {
       namedContexts[name] = try NamedContext(wire: place, absolute: absolute)
     }

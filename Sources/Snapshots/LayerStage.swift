@@ -24,6 +24,13 @@ package final class LayerStage: Sendable {
   /// Where to unpack.
   package var directory: FilePath { place.appending("diff") }
 
+  /// Takes over a tree that is whole, of the same file system, in the place of an empty one.
+  package func adopt(_ tree: FilePath) throws(EngineError) {
+    do { try rename(tree, to: directory) } catch {
+      throw EngineError("take over the tree of a layer", error, subject: tree.string)
+    }
+  }
+
   /// Keeps the layer under its key. Where another service kept the same one first, that one stays.
   package func commit(as key: Digest) throws(EngineError) {
     guard take() else { throw .cancelled("keeping layer \(key.short)") }

@@ -91,6 +91,47 @@ struct FaithfulLayerTests {
     }
   }
 
+  @Test("a packed tree is what unpacking its archive gives, and what it takes up is known")
+  func packed() async throws {
+    try await withTarget { target, _ in
+      let directory = target.removingLastComponent()
+      let (upper, lower) = (directory.appending("upper"), directory.appending("lower"))
+      for tree in [upper, lower] { try makeDirectories(tree, mode: 0o755) }
+      try await shell(everything, upper)
+      // What overlayfs leaves, what no archive has, and what is only there to be mounted on.
+      try await shell(
+        """
+        cd "$1"; setfattr -n trusted.overlay.origin -v x dir; setfattr -n trusted.overlay.origin -v x attrs
+        setfattr -n trusted.overlay.opaque -v y sticky; mknod -m 0 gone c 0 0
+        setfattr -n trusted.overlay.impure -v y .; chmod 700 .
+        python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
+        mkdir -p point/deep kept; touch point/deep/file
+        mkdir "$2"/kept; chmod 755 point kept "$2"/kept; touch kept/mounted
+        """, upper, lower)
+      let time = FileTime(seconds: 315_532_800)
+      let points: Set<String> = ["/point", "/point/deep", "/point/deep/file", "/kept", "/kept/mounted"]
+      let (packed, bytes) = try await onBlockingThread("pack") {
+        var bytes: [UInt8] = []
+        let packed = try LayerDiff.pack(
+          upper: upper, lowers: [lower], overlayXattrs: .trusted, mountPoints: points, time: time
+        ) { bytes += $0 }
+        return (packed, bytes)
+      }
+      #expect(packed.leftOut == ["left out socket: it is a socket or of an unknown kind"])
+      let layer = try await unpack(bytes, into: target)
+      #expect(try packed.bytesOnDisk == diskUsage(of: upper))
+      let same = try TreeComparison { false }.difference(of: upper, from: target)
+      #expect(same == nil)
+      // Whose time is nobody's.
+      for tree in [upper, target] { try removeFile(tree.appending("gone")) }
+      try await shell("touch -d @315532800 \"$1\" \"$2\"", upper, target)
+      let listed = try await expectSame(upper, target)
+      #expect(!listed.contains("point") && !listed.contains("kept") && !listed.contains("overlay.origin"))
+      #expect(listed.contains("trusted.overlay.opaque"))
+      #expect(layer.dependencies == nil)
+    }
+  }
+
   @Test(
     "what GNU tar and bsdtar write arrives whole",
     arguments: [

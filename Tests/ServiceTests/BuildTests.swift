@@ -12,15 +12,7 @@ struct BuildTests {
   private func withContext(
     _ account: Account, _ body: @Sendable (BuildContext) async throws -> Void
   ) async throws {
-    try await withTestStore(account) { store in
-      let service = try await store.service()
-      _ = try await service.importBusybox(
-        store, "ln -s busybox bin/stat; ln -s busybox bin/find; ln -s busybox bin/seq")
-      let context = BuildContext(store: store, service: service)
-      try await context.script("mkdir -p context/src; echo one > context/src/a; echo two > context/src/b")
-      try await body(context)
-      #expect(await service.stop() == 0)
-    }
+    try await withBuildContext(account, body)
   }
 
   @Test(
@@ -235,10 +227,17 @@ struct BuildTests {
         ),
         ("FROM busybox:1\nRUN --network=host true", .permissionDenied, "the host's network is not given"),
         (
-          "FROM busybox:1\nRUN --security=insecure true", .unsupported,
+          "FROM busybox:1\nRUN --security=insecure true", .permissionDenied,
           "Dockerfile:2:1: RUN: --security=insecure"
         ),
-        ("FROM busybox:1\nADD git@example.invalid:x /", .unsupported, "Dockerfile:2:5: ADD: "),
+        (
+          "FROM busybox:1\nADD git://example.invalid/x.git#-y /", .invalidArgument,
+          "Dockerfile:2:5: ADD: '-y' is not the name"
+        ),
+        (
+          "FROM busybox:1\nRUN --mount=type=ssh,required true", .invalidArgument,
+          "the SSH agent default is not given"
+        ),
         ("FROM busybox:1\nCOPY --chown=nobody src /", .invalidArgument, "the image has no user nobody"),
         ("FROM busybox:1\nWORKDIR /bin/busybox/x", .conflict, "/bin/busybox is in the way"),
         ("FROM busybox:1\nRUN nosuchprogram", .buildFailed, "failed with exit code 127"),
@@ -354,7 +353,7 @@ struct BuildTests {
         for (text, kind) in [
           ("ADD --checksum=\(Digest(of: [])) \(url) /", ErrorKind.digestMismatch),
           ("ADD http://\(server.host)/missing /", .notFound), ("COPY \(url) /", .invalidArgument),
-          ("ADD http://\(server.host)/x.git /", .unsupported),
+          ("ADD http://\(server.host)/x.git /", .unreachable),
         ] {
           let error = await #expect(throws: RPCError.self) {
             _ = try await context.build("FROM busybox:1\n" + text)

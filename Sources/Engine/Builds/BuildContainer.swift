@@ -102,6 +102,8 @@ struct BuildContainer: Sendable {
     options.command = prepared.runArguments(step.command, state)
     options.hostname = "build"
     options.network = try network
+    // As the build was allowed to give; see `prepare`.
+    options.isPrivileged = step.isInsecure ? true : nil
     var environment = prepared.scope.variables
     for name in BuildInputs.proxies where environment[name] == nil {
       environment[name] = build.request.arguments[name]
@@ -158,10 +160,10 @@ struct BuildContainer: Sendable {
       case .default: return build.request.network
       case .none: return .none
       case .host:
-        guard build.request.network == .host else {
+        guard build.request.network == .host || build.request.entitlements.contains(.hostNetwork) else {
           throw EngineError(
             .permissionDenied, "the host's network is not given to the build", subject: "network",
-            hint: "give it with --network host")
+            hint: "give it with --network host, or --allow network.host")
         }
         return .host
       }
@@ -225,7 +227,7 @@ struct BuildContainer: Sendable {
         options.sizeBytes = mount.size
         mounts.append(options)
       case .cache:
-        let (source, lock) = try await cache(mount, prepared.target)
+        let (source, lock) = try await cache(prepared)
         if let lock { locks.append(lock) }
         var options = MountOptions(.bind, target: prepared.target)
         options.source = source.string
@@ -243,7 +245,13 @@ struct BuildContainer: Sendable {
         {
           mounts.append(options)
         }
-      case .ssh: break
+      case .ssh:
+        guard let socket = build.request.agents[mount.id ?? "default"] else { break }
+        // By its name in the host: the agent may listen anew at any time.
+        var options = MountOptions(.bind, target: prepared.target)
+        options.source = socket.string
+        mounts.append(options)
+        if environment["SSH_AUTH_SOCK"] == nil { environment["SSH_AUTH_SOCK"] = prepared.target }
       }
     }
     return mounts
@@ -257,7 +265,7 @@ struct BuildContainer: Sendable {
       try await onBlockingThread("mount") {
         try makeDirectories(place, mode: 0o755)
         let tree = try openDirectory(place)
-        try copy.carryOut(in: tree.descriptor, options, isCancelled)
+        try copy.carryOut(in: tree.descriptor, options, time: nil, isCancelled)
         guard copy.matches.first?.isDirectory == false, let name = copy.entries.first?.target else {
           return place
         }
@@ -267,9 +275,14 @@ struct BuildContainer: Sendable {
   }
 
   /// Kept from build to build, under a name that is made of the id and leads nowhere else (CVE-2024-9675).
-  private func cache(_ mount: RunMount, _ target: String) async throws -> (FilePath, FileLock?) {
+  ///
+  /// One that begins with files of others is another one where those are others.
+  private func cache(_ prepared: PreparedMount) async throws -> (FilePath, FileLock?) {
+    let mount = prepared.mount
     let caches = engine.cacheMounts
-    let id = mount.id ?? target
+    let origin =
+      prepared.inputs.isEmpty ? "" : " \(StepKey.make(parent: StepKey.nothing, prepared.inputs).short)"
+    let id = (mount.id ?? prepared.target) + origin
     let name = ContainerEngine.cacheMountName(id)
     let sharing = mount.sharing ?? .shared
     var place = caches.appending(name)
@@ -285,10 +298,20 @@ struct BuildContainer: Sendable {
       }
     }
     if !fileExists(place) {
-      try makeDirectories(place, mode: mount.mode ?? 0o755)
-      let made = try openDirectory(place)
-      try made.descriptor.setOwner(mount.user ?? 0, group: mount.group ?? 0)
-      try made.descriptor.setPermissions(mount.mode ?? 0o755)
+      // It gets its name when all is in it; where another build was first, that one stays.
+      let stage = caches.appending("new-\(UInt64.random(in: .min ... .max))")
+      do {
+        let filled = try await bind(prepared, stage)
+        try makeDirectories(stage, mode: 0o755)
+        let made = try openDirectory(filled)
+        try made.descriptor.setOwner(mount.user ?? 0, group: mount.group ?? 0)
+        try made.descriptor.setPermissions(mount.mode ?? 0o755)
+        if try !renameUnlessPresent(filled, to: place) { try removeTree(stage) }
+        if filled != stage { try removeTree(stage) }
+      } catch {
+        try? removeTree(stage)
+        throw error
+      }
     }
     engine.noteCacheMount(place, id: id)
     return (place, lock)

@@ -20,6 +20,10 @@ package struct BuildRequest: Sendable {
   /// What a RUN has that asks for none of its own.
   package var network = NetworkMode.none
   package var secrets: [String: BuildSecret] = [:]
+  /// The sockets of SSH agents, by the ids under which RUNs ask for them.
+  package var agents: [String: FilePath] = [:]
+  /// What RUNs may ask for besides what they always may.
+  package var entitlements: Set<BuildEntitlement> = []
   /// For `FROM`, `--from` and mounts, in the place of stages and images of these names.
   package var namedContexts: [String: NamedContext] = [:]
   package var usesCache = true
@@ -49,6 +53,13 @@ package struct BuildDebug: Hashable, Sendable {
     self.line = line
     self.isAfter = isAfter
   }
+}
+
+package enum BuildEntitlement: String, Hashable, Sendable, CaseIterable {
+  /// All capabilities and devices, with `RUN --security=insecure`.
+  case insecure = "security.insecure"
+  /// The host's network, with `RUN --network=host`.
+  case hostNetwork = "network.host"
 }
 
 package enum BuildContext: Sendable {

@@ -169,10 +169,15 @@ extension BuildRun {
       instruction: instruction.source, isCached: false, reasons: [])
     try await stopIfAsked(at: instruction, before, step)
     let key = StepKey.make(parent: before.key, step.inputs)
+    // What stands alone is found again also where what is below it was changed.
+    let parent = step.isLinked ? StepKey.nothing : before.key
+    let own = StepKey.make(parent: parent, step.inputs)
     var found: CachedStep?
-    if !before.isFresh, !step.isUnknown, request.usesCache { found = try await cached(key) }
+    if !before.isFresh || step.isLinked, !step.isUnknown, request.usesCache { found = try await cached(own) }
     if let found {
-      let record = found.record
+      var record = found.record
+      // They are what its key is made of, and were not read.
+      record.inputs = step.inputs
       built.isCached = true
       built.cachedFrom = found.source
       built.layer = record.layer?.descriptor.digest
@@ -187,7 +192,7 @@ extension BuildRun {
       try await stopIfAsked(behind: instruction, state)
       return state
     }
-    try explain(&built, step, before, instruction, key)
+    try explain(&built, step, before, instruction, after: parent)
     state.key = key
     if isDry {
       try step.apply(to: &state, layer: nil, time)
@@ -204,7 +209,7 @@ extension BuildRun {
     try step.apply(to: &state, layer: layer, time)
     state.isFresh = true
     let record = BuildStepRecord(
-      key: key, parent: before.key, source: instruction.source, inputs: step.inputs, layer: layer,
+      key: own, parent: parent, source: instruction.source, inputs: step.inputs, layer: layer,
       milliseconds: took, createdAt: Timestamp.now)
     keep(record)
     note(record, number)
@@ -219,7 +224,7 @@ extension BuildRun {
 
   private func explain(
     _ built: inout BuiltStep, _ step: PreparedStep, _ before: StageState, _ instruction: Instruction,
-    _ key: Digest
+    after parent: Digest
   ) throws {
     if !request.usesCache {
       built.reasons = ["the cache was not asked for"]
@@ -229,16 +234,16 @@ extension BuildRun {
       built.reasons = ["what it takes files from is not in the store yet, or is built anew"]
       return
     }
-    if before.isFresh {
+    if before.isFresh, !step.isLinked {
       built.reasons = ["an instruction before it is not cached"]
       return
     }
     let candidates =
       try engine.metadata.buildSteps(
-        like: instruction.source, keyword: instruction.keyword.rawValue, after: before.key)
-      + importedSteps(like: instruction.source, keyword: instruction.keyword.rawValue, after: before.key)
+        like: instruction.source, keyword: instruction.keyword.rawValue, after: parent)
+      + importedSteps(like: instruction.source, keyword: instruction.keyword.rawValue, after: parent)
     let comparison = StepComparison(
-      step.inputs, after: before.key, source: instruction.source, candidates)
+      step.inputs, after: parent, source: instruction.source, candidates)
     built.reasons = comparison.reasons
     built.lastRunAt = comparison.nearest?.createdAt
     built.lastMilliseconds = comparison.nearest?.milliseconds

@@ -76,20 +76,36 @@ extension ContainerEngine {
     return try packLayer(step.upper, on: layers, mountPoints: [], time, addition, warnings)
   }
 
-  /// Makes a layer of an upper directory. Blocks.
+  /// Makes a layer of an upper directory, which becomes the layer's tree. Blocks.
   func packLayer(
     _ upper: FilePath, on layers: [LayerRecord], mountPoints: Set<String>, _ time: BuildTime,
     _ addition: Addition, _ warnings: LayerWarnings?
   ) throws -> LayerRecord {
-    let builder = try LayerBuilder(.none, self, addition)
+    let stage = try snapshots.stage()
+    let blob = try content.ingest(expected: nil, size: nil)
     do {
-      var leftOut: [String] = []
-      try LayerDiff.write(
+      let archive = try LayerArchive { bytes in
+        try blob.write(bytes)
+        addition.written(bytes.count)
+      }
+      let packed = try LayerDiff.pack(
         upper: upper, lowers: lowers(layers), overlayXattrs: unpackOptions.overlayXattrs,
-        mountPoints: mountPoints, time: time.file, warn: { leftOut.append($0) }, sink: builder.write)
-      return try builder.finish(warnings, leftOut: leftOut)
+        mountPoints: mountPoints, time: time.file, sink: archive.write)
+      let diffID = try archive.finish()
+      let size = blob.bytesWritten
+      let digest = try blob.commit()
+      try stage.adopt(upper)
+      try stage.commit(as: diffID)
+      let item = StoreItem(.layer, diffID)
+      addition.measured(item, packed.bytesOnDisk + (try ownDiskUsage(of: path(of: item))))
+      addition.written(Int(clamping: packed.bytesOnDisk))
+      warnings?.add(packed.leftOut, of: diffID)
+      return LayerRecord(
+        descriptor: Descriptor(mediaType: MediaType.ociLayerGzip, digest: digest, size: size), diffID: diffID,
+        key: diffID)
     } catch {
-      builder.abandon()
+      blob.abandon()
+      stage.discard()
       throw error
     }
   }

@@ -22,6 +22,7 @@ struct CopyStep: Sendable {
   /// What is copied, by name.
   func inputs(_ digests: FileDigests) throws -> StepInputs {
     var inputs: StepInputs = [:]
+    inputs.reserveCapacity(entries.count + transfer.inline.count)
     var place = Place(root)
     for entry in entries {
       inputs["file " + (entry.source.isEmpty ? "." : entry.source)] = try value(entry, &place, digests)
@@ -36,6 +37,8 @@ struct CopyStep: Sendable {
     let owner = root.isContext ? "" : " \(status.owner):\(status.group)"
     switch status.kind {
     case .regular:
+      // Of most files it is known, and they are not even opened.
+      if let known = digests.known(status) { return "sha256:\(known) \(mode)\(owner)" }
       let (parent, name) = try place.parent(of: entry.source)
       return "sha256:\(try digests.digest(name, in: parent, status)) \(mode)\(owner)"
     case .symbolicLink:
@@ -74,9 +77,12 @@ struct CopyStep: Sendable {
     }
   }
 
-  /// Puts the files into the tree of a stage.
-  func carryOut(in tree: FileDescriptor, _ options: UnpackOptions, _ isCancelled: @Sendable () -> Bool) throws
-  {
+  /// Puts the files into the tree of a stage, on a thread that ends after it.
+  ///
+  /// - Parameter time: for all of them, instead of their own.
+  func carryOut(
+    in tree: FileDescriptor, _ options: UnpackOptions, time: FileTime?, _ isCancelled: @Sendable () -> Bool
+  ) throws {
     let count = matches.count + transfer.inline.count
     var source = Place(root)
     let archives = try Set(matches.indices.filter { try isUnpacked(matches[$0], &source) })
@@ -93,7 +99,7 @@ struct CopyStep: Sendable {
     if matches.isEmpty, transfer.inline.isEmpty { return }
 
     let (place, missing) = try Self.deepest(directory, in: tree)
-    try write(into: tree, at: place, options) { archive in
+    try Self.write(into: tree, at: place, options, time) { archive in
       let parents = owner ?? (0, 0)
       for path in missing {
         try archive.addDirectory(Array(path.utf8), permissions: 0o755, owner: parents)
@@ -121,7 +127,7 @@ struct CopyStep: Sendable {
   }
 
   private func add(
-    _ entry: CopyEntry, as target: String, to archive: CopyArchive, _ source: inout Place
+    _ entry: CopyEntry, as target: String, to archive: TreeCopy, _ source: inout Place
   ) throws {
     let (parent, name) = try source.parent(of: entry.source)
     var changes = EntryChanges()
@@ -130,20 +136,7 @@ struct CopyStep: Sendable {
       to: entry.status.permissions, isDirectory: entry.status.kind == .directory)
     changes.keepsAttributes = !root.isContext
     changes.keepsLinks = !root.isContext
-    try checkUnchanged(entry, name, in: parent)
-    try archive.add(Array(target.utf8), name, in: parent, entry.status, changes)
-    try checkUnchanged(entry, name, in: parent)
-  }
-
-  /// What was hashed must be what is copied.
-  private func checkUnchanged(_ entry: CopyEntry, _ name: [CChar], in parent: FileDescriptor) throws {
-    guard let now = try parent.status(of: name), now.identity == entry.status.identity,
-      now.kind == .directory || (now.size == entry.status.size && now.changed == entry.status.changed)
-    else {
-      throw EngineError(
-        .conflict, "\(entry.source) was changed while it was built from", subject: entry.source,
-        hint: "build again", retriable: true)
-    }
+    try archive.add(Array(target.utf8), name, in: parent, entry.status, changes, source: entry.source)
   }
 
   // MARK: Places
@@ -176,24 +169,17 @@ struct CopyStep: Sendable {
     return ("/", [])
   }
 
-  private func write(
-    into tree: FileDescriptor, at place: String, _ options: UnpackOptions,
-    _ body: (CopyArchive) throws -> Void
-  ) throws {
-    try Self.write(into: tree, at: place, options, body)
-  }
-
+  /// Makes files at a place of a tree, on a thread that ends after it.
   static func write(
-    into tree: FileDescriptor, at place: String, _ options: UnpackOptions,
-    _ body: (CopyArchive) throws -> Void
+    into tree: FileDescriptor, at place: String, _ options: UnpackOptions, _ time: FileTime?,
+    _ body: (TreeCopy) throws -> Void
   ) throws {
+    usePrivateUmask()
     var options = options
     options.copy = CopyOptions(place: Array(place.utf8.drop { $0 == UInt8(ascii: "/") }))
-    let unpacker = try LayerUnpacker(into: tree, named: FilePath(place), options: options)
-    let archive = try CopyArchive(overlayXattrs: options.overlayXattrs) { try unpacker.write($0) }
-    try body(archive)
-    try archive.finish()
-    _ = try unpacker.finish()
+    let copy = try TreeCopy(into: tree, options, time: time)
+    try body(copy)
+    try copy.finish()
   }
 
   // MARK: Archives

@@ -67,16 +67,19 @@ final class FileDigests: Sendable {
     }
   }
 
-  /// The SHA-256 of a regular file's content, in hexadecimal.
-  func digest(_ name: [CChar], in directory: FileDescriptor, _ status: FileStatus) throws -> String {
+  /// The SHA-256 of a regular file that was read before, in hexadecimal.
+  func known(_ status: FileStatus) -> String? {
     let mark = Mark(status)
-    if let known = state.withLock({ state -> [UInt8]? in
+    return state.withLock { state -> [UInt8]? in
       guard let known = state.known[mark] else { return nil }
       state.used[mark] = known
       return known
-    }) {
-      return Self.hex(known)
-    }
+    }.map(Self.hex)
+  }
+
+  /// The SHA-256 of a regular file's content, in hexadecimal.
+  func digest(_ name: [CChar], in directory: FileDescriptor, _ status: FileStatus) throws -> String {
+    let mark = Mark(status)
     let digest = try Self.read(name, in: directory)
     let raw = Self.raw(digest)
     // A file that was changed just now may be changed again without its times telling.
@@ -124,7 +127,13 @@ final class FileDigests: Sendable {
   private static func value(_ digit: UInt8) -> UInt8 { digit < 58 ? digit - 48 : digit - 87 }
 
   private static func hex(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? value + 48 : value + 87 }
+    return String(unsafeUninitializedCapacity: bytes.count * 2) { text in
+      for (index, byte) in bytes.enumerated() {
+        text.initializeElement(at: index * 2, to: digit(byte >> 4))
+        text.initializeElement(at: index * 2 + 1, to: digit(byte & 15))
+      }
+      return bytes.count * 2
+    }
   }
 }

@@ -9,7 +9,7 @@ struct PreparedMount: Sendable {
   let mount: RunMount
   /// Absolute, in the container.
   let target: String
-  /// What is copied for a bind mount.
+  /// What is copied for a bind mount, or into a cache that is not there yet.
   private(set) var copy: CopyStep?
   private(set) var inputs: StepInputs = [:]
 
@@ -30,19 +30,22 @@ struct PreparedMount: Sendable {
       }
       target = mount.target ?? "/run/secrets/\(name.split(separator: "/").last ?? "secret")"
     case .ssh:
-      throw EngineError(
-        .unsupported, "\(file.name):\(mount.word.position): RUN: SSH agents are not given to builds yet",
-        subject: "ssh")
+      let name = mount.id ?? "default"
+      if step.run.request.agents[name] == nil, mount.isRequired {
+        throw fail("the SSH agent \(name) is not given", "give it to the build (--ssh \(name)=SOCKET)")
+      }
+      guard (mount.user ?? 0) == 0, (mount.group ?? 0) == 0, (mount.mode ?? 0o600) & 0o077 == 0 else {
+        throw EngineError(
+          .unsupported,
+          "\(file.name):\(mount.word.position): RUN: an SSH agent is root's alone, and cannot be given to others",
+          subject: "ssh", hint: "leave uid, gid and mode out, and use it as root")
+      }
+      target = mount.target ?? "/run/buildkit/ssh_agent.\(step.mounts.count { $0.mount.kind == .ssh })"
     case .bind, .cache, .tmpfs:
       target = state.absolute(mount.target ?? "")
       guard target != "/" else { throw fail("nothing can be mounted on /") }
     }
-    if mount.kind == .cache, mount.from != nil {
-      throw EngineError(
-        .unsupported, "\(file.name):\(mount.word.position): RUN: a cache that begins with files of others",
-        subject: "from")
-    }
-    guard mount.kind == .bind else { return }
+    guard mount.kind == .bind || (mount.kind == .cache && mount.from != nil) else { return }
     let from = mount.from.map { Word($0, at: mount.word.position) }
     guard let root = try await step.root(from, state) else { return }
     let source = Word(mount.source ?? ".", at: mount.word.position)

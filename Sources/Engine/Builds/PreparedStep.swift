@@ -15,6 +15,8 @@ struct PreparedStep: Sendable {
   private(set) var inputs: StepInputs
   private(set) var copy: CopyStep?
   private(set) var mounts: [PreparedMount] = []
+  /// What ADD fetches where nothing like it is in the cache.
+  private var repository: (address: GitAddress, commit: String)?
   /// Nothing is carried out, and what it takes files from is not there yet.
   private(set) var isUnknown = false
   /// As the stage is after the instruction's own variables.
@@ -37,21 +39,35 @@ struct PreparedStep: Sendable {
     }
   }
 
+  /// Its layer is the same whatever is below it.
+  var isLinked: Bool {
+    switch instruction.content {
+    case .copy(let transfer), .add(let transfer): transfer.isLinked
+    default: false
+    }
+  }
+
   var changesFiles: Bool { [.run, .copy, .add, .workdir].contains(instruction.keyword) }
 
   // MARK: COPY and ADD
 
   private mutating func prepare(_ transfer: Transfer, _ state: StageState, isAdd: Bool) async throws {
     let file = run.dockerfile.file
+    if transfer.isLinked { inputs["place"] = state.absolute(transfer.destination.text) }
     if let word = transfer.checksum, !isAdd || !transfer.sources.contains(where: Self.isRemote) {
       throw file.error(
         "a checksum is for what is fetched from elsewhere", at: word.position, hint: "leave --checksum out")
     }
     if transfer.sources.contains(where: Self.isRemote) {
       let source = try remote(transfer, isAdd: isAdd)
+      if let address = try gitAddress(source, transfer) {
+        try await prepare(address, transfer, state)
+        return
+      }
       if let checksum = transfer.checksum {
         // What it must be is known: it is fetched where nothing like it is in the cache.
         inputs["checksum"] = checksum.text
+        note(try await owner(of: transfer, state), transfer)
         return
       }
       guard !run.isDry else {
@@ -70,6 +86,60 @@ struct PreparedStep: Sendable {
     let digests = run.digests
     let found = try await onBlockingThread("hash") { try copy.inputs(digests) }
     inputs.merge(found) { $1 }
+    note(copy.owner, transfer)
+  }
+
+  /// Without what is below, a name says nothing of whose the files are.
+  private mutating func note(_ owner: (user: UInt32, group: UInt32)?, _ transfer: Transfer) {
+    guard transfer.isLinked, transfer.owner?.text.isEmpty == false else { return }
+    if let owner { inputs["owner"] = "\(owner.user):\(owner.group)" } else { isUnknown = true }
+  }
+
+  // MARK: Git
+
+  private func gitAddress(_ source: Word, _ transfer: Transfer) throws -> GitAddress? {
+    guard var address = try GitAddress(source, run.dockerfile.file) else { return nil }
+    if let word = transfer.checksum {
+      try address.setChecksum(word.text, at: word.position, run.dockerfile.file)
+    }
+    if let keeps = transfer.keepsGitDirectory { address.keepsGitDirectory = keeps }
+    return address
+  }
+
+  private mutating func prepare(
+    _ address: GitAddress, _ transfer: Transfer, _ state: StageState
+  ) async throws {
+    let file = run.dockerfile.file
+    guard !run.isDry || address.knownCommit != nil else {
+      isUnknown = true
+      return
+    }
+    do {
+      let commit = try await run.commit(of: address)
+      try run.check(commit, address)
+      inputs["commit"] = commit
+      inputs["--keep-git-dir"] = "\(address.keepsGitDirectory)"
+      repository = (address, commit)
+    } catch let error as EngineError where error.kind != .cancelled {
+      var error = error
+      error.message = "\(file.name):\(instruction.range.start): ADD: \(error.message)"
+      throw error
+    }
+    note(try await owner(of: transfer, state), transfer)
+  }
+
+  private func gitCopy(
+    _ repository: (address: GitAddress, commit: String), _ transfer: Transfer, _ state: StageState
+  ) async throws -> CopyStep {
+    let root = try await run.fetch(repository.address, repository.commit)
+    var transfer = transfer
+    let directory = repository.address.directory
+    transfer.sources = [
+      Word(
+        directory.isEmpty ? "." : directory, at: transfer.sources.first?.position ?? instruction.range.start)
+    ]
+    transfer.unpacks = false
+    return try await makeCopy(transfer, from: root, state, isAdd: true)
   }
 
   private func fetchedCopy(_ source: Word, _ transfer: Transfer, _ state: StageState) async throws -> CopyStep
@@ -116,16 +186,25 @@ struct PreparedStep: Sendable {
       matches: selection.matches.map { (isDirectory: $0.0, entries: $0.1) },
       destination: state.absolute(target), mode: mode,
       failure: { file.error("\(keyword.rawValue): \($0)", at: position, hint: $1) })
-    if let word = transfer.owner, !word.text.isEmpty, !run.isDry || !(state.isFresh || state.lacksLayers) {
-      let lowers = run.engine.lowers(state.layers)
-      do {
-        let identity = try UserDatabase(layers: lowers).resolve(Self.ownerText(word.text))
-        step.owner = (identity.uid, identity.gid)
-      } catch {
-        throw file.error("\(keyword.rawValue): \(error.message)", at: word.position, hint: error.hint)
-      }
-    }
+    step.owner = try await owner(of: transfer, state)
     return step
+  }
+
+  /// Whose the copied files are to be; nil where that is not said, or cannot be known.
+  private func owner(of transfer: Transfer, _ state: StageState) async throws -> (
+    user: UInt32, group: UInt32
+  )? {
+    guard let word = transfer.owner, !word.text.isEmpty,
+      !run.isDry || !(state.isFresh || state.lacksLayers)
+    else { return nil }
+    do {
+      let identity = try UserDatabase(layers: run.engine.lowers(state.layers)).resolve(
+        Self.ownerText(word.text))
+      return (identity.uid, identity.gid)
+    } catch {
+      throw run.dockerfile.file.error(
+        "\(instruction.keyword.rawValue): \(error.message)", at: word.position, hint: error.hint)
+    }
   }
 
   /// A user without a group has the group of the same number, or its own by name.
@@ -152,13 +231,6 @@ struct PreparedStep: Sendable {
       throw EngineError(
         .unsupported, "\(file.name):\(source.position): ADD: an address stands alone in its ADD",
         subject: source.text, hint: "write an ADD for each source")
-    }
-    let path = source.text.prefix { $0 != "?" && $0 != "#" }
-    guard source.text.hasPrefix("http"), !path.hasSuffix(".git") else {
-      throw EngineError(
-        .unsupported,
-        "\(file.name):\(source.position): ADD: git repositories are not fetched yet: \(source.text)",
-        subject: source.text, hint: "put its files in the context")
     }
     return source
   }
@@ -210,18 +282,24 @@ struct PreparedStep: Sendable {
     let file = run.dockerfile.file
     let position = instruction.range.start
     if step.isInsecure {
-      throw EngineError(
-        .unsupported, "\(file.name):\(position): RUN: --security=insecure is not given to builds",
-        subject: "security")
+      guard run.request.entitlements.contains(.insecure) else {
+        throw EngineError(
+          .permissionDenied, "\(file.name):\(position): RUN: --security=insecure is not given to the build",
+          subject: "security", hint: "give it with --allow security.insecure")
+      }
+      inputs["security"] = "insecure"
     }
     if !step.devices.isEmpty {
+      // Of the frontend's labs channel only.
       throw EngineError(
         .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device")
     }
     if step.network == .default { inputs["network"] = run.request.network.rawValue }
     for mount in step.mounts {
       let prepared = try await PreparedMount(mount, self, state)
-      if mount.kind == .bind, prepared.copy == nil { isUnknown = true }
+      if mount.kind == .bind || mount.kind == .cache && mount.from != nil, prepared.copy == nil {
+        isUnknown = true
+      }
       inputs.merge(prepared.inputs) { $1 }
       mounts.append(prepared)
     }
@@ -236,15 +314,18 @@ struct PreparedStep: Sendable {
     switch instruction.content {
     case .copy(let transfer), .add(let transfer):
       var found = copy
-      if found == nil, transfer.checksum != nil {
+      if let repository {
+        found = try await gitCopy(repository, transfer, state)
+      } else if found == nil, transfer.checksum != nil {
         found = try await fetchedCopy(try remote(transfer, isAdd: true), transfer, state)
       }
       guard let copy = found else { return nil }
       return try await untilCancelled { isCancelled in
         try await onBlockingThread("copy") {
           let options = engine.unpackOptions
-          return try engine.makeLayer(on: state.layers, time, addition, warnings) { tree in
-            try copy.carryOut(in: tree, options, isCancelled)
+          let below = transfer.isLinked ? [] : state.layers
+          return try engine.makeLayer(on: below, time, addition, warnings) { tree in
+            try copy.carryOut(in: tree, options, time: time.file, isCancelled)
             return true
           }
         }
@@ -257,7 +338,7 @@ struct PreparedStep: Sendable {
         return try engine.makeLayer(on: state.layers, time, addition, warnings) { tree in
           let (place, missing) = try CopyStep.deepest(path, in: tree)
           if missing.isEmpty { return false }
-          try CopyStep.write(into: tree, at: place, options) { archive in
+          try CopyStep.write(into: tree, at: place, options, time.file) { archive in
             for path in missing {
               try archive.addDirectory(Array(path.utf8), permissions: 0o755, owner: owner)
             }

@@ -17,6 +17,9 @@ enum StepKey {
     return bytes.withUnsafeBytes { Digest(of: $0) }
   }
 
+  /// What a step of its own stands on, whatever is below it.
+  static let nothing = Digest(of: "coracle build link".utf8)
+
   /// Of a stage that begins with an image: all of it, its configuration included (CVE-2024-24557).
   static func base(_ configDigest: Digest?) -> Digest {
     Digest(of: "coracle build base \(configDigest?.description ?? "scratch")".utf8)

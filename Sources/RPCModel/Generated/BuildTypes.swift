@@ -26,6 +26,10 @@ public enum BuildStart: RPCRequest {
     public var network: BuildNetwork?
     /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
     public var secrets: [BuildSecret]?
+    /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+    public var ssh: [BuildAgent]?
+    /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
+    public var allow: [String]?
     /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
@@ -60,6 +64,8 @@ public enum BuildStart: RPCRequest {
       platform: String? = nil,
       network: BuildNetwork? = nil,
       secrets: [BuildSecret]? = nil,
+      ssh: [BuildAgent]? = nil,
+      allow: [String]? = nil,
       contexts: [String: String]? = nil,
       noCache: Bool? = nil,
       pull: Bool? = nil,
@@ -82,6 +88,8 @@ public enum BuildStart: RPCRequest {
       self.platform = platform
       self.network = network
       self.secrets = secrets
+      self.ssh = ssh
+      self.allow = allow
       self.contexts = contexts
       self.noCache = noCache
       self.pull = pull
@@ -96,7 +104,7 @@ public enum BuildStart: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case context, contextStream, file, dockerfile, target, arguments, labels, platform, network, secrets, contexts, noCache, pull, cacheFrom, references, output, initialCredit, outputs, cacheTo, debug, workDoneToken
+      case context, contextStream, file, dockerfile, target, arguments, labels, platform, network, secrets, ssh, allow, contexts, noCache, pull, cacheFrom, references, output, initialCredit, outputs, cacheTo, debug, workDoneToken
     }
 
     public init(from decoder: any Decoder) throws {
@@ -111,6 +119,8 @@ public enum BuildStart: RPCRequest {
       platform = try members.decodeIfPresent(String.self, forKey: .platform)
       network = try members.decodeIfPresent(BuildNetwork.self, forKey: .network)
       secrets = try members.decodeIfPresent([BuildSecret].self, forKey: .secrets)
+      ssh = try members.decodeIfPresent([BuildAgent].self, forKey: .ssh)
+      allow = try members.decodeIfPresent([String].self, forKey: .allow)
       contexts = try members.decodeIfPresent([String: String].self, forKey: .contexts)
       noCache = try members.decodeIfPresent(Bool.self, forKey: .noCache)
       pull = try members.decodeIfPresent(Bool.self, forKey: .pull)
@@ -136,6 +146,8 @@ public enum BuildStart: RPCRequest {
       json.member(#""platform":"#, platform)
       json.member(#""network":"#, network)
       json.member(#""secrets":"#, secrets)
+      json.member(#""ssh":"#, ssh)
+      json.member(#""allow":"#, allow)
       json.member(#""contexts":"#, contexts)
       json.member(#""noCache":"#, noCache)
       json.member(#""pull":"#, pull)
@@ -152,12 +164,12 @@ public enum BuildStart: RPCRequest {
 
     /// With what is not given absent.
     public init(_ buildDescription: BuildDescription) {
-      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
+      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
     }
 
     /// What is built, and from what.
     public var buildDescription: BuildDescription {
-      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
+      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
     }
   }
 
@@ -235,6 +247,10 @@ public enum BuildExplain: RPCRequest {
     public var network: BuildNetwork?
     /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
     public var secrets: [BuildSecret]?
+    /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+    public var ssh: [BuildAgent]?
+    /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
+    public var allow: [String]?
     /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
@@ -255,6 +271,8 @@ public enum BuildExplain: RPCRequest {
       platform: String? = nil,
       network: BuildNetwork? = nil,
       secrets: [BuildSecret]? = nil,
+      ssh: [BuildAgent]? = nil,
+      allow: [String]? = nil,
       contexts: [String: String]? = nil,
       noCache: Bool? = nil,
       pull: Bool? = nil,
@@ -270,6 +288,8 @@ public enum BuildExplain: RPCRequest {
       self.platform = platform
       self.network = network
       self.secrets = secrets
+      self.ssh = ssh
+      self.allow = allow
       self.contexts = contexts
       self.noCache = noCache
       self.pull = pull
@@ -288,6 +308,8 @@ public enum BuildExplain: RPCRequest {
       json.member(#""platform":"#, platform)
       json.member(#""network":"#, network)
       json.member(#""secrets":"#, secrets)
+      json.member(#""ssh":"#, ssh)
+      json.member(#""allow":"#, allow)
       json.member(#""contexts":"#, contexts)
       json.member(#""noCache":"#, noCache)
       json.member(#""pull":"#, pull)
@@ -297,12 +319,12 @@ public enum BuildExplain: RPCRequest {
 
     /// With what is not given absent.
     public init(_ buildDescription: BuildDescription) {
-      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
+      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
     }
 
     /// What is built, and from what.
     public var buildDescription: BuildDescription {
-      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
+      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
     }
   }
 
@@ -360,6 +382,10 @@ public enum BuildVerify: RPCRequest {
     public var network: BuildNetwork?
     /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
     public var secrets: [BuildSecret]?
+    /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+    public var ssh: [BuildAgent]?
+    /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
+    public var allow: [String]?
     /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
@@ -388,6 +414,8 @@ public enum BuildVerify: RPCRequest {
       platform: String? = nil,
       network: BuildNetwork? = nil,
       secrets: [BuildSecret]? = nil,
+      ssh: [BuildAgent]? = nil,
+      allow: [String]? = nil,
       contexts: [String: String]? = nil,
       noCache: Bool? = nil,
       pull: Bool? = nil,
@@ -407,6 +435,8 @@ public enum BuildVerify: RPCRequest {
       self.platform = platform
       self.network = network
       self.secrets = secrets
+      self.ssh = ssh
+      self.allow = allow
       self.contexts = contexts
       self.noCache = noCache
       self.pull = pull
@@ -418,7 +448,7 @@ public enum BuildVerify: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case context, contextStream, file, dockerfile, target, arguments, labels, platform, network, secrets, contexts, noCache, pull, cacheFrom, image, output, initialCredit, workDoneToken
+      case context, contextStream, file, dockerfile, target, arguments, labels, platform, network, secrets, ssh, allow, contexts, noCache, pull, cacheFrom, image, output, initialCredit, workDoneToken
     }
 
     public init(from decoder: any Decoder) throws {
@@ -433,6 +463,8 @@ public enum BuildVerify: RPCRequest {
       platform = try members.decodeIfPresent(String.self, forKey: .platform)
       network = try members.decodeIfPresent(BuildNetwork.self, forKey: .network)
       secrets = try members.decodeIfPresent([BuildSecret].self, forKey: .secrets)
+      ssh = try members.decodeIfPresent([BuildAgent].self, forKey: .ssh)
+      allow = try members.decodeIfPresent([String].self, forKey: .allow)
       contexts = try members.decodeIfPresent([String: String].self, forKey: .contexts)
       noCache = try members.decodeIfPresent(Bool.self, forKey: .noCache)
       pull = try members.decodeIfPresent(Bool.self, forKey: .pull)
@@ -455,6 +487,8 @@ public enum BuildVerify: RPCRequest {
       json.member(#""platform":"#, platform)
       json.member(#""network":"#, network)
       json.member(#""secrets":"#, secrets)
+      json.member(#""ssh":"#, ssh)
+      json.member(#""allow":"#, allow)
       json.member(#""contexts":"#, contexts)
       json.member(#""noCache":"#, noCache)
       json.member(#""pull":"#, pull)
@@ -468,12 +502,12 @@ public enum BuildVerify: RPCRequest {
 
     /// With what is not given absent.
     public init(_ buildDescription: BuildDescription) {
-      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
+      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
     }
 
     /// What is built, and from what.
     public var buildDescription: BuildDescription {
-      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
+      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
     }
   }
 
@@ -595,6 +629,10 @@ public struct BuildDescription: RPCValue {
   public var network: BuildNetwork?
   /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
   public var secrets: [BuildSecret]?
+  /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+  public var ssh: [BuildAgent]?
+  /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
+  public var allow: [String]?
   /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
   public var contexts: [String: String]?
   /// Whether all is built anew; false when absent.
@@ -615,6 +653,8 @@ public struct BuildDescription: RPCValue {
     platform: String? = nil,
     network: BuildNetwork? = nil,
     secrets: [BuildSecret]? = nil,
+    ssh: [BuildAgent]? = nil,
+    allow: [String]? = nil,
     contexts: [String: String]? = nil,
     noCache: Bool? = nil,
     pull: Bool? = nil,
@@ -630,6 +670,8 @@ public struct BuildDescription: RPCValue {
     self.platform = platform
     self.network = network
     self.secrets = secrets
+    self.ssh = ssh
+    self.allow = allow
     self.contexts = contexts
     self.noCache = noCache
     self.pull = pull
@@ -648,6 +690,8 @@ public struct BuildDescription: RPCValue {
     json.member(#""platform":"#, platform)
     json.member(#""network":"#, network)
     json.member(#""secrets":"#, secrets)
+    json.member(#""ssh":"#, ssh)
+    json.member(#""allow":"#, allow)
     json.member(#""contexts":"#, contexts)
     json.member(#""noCache":"#, noCache)
     json.member(#""pull":"#, pull)
@@ -680,6 +724,29 @@ public struct BuildSecret: RPCValue {
     json.member(#""id":"#, id)
     json.member(#""path":"#, path)
     json.member(#""value":"#, value)
+    json.endObject()
+  }
+}
+
+/// An SSH agent, by its id in the file.
+public struct BuildAgent: RPCValue {
+  /// What --mount=type=ssh,id= names; default where it names none.
+  public var id: String
+  /// Its socket, an absolute path as the service's machine names it.
+  public var path: String
+
+  public init(
+    id: String,
+    path: String
+  ) {
+    self.id = id
+    self.path = path
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""id":"#, id)
+    json.member(#""path":"#, path)
     json.endObject()
   }
 }

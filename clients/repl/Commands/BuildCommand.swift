@@ -13,8 +13,7 @@ struct Build: REPLCommand {
 
       --output says where the build goes: type=image, type=oci, type=docker or type=tar with dest=FILE, type=local or \
       type=oci,tar=false with dest=DIRECTORY, type=registry to push it; a path alone is a directory of its files, and - a \
-      tar archive of them on standard output. Caches in registries are ref=NAME, and mode=max sends all stages'. Not there \
-      yet: ADD of git repositories and --mount=type=ssh.
+      tar archive of them on standard output. Caches in registries are ref=NAME, and mode=max sends all stages'.
       """)
   static var completes: [NameKind] { [.files] }
   @Option(name: .shortAndLong, help: "The image's name; several are possible.") var tag: [String] = []
@@ -26,6 +25,9 @@ struct Build: REPLCommand {
   @Option(help: "os/architecture, instead of this machine's.") var platform: String?
   @Option(help: "What RUNs have: none or host.") var network: String?
   @Option(help: "A secret for RUNs: id=NAME,src=FILE or id=NAME,env=VARIABLE.") var secret: [String] = []
+  @Option(help: "An SSH agent for RUNs, NAME=SOCKET; default alone is the one of $SSH_AUTH_SOCK.") var ssh:
+    [String] = []
+  @Option(help: "What RUNs may ask for: security.insecure or network.host.") var allow: [String] = []
   @Option(
     help: """
       A directory, docker-image://NAME or oci-layout://DIRECTORY[:TAG] in the place of a stage or image: NAME=PLACE.
@@ -217,6 +219,8 @@ struct Build: REPLCommand {
         return known
       }
       description.secrets = secret.isEmpty ? nil : try secret.map(Self.secret)
+      description.ssh = ssh.isEmpty ? nil : try ssh.map(Self.agent)
+      description.allow = allow.isEmpty ? nil : allow
       if !buildContext.isEmpty {
         description.contexts = try assignments(buildContext).mapValues { place in
           let layout = "oci-layout://"
@@ -229,6 +233,16 @@ struct Build: REPLCommand {
       description.pull = pull ? true : nil
       return description
     }
+  }
+
+  private static func agent(_ text: String) throws -> BuildAgent {
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    let name = parts.first ?? "default"
+    if parts.count == 2 { return BuildAgent(id: name, path: absolutePath(parts[1])) }
+    guard let socket = ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"], !socket.isEmpty else {
+      throw ValidationError("there is no variable SSH_AUTH_SOCK for the agent \(name): give \(name)=SOCKET")
+    }
+    return BuildAgent(id: name, path: socket)
   }
 
   private static func secret(_ text: String) throws -> BuildSecret {

@@ -447,6 +447,8 @@ class BuildMethods:
         platform: str | None = None,
         network: types.BuildNetwork | None = None,
         secrets: Sequence[types.BuildSecret] | None = None,
+        ssh: Sequence[types.BuildAgent] | None = None,
+        allow: Sequence[str] | None = None,
         contexts: Mapping[str, str] | None = None,
         no_cache: bool | None = None,
         pull: bool | None = None,
@@ -481,6 +483,10 @@ class BuildMethods:
         platform: os/architecture[/variant]; the service's own when absent.
         network: What RUNs have that ask for none of their own; none when absent.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
+        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+        allow: What RUNs may have that ask for it: security.insecure (all capabilities and
+        devices, for --security=insecure) or network.host (the service's network, for
+        --network=host). Nothing of it when absent.
         contexts: In the place of stages and images of these names: directories as absolute
         paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
         or @DIGEST behind. FROM a directory begins with its files.
@@ -521,6 +527,8 @@ class BuildMethods:
                 "platform": platform,
                 "network": network,
                 "secrets": secrets,
+                "ssh": ssh,
+                "allow": allow,
                 "contexts": contexts,
                 "noCache": no_cache,
                 "pull": pull,
@@ -550,6 +558,8 @@ class BuildMethods:
         platform: str | None = None,
         network: types.BuildNetwork | None = None,
         secrets: Sequence[types.BuildSecret] | None = None,
+        ssh: Sequence[types.BuildAgent] | None = None,
+        allow: Sequence[str] | None = None,
         contexts: Mapping[str, str] | None = None,
         no_cache: bool | None = None,
         pull: bool | None = None,
@@ -573,6 +583,10 @@ class BuildMethods:
         platform: os/architecture[/variant]; the service's own when absent.
         network: What RUNs have that ask for none of their own; none when absent.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
+        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+        allow: What RUNs may have that ask for it: security.insecure (all capabilities and
+        devices, for --security=insecure) or network.host (the service's network, for
+        --network=host). Nothing of it when absent.
         contexts: In the place of stages and images of these names: directories as absolute
         paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
         or @DIGEST behind. FROM a directory begins with its files.
@@ -599,6 +613,8 @@ class BuildMethods:
                 "platform": platform,
                 "network": network,
                 "secrets": secrets,
+                "ssh": ssh,
+                "allow": allow,
                 "contexts": contexts,
                 "noCache": no_cache,
                 "pull": pull,
@@ -620,6 +636,8 @@ class BuildMethods:
         platform: str | None = None,
         network: types.BuildNetwork | None = None,
         secrets: Sequence[types.BuildSecret] | None = None,
+        ssh: Sequence[types.BuildAgent] | None = None,
+        allow: Sequence[str] | None = None,
         contexts: Mapping[str, str] | None = None,
         no_cache: bool | None = None,
         pull: bool | None = None,
@@ -648,6 +666,10 @@ class BuildMethods:
         platform: os/architecture[/variant]; the service's own when absent.
         network: What RUNs have that ask for none of their own; none when absent.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
+        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+        allow: What RUNs may have that ask for it: security.insecure (all capabilities and
+        devices, for --security=insecure) or network.host (the service's network, for
+        --network=host). Nothing of it when absent.
         contexts: In the place of stages and images of these names: directories as absolute
         paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
         or @DIGEST behind. FROM a directory begins with its files.
@@ -680,6 +702,8 @@ class BuildMethods:
                 "platform": platform,
                 "network": network,
                 "secrets": secrets,
+                "ssh": ssh,
+                "allow": allow,
                 "contexts": contexts,
                 "noCache": no_cache,
                 "pull": pull,

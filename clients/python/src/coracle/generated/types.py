@@ -846,6 +846,13 @@ class BuildDescription(Structure):
     """What RUNs have that ask for none of their own; none when absent."""
     secrets: list[BuildSecret] | None = None
     """What RUNs may mount as secrets; it is in no layer and in no key of the cache."""
+    ssh: list[BuildAgent] | None = None
+    """SSH agents that RUNs may ask; default is also what fetches git repositories for ADD."""
+    allow: list[str] | None = None
+    """What RUNs may have that ask for it: security.insecure (all capabilities and devices, for
+    --security=insecure) or network.host (the service's network, for --network=host). Nothing of
+    it when absent.
+    """
     contexts: dict[str, str] | None = None
     """In the place of stages and images of these names: directories as absolute paths, images as
     docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind.
@@ -873,6 +880,16 @@ class BuildSecret(Structure):
     """An absolute path as the service's machine names it."""
     value: str | None = None
     """The content itself, instead of a path."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BuildAgent(Structure):
+    """An SSH agent, by its id in the file."""
+
+    id: str
+    """What --mount=type=ssh,id= names; default where it names none."""
+    path: str
+    """Its socket, an absolute path as the service's machine names it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -2544,6 +2561,8 @@ class BuildDescriptionOptions(TypedDict, total=False):
     platform: str | None
     network: BuildNetwork | None
     secrets: list[BuildSecret] | None
+    ssh: list[BuildAgent] | None
+    allow: list[str] | None
     contexts: dict[str, str] | None
     no_cache: bool | None
     pull: bool | None

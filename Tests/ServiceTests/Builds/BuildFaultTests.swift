@@ -1,0 +1,159 @@
+import Foundation
+import OCIModel
+import RPCModel
+import RPCTransport
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Builds that come to no good end: nothing half done is left, and the next one works.
+@Suite("Builds that are cut off")
+struct BuildFaultTests {
+  private static let file = """
+    FROM busybox:1 AS tools
+    RUN echo tool > /tool
+    FROM busybox:1
+    WORKDIR /w
+    COPY src src
+    RUN cat src/a > out; mkdir d; echo x > d/f
+    COPY --from=tools /tool .
+    """
+
+  /// Nothing is there that nobody names, and a build works and gives what it always gives.
+  private func expectSound(_ context: BuildContext, _ digest: String? = nil) async throws {
+    let service = context.service
+    let containers = try await service.send(ContainerList.self, .init(all: true)).containers
+    #expect(containers.isEmpty)
+    let built = try await context.build(Self.file, references: ["sound:1"])
+    if let digest { #expect(built.image.digest == digest) }
+    let seen = try await service.run("sound:1", ["sh", "-c", "cat /w/out /w/tool /w/d/f"]) {
+      $0.autoRemove = true
+    }
+    #expect(seen.stdout == "one\ntool\nx\n")
+    // Trees that are made as files are copied are what their archives say.
+    let verified = try await service.send(ImageVerify.self, .init())
+    #expect(verified.problems.isEmpty, "\(verified.problems)")
+    // What the dead left goes with the next collection.
+    let left = try await service.send(SystemPrune.self, .init(kinds: [.content, .remains, .download]))
+    let removed = try await service.send(
+      SystemPrune.self, .init(kinds: [.content, .remains, .download], apply: left.items.map(\.id)))
+    #expect(removed.items.allSatisfy { $0.outcome == .removed })
+    let list = try await ChildProcess.run(
+      ["sh", "-c", "ls -A staging containers; ls -A run/build-secrets 2>/dev/null || true"],
+      workingDirectory: context.store.store)
+    #expect(list.text == "containers:\n\nstaging:\n", "\(list.text)")
+    let mounts = try String(contentsOf: URL(filePath: "/proc/self/mountinfo"), encoding: .utf8)
+    #expect(!mounts.contains(context.store.directory.string + "/"))
+  }
+
+  @Test(
+    "killed at any step, a service leaves nothing that is half done",
+    arguments: [
+      "containerPrepared", "containerPrepared:2", "blobWritten", "blobWritten:2", "blobRenamed",
+      "layerUnpacked:2",
+      "layerRenamed", "layerRenamed:3", "imageWhole", "storeSynced", "imageWritten", "imageRecorded",
+    ])
+  func killed(failpoint: String) async throws {
+    let account = try #require(Account.available.last)
+    try await withBuildContext(account) { context in
+      let doomed = BuildContext(
+        store: context.store, service: try await context.store.service(failpoint: failpoint))
+      let error = await #expect(throws: (any Error).self) {
+        _ = try await doomed.build(Self.file, references: ["doomed:1"])
+      }
+      #expect(error != nil)
+      _ = await doomed.service.process.waitForExit()
+      try await expectSound(context)
+    }
+  }
+
+  @Test("killed while a RUN runs, a service takes its container with it", arguments: Account.available)
+  func killedRun(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let doomed = BuildContext(store: context.store, service: try await context.store.service())
+      let out = doomed.service.process.connection.receiver(credit: 1 << 20)
+      var params = doomed.params(
+        "FROM busybox:1\nRUN --mount=type=secret,id=k sh -c 'echo begun; exec sleep 100077'")
+      params.secrets = [BuildSecret(id: "k", value: "v")]
+      params.output = out.id
+      let building = Task { [params] in try await doomed.service.send(BuildStart.self, params) }
+      for await chunk in out.chunks where String(decoding: chunk, as: UTF8.self).contains("begun") { break }
+      doomed.service.process.kill(9)
+      await #expect(throws: (any Error).self) { _ = try await building.value }
+      _ = await doomed.service.process.waitForExit()
+      // Its shim ends it when it sees the service gone, and nobody else waits for that.
+      try await wait(for: "sleep 100077")
+      try await expectSound(context)
+    }
+  }
+
+  /// Waits until no process has such a command line.
+  private func wait(for command: String) async throws {
+    while try await ChildProcess.run(["pgrep", "-x", "-f", command]).succeeded {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+  }
+
+  @Test("cancelled while many files are copied, a build leaves nothing of them", arguments: Account.available)
+  func cancelledCopy(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        "mkdir context/many; cd context/many; seq 20000 | split -l 4 -a 4 - f; head -c 50000000 /dev/zero > large"
+      )
+      let service = context.service
+      let building = Task {
+        try await context.build("FROM busybox:1\nCOPY src /src\nCOPY many /many", references: ["never:1"])
+      }
+      await service.notifications.wait { all in
+        all.contains {
+          if case .taskStarted(let task) = $0 { task.title.contains("COPY many") } else { false }
+        }
+      }
+      building.cancel()
+      let error = await #expect(throws: RPCError.self) { _ = try await building.value }
+      #expect(error?.data?.kind == .cancelled)
+      let images = try await service.send(ImageList.self, .init()).images
+      #expect(images.allSatisfy { !$0.references.contains("docker.io/library/never:1") })
+      let explained = try await context.explain("FROM busybox:1\nCOPY src /src\nCOPY many /many")
+      #expect(explained.map(\.cached) == [true, true, false])
+      try await expectSound(context)
+    }
+  }
+
+  @Test("a disk that is full midway is noSpace, and with room the build works", .requires(.mount))
+  func fullDisk() async throws {
+    try await withSmallFileSystem(bytes: 40 << 20, inodes: 20_000) { disk in
+      let store = TestStore(account: .root, directory: disk)
+      let service = try await store.service()
+      _ = try await service.importBusybox(store, BuildContext.programs)
+      let context = BuildContext(store: store, service: service)
+      try await context.script("mkdir -p context/src; echo one > context/src/a; echo two > context/src/b")
+      try await withTemporaryDirectory { directory in
+        // More than there is room for; and what there is room for once, but not also as a blob.
+        for mebibytes in [60, 24] {
+          let made = try await ChildProcess.run(
+            ["sh", "-c", "head -c \(mebibytes << 20) /dev/urandom > large"], workingDirectory: directory)
+          #expect(made.succeeded)
+          let error = await #expect(throws: RPCError.self) {
+            _ = try await context.build("FROM busybox:1\nCOPY large /", references: ["full:1"]) {
+              $0.context = directory.string
+            }
+          }
+          #expect(error?.data?.kind == .noSpace, "\(mebibytes): \(error?.message ?? "")")
+        }
+      }
+      let error = await #expect(throws: RPCError.self) {
+        _ = try await context.build(
+          "FROM busybox:1\nRUN head -c 60000000 /dev/urandom > /large", references: ["full:1"])
+      }
+      // Of the RUN's program, or of what the service writes down of it.
+      #expect(
+        error?.data?.kind == .buildFailed || error?.data?.kind == .noSpace, "\(error?.message ?? "")")
+      let images = try await service.send(ImageList.self, .init()).images
+      #expect(images.count == 1)
+      try growSmallFileSystem(disk, bytes: 256 << 20)
+      try await expectSound(context)
+      #expect(await service.stop() == 0)
+    }
+  }
+}

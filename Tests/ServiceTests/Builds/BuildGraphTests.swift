@@ -1,0 +1,66 @@
+import Foundation
+import RPCModel
+import RPCTransport
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("A build is a graph of steps")
+struct BuildGraphTests {
+  @Test(
+    "stages that need nothing of each other run at once, those that nobody needs never, and each instruction is a task",
+    arguments: Account.available)
+  func graph(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      // Each of two waits for a file of the other's, in a cache that both have: one after the other they would never end.
+      let meeting = "--mount=type=cache,id=meeting,target=/m"
+      func stage(_ name: String, _ other: String) -> String {
+        """
+        FROM busybox:1 AS \(name)
+        RUN \(meeting) touch /m/\(name); until test -e /m/\(other); do sleep 0.05; done; echo \(name) > /\(name)
+        """
+      }
+      let file = """
+        \(stage("left", "right"))
+        FROM busybox:1 AS unused
+        RUN false
+        \(stage("right", "left"))
+        FROM left AS target
+        COPY --from=right /right /
+        RUN cat /left /right > /both
+        FROM target AS never
+        RUN false
+        """
+      let service = context.service
+      let built = try await context.build(file, references: ["both:1"]) { $0.target = "target" }
+      #expect(built.steps.map(\.stage) == ["left", "left", "right", "right", "target", "target", "target"])
+      let seen = try await service.run("both:1", ["cat", "/both"])
+      #expect(seen.stdout == "left\nright\n")
+      let titles = service.notifications.tasks.map(\.title)
+      for step in built.steps where step.ordinal > 0 {
+        #expect(
+          titles.contains { $0.hasPrefix("#\(step.number) [\(step.stage) \(step.ordinal)/") },
+          "\(step.instruction): \(titles)")
+      }
+      let ended = service.notifications.all.count {
+        if case .taskFinished(let task) = $0 { task.outcome == .succeeded } else { false }
+      }
+      #expect(ended >= 5)
+
+      // One that fails ends the one beside it, which would never end by itself.
+      let error = await #expect(throws: RPCError.self) {
+        _ = try await context.build(
+          """
+          FROM busybox:1 AS waits
+          RUN \(meeting) touch /m/waits; while :; do sleep 0.05; done
+          FROM busybox:1 AS fails
+          RUN \(meeting) until test -e /m/waits; do sleep 0.05; done; exit 7
+          FROM scratch
+          COPY --from=waits / /a
+          COPY --from=fails / /b
+          """)
+      }
+      #expect(error?.message.contains("failed with exit code 7") == true, "\(error?.message ?? "")")
+    }
+  }
+}

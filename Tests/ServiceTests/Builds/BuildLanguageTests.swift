@@ -1,0 +1,193 @@
+import Foundation
+import OCIModel
+import RPCModel
+import RPCTransport
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What of the Dockerfile language reaches beyond the context.
+@Suite("Builds: git, agents, entitlements, caches and links")
+struct BuildLanguageTests {
+  /// Serves `repo.git` of the context's directory as files: the plainest of git's protocols, which knows no shallow copies.
+  private func serve(_ context: BuildContext, on server: FaultyServer) async throws {
+    let root = context.store.directory.appending("repo.git")
+    let listed = try await ChildProcess.run(["find", ".", "-type", "f"], workingDirectory: root)
+    for name in listed.text.split(separator: "\n").map({ $0.dropFirst(2) }) {
+      let bytes = try Data(contentsOf: URL(filePath: root.appending(String(name)).string))
+      server.on("GET", "/repo.git/\(name)", .blob([UInt8](bytes)))
+    }
+  }
+
+  private static let repository = """
+    git init -q -b main repo; cd repo; git config user.name n; git config user.email e@example.invalid
+    mkdir sub; echo first > a; echo below > sub/f; chmod 755 sub/f; git add .; git commit -q -m 1; git tag -a v1 -m v1
+    echo second > a; git commit -qa -m 2; cd ..; rm -rf repo.git; git clone -q --bare repo repo.git
+    cd repo.git; git update-server-info; git rev-parse HEAD > ../head; git rev-parse v1^{} > ../v1
+    chmod -R a+rX .
+    """
+
+  @Test(
+    "ADD takes branches, tags, commits and directories of git repositories, and the commit decides about the cache",
+    arguments: Account.available)
+  func git(account: Account) async throws {
+    try await withFaultyServer { server in
+      try await withBuildContext(account) { context in
+        try await context.script(Self.repository)
+        try await serve(context, on: server)
+        let directory = context.store.directory
+        func read(_ name: String) throws -> String {
+          try String(contentsOf: URL(filePath: directory.appending(name).string), encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        let (head, tagged) = (try read("head"), try read("v1"))
+        let url = "http://\(server.host)/repo.git"
+        let file = """
+          FROM busybox:1
+          ADD \(url) /head
+          ADD \(url)#v1 /tag
+          ADD --chown=1000 \(url)#main:sub /sub
+          ADD --keep-git-dir=true --checksum=\(tagged) \(url)#v1 /whole
+          ADD \(url)?tag=v1&subdir=sub /query
+          """
+        let built = try await context.build(file, references: ["g:1"])
+        #expect(built.steps.count == 6)
+        let seen = try await context.service.run(
+          "g:1",
+          [
+            "sh", "-c",
+            "cat /head/a /tag/a /sub/f /whole/a /query/f; ls -A /head /query; stat -c '%u %a %Y' /sub/f; test -d /whole/.git",
+          ])
+        #expect(
+          seen.stdout
+            == "second\nfirst\nbelow\nfirst\nbelow\n/head:\na\nsub\n\n/query:\nf\n1000 755 315532800\n",
+          "\(seen.stderr)")
+        #expect(seen.exit.code == 0)
+        let again = try await context.build(file)
+        #expect(again.areAllCached)
+
+        // The branch has another commit now, and tags have not.
+        try await context.script(
+          "cd repo; echo third > a; git commit -qa -m 3; git push -q ../repo.git main; cd ../repo.git; git update-server-info; chmod -R a+rX ."
+        )
+        try await serve(context, on: server)
+        let changed = try await context.build("FROM busybox:1\nADD \(url)#v1 /tag\nADD \(url) /head")
+        #expect(changed.steps.map(\.cached) == [true, false, false])
+        let tag = try await context.build("FROM busybox:1\nADD \(url)#v1 /tag\nADD \(url)#\(head) /head")
+        #expect(tag.steps.map(\.cached) == [true, true, false])
+
+        for (source, kind, message) in [
+          ("\(url)#nope", ErrorKind.notFound, "has no nope"),
+          ("--checksum=\(head) \(url)#v1", .digestMismatch, "is at"),
+          ("\(url)?depth=1", .invalidArgument, "a git address has no depth"),
+          ("\(url)#main:../x", .invalidArgument, "outside of the repository"),
+          ("http://\(server.host)/other.git", .unreachable, "git ls-remote failed"),
+        ] {
+          let error = await #expect(throws: RPCError.self) {
+            _ = try await context.build("FROM busybox:1\nADD \(source) /")
+          }
+          #expect(error?.data?.kind == kind, "\(source): \(error?.message ?? "")")
+          #expect(error?.message.contains(message) == true, "\(source): \(error?.message ?? "")")
+        }
+      }
+    }
+  }
+
+  @Test(
+    "an SSH agent's socket is there for the RUN that asks for it, and for no other",
+    arguments: Account.available)
+  func agent(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"agent\")'; stat -c %i agent > inode")
+      let socket = context.store.directory.appending("agent").string
+      let inode = try String(
+        contentsOf: URL(filePath: context.store.directory.appending("inode").string), encoding: .utf8)
+      let output = FoundDigest()
+      _ = try await context.build(
+        """
+        FROM busybox:1
+        RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && stat -c %i "$SSH_AUTH_SOCK"
+        RUN --mount=type=ssh,id=other,target=/a,required test -S /a && echo "$SSH_AUTH_SOCK"
+        RUN --mount=type=ssh,id=none test -z "$SSH_AUTH_SOCK"
+        RUN test -z "$SSH_AUTH_SOCK" && test ! -e /run/buildkit/ssh_agent.0
+        """, output: output
+      ) { $0.ssh = [BuildAgent(id: "default", path: socket), BuildAgent(id: "other", path: socket)] }
+      #expect(output.text == "#2 \(inode)#3 /a\n")
+    }
+  }
+
+  @Test("RUN --security=insecure has what the build is allowed to give", arguments: Account.available)
+  func insecure(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let mounts = "busybox mount -t tmpfs none /tmp && touch /tmp/x"
+      _ = try await context.build("FROM busybox:1\nRUN ! (\(mounts))\nRUN --security=insecure \(mounts)") {
+        $0.allow = ["security.insecure"]
+      }
+      let error = await #expect(throws: RPCError.self) {
+        _ = try await context.build("FROM busybox:1") { $0.allow = ["security.everything"] }
+      }
+      #expect(error?.data?.kind == .invalidArgument)
+      // The host's network for one RUN, where none is what the others have.
+      let output = FoundDigest()
+      _ = try await context.build(
+        "FROM busybox:1\nRUN --network=host busybox readlink /proc/self/ns/net\nRUN busybox readlink /proc/self/ns/net",
+        output: output
+      ) { $0.allow = ["network.host"] }
+      let spaces = output.text.split(separator: "\n").map { $0.split(separator: " ").last ?? "" }
+      #expect(spaces.count == 2 && spaces[0] != spaces[1])
+    }
+  }
+
+  @Test(
+    "a cache may begin with the files of a stage, and is another one where those are others",
+    arguments: Account.available)
+  func seededCache(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      func lines(_ seed: String, _ command: String) async throws -> String {
+        let output = FoundDigest()
+        _ = try await context.build(
+          """
+          FROM busybox:1 AS seed
+          RUN mkdir /seed && echo \(seed) > /seed/f
+          FROM busybox:1
+          RUN --mount=type=cache,from=seed,source=/seed,target=/c echo \(command) >> /c/f; cat /c/f
+          """, output: output)
+        return output.text
+      }
+      let first = try await lines("one", "a")
+      #expect(first == "#4 one\n#4 a\n")
+      let again = try await lines("one", "b")
+      #expect(again == "#4 one\n#4 a\n#4 b\n")
+      let other = try await lines("two", "c")
+      #expect(other == "#4 two\n#4 c\n")
+    }
+  }
+
+  @Test(
+    "what is copied with --link comes from the cache also on top of another image",
+    arguments: Account.available)
+  func link(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      func file(_ below: String) -> String {
+        "FROM busybox:1\nRUN \(below)\nWORKDIR /w\nCOPY --link --chown=user src in/\nRUN cat in/a"
+      }
+      let first = try await context.build(file("echo 1 > /x"))
+      let second = try await context.build(file("echo 2 > /x"), references: ["l:1"])
+      #expect(second.steps.map(\.cached) == [true, false, false, true, false])
+      #expect(first.steps[3].layer != nil && first.steps[3].layer == second.steps[3].layer)
+      let seen = try await context.service.run("l:1", ["sh", "-c", "cat /x in/b; stat -c %u in/a"])
+      #expect(seen.stdout == "2\ntwo\n1000\n")
+      // Without, what is below counts.
+      let plain = try await context.build(file("echo 3 > /x").replacing("--link ", with: ""))
+      #expect(plain.steps[3].cached == false)
+      // The name means another number there.
+      let other = try await context.build(
+        file("sed -i s/1000:1000/1001:1001/ /etc/passwd || busybox sed -i s/1000:1000/1001:1001/ /etc/passwd")
+      )
+      #expect(other.steps[3].cached == false)
+      let again = try await context.build(file("echo 2 > /x"))
+      #expect(again.areAllCached)
+    }
+  }
+}
