@@ -148,9 +148,11 @@ struct BuildContainer: Sendable {
     try check(exit, lines)
     let (engine, state, time, addition) = (engine, state, build.time, addition)
     let (warnings, mountPoints) = (build.layerWarnings, RuntimeSpec.mountPoints(spec))
-    return try await onBlockingThread("pack") {
-      try engine.packLayer(
-        place.upper, on: state.layers, mountPoints: mountPoints, time, addition, warnings)
+    return try await untilCancelled { isCancelled in
+      try await onBlockingThread("pack") {
+        try engine.packLayer(
+          place.upper, on: state.layers, mountPoints: mountPoints, time, addition, warnings, isCancelled)
+      }
     }
   }
 

@@ -171,7 +171,7 @@ extension BuildRun {
     let key = StepKey.make(parent: before.key, step.inputs)
     // What stands alone is found again also where what is below it was changed.
     let parent = step.isLinked ? StepKey.nothing : before.key
-    let own = StepKey.make(parent: parent, step.inputs)
+    let own = step.isLinked ? StepKey.make(parent: parent, step.inputs) : key
     var found: CachedStep?
     if !before.isFresh || step.isLinked, !step.isUnknown, request.usesCache { found = try await cached(own) }
     if let found {

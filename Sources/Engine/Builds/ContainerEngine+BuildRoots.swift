@@ -65,7 +65,7 @@ extension ContainerEngine {
   /// - Returns: nil where nothing was changed.
   func makeLayer(
     on layers: [LayerRecord], _ time: BuildTime, _ addition: Addition, _ warnings: LayerWarnings?,
-    write: (FileDescriptor) throws -> Bool
+    _ isCancelled: @Sendable () -> Bool, write: (FileDescriptor) throws -> Bool
   ) throws -> LayerRecord? {
     let step = try prepareStep()
     defer { discardStep(step.id) }
@@ -73,13 +73,13 @@ extension ContainerEngine {
       let root = try mount(lowers(layers) + [mountPoints], step.upper, step.work)
       guard try write(root.descriptor) else { return nil }
     }
-    return try packLayer(step.upper, on: layers, mountPoints: [], time, addition, warnings)
+    return try packLayer(step.upper, on: layers, mountPoints: [], time, addition, warnings, isCancelled)
   }
 
   /// Makes a layer of an upper directory, which becomes the layer's tree. Blocks.
   func packLayer(
     _ upper: FilePath, on layers: [LayerRecord], mountPoints: Set<String>, _ time: BuildTime,
-    _ addition: Addition, _ warnings: LayerWarnings?
+    _ addition: Addition, _ warnings: LayerWarnings?, _ isCancelled: @Sendable () -> Bool
   ) throws -> LayerRecord {
     let stage = try snapshots.stage()
     let blob = try content.ingest(expected: nil, size: nil)
@@ -90,7 +90,11 @@ extension ContainerEngine {
       }
       let packed = try LayerDiff.pack(
         upper: upper, lowers: lowers(layers), overlayXattrs: unpackOptions.overlayXattrs,
-        mountPoints: mountPoints, time: time.file, sink: archive.write)
+        mountPoints: mountPoints, time: time.file
+      ) { bytes in
+        if isCancelled() { throw EngineError.cancelled("making a layer") }
+        try archive.write(bytes)
+      }
       let diffID = try archive.finish()
       let size = blob.bytesWritten
       let digest = try blob.commit()

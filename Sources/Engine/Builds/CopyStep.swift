@@ -20,18 +20,22 @@ struct CopyStep: Sendable {
   var failure: @Sendable (String, String?) -> EngineError
 
   /// What is copied, by name.
-  func inputs(_ digests: FileDigests) throws -> StepInputs {
+  func inputs(_ digests: FileDigests, _ isCancelled: @Sendable () -> Bool) throws -> StepInputs {
     var inputs: StepInputs = [:]
     inputs.reserveCapacity(entries.count + transfer.inline.count)
     var place = Place(root)
     for entry in entries {
-      inputs["file " + (entry.source.isEmpty ? "." : entry.source)] = try value(entry, &place, digests)
+      if isCancelled() { throw EngineError.cancelled("reading files") }
+      inputs["file " + (entry.source.isEmpty ? "." : entry.source)] = try value(
+        entry, &place, digests, isCancelled)
     }
     for file in transfer.inline { inputs["inline " + file.name] = file.content }
     return inputs
   }
 
-  private func value(_ entry: CopyEntry, _ place: inout Place, _ digests: FileDigests) throws -> String {
+  private func value(
+    _ entry: CopyEntry, _ place: inout Place, _ digests: FileDigests, _ isCancelled: () -> Bool
+  ) throws -> String {
     let status = entry.status
     let mode = String(status.permissions, radix: 8)
     let owner = root.isContext ? "" : " \(status.owner):\(status.group)"
@@ -40,7 +44,7 @@ struct CopyStep: Sendable {
       // Of most files it is known, and they are not even opened.
       if let known = digests.known(status) { return "sha256:\(known) \(mode)\(owner)" }
       let (parent, name) = try place.parent(of: entry.source)
-      return "sha256:\(try digests.digest(name, in: parent, status)) \(mode)\(owner)"
+      return "sha256:\(try digests.digest(name, in: parent, status, isCancelled)) \(mode)\(owner)"
     case .symbolicLink:
       let (parent, name) = try place.parent(of: entry.source)
       return "link to \(String(decoding: try parent.linkTarget(of: name) ?? [], as: UTF8.self))\(owner)"

@@ -78,9 +78,11 @@ final class FileDigests: Sendable {
   }
 
   /// The SHA-256 of a regular file's content, in hexadecimal.
-  func digest(_ name: [CChar], in directory: FileDescriptor, _ status: FileStatus) throws -> String {
+  func digest(
+    _ name: [CChar], in directory: FileDescriptor, _ status: FileStatus, _ isCancelled: () -> Bool
+  ) throws -> String {
     let mark = Mark(status)
-    let digest = try Self.read(name, in: directory)
+    let digest = try Self.read(name, in: directory, isCancelled)
     let raw = Self.raw(digest)
     // A file that was changed just now may be changed again without its times telling.
     if status.changed.seconds < Timestamp.now / 1_000_000_000 - 1 {
@@ -93,12 +95,15 @@ final class FileDigests: Sendable {
     return digest.hex
   }
 
-  private static func read(_ name: [CChar], in directory: FileDescriptor) throws -> Digest {
+  private static func read(
+    _ name: [CChar], in directory: FileDescriptor, _ isCancelled: () -> Bool
+  ) throws -> Digest {
     let file = try directory.openFileBeneath(name)
     var hasher = SHA256()
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 64)
     defer { buffer.deallocate() }
     while true {
+      if isCancelled() { throw EngineError.cancelled("reading files") }
       let count = try file.descriptor.read(into: buffer)
       if count == 0 { return hasher.finish() }
       hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))

@@ -63,7 +63,9 @@ struct PreparedMount: Sendable {
       matches: selected.matches.map { (isDirectory: $0.0, entries: $0.1) }, destination: "/",
       failure: { file.error("RUN: \($0)", at: mount.word.position, hint: $1) })
     let digests = step.run.digests
-    inputs = try await onBlockingThread("hash") { try copy.inputs(digests) }
+    inputs = try await untilCancelled { isCancelled in
+      try await onBlockingThread("hash") { try copy.inputs(digests, isCancelled) }
+    }
     self.copy = copy
   }
 

@@ -84,7 +84,9 @@ struct PreparedStep: Sendable {
     }
     guard let copy else { return }
     let digests = run.digests
-    let found = try await onBlockingThread("hash") { try copy.inputs(digests) }
+    let found = try await untilCancelled { isCancelled in
+      try await onBlockingThread("hash") { try copy.inputs(digests, isCancelled) }
+    }
     inputs.merge(found) { $1 }
     note(copy.owner, transfer)
   }
@@ -324,7 +326,7 @@ struct PreparedStep: Sendable {
         try await onBlockingThread("copy") {
           let options = engine.unpackOptions
           let below = transfer.isLinked ? [] : state.layers
-          return try engine.makeLayer(on: below, time, addition, warnings) { tree in
+          return try engine.makeLayer(on: below, time, addition, warnings, isCancelled) { tree in
             try copy.carryOut(in: tree, options, time: time.file, isCancelled)
             return true
           }
@@ -335,7 +337,7 @@ struct PreparedStep: Sendable {
       let owner = try owner(state)
       return try await onBlockingThread("workdir") {
         let options = engine.unpackOptions
-        return try engine.makeLayer(on: state.layers, time, addition, warnings) { tree in
+        return try engine.makeLayer(on: state.layers, time, addition, warnings, { false }) { tree in
           let (place, missing) = try CopyStep.deepest(path, in: tree)
           if missing.isEmpty { return false }
           try CopyStep.write(into: tree, at: place, options, time.file) { archive in
