@@ -8,12 +8,16 @@ extension MetadataStore {
     network: String? = nil, container: String? = nil
   ) throws(EngineError) -> [EndpointRecord] {
     try read("look up who is connected to networks", subject: network ?? container) { database in
+      // Only with the terms that count an index serves.
+      let terms = [network.map { _ in "network = ?" }, container.map { _ in "container = ?" }]
+        .compactMap(\.self)
       let statement = try database.cachedStatement(
         sql: """
           SELECT \(EndpointRecord.columns) FROM endpoints
-          WHERE (?1 IS NULL OR network = ?1) AND (?2 IS NULL OR container = ?2) ORDER BY container, number
+          \(terms.isEmpty ? "" : "WHERE " + terms.joined(separator: " AND ")) ORDER BY container, number
           """)
-      return try Row.fetchAll(statement, arguments: [network, container]).map { try EndpointRecord($0) }
+      let arguments = StatementArguments([network, container].compactMap(\.self))
+      return try Row.fetchAll(statement, arguments: arguments).map { try EndpointRecord($0) }
     }
   }
 

@@ -163,7 +163,7 @@ final class RouteSocket {
       if !isRelayed { return }
       message.nested(Int(RTA_METRICS.rawValue)) { metrics in
         // Milliseconds, of usually 200; and the congestion control that every kernel has.
-        metrics.attribute(Int(RTAX_RTO_MIN), number: 20)
+        metrics.attribute(Int(RTAX_RTO_MIN), number: 5)
         metrics.attribute(Int(RTAX_CC_ALGO), "reno")
       }
     }

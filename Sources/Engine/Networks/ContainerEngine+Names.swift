@@ -45,8 +45,10 @@ extension ContainerEngine {
       }
       var containers = try metadata.liveMembers(ofNetworks: networks)
       if let container, !containers.contains(container) { containers.append(container) }
+      // Of many it is quicker to read all at once.
+      let all = containers.count > 8 ? try Dictionary(grouping: metadata.endpoints(), by: \.container) : nil
       for container in containers {
-        let endpoints = try metadata.endpoints(container: container)
+        let endpoints = try all.map { $0[container] ?? [] } ?? metadata.endpoints(container: container)
         try writeHosts(of: container, endpoints, endpoints.map { try part($0.network) }.joined())
       }
     }
