@@ -62,7 +62,10 @@ extension MetadataStore {
           database, sql: "SELECT id FROM containers WHERE id GLOB ? ORDER BY id LIMIT 3",
           arguments: [text + "*"])
       guard let id = ids.first, let container = try Self.container("id = ?", id, in: database) else {
-        throw EngineError(.notFound, "no such container: \(text.prefix(200))", subject: text)
+        let names = try String.fetchAll(database, sql: "SELECT name FROM containers")
+        throw EngineError(
+          .notFound, "no such container: \(text.prefix(200))", subject: text,
+          hint: NearMiss.hint(text, in: names))
       }
       guard ids.count == 1 else {
         throw EngineError(

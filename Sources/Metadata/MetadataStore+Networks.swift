@@ -71,7 +71,10 @@ extension MetadataStore {
           database, sql: "SELECT id FROM networks WHERE id GLOB ? ORDER BY id LIMIT 3",
           arguments: [text + "*"])
       guard let id = ids.first, let network = try Self.network("id = ?", id, in: database) else {
-        throw EngineError(.notFound, "no such network: \(text.prefix(200))", subject: text)
+        let names = try String.fetchAll(database, sql: "SELECT name FROM networks")
+        throw EngineError(
+          .notFound, "no such network: \(text.prefix(200))", subject: text,
+          hint: NearMiss.hint(text, in: names))
       }
       guard ids.count == 1 else {
         throw EngineError(

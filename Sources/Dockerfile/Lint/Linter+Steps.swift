@@ -1,3 +1,5 @@
+import EngineErrors
+
 /// What is checked of the instructions of one stage.
 extension Linter {
   /// What can be seen without variables.

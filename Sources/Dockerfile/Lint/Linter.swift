@@ -1,3 +1,5 @@
+import EngineErrors
+
 /// Checks a Dockerfile by BuildKit's rules.
 package struct Linter {
   private let dockerfile: Dockerfile

@@ -26,8 +26,11 @@ extension ContainerEngine {
     }
     // A name that is none at all says so, rather than that it was not found.
     if reference == nil { _ = try Reference(parsing: text) }
+    let names = try metadata.tags().compactMap { try? Reference(parsing: $0.reference).familiar }
+    let near = reference.flatMap { NearMiss.of($0.familiar, in: names) }
     throw EngineError(
-      .notFound, "no image is named \(text)", subject: text, hint: "pull it, or list the images there are")
+      .notFound, "no image is named \(text)", subject: text,
+      hint: near.map { "did you mean \($0)? else pull it" } ?? "pull it, or list the images there are")
   }
 
   private func imageTagged(_ reference: Reference) throws -> ImageRecord? {

@@ -108,10 +108,10 @@ extension ContainerEngine {
   /// - Throws: `notFound`, with the name that may have been meant.
   func usedVolume(_ name: String) throws -> UsedVolume {
     if let volume = try metadata.volumes(named: [name]).first { return volume }
-    let near = nearestName(to: name, among: try metadata.volumes().map(\.record.name))
+    let names = try metadata.volumes().map(\.record.name)
     throw EngineError(
       .notFound, "no such volume: \(name.prefix(200))", subject: String(name.prefix(200)),
-      hint: near.map { "did you mean \($0)?" })
+      hint: NearMiss.hint(name, in: names, ignoringCase: true))
   }
 
   func summary(_ volume: UsedVolume) -> VolumeSummary {

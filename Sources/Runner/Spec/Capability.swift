@@ -87,7 +87,7 @@ package enum Capability {
       } else {
         throw EngineError(
           .invalidArgument, "there is no capability \(text.prefix(100))", subject: subject,
-          hint: nearestName(to: name, among: names).map { "perhaps \($0) was meant" }
+          hint: NearMiss.hint(name, in: names)
             ?? "capabilities(7) lists them, such as CAP_NET_ADMIN")
       }
     }
