@@ -136,13 +136,3 @@ void cedit_history_add(cedit_editor *editor, const char *line) {
   HistEvent event;
   history(editor->history, &event, H_ENTER, line);
 }
-
-int cedit_history_load(cedit_editor *editor, const char *path) {
-  HistEvent event;
-  return history(editor->history, &event, H_LOAD, path) < 0 ? -1 : 0;
-}
-
-int cedit_history_save(cedit_editor *editor, const char *path) {
-  HistEvent event;
-  return history(editor->history, &event, H_SAVE, path) < 0 ? -1 : 0;
-}

@@ -67,13 +67,17 @@ package struct TmuxScreen: Sendable {
   package var text: String { get async throws { try await tmux("capture-pane", "-p") } }
 
   /// Waits until the screen shows something that ends with `lines`, but for blank lines.
-  package func wait(for lines: String, _ place: SourceLocation = #_sourceLocation) async throws {
+  ///
+  /// - Parameter whole: nothing else is on it.
+  package func wait(for lines: String, whole: Bool = false, _ place: SourceLocation = #_sourceLocation)
+    async throws
+  {
     try await withDeadline(.seconds(30)) {
       while true {
         changes.take()
         let shown = try await text.split(separator: "\n").map { String($0).trimmingSuffix() }
           .joined(separator: "\n").trimmingSuffix()
-        if shown.hasSuffix(lines) { return }
+        if whole ? shown == lines : shown.hasSuffix(lines) { return }
         try await DescriptorWatcher.shared.readable(changes.descriptor)
       }
     } onEnd: {

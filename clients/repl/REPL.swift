@@ -16,11 +16,16 @@ struct REPL: ParsableCommand {
 
   @Option(
     name: .short,
-    help: ArgumentHelp("Run these commands, separated by ; or line breaks.", valueName: "commands"))
-  var c: String?
+    help: ArgumentHelp(
+      "Run these commands, separated by ; or line breaks; several are run in their order.",
+      valueName: "commands"))
+  var c: [String] = []
 
   @Argument(help: "Files with commands, one a line.", completion: .file())
   var scripts: [String] = []
+
+  @Flag(name: [.customShort("n"), .long], help: "Check that the commands can be read, and run none.")
+  var check = false
 
   @Flag(help: "Print results and events as JSON, one a line.")
   var json = false
@@ -34,15 +39,28 @@ struct REPL: ParsableCommand {
   @Option(name: .customLong("run"), help: "The directory for what runs.", completion: .directory)
   var runDirectory: String?
 
-  @Option(help: "The coracle program (default: CORACLE, or the one beside this).", completion: .file())
-  var service: String?
+  @Option(
+    help: ArgumentHelp(
+      "What starts the engine, as 'ssh host coracle serve' (default: CORACLE, or the coracle beside this).",
+      discussion: """
+        Paths of directories, and those in -v, are that machine's then; archives that commands read and write are this one's.
+        """, valueName: "command"))
+  var server: String?
 
   func run() throws {
     let terminal = Terminal(isJSON: json)
     let status: Int32
     do {
       let script = try Script.read(c, files: scripts, standardInput: terminal.isInputTerminal)
-      status = awaitResult { await start(terminal, script) }
+      if check {
+        guard let script else {
+          throw ValidationError("--check needs commands: -c, a file or standard input")
+        }
+        status = script.check(terminal)
+      } else {
+        let server = try server.map(ServerCommand.init)
+        status = awaitResult { await start(terminal, script, server) }
+      }
     } catch {
       terminal.print(error: error)
       status = 2
@@ -50,11 +68,11 @@ struct REPL: ParsableCommand {
     Foundation.exit(status)
   }
 
-  private func start(_ terminal: Terminal, _ script: Script?) async -> Int32 {
+  private func start(_ terminal: Terminal, _ script: Script?, _ server: ServerCommand?) async -> Int32 {
     let session: REPLSession
     do {
       session = try await REPLSession.start(
-        terminal: terminal, service: service, locations: locationArguments,
+        terminal: terminal, server: server, locations: locationArguments,
         ownsStandardInput: script?.leavesInput ?? false)
     } catch {
       terminal.print(error: error)

@@ -32,6 +32,3 @@ void cedit_insert(cedit_editor *_Nonnull editor, const char *_Nonnull text);
 /// Keeps at most `size` lines, each once in a row.
 void cedit_history_begin(cedit_editor *_Nonnull editor, int size);
 void cedit_history_add(cedit_editor *_Nonnull editor, const char *_Nonnull line);
-/// -1 where the file cannot be read or written.
-int cedit_history_load(cedit_editor *_Nonnull editor, const char *_Nonnull path);
-int cedit_history_save(cedit_editor *_Nonnull editor, const char *_Nonnull path);

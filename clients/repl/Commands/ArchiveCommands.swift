@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import RPCModel
 
 struct Save: REPLCommand {
@@ -14,21 +15,23 @@ struct Save: REPLCommand {
 
   func run(_ session: REPLSession) async throws -> Int32 {
     var params = ImageSave.Params(images: images)
-    params.format = directory == nil ? nil : .directory
-    if let path = output ?? directory {
-      params.path = absolutePath(path)
+    if let directory {
+      (params.format, params.path) = (.directory, absolutePath(directory))
       let answer = try await session.request(ImageSave.self, params)
       if session.terminal.isJSON {
         session.terminal.printJSON(answer)
       } else {
-        session.terminal.print("\(path)  \(count(answer.images.count)), \(ByteCount(answer.bytes).text)")
+        session.terminal.print(
+          "\(directory)  \(count(answer.images.count)), \(ByteCount(answer.bytes).text)")
       }
       return 0
     }
-    let attachment = try Attachment(session, input: false, output: .archive)
-    (params.stream, params.initialCredit) = attachment.archiveStream
-    _ = try await attachment.carry { [params] in try await session.request(ImageSave.self, params) }
-    return 0
+    return try await session.writeArchive(to: output) { [params] path, stream, credit in
+      var params = params
+      (params.path, params.stream, params.initialCredit) = (path, stream, credit)
+      let answer = try await session.request(ImageSave.self, params)
+      return (answer, answer.bytes)
+    }
   }
 
   private func count(_ images: Int) -> String { "\(images) image\(images == 1 ? "" : "s")" }
@@ -41,7 +44,7 @@ struct Load: REPLCommand {
       The file is an OCI image layout, as a tar archive or a directory, or a Docker archive, plain or compressed with \
       gzip or zstd; - is standard input.
       """)
-  static var completes: [NameKind] { [.files] }
+  static var completesInOrder: [[NameKind]]? { [[.files]] }
   @Argument(help: "The archive or directory.") var file: String?
   @Option(name: .shortAndLong, help: "The same, as with docker.") var input: String?
   @Option(help: "The name of its one image, instead of what the archive calls it.") var name: String?
@@ -76,7 +79,7 @@ struct Export: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a container's whole root file system to a tar archive.",
     discussion: "Without -o it goes to standard output.")
-  static var completes: [NameKind] { [.containers] }
+  static var completesInOrder: [[NameKind]]? { [[.containers]] }
   @Argument(help: "The container.") var container: String
   @Option(name: .shortAndLong, help: "The file to write.") var output: String?
 
@@ -99,7 +102,7 @@ extension REPLSession {
       @escaping @Sendable (_ path: String?, _ stream: StreamID?, _ credit: Int?) async throws -> (Answer, Int)
   ) async throws -> Int32 {
     if let output {
-      let (answer, bytes) = try await request(absolutePath(output), nil, nil)
+      let (answer, bytes) = try await writeFile(absolutePath(output), request)
       if terminal.isJSON {
         terminal.printJSON(answer)
       } else {
@@ -114,21 +117,52 @@ extension REPLSession {
   }
 }
 
+extension REPLSession {
+  /// Lets a request write a file of this machine, wherever the service is.
+  private func writeFile<Answer: Sendable>(
+    _ path: String, _ request: @escaping @Sendable (String?, StreamID?, Int?) async throws -> Answer
+  ) async throws -> Answer {
+    guard isRemote else { return try await request(path, nil, nil) }
+    let file = try LocalFile.writing(path)
+    let attachment = Attachment(self, output: file.descriptor)
+    let (stream, credit) = attachment.archiveStream
+    defer { withExtendedLifetime(file) {} }
+    do {
+      return try await attachment.carry { try await request(nil, stream, credit) }
+    } catch {
+      // As with one that the service writes, nothing half done stays.
+      unlink(path)
+      throw error
+    }
+  }
+}
+
 /// An archive that a request is to read: a file, or `-` for standard input.
 struct ArchiveInput: Sendable {
-  /// Nil for standard input.
+  /// Nil where the service reads a stream.
   let path: String?
   private let attachment: Attachment?
+  private let file: LocalFile?
 
-  init(_ session: REPLSession, file: String) throws {
-    path = file == "-" ? nil : absolutePath(file)
-    attachment = file == "-" ? try Attachment(session, input: true, output: .none) : nil
+  /// - Parameter file: `-`, an archive, or a directory; of this machine, wherever the service is.
+  init(_ session: REPLSession, file name: String) throws {
+    if name == "-" {
+      (path, file) = (nil, nil)
+      attachment = try Attachment(session, input: true, output: .none)
+    } else if session.isRemote {
+      let file = try LocalFile.reading(absolutePath(name))
+      (path, self.file) = (nil, file)
+      attachment = Attachment(session, input: file.descriptor)
+    } else {
+      (path, attachment, file) = (absolutePath(name), nil, nil)
+    }
   }
 
   var stream: StreamID? { attachment?.inputStream }
 
   func carry<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
     guard let attachment else { return try await body() }
+    defer { withExtendedLifetime(file) {} }
     return try await attachment.carry(body)
   }
 }

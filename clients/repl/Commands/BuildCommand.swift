@@ -15,7 +15,7 @@ struct Build: REPLCommand {
       type=oci,tar=false with dest=DIRECTORY, type=registry to push it; a path alone is a directory of its files, and - a \
       tar archive of them on standard output. Caches in registries are ref=NAME, and mode=max sends all stages'.
       """)
-  static var completes: [NameKind] { [.files] }
+  static var completesInOrder: [[NameKind]]? { [[.files]] }
   @Option(name: .shortAndLong, help: "The image's name; several are possible.") var tag: [String] = []
   @Option(name: .shortAndLong, help: "The Dockerfile; the context's own when absent.") var file: String?
   @Option(help: "The stage to build; the last one when absent.") var target: String?
@@ -63,8 +63,9 @@ struct Build: REPLCommand {
   }
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let description = try description
-    let archive = context == "-" ? try ArchiveInput(session, file: "-") : nil
+    var description = try description
+    if session.isRemote { try description.takeFiles() }
+    let archive = context == "-" || session.isRemote ? try ArchiveInput(session, file: context) : nil
     if explain {
       var params = BuildExplain.Params(description)
       params.contextStream = archive?.stream
@@ -98,8 +99,10 @@ struct Build: REPLCommand {
     if !isArchive { attachment.closeUnused() }
     let answer: BuildStart.Result
     do {
-      answer = try await attachment.carry { [params] in
-        try await Self.carry(archive) { try await session.request(BuildStart.self, params) }
+      answer = try await session.progress.gather {
+        try await attachment.carry { [params] in
+          try await Self.carry(archive) { try await session.request(BuildStart.self, params) }
+        }
       }
     } catch let error as RPCError {
       guard let container = error.data?.container else { throw error }
@@ -300,11 +303,22 @@ extension Terminal {
   }
 }
 
+extension BuildDescription {
+  /// For a service that has none of this machine's files: the context is sent to it, and secrets are said.
+  fileprivate mutating func takeFiles() throws {
+    context = nil
+    secrets = try secrets?.map { secret in
+      guard let path = secret.path else { return secret }
+      return BuildSecret(id: secret.id, value: try String(contentsOfFile: path, encoding: .utf8))
+    }
+  }
+}
+
 struct BuildContextList: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "context",
     abstract: "List what a directory holds for a build, and what is left out by which rule.")
-  static var completes: [NameKind] { [.files] }
+  static var completesInOrder: [[NameKind]]? { [[.files]] }
   @Argument(help: "The directory.") var directory: String = "."
   @Option(name: .shortAndLong, help: "The Dockerfile in it, whose own .dockerignore counts first.") var file:
     String?

@@ -27,7 +27,7 @@ struct CommandTable: ParsableCommand {
     ("Volumes", [VolumeCommand.self]),
     ("Networks", [Network.self]),
     ("Registries", [Login.self, Logout.self]),
-    ("The engine", [Events.self, Disk.self, Prune.self, Info.self, Ping.self]),
+    ("The engine", [Events.self, Disk.self, Prune.self, Info.self, Ping.self, Clear.self]),
   ]
 
   static var names: [String] { groups.flatMap(\.commands).map { $0._commandName } }
@@ -41,8 +41,19 @@ struct CommandTable: ParsableCommand {
     helpMessage(for: command, columns: columns).replacing("USAGE:  ", with: "USAGE: ")
   }
 
-  /// The long options of a command, from its own page.
-  static func options(of command: any REPLCommand.Type) -> [String] {
-    page(of: command, columns: 200).matches(of: #/--[a-z-]+/#).map { String($0.output) }
+  /// What somebody may have meant by a word that is no command: a near one, or the one for a word of other engines.
+  static func meant(by word: String) -> String? {
+    let elsewhere = [
+      "ls": "ps, or images for images", "list": "ps, or images for images",
+      "container": "ps, run, rm and others",
+      "system": "info, disk or prune", "df": "disk", "builder": "build-cache or prune buildCache",
+      "buildx": "build", "bake": "build", "version": "info", "search": "pull", "compose": "network and run",
+      "docker": "the same without docker", "podman": "the same without podman", "stat": "stats",
+      "shell": "exec -it", "sh": "exec -it", "delete": "rm, or rmi for images",
+      "remove": "rm, or rmi for images",
+      "cat": "cp", "?": "help", "cls": "clear", "log": "logs", "bye": "quit",
+    ]
+    return elsewhere[word].map { "did you mean \($0)?" }
+      ?? didYouMean(word, among: names + ["help", "quit", "exit"])
   }
 }

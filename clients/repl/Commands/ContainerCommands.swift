@@ -5,6 +5,7 @@ struct List: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "ps", abstract: "List the containers that run.")
   @Flag(name: .shortAndLong, help: "Also those that do not run.") var all = false
+  @Flag(name: .shortAndLong, help: "Their names alone, one a line.") var quiet = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let answer = try await session.request(ContainerList.self, .init(all: all))
@@ -12,10 +13,14 @@ struct List: REPLCommand {
       session.terminal.printJSON(answer)
       return 0
     }
+    if quiet {
+      answer.containers.map(\.name).forEach(session.terminal.print)
+      return 0
+    }
     var table = Table("NAME", "ID", "IMAGE", "COMMAND", "STATE", "PORTS", "CREATED")
     for container in answer.containers {
       table.rows.append([
-        container.name, ShortID(container.id).text, container.image,
+        container.name, ShortID(container.id).text, FamiliarName(container.image).text,
         container.command.joined(separator: " ").shortened(to: 32), container.stateText,
         (container.ports ?? []).map(\.text).joined(separator: ", "), Age(container.createdAt).text,
       ])
@@ -35,7 +40,7 @@ extension ContainerSummary {
 
 struct Inspect: REPLCommand {
   static let configuration = CommandConfiguration(abstract: "Show all there is to know of a container.")
-  static var completes: [NameKind] { [.containers] }
+  static var completesInOrder: [[NameKind]]? { [[.containers]] }
   @Argument(help: "The container.") var container: String
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -81,7 +86,7 @@ struct Inspect: REPLCommand {
 struct Diff: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "List what a container changed in its image's files: A added, C changed, D deleted.")
-  static var completes: [NameKind] { [.containers] }
+  static var completesInOrder: [[NameKind]]? { [[.containers]] }
   @Argument(help: "The container.") var container: String
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -105,7 +110,7 @@ struct Diff: REPLCommand {
 
 struct Commit: REPLCommand {
   static let configuration = CommandConfiguration(abstract: "Make an image from a container's files.")
-  static var completes: [NameKind] { [.containers] }
+  static var completesInOrder: [[NameKind]]? { [[.containers], [.images]] }
   @Option(name: .shortAndLong, help: "A comment for its history.") var message: String?
   @Option(name: .shortAndLong, help: "Who made it.") var author: String?
   @Argument(help: "The container.") var container: String

@@ -8,7 +8,7 @@ struct Copy: REPLCommand {
       One of the two is CONTAINER:PATH. A directory that is there takes the copy into it; a name that is not there becomes \
       the copy; and what ends in /. stands for what is in the directory. - is a tar archive on standard input or output.
       """)
-  static var completes: [NameKind] { [.containers, .files] }
+  static var completesInOrder: [[NameKind]]? { [[.places], [.places]] }
   @Argument(help: "What to copy: PATH, CONTAINER:PATH or -.") var source: String
   @Argument(help: "Where to: PATH, CONTAINER:PATH or -.") var target: String
   @Flag(name: [.customShort("a"), .long], help: "Keep the files' owners.") var archive = false
@@ -16,6 +16,13 @@ struct Copy: REPLCommand {
   var followLink = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
+    if session.isRemote, source != "-", target != "-" {
+      throw RPCError(
+        code: 0, message: "files here are not the engine's to copy: it is on another machine",
+        data: ErrorData(
+          kind: .unsupported, retriable: false, causes: [],
+          hint: "carry an archive: cp - web:/etc < files.tar, or cp web:/etc - > files.tar"))
+    }
     let ownership = archive ? CopyOwnership(keeps: true) : nil
     switch (place(source), place(target)) {
     case (nil, let (container, path)?):

@@ -8,6 +8,7 @@ struct Events: REPLCommand {
       Without arguments, all events so far. `events on` shows them in the margin as they come, `events off` ends \
       that, and --follow shows those that come until Ctrl-C.
       """)
+  static var completesInOrder: [[NameKind]]? { [[.words(["on", "off"])]] }
   @Argument(help: "on or off") var margin: Margin?
   @Option(help: "Only what came after this cursor.") var since: String?
   @Flag(name: .shortAndLong, help: "Go on with those that come.") var follow = false
@@ -69,11 +70,24 @@ struct Ping: REPLCommand {
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let start = ContinuousClock.now
-    _ = try await session.request(SystemPing.self, .init())
+    let answer = try await session.request(SystemPing.self, .init())
     let time = ContinuousClock.now - start
+    if session.terminal.isJSON {
+      session.terminal.printJSON(answer)
+      return 0
+    }
     session.terminal.print(
       "the service answers in \(time.formatted(.units(allowed: [.milliseconds], fractionalPart: .show(length: 1))))"
     )
+    return 0
+  }
+}
+
+struct Clear: REPLCommand {
+  static let configuration = CommandConfiguration(abstract: "Empty the screen, as Ctrl-L does.")
+
+  func run(_ session: REPLSession) async throws -> Int32 {
+    session.terminal.clear()
     return 0
   }
 }

@@ -19,11 +19,20 @@ extension Terminal {
 
 struct Images: REPLCommand {
   static let configuration = CommandConfiguration(abstract: "List the images.")
+  @Flag(name: .shortAndLong, help: "Their names alone, one a line; the digest of one that has none.")
+  var quiet = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let answer = try await session.request(ImageList.self, .init())
     if session.terminal.isJSON {
       session.terminal.printJSON(answer)
+      return 0
+    }
+    if quiet {
+      for image in answer.images {
+        (image.references.isEmpty ? [image.digest] : image.references.map { FamiliarName($0).text })
+          .forEach(session.terminal.print)
+      }
       return 0
     }
     var table = Table("NAME", "DIGEST", "PLATFORM", "LAYERS", "ON DISK", "UNIQUE", "CREATED")
@@ -44,7 +53,7 @@ struct Images: REPLCommand {
 struct History: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show how an image came about, the newest step first.")
-  static var completes: [NameKind] { [.images] }
+  static var completesInOrder: [[NameKind]]? { [[.images]] }
   @Argument(help: "The image.") var image: String
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -79,7 +88,7 @@ private struct Sharers {
 struct InspectImage: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "image", abstract: "Show all there is to know of an image.")
-  static var completes: [NameKind] { [.images] }
+  static var completesInOrder: [[NameKind]]? { [[.images]] }
   @Argument(help: "The image.") var image: String
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -119,7 +128,7 @@ struct InspectImage: REPLCommand {
 
 struct Tag: REPLCommand {
   static let configuration = CommandConfiguration(abstract: "Give an image one more name.")
-  static var completes: [NameKind] { [.images] }
+  static var completesInOrder: [[NameKind]]? { [[.images], [.images]] }
   @Argument(help: "The image.") var image: String
   @Argument(help: "The new name.") var reference: String
 

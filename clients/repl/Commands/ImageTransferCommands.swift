@@ -28,7 +28,7 @@ struct Pull: REPLCommand {
 
 struct Push: REPLCommand {
   static let configuration = CommandConfiguration(abstract: "Send an image to a registry.")
-  static var completes: [NameKind] { [.images] }
+  static var completesInOrder: [[NameKind]]? { [[.images], [.images]] }
   @Argument(help: "The image.") var image: String
   @Argument(help: "The name at the registry; the image's own when absent.") var destination: String?
   @Option(help: "gzip or zstd, for the layers there; as they are here when absent.") var compression: String?
@@ -92,7 +92,7 @@ struct Import: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make an image from a root file system.",
     discussion: "The file is a tar archive, plain or compressed with gzip or zstd; - is standard input.")
-  static var completes: [NameKind] { [.files] }
+  static var completesInOrder: [[NameKind]]? { [[.files], [.images]] }
   @Argument(help: "The archive.") var file: String
   @Argument(help: "The new image's name.") var reference: String
   @Option(name: [.customShort("m"), .long], help: "A comment for its history.") var message: String?

@@ -65,7 +65,7 @@ struct Restart: REPLCommand {
 
 struct Rename: REPLCommand {
   static let configuration = CommandConfiguration(abstract: "Give a container another name.")
-  static var completes: [NameKind] { [.containers] }
+  static var completesInOrder: [[NameKind]]? { [[.containers]] }
   @Argument(help: "The container.") var container: String
   @Argument(help: "Its new name.") var name: String
 

@@ -8,12 +8,10 @@ struct Network: REPLCommand {
       Containers of one network reach each other by name, and the outside; networks do not reach each other. The network \
       `bridge` is made when it is first used, by `run --network bridge`.
       """,
-    subcommands: [Create.self, List.self, Inspect.self, Remove.self, Connect.self, Disconnect.self])
+    subcommands: [Create.self, List.self, Inspect.self, Remove.self, Connect.self, Disconnect.self],
+    defaultSubcommand: List.self)
 
-  func run(_ session: REPLSession) async throws -> Int32 {
-    session.terminal.print(CommandTable.page(of: Self.self))
-    return 0
-  }
+  func run(_ session: REPLSession) async throws -> Int32 { try await List.parse([]).run(session) }
 
   struct Create: REPLCommand {
     static let configuration = CommandConfiguration(abstract: "Make a network.")
@@ -50,12 +48,18 @@ struct Network: REPLCommand {
   }
 
   struct List: REPLCommand {
-    static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the networks.")
+    static let configuration = CommandConfiguration(
+      commandName: "ls", abstract: "List the networks.", aliases: ["list"])
+    @Flag(name: .shortAndLong, help: "Their names alone, one a line.") var quiet = false
 
     func run(_ session: REPLSession) async throws -> Int32 {
       let answer = try await session.request(NetworkList.self, .init())
       if session.terminal.isJSON {
         session.terminal.printJSON(answer)
+        return 0
+      }
+      if quiet {
+        answer.networks.map(\.name).forEach(session.terminal.print)
         return 0
       }
       var table = Table("NAME", "ID", "RANGES", "CONTAINERS", "CREATED")
@@ -126,7 +130,7 @@ struct Network: REPLCommand {
 
   struct Connect: REPLCommand {
     static let configuration = CommandConfiguration(abstract: "Connect a container to a network.")
-    static var completes: [NameKind] { [.networks, .containers] }
+    static var completesInOrder: [[NameKind]]? { [[.networks], [.containers]] }
     @Option(help: "A name by which it is found there.") var alias: [String] = []
     @Option(help: "Its address of IPv4 there.") var ip: String?
     @Option(help: "Its address of IPv6 there.") var ip6: String?
@@ -145,7 +149,7 @@ struct Network: REPLCommand {
 
   struct Disconnect: REPLCommand {
     static let configuration = CommandConfiguration(abstract: "Take a container off a network.")
-    static var completes: [NameKind] { [.networks, .containers] }
+    static var completesInOrder: [[NameKind]]? { [[.networks], [.containers]] }
     @Argument(help: "The network.") var network: String
     @Argument(help: "The container.") var container: String
 

@@ -3,8 +3,10 @@ import RPCModel
 
 /// One command: its words are its stored properties, and running it is talking to the service.
 protocol REPLCommand: ParsableCommand, Sendable {
-  /// What its arguments can name, for completion.
+  /// What each of its arguments can name, for completion.
   static var completes: [NameKind] { get }
+  /// The same for each place, and nothing for those behind; nil where all are alike.
+  static var completesInOrder: [[NameKind]]? { get }
 
   /// - Returns: the status: 0, or a container's exit code.
   func run(_ session: REPLSession) async throws -> Int32
@@ -17,10 +19,15 @@ enum NameKind {
   case volumes
   case networks
   case files
+  /// A file here, or the beginning of a path in a container.
+  case places
+  /// One of these.
+  case words([String])
 }
 
 extension REPLCommand {
   static var completes: [NameKind] { [] }
+  static var completesInOrder: [[NameKind]]? { nil }
 }
 
 extension REPLSession {

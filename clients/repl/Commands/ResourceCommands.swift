@@ -120,6 +120,8 @@ struct Stats: REPLCommand {
         bytes(sample.writtenBytes), bytes(sample.receivedBytes), bytes(sample.sentBytes),
       ])
     }
+    // What the others do not tell.
+    table.expendable = ["LIMIT", "CPU TIME", "READ", "WRITTEN"]
     return table
   }
 }

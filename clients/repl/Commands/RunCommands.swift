@@ -78,7 +78,7 @@ struct Run: REPLCommand {
       timeout. With -it, the keys go to its terminal, Ctrl-C too, and ctrl-p ctrl-q leaves it running. The status is that \
       of its process.
       """)
-  static var completes: [NameKind] { [.images] }
+  static var completesInOrder: [[NameKind]]? { [[.images]] }
   @Flag(name: .shortAndLong, help: "Say its name when it has started, and show nothing.") var detach = false
   @Option(help: "The keys that leave it running.") var detachKeys = DetachKeys.standard
   @OptionGroup var options: CreationOptions
@@ -117,7 +117,7 @@ struct Run: REPLCommand {
 struct Create: REPLCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a container from an image without starting it.")
-  static var completes: [NameKind] { [.images] }
+  static var completesInOrder: [[NameKind]]? { [[.images]] }
   @OptionGroup var options: CreationOptions
 
   func run(_ session: REPLSession) async throws -> Int32 {

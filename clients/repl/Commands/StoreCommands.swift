@@ -65,6 +65,13 @@ struct Prune: REPLCommand {
       instructions, and cacheMount, the directories that their RUNs mount as caches. Of these --older-than and --keep-bytes \
       say together what stays. Without a terminal to ask at, nothing goes unless --yes is given.
       """)
+  static var completes: [NameKind] {
+    [
+      .words([
+        "container", "image", "download", "content", "remains", "buildCache", "cacheMount", "volume", "network",
+      ])
+    ]
+  }
   @Argument(help: "container, image, download, content, remains, buildCache, cacheMount, volume, network")
   var kinds: [String] = []
   @Flag(help: "Images that have names too, where no container needs them.") var allImages = false

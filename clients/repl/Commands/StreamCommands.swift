@@ -8,7 +8,7 @@ struct Logs: REPLCommand {
     discussion: """
       Times are as 2026-01-02T03:04:05Z, or how long ago: 90s, 10m, 3h, 2d.
       """)
-  static var completes: [NameKind] { [.containers] }
+  static var completesInOrder: [[NameKind]]? { [[.containers]] }
   @Argument(help: "The container.") var container: String
   @Flag(name: .shortAndLong, help: "Go on until it exits; Ctrl-C ends it before.") var follow = false
   @Option(name: [.customShort("n"), .long], help: "Only so many of the last lines.") var tail: Int?
@@ -61,7 +61,7 @@ struct Attach: REPLCommand {
     discussion: """
       With a terminal and an open standard input, the keys go to the container, Ctrl-C too; ctrl-p ctrl-q leaves it running.
       """)
-  static var completes: [NameKind] { [.runningContainers] }
+  static var completesInOrder: [[NameKind]]? { [[.runningContainers]] }
   @Argument(help: "The container.") var container: String
   @Flag(name: [.customShort("i"), .long], help: "Send it standard input; it must have been made with -i.")
   var interactive = false
@@ -101,7 +101,7 @@ struct Exec: REPLCommand {
       Ctrl-C ends the program. With -it, the keys go to its terminal, Ctrl-C too, and ctrl-p ctrl-q leaves it running, with
       nobody to come back to it. The status is that of the program.
       """)
-  static var completes: [NameKind] { [.runningContainers] }
+  static var completesInOrder: [[NameKind]]? { [[.runningContainers]] }
   @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.")
   var env: [String] = []
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?

@@ -10,7 +10,7 @@ struct VolumeCommand: REPLCommand {
       ExportVolume.self, ImportVolume.self,
     ], defaultSubcommand: ListVolumes.self)
 
-  func run(_ session: REPLSession) async throws -> Int32 { try await ListVolumes().run(session) }
+  func run(_ session: REPLSession) async throws -> Int32 { try await ListVolumes.parse([]).run(session) }
 }
 
 struct CreateVolume: REPLCommand {
@@ -38,11 +38,16 @@ struct ListVolumes: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "ls", abstract: "List the volumes.", aliases: ["list"])
   @Option(help: "Only those with this label, name or name=value.") var label: [String] = []
+  @Flag(name: .shortAndLong, help: "Their names alone, one a line.") var quiet = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
     let answer = try await session.request(VolumeList.self, .init(labels: label.isEmpty ? nil : label))
     if session.terminal.isJSON {
       session.terminal.printJSON(answer)
+      return 0
+    }
+    if quiet {
+      answer.volumes.map(\.name).forEach(session.terminal.print)
       return 0
     }
     var table = Table("NAME", "USED BY", "CREATED")
@@ -59,7 +64,7 @@ struct ListVolumes: REPLCommand {
 struct InspectVolume: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show all there is to know of a volume.")
-  static var completes: [NameKind] { [.volumes] }
+  static var completesInOrder: [[NameKind]]? { [[.volumes]] }
   @Argument(help: "The volume.") var volume: String
 
   func run(_ session: REPLSession) async throws -> Int32 {
@@ -113,7 +118,7 @@ struct ExportVolume: REPLCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write what is in a volume to a tar archive.",
     discussion: "Without -o it goes to standard output.")
-  static var completes: [NameKind] { [.volumes] }
+  static var completesInOrder: [[NameKind]]? { [[.volumes]] }
   @Argument(help: "The volume.") var volume: String
   @Option(name: .shortAndLong, help: "The file to write.") var output: String?
 
@@ -132,7 +137,7 @@ struct ImportVolume: REPLCommand {
     discussion:
       "The archive may be compressed; - is standard input. A volume of that name is filled where it is empty."
   )
-  static var completes: [NameKind] { [.files, .volumes] }
+  static var completesInOrder: [[NameKind]]? { [[.files], [.volumes]] }
   @Argument(help: "The archive.") var file: String
   @Argument(help: "The volume's name; a generated one when absent.") var name: String?
   @Option(help: "A label, name=value.") var label: [String] = []

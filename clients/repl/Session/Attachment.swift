@@ -13,6 +13,8 @@ struct Attachment: Sendable {
   private let windowSizes: WindowSizes
   /// Whether the person's keys go to the container as they are.
   let isRaw: Bool
+  /// Where input comes from and output goes to.
+  private let descriptors: (input: CInt, output: CInt)
 
   enum Output {
     case both
@@ -35,6 +37,7 @@ struct Attachment: Sendable {
           hint: "name a file with -o, or send it elsewhere"))
     }
     isRaw = input && tty && session.terminal.isInputTerminal
+    descriptors = (STDIN_FILENO, STDOUT_FILENO)
     if input, !session.ownsStandardInput, !isRaw {
       throw RPCError(
         code: 0, message: "standard input holds the commands: there is none to read",
@@ -50,6 +53,23 @@ struct Attachment: Sendable {
     // Streams that no request names would never end.
     if output == .archive || output == .none { stderr.end(nil) }
     if output == .none { stdout.end(nil) }
+  }
+
+  /// A file's bytes as a request's stream.
+  ///
+  /// - Parameters:
+  ///   - input: a descriptor that stays the caller's.
+  ///   - output: likewise; one of the two.
+  init(_ session: REPLSession, input: CInt? = nil, output: CInt? = nil) {
+    isRaw = false
+    descriptors = (input ?? -1, output ?? -1)
+    terminal = session.terminal
+    windowSizes = session.windowSizes
+    stdout = session.connection.receiver(credit: Self.window)
+    stderr = session.connection.receiver(credit: Self.window)
+    stdin = input == nil ? nil : session.connection.sender()
+    stderr.end(nil)
+    if output == nil { stdout.end(nil) }
   }
 
   /// For a request that has one stream only.
@@ -77,9 +97,9 @@ struct Attachment: Sendable {
     defer { raw?.end() }
     if let window { windowSizes.onChange { [terminal] in window.resize(terminal.wireSize) } }
     defer { windowSizes.onChange(nil) }
-    async let out: Void = copy(stdout, to: STDOUT_FILENO)
+    async let out: Void = copy(stdout, to: descriptors.output)
     async let error: Void = copy(stderr, to: STDERR_FILENO)
-    let input = stdin.map { InputPump(to: $0, detaching) }
+    let input = stdin.map { InputPump(from: descriptors.input, to: $0, detaching) }
     defer { input?.stop() }
     do {
       let result = try await body()
@@ -114,29 +134,34 @@ struct Detaching: Sendable {
   }
 }
 
-/// Reads standard input on a thread of its own, until its end or until it is told to stop.
+/// Reads a descriptor on a thread of its own, until its end or until it is told to stop.
 final class InputPump: Sendable {
   private let stopping: CInt
 
-  init(to sender: StreamSender, _ detaching: Detaching? = nil) {
+  init(from source: CInt, to sender: StreamSender, _ detaching: Detaching? = nil) {
     guard let pipe = makePipe() else {
       stopping = -1
       return
     }
     stopping = pipe.write
     let stopped = pipe.read
+    // The caller may close its own while this thread is on its way to its end.
+    let source = fcntl(source, F_DUPFD_CLOEXEC, 0)
     Thread.detachNewThread {
       var keys = detaching?.keys
       var buffer = [UInt8](repeating: 0, count: 32 << 10)
-      defer { close(stopped) }
+      defer {
+        close(stopped)
+        close(source)
+      }
       while true {
         var sources = [
-          pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
+          pollfd(fd: source, events: Int16(POLLIN), revents: 0),
           pollfd(fd: stopped, events: Int16(POLLIN), revents: 0),
         ]
         if poll(&sources, 2, -1) < 0, errno == EINTR { continue }
         if sources[1].revents != 0 { return }
-        let count = read(STDIN_FILENO, &buffer, buffer.count)
+        let count = read(source, &buffer, buffer.count)
         if count < 0, errno == EINTR { continue }
         let typed = Array(buffer.prefix(max(0, count)))
         let found = typed.isEmpty ? nil : keys?.take(typed)

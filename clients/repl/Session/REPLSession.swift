@@ -16,13 +16,17 @@ final class REPLSession: Sendable {
   let connection: ClientConnection
   /// The service's.
   let version: String
+  /// Whether the service may be on another machine, whose files are not this one's.
+  let isRemote: Bool
   private let process: ServiceProcess
 
   private init(
     terminal: Terminal, process: ServiceProcess, progress: ProgressDisplay, events: EventDisplay,
-    started: StartedContainers, samples: SampleDisplay, ownsStandardInput: Bool, version: String
+    started: StartedContainers, samples: SampleDisplay, ownsStandardInput: Bool, version: String,
+    isRemote: Bool
   ) {
     self.version = version
+    self.isRemote = isRemote
     self.terminal = terminal
     self.process = process
     self.connection = process.connection
@@ -34,18 +38,19 @@ final class REPLSession: Sendable {
   }
 
   /// Starts a service and opens a session with it.
-  static func start(terminal: Terminal, service: String?, locations: [String], ownsStandardInput: Bool)
-    async throws
-    -> REPLSession
-  {
+  ///
+  /// - Parameter server: nil for the program of this machine.
+  static func start(
+    terminal: Terminal, server: ServerCommand?, locations: [String], ownsStandardInput: Bool
+  ) async throws -> REPLSession {
     let environment = ProcessInfo.processInfo.environment
-    let program = try service ?? environment["CORACLE"] ?? besideThis("coracle")
+    let command = try server?.words ?? [environment["CORACLE"] ?? besideThis("coracle")]
     let progress = ProgressDisplay(terminal)
     let events = EventDisplay(terminal)
     let started = StartedContainers()
     let samples = SampleDisplay(terminal)
     let process = try ServiceProcess(
-      command: [program], arguments: locations,
+      command: command, arguments: locations,
       environment: environment.map { "\($0.key)=\($0.value)" }
     ) { notification in
       switch notification {
@@ -61,10 +66,22 @@ final class REPLSession: Sendable {
       default: break
       }
     }
-    let answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
+    let answer: Initialize.Result
+    do {
+      answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
+    } catch  where server != nil && (error as? RPCError)?.data == nil {
+      // It has said why on standard error.
+      let status = await process.stop()
+      throw RPCError(
+        code: 0, message: "'\(command.joined(separator: " "))' ended with \(status) and served nothing",
+        data: ErrorData(
+          kind: .unreachable, retriable: false, causes: [],
+          hint: "--server names a command that speaks as `coracle serve` does"))
+    }
     return REPLSession(
       terminal: terminal, process: process, progress: progress, events: events, started: started,
-      samples: samples, ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "")
+      samples: samples, ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "",
+      isRemote: server != nil)
   }
 
   private static func besideThis(_ name: String) throws -> String {

@@ -44,11 +44,14 @@ final class LineEditor {
   let mailbox: Mailbox
   private var editor: OpaquePointer?
   private let prompt: UnsafeMutablePointer<CChar>?
-  private let candidates: (String) -> [String]
+  private let candidates: (String) -> (word: String, candidates: [String])
   private let terminal: Terminal
 
-  /// - Parameter candidates: what the last word of a line's beginning can be completed to.
-  init(_ terminal: Terminal, prompt: String, candidates: @escaping (String) -> [String]) {
+  /// - Parameter candidates: the last word of a line's beginning, and what it can be completed to.
+  init(
+    _ terminal: Terminal, prompt: String,
+    candidates: @escaping (String) -> (word: String, candidates: [String])
+  ) {
     self.candidates = candidates
     self.terminal = terminal
     self.prompt = strdup(prompt)
@@ -86,11 +89,6 @@ final class LineEditor {
 
   func remember(_ line: String) { if let editor { cedit_history_add(editor, line) } }
 
-  func loadHistory(_ path: String) { if let editor { _ = cedit_history_load(editor, path) } }
-
-  /// - Returns: false where the file cannot be written.
-  func saveHistory(_ path: String) -> Bool { editor.map { cedit_history_save($0, path) == 0 } ?? true }
-
   private func isInterrupted() -> Bool {
     mailbox.content.withLock { content in
       defer { content.isInterrupted = false }
@@ -111,8 +109,8 @@ final class LineEditor {
     var count = 0
     let bytes = cedit_line(editor, &count)
     let line = String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
-    let word = line.split(separator: " ", omittingEmptySubsequences: false).last.map(String.init) ?? ""
-    let candidates = candidates(line).filter { $0.hasPrefix(word) }.sorted()
+    let (word, all) = candidates(line)
+    let candidates = Set(all.filter { $0.hasPrefix(word) }).sorted()
     guard let first = candidates.first else { return false }
     let common = candidates.reduce(first) { $0.commonPrefix(with: $1) }
     let isWhole = candidates.count == 1
@@ -120,8 +118,29 @@ final class LineEditor {
     if !addition.isEmpty {
       cedit_insert(editor, String(addition))
     } else {
-      mailbox.print(candidates.joined(separator: "  "))
+      mailbox.print(list(candidates))
     }
     return true
+  }
+
+  private static let listed = 200
+
+  /// Names in columns; of paths what differs.
+  private func list(_ candidates: [String]) -> String {
+    var names = candidates.map { candidate in
+      let path = candidate.hasSuffix("/") ? candidate.dropLast() : candidate[...]
+      return path.lastIndex(of: "/").map { String(candidate[candidate.index(after: $0)...]) } ?? candidate
+    }
+    // Names of images have slashes too.
+    if Set(names).count < names.count { names = candidates }
+    let width = (names.map(\.count).max() ?? 0) + 2
+    let columns = max(1, (terminal.size.columns + 1) / width)
+    let shown = Array(names.prefix(Self.listed))
+    let height = (shown.count + columns - 1) / columns
+    var lines = (0..<height).map { row in
+      stride(from: row, to: shown.count, by: height).map { shown[$0].padded(to: width) }.joined()
+    }
+    if names.count > shown.count { lines.append("and \(names.count - shown.count) more") }
+    return lines.joined(separator: "\n")
   }
 }

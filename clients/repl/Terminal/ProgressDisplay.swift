@@ -1,23 +1,16 @@
+import Foundation
 import RPCModel
 import Synchronization
 
-/// The tasks of long requests: a bar for each, live on a terminal; a line for each at its end elsewhere.
+/// The tasks of long requests as a tree, with a bar for each: live on a terminal; a line for each at its end elsewhere.
 final class ProgressDisplay: Sendable {
-  private struct Row {
-    var task: TaskID
-    var depth: Int
-    var title: String
-    var done = 0
-    var total: Int?
-    var isInBytes: Bool
-    var end: (outcome: TaskOutcome, milliseconds: Int)?
-    var hasChildren = false
-  }
   private struct State {
-    var rows: [Row] = []
+    var rows: [ProgressRow] = []
     /// How many finished rows are not kept any more.
     var passed = 0
     var lastDrawn = ContinuousClock.now - .seconds(1)
+    var hasTicker = false
+    var gathers = false
   }
   /// A load of thousands of images has a task for each: no more are kept than a large screen shows.
   private static let rowsKept = 100
@@ -31,12 +24,20 @@ final class ProgressDisplay: Sendable {
     change(redraws: true) { state in
       let parent = state.rows.firstIndex { $0.task == task.parent }
       if let parent { state.rows[parent].hasChildren = true }
-      state.rows.append(
-        Row(
-          task: task.task, depth: parent.map { state.rows[$0].depth + 1 } ?? 0, title: task.title,
-          total: task.total,
-          isInBytes: task.unit == .bytes))
+      let row = ProgressRow(task, depth: parent.map { state.rows[$0].depth + 1 } ?? 0)
+      state.rows.insert(row, at: state.rows.place(of: row, under: parent))
     }
+    tick()
+  }
+
+  /// What begins while `body` runs is one tree, also where nothing is under way between its parts.
+  func gather<Result>(_ body: () async throws -> Result) async rethrows -> Result {
+    state.withLock { $0.gathers = true }
+    defer {
+      state.withLock { $0.gathers = false }
+      retireFinished()
+    }
+    return try await body()
   }
 
   func update(_ task: TaskProgressedNotification) {
@@ -53,10 +54,10 @@ final class ProgressDisplay: Sendable {
       state.rows[index].end = (task.outcome, task.durationMs)
       if let total = state.rows[index].total, task.outcome == .succeeded { state.rows[index].done = total }
       if !terminal.isErrorTerminal, !terminal.isJSON, !state.rows[index].hasChildren {
-        terminal.note(line(state.rows[index], titleWidth: 0, columns: 200))
+        terminal.note(state.rows[index].wholeLine(terminal))
       }
       if state.rows.count > Self.rowsKept,
-        let oldest = state.rows.firstIndex(where: { $0.end != nil })
+        let oldest = state.rows.firstIndex(where: { $0.end != nil && $0.stage == nil })
       {
         state.rows.remove(at: oldest)
         state.passed += 1
@@ -66,66 +67,84 @@ final class ProgressDisplay: Sendable {
   }
 
   private func change(redraws: Bool, _ body: (inout State) -> Void) {
-    let lines: [String]? = state.withLock { state -> [String]? in
+    state.withLock { state in
       body(&state)
-      guard terminal.isErrorTerminal else { return nil }
+      guard terminal.isErrorTerminal, !terminal.isJSON, !state.rows.isEmpty else { return }
       let now = ContinuousClock.now
       // Eyes see no more than twenty pictures a second of bars.
-      guard redraws || now - state.lastDrawn > .milliseconds(50) else { return nil }
+      guard redraws || now - state.lastDrawn > .milliseconds(50) else { return }
       state.lastDrawn = now
-      return self.lines(state.rows)
+      terminal.setLive(lines(state.rows, rows: terminal.size.rows))
     }
-    if let lines, !terminal.isJSON { terminal.setLive(lines) }
+  }
+
+  /// Seconds go by also where nothing is reported.
+  private func tick() {
+    guard terminal.isErrorTerminal, !terminal.isJSON else { return }
+    let starts = state.withLock { state in
+      defer { state.hasTicker = true }
+      return !state.hasTicker
+    }
+    guard starts else { return }
+    Task { [weak self] in
+      while true {
+        try? await Task.sleep(for: .seconds(1))
+        guard let self else { return }
+        let goesOn = state.withLock { state in
+          state.hasTicker = !state.rows.isEmpty
+          return state.hasTicker
+        }
+        guard goesOn else { return }
+        change(redraws: true) { _ in }
+      }
+    }
   }
 
   /// When the last task has ended, what is drawn stays as ordinary lines.
   private func retireFinished() {
-    let lines: [String]? = state.withLock { state -> [String]? in
-      guard state.rows.allSatisfy({ $0.end != nil }) else { return nil }
+    state.withLock { state in
+      guard !state.gathers, !state.rows.isEmpty, state.rows.allSatisfy({ $0.end != nil }) else { return }
       defer { (state.rows, state.passed) = ([], 0) }
-      return self.lines(state.rows) + (state.passed == 0 ? [] : ["and \(state.passed) more that are done"])
+      guard terminal.isErrorTerminal, !terminal.isJSON else { return }
+      terminal.setLive([])
+      lines(state.rows, rows: .max).forEach(terminal.note)
+      if state.passed > 0 { terminal.note("and \(state.passed) more that are done") }
     }
-    guard let lines, terminal.isErrorTerminal, !terminal.isJSON else { return }
-    terminal.setLive([])
-    for line in lines { terminal.note(line) }
   }
 
-  private func lines(_ rows: [Row]) -> [String] {
-    let size = terminal.size
-    // What does not fit on the screen could not be drawn over: finished rows go first.
-    var shown = rows
-    while shown.count > size.rows - 2,
+  /// - Parameter rows: those of the screen. What does not fit on it could not be drawn over: finished rows go first.
+  private func lines(_ all: [ProgressRow], rows: Int) -> [String] {
+    var shown = all
+    func headings() -> Int { Set(shown.compactMap(\.stage)).count }
+    while shown.count + headings() > max(1, rows - 2),
       let index = shown.firstIndex(where: { $0.end != nil && !$0.hasChildren }) ?? shown.indices.last
     {
       shown.remove(at: index)
     }
-    let width = shown.map { $0.title.count + 2 * $0.depth }.max() ?? 0
-    return shown.map { line($0, titleWidth: min(width, size.columns / 2), columns: size.columns - 1) }
-  }
-
-  private func line(_ row: Row, titleWidth: Int, columns: Int) -> String {
-    let title = (String(repeating: "  ", count: row.depth) + row.title).padded(to: titleWidth)
-    func amount(_ count: Int) -> String { row.isInBytes ? ByteCount(count).text : "\(count)" }
-    guard let end = row.end else {
-      if row.hasChildren { return title.shortened(to: columns) }
-      guard let total = row.total, total > 0 else {
-        return "\(title)  \(row.done > 0 ? amount(row.done) : "…")".shortened(to: columns)
-      }
-      let fraction = min(1, max(0, Double(row.done) / Double(total)))
-      let barWidth = max(8, min(30, columns - titleWidth - 32))
-      let filled = Int(fraction * Double(barWidth))
-      let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: barWidth - filled)
-      let percent = "\(Int(fraction * 100))%".leftPadded(to: 4)
-      return "\(title)  \(bar) \(percent)  \(amount(row.done)) of \(amount(total))".shortened(to: columns)
+    let columns = terminal.size.columns - 1
+    let widest = shown.map { $0.indentation + $0.title.count }.max() ?? 0
+    let width = min(widest, max(columns / 2, columns - ProgressRow.figures))
+    var lines: [String] = []
+    var stage: String?
+    for row in shown {
+      if let own = row.stage, own != stage { lines.append(terminal.bold(own.shortened(to: columns))) }
+      stage = row.stage
+      lines.append(row.line(terminal, titleWidth: width, columns: columns))
     }
-    let mark =
-      switch end.outcome {
-      case .succeeded: terminal.green("✓")
-      case .cancelled: "–"
-      default: terminal.red("✗")
-      }
-    let size = row.hasChildren || row.done == 0 ? "" : "  " + amount(row.done).leftPadded(to: 8)
-    let seconds = String(Double(end.milliseconds / 10) / 100)
-    return "\(title)  \(mark)\(size)  \(seconds) s"
+    return lines
+  }
+}
+
+extension [ProgressRow] {
+  /// Behind its parent's others, or its stage's; stages are in the Dockerfile's order.
+  fileprivate func place(of row: ProgressRow, under parent: Int?) -> Int {
+    if let parent {
+      return self[(parent + 1)...].firstIndex { $0.depth <= self[parent].depth } ?? endIndex
+    }
+    guard let stage = row.stage else { return endIndex }
+    guard let last = lastIndex(where: { $0.stage == stage }) else {
+      return firstIndex { $0.stage != nil && $0.step > row.step } ?? endIndex
+    }
+    return self[(last + 1)...].firstIndex { $0.depth == 0 } ?? endIndex
   }
 }

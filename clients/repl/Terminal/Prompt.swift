@@ -20,7 +20,8 @@ struct Prompt: Sendable {
     let editor = LineEditor(terminal, prompt: "coracle> ") { line in
       awaitResult { await Completion(session).candidates(line) }
     }
-    if let history = historyPath { editor.loadHistory(history) }
+    var history = PastLines()
+    history?.load().forEach(editor.remember)
     terminal.print("Coracle \(session.version). `help` lists what there is, Ctrl-D leaves.")
     let mailbox = editor.mailbox
     while true {
@@ -32,35 +33,23 @@ struct Prompt: Sendable {
       switch line {
       case .end:
         terminal.print("")
-        save(editor)
         return 0
       case .givenUp: continue
       case .text(let text):
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
         if trimmed.isEmpty { continue }
         editor.remember(trimmed)
-        if ["quit", "exit"].contains(trimmed) {
-          save(editor)
-          return 0
+        if history?.append(trimmed) == false {
+          terminal.note(terminal.dim("the history cannot be written, and ends with this session"))
+          history = nil
         }
+        if ["quit", "exit"].contains(trimmed) { return 0 }
         let status = awaitResult { await CommandLine(trimmed).run(session) }
-        if status != 0, session.connection.isClosed { return status }
+        if status != 0, session.connection.isClosed {
+          terminal.note("the service has ended; containers go on without it")
+          return status
+        }
       }
     }
-  }
-
-  private func save(_ editor: LineEditor) {
-    guard let path = historyPath else { return }
-    let directory = URL(filePath: path).deletingLastPathComponent()
-    try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    if !editor.saveHistory(path) { session.terminal.note("cannot write the history to \(path)") }
-  }
-
-  /// Where XDG's directories put what a program remembers.
-  private var historyPath: String? {
-    let environment = ProcessInfo.processInfo.environment
-    if let path = environment["CORACLE_HISTORY"] { return path.isEmpty ? nil : path }
-    if let state = environment["XDG_STATE_HOME"] { return "\(state)/coracle/history" }
-    return environment["HOME"].map { "\($0)/.local/state/coracle/history" }
   }
 }

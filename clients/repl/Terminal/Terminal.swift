@@ -9,6 +9,7 @@ final class Terminal: Sendable {
   let isInputTerminal: Bool
   let isOutputTerminal: Bool
   let isErrorTerminal: Bool
+  private let isDumb: Bool
   private let hasStyles: Bool
   /// What stands on the screen below the output and is drawn anew after it: the progress bars.
   private let lineEnd = Mutex("\n")
@@ -18,7 +19,7 @@ final class Terminal: Sendable {
     self.isJSON = isJSON
     isInputTerminal = isatty(STDIN_FILENO) == 1
     isOutputTerminal = isatty(STDOUT_FILENO) == 1
-    let isDumb = ProcessInfo.processInfo.environment["TERM"] ?? "dumb" == "dumb"
+    isDumb = ProcessInfo.processInfo.environment["TERM"] ?? "dumb" == "dumb"
     isErrorTerminal = isatty(STDERR_FILENO) == 1 && !isDumb
     // See no-color.org.
     let wantsNone = !(ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
@@ -26,22 +27,36 @@ final class Terminal: Sendable {
   }
 
   /// In characters; 80 where nobody says.
-  var size: (columns: Int, rows: Int) {
+  var size: (columns: Int, rows: Int) { Self.size(of: STDERR_FILENO) ?? (80, 24) }
+
+  /// How wide what is printed may be; nil where nobody looks at it.
+  var printedColumns: Int? { isOutputTerminal ? Self.size(of: STDOUT_FILENO)?.columns : nil }
+
+  private static func size(of descriptor: CInt) -> (columns: Int, rows: Int)? {
     var size = winsize()
-    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
-      return (80, 24)
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
+      return nil
     }
     return (Int(size.ws_col), Int(size.ws_row))
+  }
+
+  /// Empties the screen.
+  func clear() {
+    if isOutputTerminal, !isDumb { write(Array("\u{1B}[H\u{1B}[2J\u{1B}[3J".utf8), to: STDOUT_FILENO) }
   }
 
   /// The terminal does not turn line feeds into new lines then.
   func setRaw(_ isRaw: Bool) { lineEnd.withLock { $0 = isRaw ? "\r\n" : "\n" } }
 
   /// A line on standard output.
-  func print(_ line: String) { write(Array((line + lineEnd.withLock { $0 }).utf8), to: STDOUT_FILENO) }
+  func print(_ line: String) {
+    write(Array((line.printable + lineEnd.withLock { $0 }).utf8), to: STDOUT_FILENO)
+  }
 
   /// A line on standard error: what is no result.
-  func note(_ line: String) { write(Array((line + lineEnd.withLock { $0 }).utf8), to: STDERR_FILENO) }
+  func note(_ line: String) {
+    write(Array((line.printable + lineEnd.withLock { $0 }).utf8), to: STDERR_FILENO)
+  }
 
   func print(error: any Error) {
     note(red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
@@ -64,8 +79,8 @@ final class Terminal: Sendable {
     guard isErrorTerminal else { return }
     live.withLock { current in
       erase(current)
-      current = lines
-      draw(lines)
+      current = lines.map(\.printable)
+      draw(current)
     }
   }
 

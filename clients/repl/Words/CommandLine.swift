@@ -8,6 +8,14 @@ struct CommandLine: Sendable {
   init(_ text: String) { parsed = Result { try WordSplitter.commands(text) } }
   init(_ words: [String]) { parsed = .success([words]) }
 
+  /// What words turn out to be.
+  private enum Reading {
+    case command(any REPLCommand)
+    case help(Help)
+    /// Lines for a person.
+    case none(String)
+  }
+
   /// - Returns: 0; the exit code of a container's process, or 127 or 126 where its command is not there or cannot be
   ///   executed; 130 when it was cancelled; 2 for words that make no command, and 1 for all other failures.
   func run(_ session: REPLSession) async -> Int32 {
@@ -21,48 +29,71 @@ struct CommandLine: Sendable {
     }
   }
 
-  private func run(_ words: [String], _ session: REPLSession) async -> Int32 {
-    let terminal = session.terminal
-    let name = words[0]
-    if name == "help" || words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) && isOwn(words) {
-      let about = name == "help" ? Array(words.dropFirst()) : [name]
-      guard let text = Help(about).text(terminal) else { return unknown(about[0], terminal) }
-      terminal.print(text)
-      return 0
-    }
-    guard CommandTable.command(name) != nil else { return unknown(name, terminal) }
-    let command: any REPLCommand
+  /// - Returns: whether its words make commands; where they do not, a person is told.
+  func check(_ terminal: Terminal) -> Bool {
     do {
-      guard let parsed = try CommandTable.parseAsRoot(words) as? any REPLCommand else {
-        return unknown(name, terminal)
-      }
-      command = parsed
-    } catch {
-      let text = CommandTable.message(for: error)
-      terminal.note("\(terminal.red("error:")) \(text)\n  hint: \(nearPart(words) ?? "help \(name)")")
-      return 2
-    }
-    session.started.clear()
-    do {
-      return try await command.run(session)
+      return try parsed.get().map { words in
+        guard case .none(let why) = Self.read(words, terminal) else { return true }
+        terminal.note(why)
+        return false
+      }.allSatisfy(\.self)
     } catch {
       terminal.print(error: error)
-      return ErrorText.status(error)
+      return false
     }
   }
 
-  /// For who has got the second word of a command wrong that has some.
-  private func nearPart(_ words: [String]) -> String? {
-    let parts = CommandTable.command(words[0])?.configuration.subcommands.map { $0._commandName } ?? []
-    guard words.count > 1, !parts.contains(words[1]) else { return nil }
-    return didYouMean(words[1], among: parts)
+  private func run(_ words: [String], _ session: REPLSession) async -> Int32 {
+    let terminal = session.terminal
+    switch Self.read(words, terminal) {
+    case .none(let why):
+      terminal.note(why)
+      return 2
+    case .help(let help):
+      terminal.print(help.text(terminal))
+      return 0
+    case .command(let command):
+      session.started.clear()
+      do {
+        return try await command.run(session)
+      } catch {
+        terminal.print(error: error)
+        return ErrorText.status(error)
+      }
+    }
   }
 
-  /// Whether an option among the words is for the command, and not for the program it is to run.
-  private func isOwn(_ words: [String]) -> Bool { words.count == 2 }
-
-  private func unknown(_ name: String, _ terminal: Terminal) -> Int32 {
-    terminal.note("\(terminal.red("error:")) there is no command \(name)\n  hint: help lists what there is")
-    return 2
+  private static func read(_ words: [String], _ terminal: Terminal) -> Reading {
+    func error(_ text: String, hint: String) -> Reading {
+      .none("\(terminal.red("error:")) \(text)\n  hint: \(hint)")
+    }
+    let isHelp = words[0] == "help"
+    let about = isHelp ? Array(words.dropFirst()) : words
+    if isHelp, about.isEmpty { return .help(Help(nil)) }
+    guard let found = FoundCommand(about) else {
+      return error(
+        "there is no command \(about[0])",
+        hint: CommandTable.meant(by: about[0]) ?? "help lists what there is")
+    }
+    if let wrong = found.unknownPart {
+      let names = found.partNames
+      return error(
+        "\(about[0]) has no command \(wrong)",
+        hint: didYouMean(wrong, among: names).map { "\($0) help \(about[0])" }
+          ?? "there are \(names.joined(separator: ", "))")
+    }
+    if isHelp || found.rest.first.map({ ["--help", "-h"].contains($0) }) ?? false {
+      return .help(Help(found))
+    }
+    do {
+      guard let command = try CommandTable.parseAsRoot(words) as? any REPLCommand else {
+        return .help(Help(found))
+      }
+      return .command(command)
+    } catch let failure {
+      // A request for help among other options is a failure to the parser.
+      if CommandTable.exitCode(for: failure) == .success { return .help(Help(found)) }
+      return error(CommandTable.message(for: failure), hint: "help \(found.path)")
+    }
   }
 }

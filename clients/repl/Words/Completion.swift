@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import RPCModel
 
@@ -7,34 +8,90 @@ struct Completion: Sendable {
 
   init(_ session: REPLSession) { self.session = session }
 
-  func candidates(_ line: String) async -> [String] {
-    let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard let word = words.last else { return [] }
-    if words.count == 1 { return CommandTable.names + ["help", "quit"] }
-    if words.first == "help" { return CommandTable.names }
-    guard var command = CommandTable.command(words[0]) else { return [] }
-    let parts = command.configuration.subcommands.compactMap { $0 as? any REPLCommand.Type }
-    if !parts.isEmpty {
-      if words.count == 2 { return parts.map { $0._commandName } }
-      guard let part = parts.first(where: { $0._commandName == words[1] }) else { return [] }
-      command = part
+  /// - Returns: the last word, and what it can become.
+  func candidates(_ line: String) async -> (word: String, candidates: [String]) {
+    let typed = TypedWords(line)
+    return (typed.last, await candidates(typed.before, typed.last))
+  }
+
+  private func candidates(_ before: [String], _ word: String) async -> [String] {
+    guard let first = before.first else { return CommandTable.names + ["help", "quit"] }
+    if first == "help" {
+      return before.count == 1
+        ? CommandTable.names
+        : before.count == 2 ? FoundCommand(Array(before.dropFirst()))?.partNames ?? [] : []
     }
-    if let option = words.dropLast().last, let values = await values(of: option, word) { return values }
-    if word.hasPrefix("-") { return CommandTable.options(of: command) }
+    guard let command = FoundCommand(before) else { return [] }
+    if !command.parts.isEmpty { return before.count == 1 ? command.partNames : [] }
+    let options = CommandOptions(of: command.type)
+    if let equals = word.firstIndex(of: "="), word.hasPrefix("--") {
+      let name = String(word[..<equals])
+      return await values(of: name, String(word[word.index(after: equals)...])).map { "\(name)=\($0)" }
+    }
+    if let option = command.rest.last.flatMap(options.option(withValueBehind:)) {
+      return await values(of: option, word)
+    }
+    let position = options.arguments(command.rest).count
+    // What is behind a container's image is the program's own.
+    let isOver = command.type.completesInOrder.map { position >= $0.count } ?? false
+    if word.hasPrefix("-") { return isOver ? [] : options.names }
+    let kinds =
+      command.type.completesInOrder.map { isOver ? [] : $0[position] } ?? command.type.completes
     var names: [String] = []
-    let position = words.dropFirst(parts.isEmpty ? 1 : 2).dropLast().count { !$0.hasPrefix("-") }
-    for kind in command.completes {
-      switch kind {
-      case .images: names += await images()
-      case .containers: names += await containers(all: true)
-      case .runningContainers: names += await containers(all: false)
-      case .volumes: names += await volumes()
-      case .networks: names += await networks()
-      case .files where position == 0: names += files(word)
-      case .files: break
-      }
+    for kind in kinds { names += await things(kind, word) }
+    let given = Set(options.arguments(command.rest))
+    return names.filter { !given.contains($0) }
+  }
+
+  private func things(_ kind: NameKind, _ word: String) async -> [String] {
+    switch kind {
+    case .images: await images()
+    case .containers: await containers(all: true)
+    case .runningContainers: await containers(all: false)
+    case .volumes: await volumes()
+    case .networks: await networks()
+    case .files: files(word)
+    case .places: files(word) + (await containers(all: true).map { $0 + ":/" })
+    case .words(let words): words
     }
-    return names
+  }
+
+  /// What an option can be given; nothing for those that this knows nothing of.
+  private func values(of option: String, _ word: String) async -> [String] {
+    switch option {
+    case "--network": return await networks() + ["none", "host", "bridge"]
+    case "-v", "--volume":
+      if word.contains(":") { return [] }
+      let isPath = ["/", ".", "~"].contains { word.hasPrefix($0) }
+      return isPath ? files(word) : await volumes().map { $0 + ":" }
+    case "--mount": return await mounts(word)
+    case "-f", "--file", "-o", "--output", "-i", "--input", "--directory", "--env-file", "--seccomp":
+      return files(word)
+    case "--secret", "--build-context":
+      guard let equals = word.lastIndex(of: "=") else { return [] }
+      let before = word[...equals]
+      return files(String(word[word.index(after: equals)...])).map { before + $0 }
+    case "--restart": return ["no", "on-failure", "always", "unless-stopped"]
+    case "--platform": return ["linux/amd64", "linux/arm64"]
+    case "--compression": return ["gzip", "zstd"]
+    case "--detach-keys": return ["ctrl-p,ctrl-q"]
+    default: return []
+    }
+  }
+
+  private func mounts(_ word: String) async -> [String] {
+    guard let comma = word.lastIndex(of: ",") else {
+      return ["volume", "bind", "tmpfs"].map { "type=\($0)," }
+    }
+    let before = word[...comma]
+    let field = word[word.index(after: comma)...]
+    guard let equals = field.firstIndex(of: "="), ["src", "source"].contains(field[..<equals]) else {
+      return ["source=", "target=", "readonly"].map { before + $0 }
+    }
+    let beginning = before + field[...equals]
+    let values =
+      before.contains("type=bind") ? files(String(field[field.index(after: equals)...])) : await volumes()
+    return values.map { beginning + $0 }
   }
 
   private func images() async -> [String] {
@@ -52,43 +109,21 @@ struct Completion: Sendable {
     return (answer?.volumes ?? []).map(\.name)
   }
 
-  /// What an option can be given; nil for those that this knows nothing of.
-  private func values(of option: String, _ word: String) async -> [String]? {
-    switch option {
-    case "--network": return await networks() + ["none", "host", "bridge"]
-    case "-v", "--volume":
-      if word.contains(":") { return [] }
-      let isPath = ["/", ".", "~"].contains { word.hasPrefix($0) }
-      return isPath ? files(word) : await volumes().map { $0 + ":" }
-    case "--mount":
-      guard let comma = word.lastIndex(of: ",") else {
-        return ["volume", "bind", "tmpfs"].map { "type=\($0)," }
-      }
-      let before = word[...comma]
-      let field = word[word.index(after: comma)...]
-      guard let equals = field.firstIndex(of: "="), ["src", "source"].contains(field[..<equals]) else {
-        return ["source=", "target=", "readonly"].map { before + $0 }
-      }
-      let beginning = before + field[...equals]
-      let values =
-        before.contains("type=bind") ? files(String(field[field.index(after: equals)...])) : await volumes()
-      return values.map { beginning + $0 }
-    default: return nil
-    }
-  }
-
   private func networks() async -> [String] {
     let answer = try? await session.connection.send(NetworkList.self, .init())
     return (answer?.networks ?? []).map(\.name)
   }
 
+  /// Files beside what is typed of a path; hidden ones where their dot is typed.
   private func files(_ word: String) -> [String] {
-    let parent = word.lastIndex(of: "/").map { String(word[...$0]) } ?? ""
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: parent.isEmpty ? "." : parent)) ?? []
-    return names.filter { !$0.hasPrefix(".") }.map { name in
+    let typed = word.lastIndex(of: "/").map { String(word[...$0]) } ?? ""
+    let parent = typed.isEmpty ? "." : NSString(string: TypedWords(typed).lastRead).expandingTildeInPath
+    let isHidden = word.dropFirst(typed.count).hasPrefix(".")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+    return names.filter { $0.hasPrefix(".") == isHidden }.map { name in
       var isDirectory: ObjCBool = false
-      _ = FileManager.default.fileExists(atPath: parent + name, isDirectory: &isDirectory)
-      return parent + name + (isDirectory.boolValue ? "/" : "")
+      _ = FileManager.default.fileExists(atPath: parent + "/" + name, isDirectory: &isDirectory)
+      return typed + TypedWords.quoted(name) + (isDirectory.boolValue ? "/" : "")
     }
   }
 }

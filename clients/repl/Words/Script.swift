@@ -3,14 +3,14 @@ import RPCModel
 
 /// Commands that are not typed: from -c, from files, or from a standard input that is no terminal.
 struct Script: Sendable {
-  var text: String
+  /// One after the other; a command ends with its text.
+  var texts: [String]
   /// Whether standard input is free for the commands themselves.
   var leavesInput: Bool
 
   /// - Returns: nil where a person is to be asked.
-  static func read(_ commands: String?, files: [String], standardInput isTerminal: Bool) throws -> Script? {
-    if let commands { return Script(text: commands, leavesInput: true) }
-    if !files.isEmpty {
+  static func read(_ commands: [String], files: [String], standardInput isTerminal: Bool) throws -> Script? {
+    if !files.isEmpty || !commands.isEmpty {
       let texts = try files.map { path in
         do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
           throw RPCError(
@@ -19,11 +19,11 @@ struct Script: Sendable {
               kind: .notFound, retriable: false, subject: path, causes: [error.localizedDescription]))
         }
       }
-      return Script(text: texts.joined(separator: "\n"), leavesInput: true)
+      return Script(texts: commands + texts, leavesInput: true)
     }
     if isTerminal { return nil }
     return Script(
-      text: String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self),
+      texts: [String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)],
       leavesInput: false)
   }
 
@@ -31,16 +31,28 @@ struct Script: Sendable {
   ///
   /// - Returns: the status of the last one run.
   func run(_ session: REPLSession) async -> Int32 {
-    let commands: [[String]]
-    do { commands = try WordSplitter.commands(text) } catch {
-      session.terminal.print(error: error)
-      return 2
-    }
+    guard let commands = commands(session.terminal) else { return 2 }
     for words in commands {
       if ["quit", "exit"].contains(words[0]) { return 0 }
       let status = await CommandLine(words).run(session)
       if status != 0 { return status }
     }
     return 0
+  }
+
+  /// Says which commands are none, or lack something; runs none.
+  ///
+  /// - Returns: 2 where one cannot be run.
+  func check(_ terminal: Terminal) -> Int32 {
+    guard let commands = commands(terminal) else { return 2 }
+    return commands.filter { !["quit", "exit"].contains($0[0]) && !CommandLine($0).check(terminal) }.isEmpty
+      ? 0 : 2
+  }
+
+  private func commands(_ terminal: Terminal) -> [[String]]? {
+    do { return try texts.flatMap(WordSplitter.commands) } catch {
+      terminal.print(error: error)
+      return nil
+    }
   }
 }

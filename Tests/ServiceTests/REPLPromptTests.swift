@@ -1,0 +1,143 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("The REPL's prompt, in tmux")
+struct REPLPromptTests {
+  private func withPrompt(
+    _ account: Account, columns: Int = 90, _ script: String = "",
+    _ body: @Sendable (TestStore, TmuxScreen) async throws -> Void
+  ) async throws {
+    try await withTestStore(account) { store in
+      let archive = try await store.busyboxArchive()
+      let made = try await store.runProgram("coracle-repl", ["-c", "import \(archive) hello:1\n\(script)"])
+      #expect(made.succeeded, "\(made.errorText)")
+      try await TmuxScreen.with(store, columns: columns) { screen in
+        try await screen.wait(for: "host>")
+        try await screen.enter("export CORACLE_HISTORY=$HOME/past; clear; coracle-repl")
+        try await screen.wait(for: "coracle>")
+        try await body(store, screen)
+      }
+    }
+  }
+
+  @Test("the Tab key: commands, sub-commands, options, names and paths", arguments: Account.available)
+  func completion(account: Account) async throws {
+    let script = "create --name web hello:1 true; create --name well hello:1 true; volume create data"
+    try await withPrompt(account, script) { store, screen in
+      let directory = try await ChildProcess.run(
+        store.account.launcher + ["sh", "-ec", "mkdir 'my files'; touch 'my files/page' 'my files/.hidden'"],
+        workingDirectory: store.directory)
+      #expect(directory.succeeded)
+      for (typed, completed) in [
+        ("netw", "network"), ("network crea", "network create"),
+        ("network create --sub", "network create --subnet"),
+        ("help volume ins", "help volume inspect"),
+        ("run --rm --restart on", "run --rm --restart on-failure"),
+        ("run --name x --rm hel", "run --name x --rm hello:1"), ("run -itv da", "run -itv data:"),
+        ("inspect we", "inspect we"), ("inspect wel", "inspect well"), ("rm web we", "rm web well"),
+        ("ps; volume rm da", "ps; volume rm data"), ("cp my", "cp my\\ files/"),
+        ("cp my\\ files/p", "cp my\\ files/page"), ("cp my\\ files/.h", "cp my\\ files/.hidden"),
+        ("cp web:/etc/x my", "cp web:/etc/x my\\ files/"), ("cp wel", "cp well:/"),
+        ("build -f my", "build -f my\\ files/"), ("run --network=ho", "run --network=host"),
+        ("prune buil", "prune buildCache"), ("events o", "events o"),
+      ] {
+        try await screen.type(typed)
+        try await screen.press("Tab")
+        // A key of its own, so that what Tab did is known to be done; it is behind a blank where the word is whole.
+        try await screen.type("|")
+        let isOpen = completed == typed || "/:".contains(completed.last ?? " ")
+        try await screen.wait(for: "coracle> \(completed)\(isOpen ? "" : " ")|")
+        try await screen.press("C-c")
+        try await screen.wait(for: "^C\ncoracle>")
+      }
+      try await screen.enter("clear")
+      try await screen.wait(for: "coracle>", whole: true)
+      try await screen.type("rm w")
+      try await screen.press("Tab", "Tab")
+      try await screen.wait(for: "web   well\ncoracle> rm we")
+    }
+  }
+
+  @Test("what was typed is there in the next session, and after a kill", arguments: Account.available)
+  func history(account: Account) async throws {
+    try await withPrompt(account) { store, screen in
+      try await screen.enter("ps")
+      try await screen.wait(for: "CREATED\ncoracle>")
+      try await screen.enter("volume create kept")
+      try await screen.wait(for: "kept\ncoracle>")
+      let ids = try await ChildProcess.run(["pgrep", "-f", "coracle-repl"])
+      for id in ids.text.split(separator: "\n") {
+        let variables = try? String(contentsOfFile: "/proc/\(id)/environ", encoding: .utf8)
+        if variables?.contains("CORACLE_STORE=\(store.store)\0") ?? false,
+          (try? String(contentsOfFile: "/proc/\(id)/comm", encoding: .utf8)) == "coracle-repl\n"
+        {
+          #expect(try await ChildProcess.run(["kill", "-KILL", "\(id)"]).succeeded)
+        }
+      }
+      try await screen.wait(for: "host>")
+      // The terminal is as the editor of lines had it.
+      try await screen.type("stty sane; clear; coracle-repl")
+      try await screen.press("C-j")
+      try await screen.wait(for: "coracle>")
+      try await screen.press("Up")
+      try await screen.wait(for: "coracle> volume create kept")
+      try await screen.press("Up")
+      try await screen.wait(for: "coracle> ps")
+      try await screen.press("C-c")
+      try await screen.wait(for: "coracle>")
+      try await screen.enter("quit")
+      try await screen.wait(for: "host>")
+      let file = store.directory.appending("past").string
+      #expect(try String(contentsOfFile: file, encoding: .utf8) == "ps\nvolume create kept\nquit\n")
+      #expect(try await ChildProcess.run(["stat", "-c", "%a", file]).text == "600\n")
+    }
+  }
+
+  @Test("a narrow window: rows become lines, and nothing is wider", arguments: Account.available)
+  func narrow(account: Account) async throws {
+    let script =
+      "create --name a-container-with-a-long-name hello:1 sh -c 'echo one two three four five six seven'"
+    try await withPrompt(account, columns: 40, script) { _, screen in
+      try await screen.enter("ps -a")
+      try await screen.wait(for: "ago\ncoracle>")
+      let shown = try await screen.text
+      #expect(shown.contains("NAME     a-container-with-a-long-name\nID       "), "\(shown)")
+      try await screen.resize(columns: 100, rows: 24)
+      try await screen.enter("clear")
+      try await screen.wait(for: "coracle>", whole: true)
+      try await screen.enter("ps -a")
+      try await screen.wait(for: "ago\ncoracle>")
+      let wide = try await screen.text.split(separator: "\n")
+      #expect(wide.count == 4 && wide[1].hasPrefix("NAME  ") && wide.contains { $0.contains("…") }, "\(wide)")
+    }
+  }
+
+  @Test("a build is a tree of stages", arguments: Account.available)
+  func build(account: Account) async throws {
+    let file = """
+      FROM hello:1 AS one
+      RUN echo first > /one
+      FROM hello:1 AS two
+      RUN echo a name that is a good deal longer than a line of this window can show at once > /two
+      FROM one
+      COPY --from=two /two /
+      """
+    try await withPrompt(account, columns: 60) { store, screen in
+      let made = try await ChildProcess.run(
+        store.account.launcher + ["sh", "-ec", "mkdir app; cat > app/Dockerfile"],
+        workingDirectory: store.directory, input: .bytes(Array(file.utf8)))
+      #expect(made.succeeded)
+      try await screen.enter("clear")
+      try await screen.wait(for: "coracle>", whole: true)
+      try await screen.enter("build -t app:1 app")
+      try await screen.wait(for: "instructions from the cache\ncoracle>")
+      let lines = try await screen.text.split(separator: "\n")
+      for stage in ["one", "two", "stage 2"] { #expect(lines.count { $0 == stage } == 1, "\(lines)") }
+      let steps = lines.filter { $0.hasPrefix("  #") }
+      #expect(steps.count == 3 && steps.allSatisfy { $0.contains("✓") && $0.hasSuffix(" s") }, "\(lines)")
+      #expect(Set(steps.map { $0.prefix { $0 != "✓" }.count }).count == 1, "\(lines)")
+      #expect(steps.contains { $0.contains("RUN echo a name") && $0.contains("…") }, "\(lines)")
+    }
+  }
+}
