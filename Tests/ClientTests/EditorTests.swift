@@ -25,6 +25,29 @@ struct EditorTests {
     #expect(result.succeeded && result.all.contains(", 0 unexpected"), "\(result.all)")
   }
 
+  @Test("what the main README says to set them up does so", arguments: Account.available)
+  func setUp(account: Account) async throws {
+    let readme = try String(contentsOfFile: "\(ClientProject.root)/README.md", encoding: .utf8)
+    func block(_ language: String, with word: String) throws -> String {
+      let blocks = readme.components(separatedBy: "```").filter { $0.hasPrefix("\(language)\n") }
+      return String(try #require(blocks.first { $0.contains(word) }).dropFirst(language.count))
+    }
+    let (plugin, lines) = (try block("sh", with: "nvim/site"), try block("elisp", with: "load-path"))
+    try await withTestStore(account) { store in
+      let project = try await ClientProject(["clients/nvim", "clients/emacs"], for: store)
+      try await store.importHello()
+      let neovim = try await project.run([
+        "sh", "-c", "set -e\n\(plugin)\nnvim --headless -i NONE -c 'echo exists(\":Coracle\")' -c qa",
+      ])
+      #expect(neovim.succeeded && neovim.errorText == "2", "\(neovim.all)")
+      let emacs = try await project.run([
+        "emacs", "-Q", "--batch", "--eval",
+        "(progn \(lines) (coracle-list) (princ (buffer-name)) (coracle-stop))",
+      ])
+      #expect(emacs.succeeded && emacs.text.lowercased().contains("coracle"), "\(emacs.all)")
+    }
+  }
+
   @Test("Emacs: the byte compiler has nothing to say")
   func byteCompiler() async throws {
     let account = try #require(Account.available.last)

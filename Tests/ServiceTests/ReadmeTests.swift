@@ -1,76 +1,21 @@
 import Foundation
-import RPCModel
 import TestSupport
 import Testing
 
-/// Runs what README.md shows, in the order it shows it.
-@Suite("The README is true")
+/// Runs what the pages of the project show, in the order they show it.
+@Suite("README and tutorial are true")
 struct ReadmeTests {
-  private func readme() throws -> [Substring] {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    return try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8).split(
-      separator: "\n", omittingEmptySubsequences: false)
-  }
-
-  /// The lines of all fenced blocks of a language.
-  private func lines(_ language: String) throws -> [String] {
-    var found: [String] = []
-    var isInside = false
-    for line in try readme() {
-      if line.hasPrefix("```") {
-        isInside = line == "```\(language)"
-      } else if isInside {
-        found.append(String(line))
-      }
-    }
-    return found
-  }
-
-  @Test("each command at the REPL's prompt works, and so does each message", arguments: Account.available)
-  func commands(account: Account) async throws {
-    let prompt = "coracle> "
-    let console = try lines("console")
-    let typed = console.filter { $0.hasPrefix(prompt) }.map { String($0.dropFirst(prompt.count)) }
-    #expect(typed.count > 5)
+  @Test(
+    "each command in a shell and at the REPL's prompt works and prints what is said, and so does each message",
+    arguments: ["README.md", "docs/tutorial.md"], Account.available)
+  func commands(page: String, account: Account) async throws {
+    let transcript = try Transcript(page)
+    #expect(transcript.steps.count > 15)
+    #expect(transcript.steps.contains { !$0.output.isEmpty })
     try await withTestStore(account) { store in
-      let archive = try lines("sh").filter { $0.contains("root") || $0.contains("tar ") }
-      #expect(archive.count > 3)
-      let made = try await ChildProcess.run(
-        store.account.launcher + ["sh", "-ec", archive.joined(separator: "\n")],
-        workingDirectory: store.directory)
-      #expect(made.succeeded, "\(made.errorText)")
-      for command in typed {
-        let result = try await store.runProgram("coracle-repl", ["-c", command])
-        #expect(result.status == .exited(0), "\(command): \(result.errorText)")
-        if let index = console.firstIndex(of: prompt + command), index + 1 < console.count,
-          !console[index + 1].hasPrefix(prompt), !console[index + 1].hasPrefix("$")
-        {
-          #expect(result.text == console[index + 1] + "\n")
-        }
-      }
-      let messages = console.filter { $0.hasPrefix("{") }
-      #expect(messages.count >= 2)
-      // In the session that the first message opens, and then each in its turn.
-      let service = try await store.service()
-      for message in messages.dropFirst() {
-        guard
-          case .request(_, .containerRun(let params))? = try? JSONDecoder().decode(
-            MessageToService.self, from: Data(message.utf8))
-        else {
-          Issue.record("not the request that this test knows: \(message)")
-          continue
-        }
-        #expect(try await service.send(ContainerRun.self, params).exit?.code == 0)
-      }
-      #expect(await service.stop() == 0)
-      for command in try lines("sh") where command.hasPrefix("coracle repl ") {
-        let words = try await ChildProcess.run(
-          ["sh", "-c", "for word in \(command.dropFirst("coracle repl ".count)); do echo \"$word\"; done"])
-        let result = try await store.runProgram(
-          "coracle", ["repl"] + words.text.split(separator: "\n").map(String.init))
-        #expect(result.status == .exited(0), "\(command): \(result.errorText)")
-      }
+      try await transcript.run(in: store)
+      let rest = try await store.runProgram("coracle-repl", ["-c", "ps"])
+      #expect(rest.text.split(separator: "\n").count == 1, "\(page) leaves something running: \(rest.text)")
     }
   }
 
@@ -79,7 +24,7 @@ struct ReadmeTests {
     let account = try #require(Account.available.first)
     try await withTestStore(account) { store in
       let file = store.directory.appending("config.json")
-      try file.write(lines("json").joined(separator: "\n").utf8)
+      try file.write(Transcript("README.md").lines("json").joined(separator: "\n").utf8)
       #expect(try await ChildProcess.run(["chmod", "644", file.string]).succeeded)
       let result = try await store.runProgram(
         "coracle", ["serve", "--config", file.string, "--framing", "lines"])
@@ -89,12 +34,70 @@ struct ReadmeTests {
 
   @Test("each target of make that it names is there")
   func targets() throws {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let makefile = try String(contentsOf: root.appending(path: "Makefile"), encoding: .utf8)
-    for line in try lines("sh") where line.hasPrefix("make ") {
+    let makefile = try String(contentsOf: Transcript.root.appending(path: "Makefile"), encoding: .utf8)
+    for line in try Transcript("README.md").lines("sh") where line.hasPrefix("make ") {
       let target = line.split(separator: " ")[1]
       #expect(makefile.contains("\n\(target): "), "make \(target)")
+    }
+  }
+
+  @Test(
+    "each file that a page links to is there",
+    arguments: [
+      "README.md", "ARCHITECTURE.md", "docs/tutorial.md", "docs/operations.md", "docs/threat-model.md",
+    ])
+  func links(page: String) throws {
+    let place = Transcript.root.appending(path: page).deletingLastPathComponent()
+    let text = try String(contentsOf: Transcript.root.appending(path: page), encoding: .utf8)
+    for match in text.matches(of: #/\]\(([^)#:]+)\)/#) {
+      let target = place.appending(path: String(match.1)).path(percentEncoded: false)
+      #expect(FileManager.default.fileExists(atPath: target), "\(page) links to \(match.1)")
+    }
+  }
+
+  /// Each module of the package, and each folder of clients and tests that has a purpose of its own.
+  @Test("ARCHITECTURE.md names each module, and no other")
+  func modules() throws {
+    let text = try String(contentsOf: Transcript.root.appending(path: "ARCHITECTURE.md"), encoding: .utf8)
+    let table = text.components(separatedBy: "\n## ").first { $0.hasPrefix("Where things are") } ?? ""
+    let files = FileManager.default
+    for (folder, prefix) in [("Sources", ""), ("clients", "clients/")] {
+      for name in try files.contentsOfDirectory(atPath: Transcript.root.appending(path: folder).path()) {
+        #expect(
+          table.contains("`\(prefix)\(name)`") || table.contains("`\(folder)/\(name)`"), "\(folder)/\(name)")
+      }
+    }
+    for match in table.matches(of: #/`((?:Sources|clients|protocol|docs|bench|demo|Tests)[\w\/-]*)`/#) {
+      #expect(files.fileExists(atPath: Transcript.root.appending(path: String(match.1)).path()), "\(match.1)")
+    }
+  }
+
+  @Test("the picture of the REPL is what a session looks like today")
+  func recording() async throws {
+    let account = try #require(Account.available.first)
+    let made = try await withTestStore(account) { store in
+      let picture = store.directory.appending("repl.svg")
+      let programs = try Programs.directory.get()
+      let result = try await ChildProcess.run([
+        "/usr/bin/env", "CORACLE_BUILD=\(programs)",
+        Transcript.root.appending(path: "docs/recording/record").path(),
+        picture.string,
+      ])
+      #expect(result.succeeded, "\(result.text)\(result.errorText)")
+      return try String(decoding: picture.readAll(), as: UTF8.self)
+    }
+    let committed = try String(
+      contentsOf: Transcript.root.appending(path: "docs/recording/repl.svg"), encoding: .utf8)
+    let (now, then) = (Self.words(made), Self.words(committed))
+    #expect(now == then, "make it anew: docs/recording/record")
+    #expect(then.count > 20)
+  }
+
+  /// The text of a picture without what is different each time: digests, sizes and times, and the columns that follow from them.
+  private static func words(_ picture: String) -> [String] {
+    picture.matches(of: #/<text [^>]*>(.*)<\/text>/#).map { match in
+      String(match.1).replacing(#/[0-9a-f]{12}|\d[\d.]*( [kMG]?B\b| seconds?)?/#, with: "0")
+        .split(separator: " ").joined(separator: " ")
     }
   }
 }
