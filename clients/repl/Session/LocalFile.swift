@@ -41,8 +41,10 @@ final class LocalFile: Sendable {
     tar.executableURL = URL(filePath: "/usr/bin/env")
     tar.arguments = ["tar", "-C", directory, "-cf", "-", "."]
     tar.standardInput = FileHandle.nullDevice
-    tar.standardOutput = FileHandle(fileDescriptor: pipe.write, closeOnDealloc: true)
+    tar.standardOutput = FileHandle(fileDescriptor: pipe.write, closeOnDealloc: false)
     let file = LocalFile(pipe.read, tar)
+    // Its end is seen when nobody has the other one open any more.
+    defer { close(pipe.write) }
     do { try tar.run() } catch { throw failure("cannot run tar: \(error)", .unsupported) }
     return file
   }
