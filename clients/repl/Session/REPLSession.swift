@@ -66,18 +66,7 @@ final class REPLSession: Sendable {
       default: break
       }
     }
-    let answer: Initialize.Result
-    do {
-      answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
-    } catch  where server != nil && (error as? RPCError)?.data == nil {
-      // It has said why on standard error.
-      let status = await process.stop()
-      throw RPCError(
-        code: 0, message: "'\(command.joined(separator: " "))' ended with \(status) and served nothing",
-        data: ErrorData(
-          kind: .unreachable, retriable: false, causes: [],
-          hint: "--server names a command that speaks as `coracle serve` does"))
-    }
+    let answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
     return REPLSession(
       terminal: terminal, process: process, progress: progress, events: events, started: started,
       samples: samples, ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "",
