@@ -162,7 +162,8 @@ struct REPLWordsTests {
       #expect(copied.errorText.contains("another machine"), "\(copied.errorText)")
       let silent = try await store.runProgram("coracle-repl", ["--server", "true", "-c", "ping"])
       #expect(
-        silent.status == .exited(2) && silent.errorText.contains("the service has ended"), "\(silent.errorText)")
+        silent.status == .exited(2) && silent.errorText.contains("the service has ended"),
+        "\(silent.errorText)")
     }
   }
 }
