@@ -22,6 +22,8 @@ enum Examples {
     "verify": ["verify", "verify app:1"],
     "build": [
       "build -t app:1 .", "build -t app:1 --target test --build-arg VERSION=3 src", "build --explain .",
+      "build -o out .", "build -o type=oci,dest=app.tar .", "build --debug .",
+      "build --verify --against app:1 .",
       "build --secret id=token,src=token.txt --network host -t app:1 .",
     ],
     "context": ["context .", "context -f docker/Dockerfile ."],
@@ -64,6 +66,7 @@ enum Examples {
     "volume ls": ["volume ls", "volume ls --label of=web", "volume ls -q"],
     "volume inspect": ["volume inspect data"],
     "volume rm": ["volume rm data"],
+    "volume prune": ["volume prune", "volume prune --all --yes"],
     "volume export": ["volume export data -o data.tar"],
     "volume import": ["volume import data.tar data"],
     "network": ["network", "network create back", "run -d --name db --network back db:1"],

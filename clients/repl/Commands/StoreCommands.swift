@@ -68,7 +68,8 @@ struct Prune: REPLCommand {
   static var completes: [NameKind] {
     [
       .words([
-        "container", "image", "download", "content", "remains", "buildCache", "cacheMount", "volume", "network",
+        "container", "image", "download", "content", "remains", "buildCache", "cacheMount", "volume",
+        "network",
       ])
     ]
   }
