@@ -95,7 +95,8 @@ struct REPLTerminalTests {
       try await screen.enter("it")
       try await screen.wait(for: "exited with 5\ncoracle>")
       // A program that is left goes on, and a command line's status is that of the program.
-      try await screen.enter("exec -it kept sh -c 'echo $((40 + 3)); read x; echo $x > /said; exec sleep 1001'")
+      try await screen.enter(
+        "exec -it kept sh -c 'echo $((40 + 3)); read x; echo $x > /said; exec sleep 1001'")
       // Before this the client's terminal is not yet the program's.
       try await screen.wait(for: "43")
       try await screen.enter("something")

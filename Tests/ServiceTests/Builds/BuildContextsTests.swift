@@ -10,7 +10,8 @@ struct BuildContextsTests {
     try await withBuildContext(account) { context in
       try await context.script(
         "mkdir -p other/etc; echo x > other/etc/x; echo no > other/no; echo no > other/.dockerignore")
-      let file = "FROM other AS other\nCOPY src/a /a\nFROM busybox:1\nCOPY --from=0 / /0\nCOPY --from=second / /1"
+      let file =
+        "FROM other AS other\nCOPY src/a /a\nFROM busybox:1\nCOPY --from=0 / /0\nCOPY --from=second / /1"
       let contexts = ["other": context.path("other"), "second": context.path("other")]
       let built = try await context.build(file, references: ["d:1"]) { $0.contexts = contexts }
       let seen = try await context.service.run("d:1", ["sh", "-c", "cd /; find 0 1 -type f | sort"])
