@@ -1,7 +1,9 @@
 import CLinux
 
 /// What the kernel says about a failed mount: the message log of its fsopen context.
-struct Explanation {
+///
+/// `Sendable` without a lock, as errors have to be: this program has one thread.
+struct Explanation: @unchecked Sendable {
   private var length = 0
   private var text: UnsafeMutablePointer<CChar>?
 
