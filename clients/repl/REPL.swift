@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import RPCModel
 import RPCTransport
 
@@ -48,6 +49,8 @@ struct REPL: ParsableCommand {
   var server: String?
 
   func run() throws {
+    // A reader that has gone away is an error to report: `images | head`, and a server that ends at once.
+    signal(SIGPIPE, SIG_IGN)
     let terminal = Terminal(isJSON: json)
     let status: Int32
     do {

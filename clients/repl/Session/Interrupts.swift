@@ -17,8 +17,6 @@ final class Interrupts: Sendable {
       _ = write(interruptPipe, &byte, 1)
       errno = error
     }
-    // A writer that has gone away is an error to report, as `images | head` would otherwise end everything.
-    signal(SIGPIPE, SIG_IGN)
     let reading = pipe.read
     Thread.detachNewThread { [weak self] in
       var byte: UInt8 = 0
