@@ -33,17 +33,27 @@ struct BuildFaultTests {
     // Trees that are made as files are copied are what their archives say.
     let verified = try await service.send(ImageVerify.self, .init())
     #expect(verified.problems.isEmpty, "\(verified.problems)")
-    // What the dead left goes with the next collection.
-    let left = try await service.send(SystemPrune.self, .init(kinds: [.content, .remains, .download]))
-    let removed = try await service.send(
-      SystemPrune.self, .init(kinds: [.content, .remains, .download], apply: left.items.map(\.id)))
-    #expect(removed.items.allSatisfy { $0.outcome == .removed })
+    try await collect(service)
     let list = try await ChildProcess.run(
       ["sh", "-c", "ls -A staging containers; ls -A run/build-secrets 2>/dev/null || true"],
       workingDirectory: context.store.store)
     #expect(list.text == "containers:\n\nstaging:\n", "\(list.text)")
     let mounts = try String(contentsOf: URL(filePath: "/proc/self/mountinfo"), encoding: .utf8)
     #expect(!mounts.contains(context.store.directory.string + "/"))
+  }
+
+  /// Removes what the dead have left. A shim that saw its service die may still be at it, and what goes by its hand is gone
+  /// when prune comes to it.
+  private func collect(_ service: TestService) async throws {
+    for _ in 0..<500 {
+      let kinds: [PruneKind] = [.content, .remains, .download]
+      if let left = try? await service.send(SystemPrune.self, .init(kinds: kinds)) {
+        if left.items.isEmpty { return }
+        _ = try? await service.send(SystemPrune.self, .init(kinds: kinds, apply: left.items.map(\.id)))
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    Issue.record("prune always finds something")
   }
 
   @Test(
