@@ -9,7 +9,7 @@ import SystemPackage
 /// only those who had the file system open by then (fs/sync.c, errseq_t), so that a later descriptor would miss it.
 package final class Writeback: Sendable {
   /// Bytes between two times of asking. Small enough to leave little for the end, large enough that small work asks once.
-  private static let step: Int64 = 64 << 20
+  private static let step: Int64 = 32 << 20
 
   private let root: FilePath
   private let start: OwnedDescriptor

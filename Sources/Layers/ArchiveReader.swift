@@ -1,5 +1,6 @@
 import CArchive
 import EngineErrors
+import Glibc
 
 /// All of an entry's header: its PAX attributes, long names and map of holes, which libarchive reads before it hands
 /// out anything. Bounded here, so that what it keeps of them is bounded in whatever version.
@@ -163,10 +164,6 @@ struct ArchiveEntry {
   }
 
   private func bytes(_ text: UnsafePointer<CChar>?) -> [UInt8]? {
-    text.map { text in
-      var count = 0
-      while text[count] != 0 { count += 1 }
-      return UnsafeBufferPointer(start: text, count: count).map { UInt8(bitPattern: $0) }
-    }
+    text.map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
   }
 }

@@ -20,21 +20,31 @@ final class BytePipe: Sendable {
   private struct State {
     var filled: [Piece] = []
     var free: [Piece]
+    /// How many free pieces the filling thread waits for.
+    var needed = 1
     var isFinished = false
     var error: EngineError?
   }
 
   private let state: Condition<State>
+  private let half: Int
 
   init(pieces: Int, size: Int) {
+    half = max(1, pieces / 2)
     state = Condition(State(free: (0..<pieces).map { _ in Piece(size: size) }))
   }
 
-  /// An empty piece to fill; blocks while all are under way.
+  /// An empty piece to fill; blocks while all are under way, and then until half of them are empty: so two threads of
+  /// which one is faster do not take turns at each piece.
   ///
   /// - Throws: the error with which the pipe was broken.
   func vacant() throws(EngineError) -> Piece {
-    try state.waitQuietly(until: { !$0.free.isEmpty || $0.error != nil }) { state throws(EngineError) in
+    state.changePerhaps {
+      $0.needed = $0.free.isEmpty ? half : 1
+      return false
+    }
+    return try state.waitQuietly(until: { $0.free.count >= $0.needed || $0.error != nil }) {
+      state throws(EngineError) in
       if let error = state.error { throw error }
       let piece = state.free.removeLast()
       piece.count = 0
@@ -58,7 +68,12 @@ final class BytePipe: Sendable {
     }
   }
 
-  func recycle(_ piece: Piece) { state.change { $0.free.append(piece) } }
+  func recycle(_ piece: Piece) {
+    state.changePerhaps {
+      $0.free.append(piece)
+      return $0.free.count == $0.needed
+    }
+  }
 
   /// With which the pipe was broken.
   var error: EngineError? { state.read { $0.error } }

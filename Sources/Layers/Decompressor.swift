@@ -14,11 +14,13 @@ protocol Decompressor: AnyObject {
 }
 
 extension Compression {
-  /// - Parameter zstdWindowLog: as in `UnpackLimits`.
-  func decompressor(zstdWindowLog: Int32) throws(EngineError) -> any Decompressor {
+  /// - Parameters:
+  ///   - zstdWindowLog: as in `UnpackLimits`.
+  ///   - checksItself: false where a digest of all bytes is checked: zstd's own checksum is then left out. (Gzip's costs little.)
+  func decompressor(zstdWindowLog: Int32, checksItself: Bool) throws(EngineError) -> any Decompressor {
     switch self {
     case .gzip: try GzipDecompressor()
-    case .zstd: try ZstdDecompressor(windowLog: zstdWindowLog)
+    case .zstd: try ZstdDecompressor(windowLog: zstdWindowLog, checksItself: checksItself)
     case .none: PlainDecompressor()
     }
   }
@@ -80,13 +82,14 @@ final class ZstdDecompressor: Decompressor {
   private var isBetweenFrames = true
 
   /// - Parameter windowLog: a frame that wants more memory than this power of two is refused.
-  init(windowLog: Int32) throws(EngineError) {
+  init(windowLog: Int32, checksItself: Bool) throws(EngineError) {
     guard let stream = ZSTD_createDStream() else {
       throw EngineError(.internal, "cannot start libzstd: no memory")
     }
     self.stream = stream
     self.windowLog = windowLog
     ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, windowLog)
+    if !checksItself { ZSTD_DCtx_setParameter(stream, CZSTD_IGNORE_CHECKSUM, 1) }
   }
 
   deinit { ZSTD_freeDStream(stream) }

@@ -22,15 +22,20 @@ struct EntryPath {
       throw refuse("it has \(name.count) bytes")
     }
     components = []
-    for component in name.split(separator: UInt8(ascii: "/")) {
-      if component.elementsEqual([UInt8(ascii: ".")]) { continue }
-      if component.elementsEqual([UInt8(ascii: "."), UInt8(ascii: ".")]) {
-        throw refuse("it leads out by '..'")
+    components.reserveCapacity(8)
+    var start = 0
+    while start < name.count {
+      let end = name[start...].firstIndex(of: UInt8(ascii: "/")) ?? name.count
+      let component = name[start..<end]
+      start = end + 1
+      if component.first == UInt8(ascii: ".") {
+        if component.count == 1 { continue }
+        if component.count == 2, component.last == UInt8(ascii: ".") { throw refuse("it leads out by '..'") }
       }
       guard component.count <= Self.longestComponent else {
         throw refuse("a part of it has \(component.count) bytes")
       }
-      components.append(component)
+      if !component.isEmpty { components.append(component) }
     }
   }
 

@@ -11,11 +11,14 @@ struct Inflation {
   private let input: BytePipe
   private let output: BytePipe
   private let limits: UnpackLimits
+  private let checksItself: Bool
 
-  init(_ input: BytePipe, _ output: BytePipe, _ limits: UnpackLimits) {
+  /// - Parameter checksItself: as for `decompressor`.
+  init(_ input: BytePipe, _ output: BytePipe, _ limits: UnpackLimits, checksItself: Bool = true) {
     self.input = input
     self.output = output
     self.limits = limits
+    self.checksItself = checksItself
   }
 
   func run() throws(EngineError) -> InflatedLayer {
@@ -32,7 +35,7 @@ struct Inflation {
         inflate = decompressor
       } else {
         inflate = try Compression.detect(source.bytes.prefix(Compression.magicLength)).decompressor(
-          zstdWindowLog: limits.zstdWindowLog)
+          zstdWindowLog: limits.zstdWindowLog, checksItself: checksItself)
         decompressor = inflate
       }
       var rest = source.bytes

@@ -34,7 +34,9 @@ package final class LayerUnpacker: Sendable {
     inflater = try WorkerThread("inflate") {
       do {
         outcome.digest.withLock { $0 = nil }
-        let result = try Inflation(input, output, options.limits).run()
+        let result = try Inflation(
+          input, output, options.limits, checksItself: !options.isCheckedByDigest
+        ).run()
         outcome.digest.withLock { $0 = result }
         output.finish()
       } catch {

@@ -38,7 +38,8 @@ package final class Recompression: @unchecked Sendable {
 
   private func begin() throws {
     // A layer of the store: whoever took it in allowed its window, and 2^31 bytes is the largest there is.
-    decompressor = try Compression.detect(first).decompressor(zstdWindowLog: 31)
+    decompressor = try Compression.detect(first).decompressor(
+      zstdWindowLog: 31, checksItself: true)
     try first.withUnsafeBytes { try pass($0) }
     first = []
   }

@@ -18,7 +18,10 @@ extension TreeWriter {
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor, _ name: [UInt8]
   ) throws {
     let permissions = self.permissions(entry) & 0o777
-    if let present = try parent.status(of: base) {
+    do {
+      try parent.makeDirectory(base, permissions: permissions)
+    } catch {
+      guard error.errno == .fileExists, let present = try parent.status(of: base) else { throw error }
       // What is there stays as it is; a link to a directory will be followed.
       if options.copy != nil, present.kind == .directory || present.kind == .symbolicLink { return }
       if present.kind != .directory {
@@ -26,8 +29,6 @@ extension TreeWriter {
         try parent.makeDirectory(base, permissions: permissions)
         if present.isWhiteout { try markOpaque(base, in: parent) }
       }
-    } else {
-      try parent.makeDirectory(base, permissions: permissions)
     }
     let path = placed(base.dropLast().map { UInt8(bitPattern: $0) })
     try settleDirectory(base, path, entry, owner, in: parent)
@@ -38,7 +39,9 @@ extension TreeWriter {
     _ base: [CChar], _ entry: ArchiveEntry, _ owner: Owner, in parent: FileDescriptor,
     _ content: any EntryContent
   ) throws {
-    let descriptor = try createFile(base, permissions(entry) & 0o777, in: parent)
+    let descriptor = try replacing(base, in: parent) { () throws(SystemError) in
+      try parent.createFile(base, permissions: permissions(entry) & 0o777).release()
+    }
     defer { try? descriptor.close() }
     var end: Int64 = 0
     var isPlain = true
@@ -81,18 +84,6 @@ extension TreeWriter {
     bytesOnDisk? += size
   }
 
-  private func createFile(_ base: [CChar], _ permissions: UInt32, in parent: FileDescriptor) throws
-    -> FileDescriptor
-  {
-    do {
-      return try parent.createFile(base, permissions: permissions).release()
-    } catch {
-      guard error.errno == .fileExists else { throw error }
-    }
-    try remove(base, in: parent)
-    return try parent.createFile(base, permissions: permissions).release()
-  }
-
   /// Files of this size or more begin their way to the disk at once, so that the sync at the end is short.
   private static let writebackFrom: Int64 = 256 << 10
 
@@ -111,7 +102,7 @@ extension TreeWriter {
       let present = try directory.status(of: last.cString),
       !present.isWhiteout
     else {
-      try replacing(base, in: parent) {}
+      if try parent.status(of: base) != nil { try remove(base, in: parent) }
       try keep(from, to)
       links[from] = links[to] ?? to
       return
@@ -184,4 +175,8 @@ extension FileStatus {
 enum Whiteout {
   static let prefix = Array(".wh.".utf8)
   static let opaque = Array(".wh..wh..opq".utf8)
+
+  static func isOne(_ name: ArraySlice<UInt8>) -> Bool {
+    name.first == UInt8(ascii: ".") && name.starts(with: prefix)
+  }
 }

@@ -112,8 +112,16 @@ extension TreeWriter {
     try removeTree(base, in: parent)
   }
 
-  func replacing(_ base: [CChar], in parent: FileDescriptor, _ make: () throws -> Void) throws {
-    if try parent.status(of: base) != nil { try remove(base, in: parent) }
-    try make()
+  /// Makes something that is refused where something else has its name, which it then takes the place of.
+  func replacing<Made>(
+    _ base: [CChar], in parent: FileDescriptor, _ make: () throws(SystemError) -> Made
+  ) throws -> Made {
+    do {
+      return try make()
+    } catch {
+      guard error.errno == .fileExists else { throw error }
+    }
+    try remove(base, in: parent)
+    return try make()
   }
 }

@@ -64,11 +64,11 @@ final class TreeWriter {
     guard let last = path.components.last else { return }
     // Other union file systems keep their own things in such places.
     let hasWhiteouts = options.copy == nil
-    if hasWhiteouts, path.parent.contains(where: { $0.starts(with: Whiteout.prefix) }) {
+    if hasWhiteouts, path.parent.contains(where: Whiteout.isOne) {
       return warn("left out \(EntryPath.text(name)): it lies in a whiteout")
     }
     let parent = try enter(path.parent, name)
-    if hasWhiteouts, last.starts(with: Whiteout.prefix) { return try writeWhiteout(last, in: parent, name) }
+    if hasWhiteouts, Whiteout.isOne(last) { return try writeWhiteout(last, in: parent, name) }
     let base = last.cString
     if !links.isEmpty { links[placed(last)] = nil }
     switch entry.kind {
@@ -76,11 +76,13 @@ final class TreeWriter {
     case .file: try writeFile(base, entry, owner, in: parent, content)
     case .symbolicLink:
       let target = (entry.symbolicLink ?? []).cString
-      try replacing(base, in: parent) { try parent.makeSymbolicLink(base, to: target) }
+      try replacing(base, in: parent) { () throws(SystemError) in
+        try parent.makeSymbolicLink(base, to: target)
+      }
       try settle(base, entry, owner, in: parent)
     case .hardLink: try writeLink(base, entry, in: parent, name)
     case .fifo:
-      try replacing(base, in: parent) {
+      try replacing(base, in: parent) { () throws(SystemError) in
         try parent.makeNode(base, .fifo, permissions: entry.permissions)
       }
       try settle(base, entry, owner, in: parent)

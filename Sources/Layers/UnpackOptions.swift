@@ -71,6 +71,8 @@ package struct UnpackOptions: Sendable {
   package var limits: UnpackLimits
   /// The highest owner and group that files can be given.
   package var highestID: UInt32
+  /// Whether the caller compares the digest of the uncompressed bytes, so that no weaker check of them is of use.
+  package var isCheckedByDigest = false
 
   package init(
     overlayXattrs: OverlayXattrs, highestID: UInt32 = .max - 1, limits: UnpackLimits = UnpackLimits()

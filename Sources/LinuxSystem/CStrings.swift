@@ -16,5 +16,16 @@ func withCStrings<Result>(
 
 extension Collection<UInt8> {
   /// As C's calls take it.
-  package var cString: [CChar] { map { CChar(bitPattern: $0) } + [0] }
+  @inlinable package var cString: [CChar] {
+    let count = self.count
+    return [CChar](unsafeUninitializedCapacity: count + 1) { text, filled in
+      var index = 0
+      for byte in self {
+        text.initializeElement(at: index, to: CChar(bitPattern: byte))
+        index += 1
+      }
+      text.initializeElement(at: index, to: 0)
+      filled = index + 1
+    }
+  }
 }

@@ -28,10 +28,19 @@ package final class Condition<Value>: @unchecked Sendable {
   ) throws(Failure) -> Result {
     pthread_mutex_lock(mutex)
     defer {
-      pthread_cond_broadcast(changed)
+      // In this order: who is woken would wait for the lock next.
       pthread_mutex_unlock(mutex)
+      pthread_cond_broadcast(changed)
     }
     return try body(&value)
+  }
+
+  /// Runs `body` with the lock held, and wakes all that wait where it answers that there is something for them.
+  package func changePerhaps(_ body: (inout Value) -> Bool) {
+    pthread_mutex_lock(mutex)
+    let wakes = body(&value)
+    pthread_mutex_unlock(mutex)
+    if wakes { pthread_cond_broadcast(changed) }
   }
 
   /// Runs `body` with the lock held and wakes nobody.
@@ -60,8 +69,8 @@ package final class Condition<Value>: @unchecked Sendable {
     pthread_mutex_lock(mutex)
     while !isReady(value) { pthread_cond_wait(changed, mutex) }
     defer {
-      pthread_cond_broadcast(changed)
       pthread_mutex_unlock(mutex)
+      pthread_cond_broadcast(changed)
     }
     return try body(&value)
   }

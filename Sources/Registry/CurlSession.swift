@@ -149,7 +149,7 @@ extension CurlSession {
       ccurl_set_text(easy, CURLOPT_PROXY, proxy)
     }
     try apply(settings.trust(of: request.address))
-    if request.isBulk { ccurl_set_long(easy, CURLOPT_BUFFERSIZE, 1 << 20) }
+    if request.isBulk { ccurl_set_long(easy, CURLOPT_BUFFERSIZE, 256 << 10) }
 
     let context = Unmanaged.passUnretained(transfer).toOpaque()
     ccurl_set_bytes_callback(easy, CURLOPT_HEADERFUNCTION, takeHeader)

@@ -81,6 +81,25 @@ struct UnpackTests {
     }
   }
 
+  @Test("zstd's own checksum counts, but where a digest of all bytes is checked instead")
+  func checksum() async throws {
+    var tar = TarArchive()
+    tar.add("a", content: "text")
+    var frame = try await ChildProcess.run(["zstd", "-q", "-c", "--check"], input: .bytes(tar.whole)).stdout
+    // The checksum is the last four bytes of a frame.
+    frame[frame.count - 1] ^= 1
+    try await withTarget { [frame] target, _ in
+      let error = await #expect(throws: EngineError.self) { try await unpack(frame, into: target) }
+      #expect(error?.kind == .corrupt)
+    }
+    try await withTarget { [frame, tar] target, _ in
+      var options = UnpackOptions(overlayXattrs: .trusted)
+      options.isCheckedByDigest = true
+      let layer = try await unpack(frame, into: target, options: options)
+      #expect(layer.diffID == Digest(of: tar.whole))
+    }
+  }
+
   @Test(
     "invariant 8: what an archive says stays below its directory",
     arguments: [

@@ -255,7 +255,9 @@ final class LayerUnpacking: Sendable {
     self.addition = addition
     stage = try engine.snapshots.stage()
     do {
-      unpacker = try LayerUnpacker(into: stage.directory, options: engine.unpackOptions)
+      var options = engine.unpackOptions
+      options.isCheckedByDigest = expected != nil
+      unpacker = try LayerUnpacker(into: stage.directory, options: options)
     } catch {
       stage.discard()
       throw error
