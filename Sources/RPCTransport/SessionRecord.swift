@@ -12,13 +12,13 @@ public final class SessionRecord: Sendable {
 
   private let file: FileDescriptor
 
-  /// Makes the file, `PID.jsonl`, or goes on with the one that is there.
+  /// Makes the file, `PID-TIME.jsonl`: the kernel gives a number again, and a file of that name may be another user's.
   ///
   /// - Throws: `Errno` of open(2).
   public init(directory: FilePath) throws {
     file = try FileDescriptor.open(
-      directory.appending("\(getProcessID()).jsonl"), .writeOnly,
-      options: [.create, .append, .closeOnExec], permissions: [.ownerRead, .ownerWrite])
+      directory.appending("\(getProcessID())-\(Timestamp.now).jsonl"), .writeOnly,
+      options: [.create, .exclusiveCreate, .append, .closeOnExec], permissions: [.ownerRead, .ownerWrite])
   }
 
   deinit { try? file.close() }

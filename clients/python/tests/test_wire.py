@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import get_type_hints
 
@@ -21,7 +22,7 @@ def vectors(name):
 
 
 def type_name(method):
-    return "".join(word[:1].upper() + word[1:] for word in method.replace("$", "").split("/"))
+    return "".join(word[:1].upper() + word[1:] for word in re.split("[/.]", method.replace("$", "")))
 
 
 def without_nulls(value):
