@@ -46,21 +46,20 @@ struct EventKindTests {
 
   @Test("a network's life is told, and who comes and goes", .requires(.networks))
   func networks() async throws {
-    try await withTestStore(.root) { store in
-      let service = try await store.service()
+    try await NetworkScene.with { scene in
+      let service = scene.service
       _ = try await service.send(EventSubscribe.self, .init(kinds: ["network."]))
-      _ = try await service.importBusybox(store)
       let container = try await service.send(
-        ContainerCreate.self, .init(image: "busybox:1", command: ["true"])
+        ContainerCreate.self, .init(image: "busybox:1", command: ["true"], network: .bridge)
       ).container.id
       _ = try await service.send(NetworkCreate.self, .init(name: "told"))
       _ = try await service.send(NetworkConnect.self, .init(network: "told", container: container))
       _ = try await service.send(NetworkDisconnect.self, .init(network: "told", container: container))
       _ = try await service.send(NetworkRemove.self, .init(network: "told"))
+      _ = try await service.send(ContainerRemove.self, .init(container: container))
       for kind in ["network.created", "network.connected", "network.disconnected", "network.removed"] {
         #expect(await service.notifications.event(kind)?.subject.isEmpty == false, "\(kind)")
       }
-      #expect(await service.stop() == 0)
     }
   }
 }
