@@ -105,7 +105,7 @@ class ImageMethods:
         progress: called with each task of the request when it starts, gets on and ends.
 
         Raises: InvalidArgumentError, NotFoundError, UnauthorizedError, UnreachableError,
-        DigestMismatchError, CorruptError, NoSpaceError, CancelledError.
+        UnsupportedError, DigestMismatchError, CorruptError, NoSpaceError, CancelledError.
         """
         return await self._request(
             "image/pull",
@@ -882,7 +882,7 @@ class ContainerMethods:
         log_limits: How much of its output is kept; all when absent.
 
         Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
-        PermissionDeniedError, UnsupportedError, NoSpaceError.
+        InUseError, PermissionDeniedError, UnsupportedError, NoSpaceError.
         """
         return await self._request(
             "container/create",
@@ -1084,7 +1084,7 @@ class ContainerMethods:
         stdin: The name of the stream that the client will send the standard input on.
 
         Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
-        PermissionDeniedError, UnsupportedError, NoSpaceError, CancelledError.
+        InUseError, PermissionDeniedError, UnsupportedError, NoSpaceError, CancelledError.
         """
         return await self._request(
             "container/run",
