@@ -71,16 +71,19 @@ final class SpareShim: Sendable {
 
   /// Makes one where it is wanted and nothing else is to be done. Does not wait.
   func replenish() {
-    let stage: LaunchPlan? = state.withLock { state in
+    let (stage, other): (LaunchPlan?, LaunchedShim?) = state.withLock { state in
       guard let wanted = state.wanted, !state.isRefused, !state.isBeingMade, state.starts == 0,
         state.made?.stage != wanted
-      else { return nil }
-      Self.end(&state)
+      else { return (nil, nil) }
+      let other = state.made?.shim
+      state.made = nil
       state.isBeingMade = true
-      return wanted
+      return (wanted, other)
     }
     guard let stage else { return }
     launcher.later { [weak self, runDirectory] launcher in
+      // Its end is waited for.
+      if let other { Self.end(other) }
       let shim = Result {
         let request = ShimRequest(
           mode: CLINUX_MODE_SPARE, runDirectory: runDirectory, plan: stage, namespaces: stage.namespaces)

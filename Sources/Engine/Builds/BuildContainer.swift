@@ -23,6 +23,9 @@ struct BuildContainer: Sendable {
     self.addition = addition
   }
 
+  /// What is kept of a RUN's output until somebody has read it: one that prints for ever does not fill the disk.
+  private static let logLimit = LogLimit(fileBytes: 256 << 20, files: 2)
+
   /// - Throws: `buildFailed` with the command and its last lines where it ends with another status than 0; where failures are
   ///   kept, with the container. Cancellation kills it; nothing of it is left then.
   func run() async throws -> LayerRecord {
@@ -133,7 +136,8 @@ struct BuildContainer: Sendable {
     let exit: ExitRecord
     do {
       let container = try await engine.runner.prepare(
-        place.id, plan, resources: spec.linux?.resources, log: log, openStdin: false, endsWithService: true)
+        place.id, plan, resources: spec.linux?.resources, log: log, limit: Self.logLimit, openStdin: false,
+        endsWithService: true)
       _ = try await engine.runner.start(container)
       lines = try await follow(place.id, log)
       exit = try await engine.runner.waitForExit(place.id)
@@ -221,6 +225,7 @@ struct BuildContainer: Sendable {
     _ directory: FilePath, _ id: String, _ environment: inout Variables, _ locks: inout [FileLock]
   ) async throws -> [MountOptions] {
     var mounts: [MountOptions] = []
+    let locked = try await lockCaches(&locks)
     for (index, prepared) in prepared.mounts.enumerated() {
       let mount = prepared.mount
       switch mount.kind {
@@ -229,7 +234,7 @@ struct BuildContainer: Sendable {
         options.sizeBytes = mount.size
         mounts.append(options)
       case .cache:
-        let (source, lock) = try await cache(prepared)
+        let (source, lock) = try await cache(prepared, isLocked: locked.contains(cacheID(prepared)))
         if let lock { locks.append(lock) }
         var options = MountOptions(.bind, target: prepared.target)
         options.source = source.string
@@ -276,27 +281,52 @@ struct BuildContainer: Sendable {
     }
   }
 
+  private func cacheID(_ prepared: PreparedMount) -> String {
+    let origin =
+      prepared.inputs.isEmpty ? "" : " \(StepKey.make(parent: StepKey.nothing, prepared.inputs).short)"
+    return (prepared.mount.id ?? prepared.target) + origin
+  }
+
+  /// Takes the locks of all caches that this RUN wants for itself, each once and in one order: so no two builds wait for each
+  /// other, and none for itself.
+  ///
+  /// - Returns: their ids.
+  private func lockCaches(_ locks: inout [FileLock]) async throws -> Set<String> {
+    let wanted = Set(
+      prepared.mounts.filter { $0.mount.kind == .cache && $0.mount.sharing == .locked }.map(cacheID))
+    if !wanted.isEmpty { try makeDirectories(engine.cacheMounts, mode: 0o700) }
+    for name in wanted.map({ ContainerEngine.cacheMountName($0) }).sorted() {
+      locks.append(try await FileLock.acquire(engine.cacheMounts.appending(name + ".lock")))
+    }
+    return wanted
+  }
+
   /// Kept from build to build, under a name that is made of the id and leads nowhere else (CVE-2024-9675).
   ///
   /// One that begins with files of others is another one where those are others.
-  private func cache(_ prepared: PreparedMount) async throws -> (FilePath, FileLock?) {
+  ///
+  /// - Parameter isLocked: whether this RUN holds it for itself already.
+  private func cache(_ prepared: PreparedMount, isLocked: Bool) async throws -> (FilePath, FileLock?) {
     let mount = prepared.mount
     let caches = engine.cacheMounts
-    let origin =
-      prepared.inputs.isEmpty ? "" : " \(StepKey.make(parent: StepKey.nothing, prepared.inputs).short)"
-    let id = (mount.id ?? prepared.target) + origin
+    let id = cacheID(prepared)
     let name = ContainerEngine.cacheMountName(id)
     let sharing = mount.sharing ?? .shared
     var place = caches.appending(name)
     var lock: FileLock?
     try makeDirectories(caches, mode: 0o700)
     switch sharing {
-    case .shared: break
-    case .locked: lock = try await FileLock.acquire(caches.appending(name + ".lock"))
+    case _ where isLocked: break
+    case .shared, .locked: break
     case .private:
       for number in 0..<1000 where lock == nil {
         place = caches.appending(number == 0 ? name : "\(name)-\(number)")
         lock = try FileLock.tryAcquire(FilePath(place.string + ".lock"))
+      }
+      guard lock != nil else {
+        throw EngineError(
+          .conflict, "a thousand builds use a cache of their own at \(prepared.target)", subject: id,
+          hint: "try again when some have ended, or share it (sharing=shared)", retriable: true)
       }
     }
     if !fileExists(place) {
@@ -330,7 +360,13 @@ struct BuildContainer: Sendable {
     switch secret {
     case .value(let value): bytes = value
     case .file(let path):
-      bytes = Array(try readSmallFile(path, limit: 512 << 10).utf8)
+      do {
+        // Where it is a link, its target is meant.
+        let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+        bytes = try file.closeAfter { try readSmall(file, limit: 512 << 10, on: path) }
+      } catch {
+        throw EngineError("read the secret \(name)", wrapping: error, subject: path.string)
+      }
     }
     if let variable = mount.variable {
       environment[variable.isEmpty ? name : variable] = String(decoding: bytes, as: UTF8.self)

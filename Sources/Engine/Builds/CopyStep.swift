@@ -2,6 +2,7 @@ import Dockerfile
 import EngineErrors
 import Layers
 import LinuxSystem
+import OCIModel
 import SystemPackage
 
 /// COPY and ADD after their sources were found: what decides about them, and how they are carried out. Blocks.
@@ -38,9 +39,14 @@ struct CopyStep: Sendable {
   ) throws -> String {
     let status = entry.status
     let mode = String(status.permissions, radix: 8)
-    let owner = root.isContext ? "" : " \(status.owner):\(status.group)"
+    var owner = root.isContext ? "" : " \(status.owner):\(status.group)"
     switch status.kind {
     case .regular:
+      if !root.isContext {
+        if status.linkCount > 1 { owner += " links:\(status.linkCount)" }
+        let (parent, name) = try place.parent(of: entry.source)
+        owner += try Self.attributes(of: name, in: parent)
+      }
       // Of most files it is known, and they are not even opened.
       if let known = digests.known(status) { return "sha256:\(known) \(mode)\(owner)" }
       let (parent, name) = try place.parent(of: entry.source)
@@ -53,6 +59,20 @@ struct CopyStep: Sendable {
       return "device \(status.device.major):\(status.device.minor) \(mode)\(owner)"
     case .fifo, .socket, .unknown: return "\(status.kind) \(mode)\(owner)"
     }
+  }
+
+  /// What of a file's extended attributes is copied with it from a stage or an image, file capabilities above all; nothing where
+  /// there are none.
+  private static func attributes(of name: [CChar], in parent: FileDescriptor) throws -> String {
+    var found = ""
+    for attribute in try parent.extendedAttributeNames(of: name) {
+      let text = String(decoding: attribute, as: UTF8.self)
+      // How the kernel keeps a layer's tree is no matter of its files.
+      if text.hasPrefix("trusted.overlay.") || text.hasPrefix("user.overlay.") { continue }
+      let value = try parent.extendedAttribute(attribute.cString, of: name) ?? []
+      found += " \(text)=\(Digest(of: value).hex)"
+    }
+    return found
   }
 
   /// The directory of entries that come one after the other, opened once.

@@ -297,12 +297,15 @@ struct PreparedStep: Sendable {
         .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device")
     }
     if step.network == .default { inputs["network"] = run.request.network.rawValue }
-    for mount in step.mounts {
+    for (index, mount) in step.mounts.enumerated() {
       let prepared = try await PreparedMount(mount, self, state)
       if mount.kind == .bind || mount.kind == .cache && mount.from != nil, prepared.copy == nil {
         isUnknown = true
       }
-      inputs.merge(prepared.inputs) { $1 }
+      for (name, value) in prepared.inputs {
+        // Several mounts may have files of one name.
+        inputs[index == 0 ? name : "\(name) in mount \(index + 1)", default: ""] += value
+      }
       mounts.append(prepared)
     }
   }

@@ -89,7 +89,10 @@ extension ContainerEngine {
         try await attach(record, to: namespace, only: endpoint)
       }
     } catch {
-      _ = try? await metadata.disconnect(container: record.id, network: network.id, events: [])
+      _ = try? await metadata.disconnect(
+        container: record.id, network: network.id,
+        events: [.networkDisconnected(network.id, name: network.name, container: record)])
+      _ = try? await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
       throw error
     }
     try await writeNames([network.id], and: record.id)

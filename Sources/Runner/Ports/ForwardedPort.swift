@@ -44,7 +44,7 @@ package struct ForwardedPort: Hashable, Sendable, Codable {
     return inet_pton(AF_INET6, address, &wide) == 1 ? wide : nil
   }
 
-  /// Zeros for all addresses, and for one that is none.
+  /// Zeros for all addresses. What is none has been refused where ports are read; it would be all as well.
   var addressBytes: [UInt8] { address.flatMap(Self.bytes) ?? [UInt8](repeating: 0, count: 16) }
 
   func packet(_ kind: clinux_forward_kind) -> clinux_forward {

@@ -265,7 +265,10 @@ struct Build: REPLCommand {
       return BuildSecret(id: id, value: value)
     }
     guard let path = fields["src"] ?? fields["source"] else {
-      return BuildSecret(id: id, value: ProcessInfo.processInfo.environment[id] ?? "")
+      guard let value = ProcessInfo.processInfo.environment[id] else {
+        throw ValidationError("the secret \(id) is no variable here, and no src=FILE is given")
+      }
+      return BuildSecret(id: id, value: value)
     }
     return BuildSecret(id: id, path: absolutePath(path))
   }
