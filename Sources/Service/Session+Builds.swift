@@ -111,7 +111,8 @@ extension Session {
       entries: entries.map {
         RPCModel.ContextEntry(
           path: $0.path, directory: $0.isDirectory, size: Int($0.size), ignoredBy: $0.ignoredBy)
-      }, bytes: entries.reduce(0) { sum, entry in
+      },
+      bytes: entries.reduce(0) { sum, entry in
         // Sparse files may claim more than there is.
         let (bytes, isOver) = sum.addingReportingOverflow(entry.ignoredBy == nil ? Int(entry.size) : 0)
         return isOver ? Int.max : bytes

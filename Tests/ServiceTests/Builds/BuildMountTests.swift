@@ -1,0 +1,60 @@
+import RPCModel
+import TestSupport
+import Testing
+
+@Suite("Mounts of RUN")
+struct BuildMountTests {
+  @Test(
+    "files of one name in two mounts are told apart, and a secret may be any bytes",
+    arguments: Account.available)
+  func sameNames(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script("printf 'k\\377\\000y' > secret; ln -s secret link")
+      let file = """
+        FROM busybox:1 AS one
+        ARG TEXT
+        RUN mkdir /out && echo $TEXT > /out/f
+        FROM busybox:1 AS two
+        RUN mkdir /out && echo two > /out/f
+        FROM busybox:1
+        RUN --mount=from=one,source=/out,target=/1 --mount=from=two,source=/out,target=/2 cat /1/f /2/f; echo .
+        RUN --mount=type=secret,id=key stat -c %s /run/secrets/key
+        """
+      func build(_ text: String) async throws -> (lines: [Substring], result: BuildStart.Result) {
+        let output = FoundDigest()
+        let result = try await context.build(file, output: output) {
+          $0.arguments = ["TEXT": text]
+          $0.secrets = [BuildSecret(id: "key", path: context.path("link"))]
+        }
+        let lines = output.text.split(separator: "\n").map { $0.drop { $0 != " " }.dropFirst() }
+        return (lines, result)
+      }
+      let first = try await build("first")
+      #expect(first.lines == ["first", "two", ".", "4"])
+      let other = try await build("other")
+      #expect(other.lines.prefix(3) == ["other", "two", "."])
+      let again = try await build("first")
+      #expect(again.result.areAllCached && again.lines.isEmpty)
+    }
+  }
+
+  @Test("a cache that one RUN wants twice for itself is one, and two builds want two of them in any order")
+  func locked() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      func file(_ ids: [String]) -> String {
+        let mounts = ids.enumerated().map { "--mount=type=cache,id=\($1),sharing=locked,target=/c\($0)" }
+        return "FROM busybox:1\nRUN \(mounts.joined(separator: " ")) echo \(ids.joined()) | tee /c0/f > /made"
+      }
+      let same = context.params(file(["a", "a"]))
+      _ = try await context.service.send(BuildStart.self, same)
+      try await withThrowingTaskGroup { group in
+        for number in 0..<8 {
+          let params = context.params(
+            file(number % 2 == 0 ? ["a", "b"] : ["b", "a"]) + "\(number)")
+          group.addTask { _ = try await context.service.send(BuildStart.self, params) }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+}
