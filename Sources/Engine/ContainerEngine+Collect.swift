@@ -18,6 +18,7 @@ extension ContainerEngine {
     // Of one that its service was making when it died; nothing of it runs.
     let containers = Set(try metadata.containers().map(\.id))
     try? sweepSecrets(keeping: containers)
+    try? sweepDigests()
     for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
   }
 

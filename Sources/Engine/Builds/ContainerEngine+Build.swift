@@ -114,11 +114,21 @@ extension ContainerEngine {
     }
   }
 
+  private var buildDigests: FilePath { configuration.storeDirectory.appending("build-digests") }
+
+  /// Forgets the files of contexts that nobody has built for a month.
+  func sweepDigests() throws {
+    guard fileExists(buildDigests) else { return }
+    for name in try directoryEntries(buildDigests) {
+      let file = buildDigests.appending(name)
+      if try fileAge(file) > 30 * 24 * 3600 { try removeFile(file) }
+    }
+  }
+
   private func digestFile(_ request: BuildRequest) -> FilePath? {
     guard case .directory(let path) = request.context else { return nil }
-    let directory = configuration.storeDirectory.appending("build-digests")
-    guard (try? makeDirectories(directory, mode: 0o700)) != nil else { return nil }
-    return directory.appending(Digest(of: path.string.utf8).hex)
+    guard (try? makeDirectories(buildDigests, mode: 0o700)) != nil else { return nil }
+    return buildDigests.appending(Digest(of: path.string.utf8).hex)
   }
 
   // MARK: The context
