@@ -121,12 +121,13 @@ final class FileHeader {
     let names = try content?.extendedAttributeNames() ?? found.parent.extendedAttributeNames(of: found.name)
     for name in names {
       let text = String(decoding: name, as: UTF8.self)
-      // Marks of overlayfs are told by whiteouts; labels of the host's security module are not the image's.
-      if text.hasPrefix("trusted.overlay.") || text.hasPrefix("user.overlay.") {
+      switch FileAttributes(text) {
+      case .own: break
+      case .mark:
         if !text.hasSuffix(".opaque") { marks.append(name) }
         continue
+      case .label: continue
       }
-      if text == "security.selinux" { continue }
       guard
         let value = try content?.extendedAttribute(name.cString)
           ?? found.parent.extendedAttribute(name.cString, of: found.name)

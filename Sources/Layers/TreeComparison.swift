@@ -29,7 +29,7 @@ package final class TreeComparison {
       let other = try openDirectory(expected)
       let (status, wanted) = (try one.descriptor.status(), try other.descriptor.status())
       if let what = attributes(status, wanted) { return "/: \(what)" }
-      if try extendedAttributes(one.descriptor) != extendedAttributes(other.descriptor) {
+      if try one.descriptor.extendedAttributes() != other.descriptor.extendedAttributes() {
         return "/: its extended attributes"
       }
       return try entries(one.descriptor, other.descriptor)
@@ -75,7 +75,7 @@ package final class TreeComparison {
       if status.kind == .directory {
         try one.enter(entry.cName)
         try other.enter(entry.cName)
-        if try extendedAttributes(one.descriptor()) != extendedAttributes(other.descriptor()) {
+        if try one.descriptor().extendedAttributes() != other.descriptor().extendedAttributes() {
           return "\(place): its extended attributes"
         }
         if let difference = try begin(place) { return difference }
@@ -118,7 +118,7 @@ package final class TreeComparison {
     case .regular:
       let one = try tree.openFileBeneath(entry.cName)
       let other = try expected.openFileBeneath(entry.cName)
-      if try extendedAttributes(one.descriptor) != extendedAttributes(other.descriptor) {
+      if try one.descriptor.extendedAttributes() != other.descriptor.extendedAttributes() {
         return "\(place): its extended attributes"
       }
       return try isSame(one.descriptor, other.descriptor) ? nil : "\(place): its content"
@@ -126,13 +126,6 @@ package final class TreeComparison {
       return try tree.linkTarget(of: entry.cName) == expected.linkTarget(of: entry.cName)
         ? nil : "\(place): where it leads"
     default: return nil
-    }
-  }
-
-  private func extendedAttributes(_ file: FileDescriptor) throws -> [[UInt8]] {
-    try file.extendedAttributeNames().flatMap { name in
-      let cName = name.cString
-      return [name, try file.extendedAttribute(cName) ?? []]
     }
   }
 

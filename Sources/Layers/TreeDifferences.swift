@@ -74,13 +74,17 @@ package struct TreeDifferences {
       } else if try !isSame(file.descriptor, other.descriptor) {
         aspects.append(.content)
       }
-      if try attributes(file.descriptor) != attributes(other.descriptor) { aspects.append(.attributes) }
+      if try file.descriptor.extendedAttributes() != other.descriptor.extendedAttributes() {
+        aspects.append(.attributes)
+      }
     case .symbolicLink:
       if try one.linkTarget(path) != two.linkTarget(path) { aspects.append(.content) }
     case .directory:
       let directory = try one.directory(path)
       let other = try two.directory(path)
-      if try attributes(directory.descriptor) != attributes(other.descriptor) { aspects.append(.attributes) }
+      if try directory.descriptor.extendedAttributes() != other.descriptor.extendedAttributes() {
+        aspects.append(.attributes)
+      }
     default:
       if before.device != after.device { aspects.append(.attributes) }
     }
@@ -93,13 +97,6 @@ package struct TreeDifferences {
 
   private static func order(_ aspect: TreeDifference.Aspect) -> Int {
     TreeDifference.Aspect.allCases.firstIndex(of: aspect) ?? 0
-  }
-
-  private func attributes(_ file: FileDescriptor) throws -> [[UInt8]] {
-    try file.extendedAttributeNames().flatMap { name in
-      let cName = name.cString
-      return [name, try file.extendedAttribute(cName) ?? []]
-    }
   }
 
   private func isSame(_ one: FileDescriptor, _ other: FileDescriptor) throws -> Bool {

@@ -67,8 +67,7 @@ struct CopyStep: Sendable {
     var found = ""
     for attribute in try parent.extendedAttributeNames(of: name) {
       let text = String(decoding: attribute, as: UTF8.self)
-      // How the kernel keeps a layer's tree is no matter of its files.
-      if text.hasPrefix("trusted.overlay.") || text.hasPrefix("user.overlay.") { continue }
+      guard FileAttributes(text) == .own else { continue }
       let value = try parent.extendedAttribute(attribute.cString, of: name) ?? []
       found += " \(text)=\(Digest(of: value).hex)"
     }
