@@ -48,8 +48,8 @@ extension ErrorKind {
     case .permissionDenied, .notPermitted, .readOnlyFileSystem: self = .permissionDenied
     case .invalidArgument, .fileNameTooLong, .tooManySymbolicLinkLevels: self = .invalidArgument
     case .notSupported, .noFunction: self = .unsupported
-    case .connectionRefused, .hostIsDown, .noRouteToHost, .networkUnreachable: self = .unreachable
-    case .timedOut: self = .timedOut
+    case .connectionRefused, .hostIsDown, .noRouteToHost, .networkUnreachable, .timedOut:
+      self = .unreachable
     case .canceled: self = .cancelled
     default: self = .internal
     }

@@ -7,7 +7,8 @@ import Runner
 extension OCIRuntime {
   /// Holds all processes of a container.
   ///
-  /// - Throws: `notFound`; `conflict` for one that does not run; `unsupported` where it can have no control group; `timedOut`.
+  /// - Throws: `notFound`; `conflict` for one that does not run, or waits in the kernel; `unsupported` where it can have no
+  ///   control group.
   package func pause(_ id: String) throws(EngineError) {
     let held = try root.directory(of: id).open()
     switch held.state.status {

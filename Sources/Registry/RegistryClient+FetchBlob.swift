@@ -14,7 +14,7 @@ extension RegistryClient {
   ///     the task must unblock it. What it throws ends the transfer and is thrown from here, wrapped unless it
   ///     is an `EngineError`.
   /// - Throws: `notFound`, `unauthorized`, `unreachable` also when the connection keeps breaking midway,
-  ///   `timedOut`, `corrupt` where the registry's blob is shorter or longer than the descriptor says.
+  ///   `corrupt` where the registry's blob is shorter or longer than the descriptor says.
   package func fetchBlob(
     _ reference: Reference, _ descriptor: Descriptor, from offset: Int64 = 0,
     receive: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void

@@ -5,7 +5,7 @@ extension RegistryClient {
   /// Fetches what a web address leads to, through the proxies and with the trust that registries have too.
   ///
   /// - Parameter receive: as for `fetchBlob`; gets the bytes in order.
-  /// - Throws: `invalidArgument` for what is no web address, `notFound`, `unreachable`, `timedOut`.
+  /// - Throws: `invalidArgument` for what is no web address, `notFound`, `unreachable`.
   package func fetchFile(
     _ text: String, receive: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void
   ) async throws(EngineError) {

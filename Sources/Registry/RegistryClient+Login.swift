@@ -6,7 +6,7 @@ extension RegistryClient {
   /// nobody for any takes all.
   ///
   /// - Parameter registry: as references name it.
-  /// - Throws: `unauthorized` when it does not; `unreachable`, `timedOut`.
+  /// - Throws: `unauthorized` when it does not; `unreachable`.
   package func check(_ credential: Credential, for registry: String) async throws(EngineError) {
     try await retrying("log in to \(registry)", subject: registry) {
       let roots = try configuration.roots(ofRegistry: registry)

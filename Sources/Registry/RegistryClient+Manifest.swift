@@ -21,7 +21,7 @@ extension RegistryClient {
 
   /// Fetches the manifest or index that a reference names, by its digest where it has one.
   ///
-  /// - Throws: `notFound`, `unauthorized`, `unreachable`, `timedOut`; `digestMismatch` where the bytes are not
+  /// - Throws: `notFound`, `unauthorized`, `unreachable`; `digestMismatch` where the bytes are not
   ///   those of the reference's digest or of Docker-Content-Digest; `corrupt` for what is no manifest or is larger
   ///   than 4 MiB; `unsupported` for other kinds of manifest.
   package func manifest(_ reference: Reference) async throws(EngineError) -> FetchedManifest {
@@ -68,7 +68,7 @@ extension RegistryClient {
   ///
   /// - Returns: the digest of `bytes`.
   /// - Throws: `digestMismatch` where the reference or the registry states another digest; `invalidArgument`
-  ///   where the registry refuses it; `unauthorized`, `unreachable`, `timedOut`, `unsupported`.
+  ///   where the registry refuses it; `unauthorized`, `unreachable`, `unsupported`.
   @discardableResult
   package func pushManifest(
     _ reference: Reference, _ bytes: [UInt8], mediaType: String

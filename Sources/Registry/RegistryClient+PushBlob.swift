@@ -20,7 +20,7 @@ extension RegistryClient {
   ///   - progress: gets the bytes sent so far, on the transfer's thread; after a broken connection it goes back to what
   ///     the registry has.
   /// - Throws: `corrupt` where the file has another size; `digestMismatch` where the registry says it is
-  ///   another blob; `unauthorized`, `unreachable`, `timedOut`, `unsupported`, `invalidArgument`.
+  ///   another blob; `unauthorized`, `unreachable`, `unsupported`, `invalidArgument`.
   @discardableResult
   package func pushBlob(
     _ reference: Reference, _ descriptor: Descriptor, from path: FilePath, mountingFrom source: String? = nil,

@@ -49,7 +49,7 @@ private struct Told {
       causes.append(reason)
     case .connectTimedOut(let host):
       self.init(
-        .timedOut, "\(host) does not answer", hint: "is the registry running, and reachable from here?")
+        .unreachable, "\(host) does not answer", hint: "is the registry running, and reachable from here?")
     case .insecure(let reason):
       self.init(
         .unreachable, "no trusted TLS connection",
@@ -61,7 +61,7 @@ private struct Told {
       self.init(.unreachable, "the connection broke")
       causes.append(reason)
     case .stalled(let wait):
-      self.init(.timedOut, "the registry sent nothing for \(wait.formattedSeconds)")
+      self.init(.unreachable, "the registry sent nothing for \(wait.formattedSeconds)")
     case .redirect(let reason):
       self.init(.unreachable, reason)
       retriable = false

@@ -33,28 +33,29 @@ enum ConsistencyCheck {
 
   private static func requests(_ files: ProtocolFiles) -> [String] {
     let kinds = Set(files.enumerations.first { $0.name == "ErrorKind" }?.values.map(\.name) ?? [])
-    return files.requests.flatMap { request -> [String] in
-      var problems = request.errors.filter { !kinds.contains($0) }
-        .map { "\(request.method): there is no kind of error \($0)" }
-      if request.cancellable != request.errors.contains("cancelled") {
-        problems.append("\(request.method): what is cancellable answers cancelled, and nothing else does")
+    let unknown = files.anyRequest.filter { !kinds.contains($0) }.map { "there is no kind of error \($0)" }
+    return unknown
+      + files.requests.flatMap { request -> [String] in
+        var problems = request.errors.filter { !kinds.contains($0) }
+          .map { "\(request.method): there is no kind of error \($0)" }
+        problems += request.errors.filter { ["cancelled", "internal"].contains($0) }
+          .map { "\(request.method): \($0) is any request's, and of none alone" }
+        for example in request.examples {
+          problems += unnamed(example.params, request.params).map {
+            "\(request.method): an example has the parameter \($0)"
+          }
+          problems += unnamed(example.result, request.result).map {
+            "\(request.method): an example's result has \($0)"
+          }
+          problems += missing(example.result, request.result).map {
+            "\(request.method): an example's result lacks \($0)"
+          }
+        }
+        return problems
       }
-      for example in request.examples {
-        problems += unknown(example.params, request.params).map {
-          "\(request.method): an example has the parameter \($0)"
-        }
-        problems += unknown(example.result, request.result).map {
-          "\(request.method): an example's result has \($0)"
-        }
-        problems += missing(example.result, request.result).map {
-          "\(request.method): an example's result lacks \($0)"
-        }
-      }
-      return problems
-    }
   }
 
-  private static func unknown(_ value: JSONValue, _ fields: [ProtocolFile.Field]) -> [String] {
+  private static func unnamed(_ value: JSONValue, _ fields: [ProtocolFile.Field]) -> [String] {
     guard case .object(let members) = value else { return ["no object"] }
     return members.keys.filter { key in !fields.contains { $0.name == key } }.sorted()
   }

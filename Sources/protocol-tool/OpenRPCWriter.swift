@@ -85,9 +85,11 @@ enum OpenRPCWriter {
         "data": .object(["kind": .array(kinds.map(JSONValue.string))]),
       ])
     }
+    let own = ["cancelled", "internal"]
+    let others = files.anyRequest.filter { !own.contains($0) && !request.errors.contains($0) }
     return [
-      error("RequestFailed", request.errors.filter { $0 != "cancelled" }),
-      error("RequestCancelled", request.errors.filter { $0 == "cancelled" }),
+      error("RequestFailed", request.errors + others), error("RequestCancelled", [own[0]]),
+      error("InternalError", [own[1]]),
     ].compactMap { $0 }
   }
 

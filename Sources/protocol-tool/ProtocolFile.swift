@@ -11,6 +11,8 @@ struct ProtocolFile: Decodable {
   var aliases: [Alias]
   var events: [Event]?
   var codes: [Code]?
+  /// Kinds of errors that any request may be answered with, whether it names them or not.
+  var anyRequest: [String]?
 
   struct Request: Decodable {
     var method: String

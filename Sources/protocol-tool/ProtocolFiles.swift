@@ -53,4 +53,5 @@ struct ProtocolFiles {
   var structures: [ProtocolFile.Structure] { files.flatMap(\.structures) }
   var enumerations: [ProtocolFile.Enumeration] { files.flatMap(\.enumerations) }
   var aliases: [ProtocolFile.Alias] { files.flatMap(\.aliases) }
+  var anyRequest: [String] { files.flatMap { $0.anyRequest ?? [] } }
 }

@@ -64,6 +64,15 @@ enum ReferenceWriter {
       }
       lines.append("")
     }
+    if let kinds = file.anyRequest {
+      let names = kinds.map { "`\($0)`" }
+      lines += [
+        "### Errors of any request", "",
+        "Any request may be answered with \(names.dropLast().joined(separator: ", ")) or \(names.last ?? ""). "
+          + "One that names such a kind is answered so for what it was given, and not only for the state of the machine.",
+        "",
+      ]
+    }
     if let codes = file.codes {
       lines += ["### Codes", "", "| code | name | meaning |", "| --- | --- | --- |"]
       lines += codes.map { "| \($0.code) | \($0.name) | \($0.doc) |" } + [""]

@@ -100,13 +100,13 @@ public struct ErrorKind: OpenEnumeration {
   public static let digestMismatch = ErrorKind(rawValue: "digestMismatch")
   /// The content is not what it should be.
   public static let corrupt = ErrorKind(rawValue: "corrupt")
-  /// The disk is full.
+  /// The disk is full, or all addresses or ids of a range are taken.
   public static let noSpace = ErrorKind(rawValue: "noSpace")
   /// This machine or version cannot do it.
   public static let unsupported = ErrorKind(rawValue: "unsupported")
   /// The system does not allow it.
   public static let permissionDenied = ErrorKind(rawValue: "permissionDenied")
-  /// The time that was set is over.
+  /// The time that the request set is over.
   public static let timedOut = ErrorKind(rawValue: "timedOut")
   /// The caller cancelled it.
   public static let cancelled = ErrorKind(rawValue: "cancelled")

@@ -21,7 +21,7 @@ extension ControlGroup {
 
   /// Returns when all processes are held. Blocks.
   ///
-  /// - Throws: `EngineError.timedOut` when one does not stop, in a system call that nothing interrupts; the others go on then.
+  /// - Throws: `EngineError.conflict` when one does not stop, in a system call that nothing interrupts; the others go on then.
   package func freeze() throws(EngineError) {
     do {
       var pause: UInt32 = 50
@@ -29,7 +29,7 @@ extension ControlGroup {
       while !isHeld {
         guard pause < 4_000_000 else {
           thaw()
-          throw EngineError(.timedOut, "a process cannot be held: it waits in the kernel", retriable: true)
+          throw EngineError(.conflict, "a process cannot be held: it waits in the kernel", retriable: true)
         }
         usleep(pause)
         pause += pause / 2

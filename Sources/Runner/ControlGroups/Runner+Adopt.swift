@@ -11,7 +11,7 @@ extension Runner {
 
   /// Holds all processes of a running container. The caller holds its state lock.
   ///
-  /// - Throws: `unsupported` where it can have no control group; `timedOut`.
+  /// - Throws: `unsupported` where it can have no control group; `conflict` for a process that waits in the kernel.
   package func pause(_ id: String) async throws(EngineError) {
     do {
       try await onBlockingThread("cgroup-pause") {

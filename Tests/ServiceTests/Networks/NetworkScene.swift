@@ -108,11 +108,6 @@ struct NetworkScene: Sendable {
     _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params,
     _ location: SourceLocation = #_sourceLocation
   ) async {
-    do {
-      _ = try await service.send(type, params)
-      Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
-    } catch {
-      #expect((error as? RPCError)?.data?.kind == kind, "\(error)", sourceLocation: location)
-    }
+    await service.expect(kind, of: type, params, location)
   }
 }

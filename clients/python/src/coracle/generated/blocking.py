@@ -19,17 +19,12 @@ class BlockingSystemMethods:
         return self._request("system/ping", {}, type(None))
 
     def info(self) -> types.SystemInfoResult:
-        """Tells what the service is, where it keeps its things, and what there is in its store.
-
-        Raises: CorruptError.
-        """
+        """Tells what the service is, where it keeps its things, and what there is in its store."""
         return self._request("system/info", {}, types.SystemInfoResult)
 
     def disk_usage(self) -> types.SystemDiskUsageResult:
         """Measures what the store takes up on the disk, and for what. The parts add up to the
         whole, and the whole is what du counts.
-
-        Raises: CorruptError, PermissionDeniedError, CancelledError.
         """
         return self._request("system/diskUsage", {}, types.SystemDiskUsageResult)
 
@@ -59,8 +54,7 @@ class BlockingSystemMethods:
         apply: The ids of those items of a plan, made with the same other parameters, that are to
         go; nothing goes when absent.
 
-        Raises: InvalidArgumentError, CorruptError, NoSpaceError, PermissionDeniedError,
-        CancelledError.
+        Raises: InvalidArgumentError.
         """
         return self._request(
             "system/prune",
@@ -105,7 +99,7 @@ class BlockingImageMethods:
         progress: called with each task of the request when it starts, gets on and ends.
 
         Raises: InvalidArgumentError, NotFoundError, UnauthorizedError, UnreachableError,
-        UnsupportedError, DigestMismatchError, CorruptError, NoSpaceError, CancelledError.
+        UnsupportedError, DigestMismatchError, CorruptError.
         """
         return self._request(
             "image/pull",
@@ -138,7 +132,7 @@ class BlockingImageMethods:
         progress: called with each task of the request when it starts, gets on and ends.
 
         Raises: InvalidArgumentError, NotFoundError, UnauthorizedError, UnreachableError,
-        CorruptError, CancelledError.
+        UnsupportedError, DigestMismatchError.
         """
         return self._request(
             "image/push",
@@ -168,7 +162,7 @@ class BlockingImageMethods:
         progress: called with each task of the request when it starts, gets on and ends.
 
         Raises: InvalidArgumentError, NotFoundError, UnauthorizedError, UnreachableError,
-        CorruptError, CancelledError.
+        UnsupportedError, DigestMismatchError.
         """
         return self._request(
             "image/pushIndex",
@@ -197,7 +191,7 @@ class BlockingImageMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: NotFoundError, CorruptError, NoSpaceError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "image/verify",
@@ -235,8 +229,7 @@ class BlockingImageMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, CorruptError,
-        NoSpaceError, PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError.
         """
         return self._request(
             "image/save",
@@ -278,8 +271,7 @@ class BlockingImageMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, DigestMismatchError, CorruptError,
-        NoSpaceError, PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, DigestMismatchError, CorruptError.
         """
         return self._request(
             "image/load",
@@ -319,8 +311,7 @@ class BlockingImageMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError, NoSpaceError,
-        PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, CorruptError.
         """
         return self._request(
             "image/import",
@@ -338,10 +329,7 @@ class BlockingImageMethods:
         )
 
     def list(self) -> types.ImageListResult:
-        """All images, the newest first.
-
-        Raises: CorruptError.
-        """
+        """All images, the newest first."""
         return self._request("image/list", {}, types.ImageListResult)
 
     def inspect(
@@ -352,7 +340,7 @@ class BlockingImageMethods:
 
         image: A name, a digest, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "image/inspect",
@@ -370,7 +358,7 @@ class BlockingImageMethods:
 
         image: A name or digest.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "image/history",
@@ -512,7 +500,7 @@ class BlockingBuildMethods:
 
         Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
         UnauthorizedError, UnreachableError, DigestMismatchError, CorruptError, UnsupportedError,
-        PermissionDeniedError, NoSpaceError, BuildFailedError, CancelledError.
+        PermissionDeniedError, BuildFailedError.
         """
         return self._request(
             "build/start",
@@ -596,9 +584,8 @@ class BlockingBuildMethods:
         cache_from: Names under which builds have sent their caches to registries; what is of use
         in them is fetched layer by layer when it is. One that cannot be had is a warning.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, DigestMismatchError,
-        UnreachableError, UnauthorizedError, CorruptError, UnsupportedError,
-        PermissionDeniedError, NoSpaceError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, CorruptError, UnsupportedError,
+        PermissionDeniedError.
         """
         return self._request(
             "build/explain",
@@ -687,7 +674,7 @@ class BlockingBuildMethods:
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError, UnauthorizedError,
         UnreachableError, DigestMismatchError, CorruptError, UnsupportedError,
-        PermissionDeniedError, NoSpaceError, BuildFailedError, CancelledError.
+        PermissionDeniedError, BuildFailedError.
         """
         return self._request(
             "build/verify",
@@ -720,8 +707,6 @@ class BlockingBuildMethods:
     def cache_list(self) -> types.BuildCacheListResult:
         """Lists the cache, what was of no use for longest first. system/prune with the kind
         buildCache removes of it.
-
-        Raises: CorruptError.
         """
         return self._request("build/cacheList", {}, types.BuildCacheListResult)
 
@@ -745,7 +730,7 @@ class BlockingContextMethods:
         file: The Dockerfile in it, whose own FILE.dockerignore counts first; Dockerfile when
         absent.
 
-        Raises: InvalidArgumentError, NotFoundError, PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "context/list",
@@ -881,8 +866,8 @@ class BlockingContainerMethods:
         short; 0 when absent.
         log_limits: How much of its output is kept; all when absent.
 
-        Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
-        InUseError, PermissionDeniedError, UnsupportedError, NoSpaceError.
+        Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, InUseError,
+        NoSpaceError, UnsupportedError.
         """
         return self._request(
             "container/create",
@@ -949,7 +934,7 @@ class BlockingContainerMethods:
         container: A name, an id, or the first four or more digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError,
-        UnsupportedError, NoSpaceError.
+        UnsupportedError.
         """
         return self._request(
             "container/start",
@@ -1084,7 +1069,7 @@ class BlockingContainerMethods:
         stdin: The name of the stream that the client will send the standard input on.
 
         Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
-        InUseError, PermissionDeniedError, UnsupportedError, NoSpaceError, CancelledError.
+        InUseError, PermissionDeniedError, UnsupportedError, NoSpaceError.
         """
         return self._request(
             "container/run",
@@ -1158,7 +1143,7 @@ class BlockingContainerMethods:
         signal: Instead of the container's own, as SIGINT or 2.
         timeout_ms: Instead of the container's own.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/stop",
@@ -1185,7 +1170,7 @@ class BlockingContainerMethods:
         timeout_ms: Instead of the container's own.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError,
-        UnsupportedError, NoSpaceError, CancelledError.
+        UnsupportedError.
         """
         return self._request(
             "container/restart",
@@ -1227,7 +1212,7 @@ class BlockingContainerMethods:
 
         container: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, UnsupportedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/pause",
@@ -1245,7 +1230,7 @@ class BlockingContainerMethods:
 
         container: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, UnsupportedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/unpause",
@@ -1270,8 +1255,7 @@ class BlockingContainerMethods:
         conflict.
         timeout_ms: Fails with timedOut after it; no end when absent.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, TimedOutError,
-        CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, TimedOutError.
         """
         return self._request(
             "container/wait",
@@ -1291,8 +1275,6 @@ class BlockingContainerMethods:
         """Containers, the newest first.
 
         all: Whether those that do not run are listed; false when absent.
-
-        Raises: CorruptError.
         """
         return self._request(
             "container/list",
@@ -1310,7 +1292,7 @@ class BlockingContainerMethods:
 
         container: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "container/inspect",
@@ -1355,7 +1337,7 @@ class BlockingContainerMethods:
         limits: The limits to change; 0 takes one away.
         restart: Whether it starts again by itself.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, UnsupportedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/update",
@@ -1378,8 +1360,7 @@ class BlockingContainerMethods:
         container: A name, an id, or the first four or more digits of one.
         ports: The ports.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, NoSpaceError,
-        UnsupportedError, PermissionDeniedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError.
         """
         return self._request(
             "container/publish",
@@ -1401,7 +1382,7 @@ class BlockingContainerMethods:
         container: A name, an id, or the first four or more digits of one.
         ports: The ports; one without a host's port means all that lead to the container's.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "container/unpublish",
@@ -1459,7 +1440,7 @@ class BlockingContainerMethods:
         timestamps: Whether each line begins with its time and a space; false when absent.
         streams: The streams to carry it.
 
-        Raises: InvalidArgumentError, NotFoundError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "container/logs",
@@ -1491,7 +1472,7 @@ class BlockingContainerMethods:
         stdin: The name of the stream that the client will send the standard input on.
         terminal_size: Of this client's terminal, for a container with one.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/attach",
@@ -1533,8 +1514,7 @@ class BlockingContainerMethods:
         terminal_size: Of the terminal at the start; 24 rows of 80 columns when absent.
         privileged: Whether it has all capabilities that the service can give; false when absent.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError,
-        UnsupportedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError.
         """
         return self._request(
             "container/exec",
@@ -1632,7 +1612,7 @@ class BlockingContainerMethods:
         follow: Whether to go on; false when absent.
         interval_ms: Between two samples; 1000 when absent.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/stats",
@@ -1652,7 +1632,7 @@ class BlockingContainerMethods:
 
         container: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "container/diff",
@@ -1687,8 +1667,8 @@ class BlockingContainerMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError, NoSpaceError,
-        PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError,
+        PermissionDeniedError.
         """
         return self._request(
             "container/copyTo",
@@ -1734,8 +1714,7 @@ class BlockingContainerMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError, NoSpaceError,
-        PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "container/copyFrom",
@@ -1776,8 +1755,7 @@ class BlockingContainerMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError, NoSpaceError,
-        PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "container/export",
@@ -1814,7 +1792,7 @@ class BlockingContainerMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError, NoSpaceError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "container/commit",
@@ -1857,8 +1835,7 @@ class BlockingVolumeMethods:
         lifetime: How long it stays; persistent when absent. One of a session that a container
         uses still when that ends goes after that container.
 
-        Raises: InvalidArgumentError, AlreadyExistsError, NoSpaceError, PermissionDeniedError,
-        CancelledError.
+        Raises: InvalidArgumentError, AlreadyExistsError.
         """
         return self._request(
             "volume/create",
@@ -1878,8 +1855,6 @@ class BlockingVolumeMethods:
         """Lists the volumes, by name.
 
         labels: Only those that have all of these labels, each NAME or NAME=value.
-
-        Raises: CorruptError.
         """
         return self._request(
             "volume/list",
@@ -1897,7 +1872,7 @@ class BlockingVolumeMethods:
 
         volume: Its name.
 
-        Raises: NotFoundError, CorruptError, PermissionDeniedError, CancelledError.
+        Raises: NotFoundError.
         """
         return self._request(
             "volume/inspect",
@@ -1949,8 +1924,7 @@ class BlockingVolumeMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError, NoSpaceError,
-        PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "volume/export",
@@ -1988,8 +1962,7 @@ class BlockingVolumeMethods:
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError, NoSpaceError,
-        UnsupportedError, PermissionDeniedError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, CorruptError.
         """
         return self._request(
             "volume/import",
@@ -2044,8 +2017,7 @@ class BlockingNetworkMethods:
         lifetime: persistent when absent. One of a session goes when the session has ended and no
         container is connected any more.
 
-        Raises: InvalidArgumentError, AlreadyExistsError, ConflictError, UnsupportedError,
-        PermissionDeniedError, NoSpaceError.
+        Raises: InvalidArgumentError, AlreadyExistsError, ConflictError.
         """
         return self._request(
             "network/create",
@@ -2065,8 +2037,6 @@ class BlockingNetworkMethods:
     def list(self) -> types.NetworkListResult:
         """All networks, by name. Also repairs what another program has taken from them, as a
         firewall that was loaded anew does.
-
-        Raises: CorruptError.
         """
         return self._request("network/list", {}, types.NetworkListResult)
 
@@ -2078,7 +2048,7 @@ class BlockingNetworkMethods:
 
         network: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError.
+        Raises: InvalidArgumentError, NotFoundError.
         """
         return self._request(
             "network/inspect",
@@ -2096,7 +2066,7 @@ class BlockingNetworkMethods:
 
         network: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, InUseError, PermissionDeniedError.
+        Raises: InvalidArgumentError, NotFoundError, InUseError.
         """
         return self._request(
             "network/remove",
@@ -2126,7 +2096,7 @@ class BlockingNetworkMethods:
         ipv6: Its address of IPv6 there; a free one when absent.
 
         Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError, ConflictError,
-        InUseError, UnsupportedError, NoSpaceError, PermissionDeniedError.
+        InUseError, NoSpaceError.
         """
         return self._request(
             "network/connect",
@@ -2150,7 +2120,7 @@ class BlockingNetworkMethods:
         network: A name, an id, or the first four or more digits of one.
         container: A name, an id, or the first four or more digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
         return self._request(
             "network/disconnect",
@@ -2186,8 +2156,8 @@ class BlockingRegistryMethods:
         password: The password, or a token that the registry has given for one. It is in no
         message and no log.
 
-        Raises: InvalidArgumentError, UnauthorizedError, UnreachableError, TimedOutError,
-        NotFoundError, PermissionDeniedError, NoSpaceError, CancelledError.
+        Raises: InvalidArgumentError, NotFoundError, UnauthorizedError, UnreachableError,
+        UnsupportedError.
         """
         return self._request(
             "registry/login",
@@ -2208,8 +2178,7 @@ class BlockingRegistryMethods:
 
         registry: Its host and port; docker.io when absent.
 
-        Raises: InvalidArgumentError, UnauthorizedError, NotFoundError, PermissionDeniedError,
-        NoSpaceError.
+        Raises: InvalidArgumentError, NotFoundError, UnauthorizedError.
         """
         return self._request(
             "registry/logout",

@@ -40,7 +40,7 @@ class CorruptError(ServiceError):
 
 
 class NoSpaceError(ServiceError):
-    """The disk is full."""
+    """The disk is full, or all addresses or ids of a range are taken."""
 
 
 class UnsupportedError(ServiceError):
@@ -52,7 +52,7 @@ class PermissionDeniedError(ServiceError):
 
 
 class TimedOutError(ServiceError):
-    """The time that was set is over."""
+    """The time that the request set is over."""
 
 
 class CancelledError(ServiceError):

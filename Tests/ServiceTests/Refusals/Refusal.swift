@@ -1,0 +1,41 @@
+import RPCModel
+import TestSupport
+import Testing
+
+extension TestService {
+  /// Sends a request that is to fail.
+  func expect<Request: RPCRequest>(
+    _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params,
+    _ location: SourceLocation = #_sourceLocation
+  ) async {
+    do {
+      _ = try await send(type, params)
+      Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
+    } catch {
+      let found = (error as? RPCError)?.data?.kind
+      #expect(found == kind, "\(Request.method.rawValue): \(error)", sourceLocation: location)
+    }
+  }
+}
+
+/// Runs `body` with a service that has `busybox:1`.
+func withRefusingService(
+  _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
+) async throws {
+  try await withTestStore(account) { store in
+    let service = try await store.service()
+    _ = try await service.importBusybox(store)
+    try await body(store, service)
+    #expect(await service.stop() == 0)
+  }
+}
+
+/// A digit with which two of the ids that `make` makes begin: of seventeen, two do.
+func sharedPrefix(_ make: () async throws -> String) async throws -> String {
+  var seen: Set<Character> = []
+  while true {
+    let id = try await make()
+    let first = try #require(id.first)
+    if !seen.insert(first).inserted { return String(first) }
+  }
+}
