@@ -84,9 +84,11 @@ extension MetadataStore {
 
 /// Containers of instructions that are kept to look into them, each with an image that is its own.
 extension MetadataStore {
-  /// Adds a container and the image that it is made from, both or neither. What the image names is on the disk.
+  /// Adds a container, connected, and the image that it is made from, all or nothing. What the image names is on the disk.
   package func insertBuildContainer(
-    _ container: ContainerRecord, of image: ImageRecord, sizes: [StoreItem: Int64], events: [JournalEvent]
+    _ container: ContainerRecord, of image: ImageRecord, sizes: [StoreItem: Int64],
+    connecting connections: [EndpointRequest] = [], choosing choose: @escaping AddressChoice,
+    events: [JournalEvent]
   ) async throws(EngineError) {
     let arguments: StatementArguments
     do { arguments = try image.arguments() } catch {
@@ -100,6 +102,7 @@ extension MetadataStore {
       try database.execute(
         sql: "INSERT INTO containers (\(ContainerRecord.columns)) VALUES (\(ContainerRecord.placeholders))",
         arguments: container.arguments)
+      for connection in connections { _ = try Self.connect(container.id, connection, choose, in: database) }
     } events: {
       events
     }

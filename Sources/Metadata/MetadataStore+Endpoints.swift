@@ -84,13 +84,7 @@ extension MetadataStore {
     guard let network = try network("id = ?", request.network, in: database) else {
       throw EngineError(.notFound, "the network has been removed", subject: request.network)
     }
-    let last = try Int64.fetchOne(
-      database, sql: "SELECT lastNumber FROM networks WHERE id = ?", arguments: [network.id])
-    let taken = try database.cachedStatement(
-      sql: "SELECT count(*) FROM endpoints WHERE network = ?1 AND (address4 = ?2 OR address6 = ?2)")
-    let lease = try choose(network, request, last ?? 0) {
-      try Int.fetchOne(taken, arguments: [network.id, $0]) != 0
-    }
+    let lease = try lease(in: network, request, choose, database)
     // The first that is free, since eth0 can have gone.
     let number = try Int64.fetchAll(
       database, sql: "SELECT number FROM endpoints WHERE container = ? ORDER BY number",
@@ -108,9 +102,26 @@ extension MetadataStore {
         .alreadyExists, "the container is connected to network \(network.name) already", subject: network.name
       )
     }
+    return endpoint
+  }
+
+  /// Addresses that neither a container nor a build has.
+  static func lease(
+    in network: NetworkRecord, _ request: EndpointRequest, _ choose: AddressChoice, _ database: Database
+  ) throws -> AddressLease {
+    let last = try Int64.fetchOne(
+      database, sql: "SELECT lastNumber FROM networks WHERE id = ?", arguments: [network.id])
+    let taken = try database.cachedStatement(
+      sql: """
+        SELECT EXISTS (SELECT 1 FROM endpoints WHERE network = ?1 AND (address4 = ?2 OR address6 = ?2))
+          OR EXISTS (SELECT 1 FROM buildEndpoints WHERE network = ?1 AND (address4 = ?2 OR address6 = ?2))
+        """)
+    let lease = try choose(network, request, last ?? 0) {
+      try Int.fetchOne(taken, arguments: [network.id, $0]) != 0
+    }
     try database.execute(
       sql: "UPDATE networks SET lastNumber = ? WHERE id = ?", arguments: [lease.last, network.id])
-    return endpoint
+    return lease
   }
 }
 

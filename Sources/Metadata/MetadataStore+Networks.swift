@@ -35,13 +35,14 @@ extension MetadataStore {
     try read("list the networks") { try Self.networks(in: $0) }
   }
 
-  /// Those to which no container is connected, by name.
+  /// Those to which nothing is connected, by name.
   package func unusedNetworks() throws(EngineError) -> [NetworkRecord] {
     try read("list the networks") { database in
       try Row.fetchAll(
         database,
         sql: """
-          SELECT \(NetworkRecord.columns) FROM networks WHERE id NOT IN (SELECT network FROM endpoints) ORDER BY name
+          SELECT \(NetworkRecord.columns) FROM networks WHERE id NOT IN (SELECT network FROM endpoints)
+            AND id NOT IN (SELECT network FROM buildEndpoints) ORDER BY name
           """
       ).map { try NetworkRecord($0) }
     }
@@ -101,7 +102,8 @@ extension MetadataStore {
           causes: try String.fetchAll(
             database,
             sql: """
-              SELECT name FROM containers JOIN endpoints ON container = id WHERE network = ? ORDER BY name LIMIT 10
+              SELECT name FROM containers JOIN endpoints ON container = id WHERE network = ?1
+              UNION ALL SELECT 'a build' FROM buildEndpoints WHERE network = ?1 ORDER BY 1 LIMIT 10
               """, arguments: [network.id]),
           hint: "remove them, or disconnect them")
       }

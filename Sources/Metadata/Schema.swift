@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 6
+  static let version = 7
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,7 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second, third, fourth, fifth, sixth].enumerated()
+      for (number, step) in [first, second, third, fourth, fifth, sixth, seventh].enumerated()
       where try found(in: database) <= number {
         try database.execute(sql: step)
       }
@@ -196,5 +196,12 @@ enum Schema {
     CREATE TRIGGER volumeReleased AFTER DELETE ON volumeUses BEGIN
       UPDATE volumes SET unusedSince = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000 WHERE name = OLD.volume;
     END;
+    """
+  /// What RUNs of builds are connected to, who are no containers. It goes with the build, or with its session.
+  private static let seventh = """
+    CREATE TABLE buildEndpoints (
+      id TEXT PRIMARY KEY, network TEXT NOT NULL REFERENCES networks ON DELETE RESTRICT, session TEXT NOT NULL,
+      address4 TEXT, address6 TEXT, UNIQUE (network, address4), UNIQUE (network, address6)
+    ) STRICT, WITHOUT ROWID;
     """
 }

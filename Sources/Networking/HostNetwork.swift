@@ -39,6 +39,11 @@ package final class HostNetwork: Sendable {
     self.place = place
   }
 
+  /// Looks whether the libraries are there that networks need.
+  ///
+  /// - Throws: `unsupported` with what is missing.
+  package static func check() throws { try NFTables.check() }
+
   /// Runs `body` on the thread.
   ///
   /// - Parameter operation: for the error, as `make bridge cor-1`.

@@ -19,12 +19,7 @@ final class NFTables {
   ///
   /// - Throws: `unsupported` where the library is not installed.
   init() throws {
-    guard let handle = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL) else {
-      throw EngineError(
-        .unsupported, "cannot set up a firewall: libnftables is not there", subject: "libnftables.so.1",
-        causes: dlerror().map { [String(cString: $0)] } ?? [],
-        hint: "install it; Debian's package is libnftables1")
-    }
+    let handle = try Self.open()
     func symbol<Function>(_ name: String, as type: Function.Type) throws -> Function {
       guard let found = dlsym(handle, name) else {
         throw EngineError(.unsupported, "libnftables has no \(name)", subject: "libnftables.so.1")
@@ -45,6 +40,20 @@ final class NFTables {
     // Standard output is the protocol's.
     _ = bufferOutput(made)
     _ = bufferError(made)
+  }
+
+  /// - Throws: `unsupported` where the library is not installed.
+  static func check() throws { _ = try open() }
+
+  /// It stays loaded.
+  private static func open() throws -> UnsafeMutableRawPointer {
+    guard let handle = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL) else {
+      throw EngineError(
+        .unsupported, "cannot set up a firewall: libnftables is not there", subject: "libnftables.so.1",
+        causes: dlerror().map { [String(cString: $0)] } ?? [],
+        hint: "install it; Debian's package is libnftables1")
+    }
+    return handle
   }
 
   deinit { free(context) }

@@ -36,7 +36,8 @@ extension Session {
       outputs: outputs.isEmpty
         ? nil : zip(outputs, built.written).map { BuildOutputResult(type: $0.type, bytes: Int($1)) },
       cacheTo: built.cacheExport.map { .init($0) },
-      cacheWarnings: built.cacheWarnings.isEmpty ? nil : built.cacheWarnings)
+      cacheWarnings: built.cacheWarnings.isEmpty ? nil : built.cacheWarnings,
+      networkWarning: built.networkWarning)
   }
 
   /// Runs `body` with where the outputs go that a request asks for.

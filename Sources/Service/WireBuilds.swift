@@ -1,6 +1,7 @@
 import Dockerfile
 import Engine
 import EngineErrors
+import Foundation
 import Metadata
 import OCIModel
 import RPCModel
@@ -22,11 +23,22 @@ extension BuildRequest {
     arguments = wire.arguments ?? [:]
     labels = wire.labels ?? [:]
     if let platform = wire.platform { self.platform = try Platform(parsing: platform) }
-    network = wire.network == .host ? .host : .none
+    switch wire.network {
+    case nil, "default": network = .automatic
+    case "none": network = .none
+    case "host": network = .host
+    case let name?: network = .named(name)
+    }
     for secret in wire.secrets ?? [] {
-      switch (secret.path, secret.value) {
-      case (let path?, nil): secrets[secret.id] = .file(try absolute(path))
-      case (nil, let value?): secrets[secret.id] = .value(Array(value.utf8))
+      switch (secret.path, secret.value, secret.base64) {
+      case (let path?, nil, nil): secrets[secret.id] = .file(try absolute(path))
+      case (nil, let value?, nil): secrets[secret.id] = .value(Array(value.utf8))
+      case (nil, nil, let text?):
+        guard let bytes = Data(base64Encoded: text) else {
+          throw EngineError(
+            .invalidArgument, "the value of the secret \(secret.id) is not base64", subject: secret.id)
+        }
+        secrets[secret.id] = .value(Array(bytes))
       default:
         throw EngineError(
           .invalidArgument, "the secret \(secret.id) needs either a path or a value", subject: secret.id)

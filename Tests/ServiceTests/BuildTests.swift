@@ -287,8 +287,6 @@ struct BuildTests {
       #expect(clock.now - begin < .seconds(1))
       let explained = try await context.explain(file)
       #expect(explained.map(\.cached) == [true, true, false])
-      let events = await service.notifications.all
-      #expect(!events.isEmpty)
     }
   }
 
@@ -444,7 +442,8 @@ struct BuildContext: Sendable {
   func params(
     _ file: String, references: [String] = [], change: (inout BuildDescription) -> Void = { _ in }
   ) -> BuildStart.Params {
-    var description = BuildDescription(context: path, dockerfile: file)
+    // Else each store would make a bridge on the machine that tests run on.
+    var description = BuildDescription(context: path, dockerfile: file, network: "none")
     change(&description)
     var params = BuildStart.Params(description)
     params.references = references.isEmpty ? nil : references

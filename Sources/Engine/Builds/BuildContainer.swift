@@ -104,7 +104,13 @@ struct BuildContainer: Sendable {
     options.entrypoint = []
     options.command = prepared.runArguments(step.command, state)
     options.hostname = "build"
-    options.network = try network
+    switch try build.network(of: step) {
+    case .none: options.network = .none
+    case .host: options.network = .host
+    case .named(let name):
+      options.network = .bridge
+      options.networks = [NetworkAttachment(network: name)]
+    }
     // As the build was allowed to give; see `prepare`.
     options.isPrivileged = step.isInsecure ? true : nil
     var environment = prepared.scope.variables
@@ -123,11 +129,18 @@ struct BuildContainer: Sendable {
     -> LayerRecord
   {
     let directory = place.upper.removingLastComponent()
-    let spec = try RuntimeSpec.container(
+    let network = step.options.network == .bridge ? try await build.networks?.take() : nil
+    // What may do anything in a network may leave anything in it.
+    defer { if let network, !self.step.isInsecure { build.networks?.putBack(network) } }
+    var spec = try RuntimeSpec.container(
       id: place.id, image: step.image, options: step.options, volumes: [], directory: directory,
       lowers: engine.lowers(state.layers),
       configuration: engine.configuration)
     try engine.writeBoundFiles(spec, step.options, into: directory)
+    if let network {
+      try engine.writeNames(of: network.network, spec.hostname, step.options, into: directory)
+      spec.join(network: network.namespace)
+    }
     let root = OverlayRoot(
       lowers: engine.lowers(state.layers) + [engine.mountPoints], upper: place.upper, work: place.work)
     let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: engine.configuration.isRootless)
@@ -137,13 +150,22 @@ struct BuildContainer: Sendable {
     do {
       let container = try await engine.runner.prepare(
         place.id, plan, resources: spec.linux?.resources, log: log, limit: Self.logLimit, openStdin: false,
-        endsWithService: true)
+        endsWithService: true, holding: network.map { [$0.namespace] } ?? [])
+      if let network {
+        do { try await network.ready.value } catch {
+          await engine.runner.callOff(container)
+          throw error
+        }
+      }
       _ = try await engine.runner.start(container)
       lines = try await follow(place.id, log)
       exit = try await engine.runner.waitForExit(place.id)
     } catch let error as EngineError {
       try Task.checkCancellation()
-      guard error.kind == .notFound || error.kind == .permissionDenied else { throw error }
+      // Only where its own command is what could not be executed, it has ended with the shell's code.
+      guard case .exited = try? engine.runner.state(place.id),
+        error.kind == .notFound || error.kind == .permissionDenied
+      else { throw error }
       throw EngineError(
         .buildFailed, "cannot execute \(commandText.prefix(200))", subject: "RUN",
         causes: [error.message] + error.causes, hint: hint(127))
@@ -156,22 +178,6 @@ struct BuildContainer: Sendable {
       try await onBlockingThread("pack") {
         try engine.packLayer(
           place.upper, on: state.layers, mountPoints: mountPoints, time, addition, warnings, isCancelled)
-      }
-    }
-  }
-
-  private var network: NetworkMode {
-    get throws {
-      switch step.network {
-      case .default: return build.request.network
-      case .none: return .none
-      case .host:
-        guard build.request.network == .host || build.request.entitlements.contains(.hostNetwork) else {
-          throw EngineError(
-            .permissionDenied, "the host's network is not given to the build", subject: "network",
-            hint: "give it with --network host, or --allow network.host")
-        }
-        return .host
       }
     }
   }
@@ -206,10 +212,9 @@ struct BuildContainer: Sendable {
     let wantsNetwork = lines.contains { line in
       ["resolve", "unreachable", "resolution", "name server", "bad address"].contains { line.contains($0) }
     }
-    if wantsNetwork, (try? network) == NetworkMode.none {
-      return "RUN has no network but where one is given to the build (--network host)"
-    }
-    return nil
+    guard wantsNetwork, (try? build.network(of: step)) == RunNetwork.none else { return nil }
+    if step.network == .none { return "this RUN asks for no network" }
+    return build.networkWarning ?? "the build was given no network (--network none)"
   }
 
   private var commandText: String {

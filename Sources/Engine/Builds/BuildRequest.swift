@@ -18,7 +18,7 @@ package struct BuildRequest: Sendable {
   package var references: [Reference] = []
   package var platform = Platform.host
   /// What a RUN has that asks for none of its own.
-  package var network = NetworkMode.none
+  package var network = BuildNetwork.automatic
   package var secrets: [String: BuildSecret] = [:]
   /// The sockets of SSH agents, by the ids under which RUNs ask for them.
   package var agents: [String: FilePath] = [:]
@@ -115,6 +115,8 @@ package struct BuildResult: Sendable {
   package var cacheExport: BuildCacheExport?
   /// Why something of the caches in registries was of no use.
   package var cacheWarnings: [String]
+  /// Why RUNs had no network that were to have the default one.
+  package var networkWarning: String?
 }
 
 package struct BuildExplanation: Sendable {

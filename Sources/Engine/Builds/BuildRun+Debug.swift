@@ -144,10 +144,14 @@ extension ContainerEngine {
     options.lifetime = .session
     options.labels = ["coracle.build.step": String(text.prefix(1000))]
     options.isBuildStep = true
+    let connections = try await requests(options)
     let spec = try RuntimeSpec.container(
       id: id, image: step.image, options: options, volumes: [], directory: directory,
       lowers: lowers(state.layers), configuration: configuration)
     if !step.hasBoundFiles { try writeBoundFiles(spec, options, into: directory) }
+    if options.network == .bridge {
+      try writeOwnNames(options, spec, connections.map(\.network), into: directory)
+    }
     try writeNewFile(directory.appending("config.json"), encode(spec))
     options.resolvedCommand = spec.process?.args ?? []
     var record = ContainerRecord(
@@ -156,9 +160,13 @@ extension ContainerEngine {
       options: String(decoding: try encode(options), as: UTF8.self))
     record.session = try ownSession()
     let sizes = try await makeDurable([image], addition)
+    let connected = connections.map {
+      JournalEvent.networkConnected($0.network.id, name: $0.network.name, container: record)
+    }
     try await metadata.insertBuildContainer(
-      record, of: image, sizes: sizes,
-      events: [.containerCreated(record.id, name: record.name, image: record.imageName)])
+      record, of: image, sizes: sizes, connecting: connections.map(\.1),
+      choosing: Self.addressChoice,
+      events: [.containerCreated(record.id, name: record.name, image: record.imageName)] + connected)
     return id
   }
 

@@ -200,6 +200,7 @@ extension BuildRun {
       tell(built, of: number.index)
       return state
     }
+    prepareNetworks()
     let clock = ContinuousClock()
     let begin = clock.now
     let layer = try await reporter.task(number.title(instruction.source)) { _, reporter in

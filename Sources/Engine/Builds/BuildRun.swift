@@ -38,6 +38,11 @@ final class BuildRun: Sendable {
     var hasHeld = false
     var caches: [ImportedCache] = []
     var cacheWarnings: [String] = []
+    /// Nil until somebody has looked; then why there are no networks, if so.
+    var missingNetwork: String??
+    var networkWarning: String?
+    var networks: BuildNetworks?
+    var needsNetwork = false
     /// By stage, and by place in it.
     var outcomes: [Int: [Int: BuildStepRecord]] = [:]
   }
@@ -68,6 +73,8 @@ final class BuildRun: Sendable {
   func run(_ target: Int) async throws -> StageState {
     let needed = try BuildPlan(dockerfile, global, request.namedContexts).stages(for: target)
     defer { digests.save() }
+    let needsNetwork = needsNetwork(Array(needed))
+    state.withLock { $0.needsNetwork = needsNetwork }
     do {
       let result = try await withTaskCancellationHandler {
         // At once, so that none waits for the first to need it.
@@ -77,10 +84,12 @@ final class BuildRun: Sendable {
         stop(EngineError.cancelled("building"))
       }
       try Task.checkCancellation()
+      await endNetworks()
       return result
     } catch {
       stop(error)
       for task in state.withLock({ Array($0.stages.values) + $0.images.values }) { _ = await task.result }
+      await endNetworks()
       throw state.withLock { $0.failure } ?? error
     }
   }
@@ -152,6 +161,48 @@ final class BuildRun: Sendable {
   }
 
   func environment(_ index: Int) -> [String]? { state.withLock { $0.environments[index] } }
+
+  // MARK: Networks
+
+  /// Why the default network cannot be had here; looked for once.
+  var missingNetwork: String? {
+    if let known = state.withLock({ $0.missingNetwork }) { return known }
+    let lack = engine.lackOfNetworks
+    let found = lack.map { lack in
+      ([lack.message] + lack.causes + [lack.hint].compactMap(\.self)).joined(separator: "; ")
+    }
+    state.withLock { $0.missingNetwork = .some(found) }
+    return found
+  }
+
+  func noteMissingNetwork(_ why: String) {
+    state.withLock { $0.networkWarning = "RUNs have no network: \(why)" }
+  }
+
+  var networkWarning: String? { state.withLock { $0.networkWarning } }
+
+  /// Those of RUNs that have the build's network, made by who needs them first.
+  var networks: BuildNetworks? {
+    if let made = state.withLock({ $0.networks }) { return made }
+    guard let made = makeNetworks() else { return nil }
+    return state.withLock { state in
+      if let other = state.networks { return other }
+      state.networks = made
+      return made
+    }
+  }
+
+  /// Something is carried out: what RUNs need soon is made meanwhile.
+  func prepareNetworks() {
+    guard state.withLock({ $0.needsNetwork && $0.networks == nil }) else { return }
+    networks?.prepareAhead()
+  }
+
+  private func endNetworks() async {
+    guard let networks = state.withLock({ $0.networks }) else { return }
+    // Also in a task that is cancelled.
+    await Task { await networks.end() }.value
+  }
 
   // MARK: The cache
 

@@ -37,7 +37,7 @@ extension ContainerEngine {
           ? try await keep(draft, request, build, addition, id: id) : try await forget(draft, build, id: id)
         return BuildResult(
           image: image, steps: build.steps, warnings: warnings(build), written: written,
-          cacheExport: exported, cacheWarnings: build.cacheWarnings)
+          cacheExport: exported, cacheWarnings: build.cacheWarnings, networkWarning: build.networkWarning)
       }
     } catch {
       let kind = (error as? EngineError)?.kind ?? (error is CancellationError ? .cancelled : .internal)

@@ -21,7 +21,6 @@ extension Instruction {
     case .from(let base): inputs["image"] = base.image.text
     case .run(let step):
       set(step.command)
-      if step.network != .default { inputs["network"] = step.network.rawValue }
       for (index, mount) in step.mounts.enumerated() { inputs["mount \(index)"] = mount.summary }
     case .copy(let transfer), .add(let transfer):
       inputs["sources"] = list(transfer.sources)

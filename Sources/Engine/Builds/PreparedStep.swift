@@ -296,7 +296,7 @@ struct PreparedStep: Sendable {
       throw EngineError(
         .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device")
     }
-    if step.network == .default { inputs["network"] = run.request.network.rawValue }
+    inputs["network"] = try run.network(of: step).name
     for (index, mount) in step.mounts.enumerated() {
       let prepared = try await PreparedMount(mount, self, state)
       if mount.kind == .bind || mount.kind == .cache && mount.from != nil, prepared.copy == nil {

@@ -36,8 +36,7 @@ extension ContainerEngine {
   /// A new network namespace for one run of a container, and for all that its shim starts again: the shim keeps it.
   func ownNetwork(_ spec: inout RuntimeSpec) async throws -> HeldNamespace {
     let namespace = HeldNamespace(try await hostNetwork().makeNamespace())
-    let namespaces = (spec.linux?.namespaces ?? []).filter { $0.type != "network" }
-    spec.linux?.namespaces = namespaces + [.init("network", path: namespace.path)]
+    spec.join(network: namespace)
     return namespace
   }
 
@@ -55,6 +54,12 @@ extension ContainerEngine {
 }
 
 extension RuntimeSpec {
+  /// Takes a network namespace in the place of one of its own.
+  mutating func join(network: HeldNamespace) {
+    let others = (linux?.namespaces ?? []).filter { $0.type != "network" }
+    linux?.namespaces = others + [.init("network", path: network.path)]
+  }
+
   /// POSIX shared memory is files: who joins an IPC namespace has the directory of those who are in it, unless the container
   /// has something else there.
   fileprivate mutating func shareMemory(ofProcess pid: Int32) {

@@ -40,8 +40,12 @@ extension ContainerEngine {
     var sessions = Set(((try? metadata.containers()) ?? []).compactMap(\.session))
     sessions.formUnion(((try? metadata.volumes()) ?? []).compactMap(\.record.session))
     sessions.formUnion(((try? metadata.networks()) ?? []).compactMap(\.session))
+    let builds = (try? metadata.buildEndpoints()) ?? []
+    sessions.formUnion(builds.map(\.session))
     for name in sessions where isOver(session: name) {
       await removeContainers(ofSession: name)
+      let left = builds.filter { $0.session == name }.map(\.endpoint.container)
+      if !left.isEmpty { try? await metadata.disconnectBuilds(left) }
       await removeVolumes(ofSession: name)
       await removeNetworks(ofSession: name)
       try? removeFile(sessionsDirectory.appending(name))

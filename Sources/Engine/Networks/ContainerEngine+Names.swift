@@ -73,18 +73,21 @@ extension ContainerEngine {
   /// Brings a container's own files up to date before it starts.
   func refreshNames(of container: String, _ options: ContainerOptions) async throws {
     let networks = try metadata.endpoints(container: container).map(\.network)
-    let resolvers = NameFiles.nameServers(
-      options.nameServers, otherwise: userNetwork.map { _ in UserNetwork.resolver }
-    ) {
-      try? String(contentsOfFile: $0, encoding: .utf8)
-    }
     try replaceContent(
-      snapshots.containerDirectory(container).appending(BoundFile.resolvConf.rawValue), resolvers)
+      snapshots.containerDirectory(container).appending(BoundFile.resolvConf.rawValue),
+      resolvers(options.nameServers))
     try await writeNames(networks, and: container)
   }
 
+  /// The text of a resolv.conf in a network of the engine's.
+  func resolvers(_ asked: NameServers?) -> String {
+    NameFiles.nameServers(asked, otherwise: userNetwork.map { _ in UserNetwork.resolver }) {
+      try? String(contentsOfFile: $0, encoding: .utf8)
+    }
+  }
+
   /// Without a moment in which a reader finds it empty; one that is so already is left alone.
-  private func replaceContent(_ path: FilePath, _ text: String) throws {
+  func replaceContent(_ path: FilePath, _ text: String) throws {
     let file = try FileDescriptor.open(path, .readWrite, options: [.closeOnExec, .noFollow])
     try file.closeAfter {
       let bytes = Array(text.utf8)

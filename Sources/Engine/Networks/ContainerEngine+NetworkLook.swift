@@ -24,7 +24,9 @@ extension ContainerEngine {
   /// The same for all that networks are, in a service's own time: what cannot be repaired is logged.
   func repairNetworks() async {
     do {
-      let isUsed = try !metadata.liveMembers(ofNetworks: metadata.networks().map(\.id)).isEmpty
+      let isUsed =
+        try !metadata.liveMembers(ofNetworks: metadata.networks().map(\.id)).isEmpty
+        || !metadata.buildEndpoints().isEmpty
       guard let host = try await isUsed ? hostNetwork() : presentHostNetwork() else { return }
       let store = try metadata.storeIdentity()
       let (bridges, peers) = (
@@ -39,7 +41,8 @@ extension ContainerEngine {
         return
       }
       let endpoints = try metadata.endpoints()
-      let known = Set(networks.map(\.bridge) + endpoints.map { NetworkNames.peer($0, store: store) })
+      let connected = try endpoints + metadata.buildEndpoints().map(\.endpoint)
+      let known = Set(networks.map(\.bridge) + connected.map { NetworkNames.peer($0, store: store) })
       try await host.remove(interfaces: found.keys.filter { !known.contains($0) })
       for network in networks {
         do { try await host.ensure([network.plan()]) } catch {

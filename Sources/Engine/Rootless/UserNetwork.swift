@@ -116,6 +116,20 @@ final class UserNetwork: Sendable {
   private static let address6 = "fd84:c0de::2"
   private static let gateway6 = "fd84:c0de::1"
 
+  /// Looks whether what a user's network needs is there; nothing is started.
+  ///
+  /// - Throws: `unsupported` with what is missing.
+  static func check() throws(EngineError) {
+    _ = try program()
+    do {
+      try FileDescriptor.open("/dev/net/tun", .readWrite, options: .closeOnExec).close()
+    } catch {
+      throw EngineError(
+        .unsupported, "cannot make networks for an ordinary user: /dev/net/tun cannot be opened",
+        subject: "/dev/net/tun", causes: ["\(error)"], hint: "let the user open it (chmod 0666 /dev/net/tun)")
+    }
+  }
+
   private static func program() throws(EngineError) -> String {
     for directory in ["/usr/bin", "/bin", "/usr/local/bin"] where access("\(directory)/pasta", X_OK) == 0 {
       return "\(directory)/pasta"

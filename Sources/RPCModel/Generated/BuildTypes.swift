@@ -22,15 +22,15 @@ public enum BuildStart: RPCRequest {
     public var labels: [String: String]?
     /// os/architecture[/variant]; the service's own when absent.
     public var platform: String?
-    /// What RUNs have that ask for none of their own; none when absent.
-    public var network: BuildNetwork?
+    /// What RUNs have that ask for none of their own: none, host, the name of a network, or default, which is also meant when absent: the network bridge, which is made by its first use, and none with a warning where this machine can make no networks. With host, RUNs may ask for it as well.
+    public var network: String?
     /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
     public var secrets: [BuildSecret]?
-    /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+    /// SSH agents that RUNs may ask; default is also what fetches git repositories, for which no key and no password of the service's user is taken.
     public var ssh: [BuildAgent]?
     /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
     public var allow: [String]?
-    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
+    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
     public var noCache: Bool?
@@ -62,7 +62,7 @@ public enum BuildStart: RPCRequest {
       arguments: [String: String]? = nil,
       labels: [String: String]? = nil,
       platform: String? = nil,
-      network: BuildNetwork? = nil,
+      network: String? = nil,
       secrets: [BuildSecret]? = nil,
       ssh: [BuildAgent]? = nil,
       allow: [String]? = nil,
@@ -117,7 +117,7 @@ public enum BuildStart: RPCRequest {
       arguments = try members.decodeIfPresent([String: String].self, forKey: .arguments)
       labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
       platform = try members.decodeIfPresent(String.self, forKey: .platform)
-      network = try members.decodeIfPresent(BuildNetwork.self, forKey: .network)
+      network = try members.decodeIfPresent(String.self, forKey: .network)
       secrets = try members.decodeIfPresent([BuildSecret].self, forKey: .secrets)
       ssh = try members.decodeIfPresent([BuildAgent].self, forKey: .ssh)
       allow = try members.decodeIfPresent([String].self, forKey: .allow)
@@ -189,6 +189,8 @@ public enum BuildStart: RPCRequest {
     public var cacheTo: BuildCacheExport?
     /// Why something of cacheFrom was not of use; absent where all was.
     public var cacheWarnings: [String]?
+    /// Why RUNs had no network where the default one was meant; absent where they had it, or none was needed.
+    public var networkWarning: String?
 
     public init(
       image: ImageSummary,
@@ -197,7 +199,8 @@ public enum BuildStart: RPCRequest {
       layerWarnings: [LayerWarning]? = nil,
       outputs: [BuildOutputResult]? = nil,
       cacheTo: BuildCacheExport? = nil,
-      cacheWarnings: [String]? = nil
+      cacheWarnings: [String]? = nil,
+      networkWarning: String? = nil
     ) {
       self.image = image
       self.steps = steps
@@ -206,6 +209,7 @@ public enum BuildStart: RPCRequest {
       self.outputs = outputs
       self.cacheTo = cacheTo
       self.cacheWarnings = cacheWarnings
+      self.networkWarning = networkWarning
     }
 
     public func write(to json: inout JSONWriter) {
@@ -217,6 +221,7 @@ public enum BuildStart: RPCRequest {
       json.member(#""outputs":"#, outputs)
       json.member(#""cacheTo":"#, cacheTo)
       json.member(#""cacheWarnings":"#, cacheWarnings)
+      json.member(#""networkWarning":"#, networkWarning)
       json.endObject()
     }
   }
@@ -243,15 +248,15 @@ public enum BuildExplain: RPCRequest {
     public var labels: [String: String]?
     /// os/architecture[/variant]; the service's own when absent.
     public var platform: String?
-    /// What RUNs have that ask for none of their own; none when absent.
-    public var network: BuildNetwork?
+    /// What RUNs have that ask for none of their own: none, host, the name of a network, or default, which is also meant when absent: the network bridge, which is made by its first use, and none with a warning where this machine can make no networks. With host, RUNs may ask for it as well.
+    public var network: String?
     /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
     public var secrets: [BuildSecret]?
-    /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+    /// SSH agents that RUNs may ask; default is also what fetches git repositories, for which no key and no password of the service's user is taken.
     public var ssh: [BuildAgent]?
     /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
     public var allow: [String]?
-    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
+    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
     public var noCache: Bool?
@@ -269,7 +274,7 @@ public enum BuildExplain: RPCRequest {
       arguments: [String: String]? = nil,
       labels: [String: String]? = nil,
       platform: String? = nil,
-      network: BuildNetwork? = nil,
+      network: String? = nil,
       secrets: [BuildSecret]? = nil,
       ssh: [BuildAgent]? = nil,
       allow: [String]? = nil,
@@ -378,15 +383,15 @@ public enum BuildVerify: RPCRequest {
     public var labels: [String: String]?
     /// os/architecture[/variant]; the service's own when absent.
     public var platform: String?
-    /// What RUNs have that ask for none of their own; none when absent.
-    public var network: BuildNetwork?
+    /// What RUNs have that ask for none of their own: none, host, the name of a network, or default, which is also meant when absent: the network bridge, which is made by its first use, and none with a warning where this machine can make no networks. With host, RUNs may ask for it as well.
+    public var network: String?
     /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
     public var secrets: [BuildSecret]?
-    /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+    /// SSH agents that RUNs may ask; default is also what fetches git repositories, for which no key and no password of the service's user is taken.
     public var ssh: [BuildAgent]?
     /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
     public var allow: [String]?
-    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
+    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
     public var noCache: Bool?
@@ -412,7 +417,7 @@ public enum BuildVerify: RPCRequest {
       arguments: [String: String]? = nil,
       labels: [String: String]? = nil,
       platform: String? = nil,
-      network: BuildNetwork? = nil,
+      network: String? = nil,
       secrets: [BuildSecret]? = nil,
       ssh: [BuildAgent]? = nil,
       allow: [String]? = nil,
@@ -461,7 +466,7 @@ public enum BuildVerify: RPCRequest {
       arguments = try members.decodeIfPresent([String: String].self, forKey: .arguments)
       labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
       platform = try members.decodeIfPresent(String.self, forKey: .platform)
-      network = try members.decodeIfPresent(BuildNetwork.self, forKey: .network)
+      network = try members.decodeIfPresent(String.self, forKey: .network)
       secrets = try members.decodeIfPresent([BuildSecret].self, forKey: .secrets)
       ssh = try members.decodeIfPresent([BuildAgent].self, forKey: .ssh)
       allow = try members.decodeIfPresent([String].self, forKey: .allow)
@@ -625,15 +630,15 @@ public struct BuildDescription: RPCValue {
   public var labels: [String: String]?
   /// os/architecture[/variant]; the service's own when absent.
   public var platform: String?
-  /// What RUNs have that ask for none of their own; none when absent.
-  public var network: BuildNetwork?
+  /// What RUNs have that ask for none of their own: none, host, the name of a network, or default, which is also meant when absent: the network bridge, which is made by its first use, and none with a warning where this machine can make no networks. With host, RUNs may ask for it as well.
+  public var network: String?
   /// What RUNs may mount as secrets; it is in no layer and in no key of the cache.
   public var secrets: [BuildSecret]?
-  /// SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+  /// SSH agents that RUNs may ask; default is also what fetches git repositories, for which no key and no password of the service's user is taken.
   public var ssh: [BuildAgent]?
   /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
   public var allow: [String]?
-  /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind. FROM a directory begins with its files.
+  /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
   public var contexts: [String: String]?
   /// Whether all is built anew; false when absent.
   public var noCache: Bool?
@@ -651,7 +656,7 @@ public struct BuildDescription: RPCValue {
     arguments: [String: String]? = nil,
     labels: [String: String]? = nil,
     platform: String? = nil,
-    network: BuildNetwork? = nil,
+    network: String? = nil,
     secrets: [BuildSecret]? = nil,
     ssh: [BuildAgent]? = nil,
     allow: [String]? = nil,
@@ -700,7 +705,7 @@ public struct BuildDescription: RPCValue {
   }
 }
 
-/// A secret, by its id in the file: a file's content or a value.
+/// A secret, by its id in the file: a file's content or a value, one of them. GIT_AUTH_TOKEN and GIT_AUTH_HEADER, also with .HOST behind, are what git repositories of ADD and of contexts are asked with over HTTPS.
 public struct BuildSecret: RPCValue {
   /// What --mount=type=secret,id= names.
   public var id: String
@@ -708,15 +713,19 @@ public struct BuildSecret: RPCValue {
   public var path: String?
   /// The content itself, instead of a path.
   public var value: String?
+  /// The same where it is no text (RFC 4648, section 4).
+  public var base64: String?
 
   public init(
     id: String,
     path: String? = nil,
-    value: String? = nil
+    value: String? = nil,
+    base64: String? = nil
   ) {
     self.id = id
     self.path = path
     self.value = value
+    self.base64 = base64
   }
 
   public func write(to json: inout JSONWriter) {
@@ -724,6 +733,7 @@ public struct BuildSecret: RPCValue {
     json.member(#""id":"#, id)
     json.member(#""path":"#, path)
     json.member(#""value":"#, value)
+    json.member(#""base64":"#, base64)
     json.endObject()
   }
 }
@@ -1226,14 +1236,6 @@ public struct BuildSettingDifference: RPCValue {
     json.member(#""now":"#, now)
     json.endObject()
   }
-}
-
-/// What network RUNs have.
-public enum BuildNetwork: String, RPCValue, CaseIterable {
-  /// A loopback interface alone.
-  case none
-  /// The service's.
-  case host
 }
 
 /// What a build is written to.

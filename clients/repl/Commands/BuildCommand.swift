@@ -9,7 +9,8 @@ struct Build: REPLCommand {
       The context is the directory that files are copied from; - is a tar archive of one on standard input. What RUNs write \
       is shown with the number of their step in front. With --explain nothing is built: it is told which instructions come \
       from the cache, and why others do not. With --verify all is built anew and compared, file by file, with the image of \
-      --against or with what the cache gives. RUNs have no network unless --network host gives them the host's.
+      --against or with what the cache gives. RUNs have the network that containers have by default: \
+      bridge, which the first of them makes. --network names another one, none, or host.
 
       --output says where the build goes: type=image, type=oci, type=docker or type=tar with dest=FILE, type=local or \
       type=oci,tar=false with dest=DIRECTORY, type=registry to push it; a path alone is a directory of its files, and - a \
@@ -23,7 +24,7 @@ struct Build: REPLCommand {
     [String] = []
   @Option(help: "A label of the image, name=value.") var label: [String] = []
   @Option(help: "os/architecture, instead of this machine's.") var platform: String?
-  @Option(help: "What RUNs have: none or host.") var network: String?
+  @Option(help: "What RUNs have: default, none, host or a network's name.") var network: String?
   @Option(help: "A secret for RUNs: id=NAME,src=FILE or id=NAME,env=VARIABLE.") var secret: [String] = []
   @Option(help: "An SSH agent for RUNs, NAME=SOCKET; default alone is the one of $SSH_AUTH_SOCK.") var ssh:
     [String] = []
@@ -57,6 +58,18 @@ struct Build: REPLCommand {
       throw ValidationError("a build stops at one place: give --debug-at or --debug-after")
     }
     guard against == nil || verify else { throw ValidationError("--against is for --verify") }
+    if explain || verify {
+      let mode = explain ? "--explain" : "--verify"
+      if explain && verify { throw ValidationError("give --explain or --verify, not both") }
+      // What is written and kept nowhere has no name and no place.
+      let unfit = [
+        (verify && !tag.isEmpty, "--tag"), (!output.isEmpty, "--output"), (cacheTo != nil, "--cache-to"),
+        (debug, "--debug"), (debugAt != nil, "--debug-at"), (debugAfter != nil, "--debug-after"),
+      ].filter(\.0).map(\.1)
+      if let first = unfit.first {
+        throw ValidationError("\(mode) makes nothing that \(first) could be for: leave it out")
+      }
+    }
     if output.contains(where: \.isPushed), tag.isEmpty {
       throw ValidationError("what is pushed needs a name: give it with -t")
     }
@@ -113,6 +126,7 @@ struct Build: REPLCommand {
     session.terminal.note(answer.warnings, description.file)
     session.terminal.note(answer.layerWarnings)
     for warning in answer.cacheWarnings ?? [] { session.terminal.note(warning) }
+    if let warning = answer.networkWarning { session.terminal.note(warning) }
     if output.contains(where: \.isPushed) {
       for name in tag {
         _ = try await session.request(ImagePush.self, .init(image: name))
@@ -215,12 +229,7 @@ struct Build: REPLCommand {
       description.arguments = buildArg.isEmpty ? nil : try assignments(buildArg)
       description.labels = label.isEmpty ? nil : try assignments(label)
       description.platform = platform
-      description.network = try network.map { name in
-        guard let known = BuildNetwork(rawValue: name) else {
-          throw ValidationError("a build has the network none or host, not \(name)")
-        }
-        return known
-      }
+      description.network = network
       description.secrets = secret.isEmpty ? nil : try secret.map(Self.secret)
       description.ssh = ssh.isEmpty ? nil : try ssh.map(Self.agent)
       description.allow = allow.isEmpty ? nil : allow
@@ -312,7 +321,8 @@ extension BuildDescription {
     context = nil
     secrets = try secrets?.map { secret in
       guard let path = secret.path else { return secret }
-      return BuildSecret(id: secret.id, value: try String(contentsOfFile: path, encoding: .utf8))
+      let bytes = try Data(contentsOf: URL(filePath: path))
+      return BuildSecret(id: secret.id, base64: bytes.base64EncodedString())
     }
   }
 }

@@ -24,7 +24,7 @@ enum Examples {
       "build -t app:1 .", "build -t app:1 --target test --build-arg VERSION=3 src", "build --explain .",
       "build -o out .", "build -o type=oci,dest=app.tar .", "build --debug .",
       "build --verify --against app:1 .",
-      "build --secret id=token,src=token.txt --network host -t app:1 .",
+      "build --secret id=token,src=token.txt -t app:1 .", "build --network none -t app:1 .",
     ],
     "context": ["context .", "context -f docker/Dockerfile ."],
     "build-cache": ["build-cache"],

@@ -433,7 +433,7 @@ class BuildMethods:
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         platform: str | None = None,
-        network: types.BuildNetwork | None = None,
+        network: str | None = None,
         secrets: Sequence[types.BuildSecret] | None = None,
         ssh: Sequence[types.BuildAgent] | None = None,
         allow: Sequence[str] | None = None,
@@ -469,15 +469,20 @@ class BuildMethods:
         arguments: Values for ARGs.
         labels: Labels of the image, over those of the file.
         platform: os/architecture[/variant]; the service's own when absent.
-        network: What RUNs have that ask for none of their own; none when absent.
+        network: What RUNs have that ask for none of their own: none, host, the name of a
+        network, or default, which is also meant when absent: the network bridge, which is made
+        by its first use, and none with a warning where this machine can make no networks. With
+        host, RUNs may ask for it as well.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
-        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories, for
+        which no key and no password of the service's user is taken.
         allow: What RUNs may have that ask for it: security.insecure (all capabilities and
         devices, for --security=insecure) or network.host (the service's network, for
         --network=host). Nothing of it when absent.
         contexts: In the place of stages and images of these names: directories as absolute
-        paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
-        or @DIGEST behind. FROM a directory begins with its files.
+        paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or
+        @DIGEST behind, git repositories as ADD names them, or other web addresses, which are
+        directories with that file in them. FROM a directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.
@@ -544,7 +549,7 @@ class BuildMethods:
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         platform: str | None = None,
-        network: types.BuildNetwork | None = None,
+        network: str | None = None,
         secrets: Sequence[types.BuildSecret] | None = None,
         ssh: Sequence[types.BuildAgent] | None = None,
         allow: Sequence[str] | None = None,
@@ -569,15 +574,20 @@ class BuildMethods:
         arguments: Values for ARGs.
         labels: Labels of the image, over those of the file.
         platform: os/architecture[/variant]; the service's own when absent.
-        network: What RUNs have that ask for none of their own; none when absent.
+        network: What RUNs have that ask for none of their own: none, host, the name of a
+        network, or default, which is also meant when absent: the network bridge, which is made
+        by its first use, and none with a warning where this machine can make no networks. With
+        host, RUNs may ask for it as well.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
-        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories, for
+        which no key and no password of the service's user is taken.
         allow: What RUNs may have that ask for it: security.insecure (all capabilities and
         devices, for --security=insecure) or network.host (the service's network, for
         --network=host). Nothing of it when absent.
         contexts: In the place of stages and images of these names: directories as absolute
-        paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
-        or @DIGEST behind. FROM a directory begins with its files.
+        paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or
+        @DIGEST behind, git repositories as ADD names them, or other web addresses, which are
+        directories with that file in them. FROM a directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.
@@ -621,7 +631,7 @@ class BuildMethods:
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         platform: str | None = None,
-        network: types.BuildNetwork | None = None,
+        network: str | None = None,
         secrets: Sequence[types.BuildSecret] | None = None,
         ssh: Sequence[types.BuildAgent] | None = None,
         allow: Sequence[str] | None = None,
@@ -651,15 +661,20 @@ class BuildMethods:
         arguments: Values for ARGs.
         labels: Labels of the image, over those of the file.
         platform: os/architecture[/variant]; the service's own when absent.
-        network: What RUNs have that ask for none of their own; none when absent.
+        network: What RUNs have that ask for none of their own: none, host, the name of a
+        network, or default, which is also meant when absent: the network bridge, which is made
+        by its first use, and none with a warning where this machine can make no networks. With
+        host, RUNs may ask for it as well.
         secrets: What RUNs may mount as secrets; it is in no layer and in no key of the cache.
-        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories for ADD.
+        ssh: SSH agents that RUNs may ask; default is also what fetches git repositories, for
+        which no key and no password of the service's user is taken.
         allow: What RUNs may have that ask for it: security.insecure (all capabilities and
         devices, for --security=insecure) or network.host (the service's network, for
         --network=host). Nothing of it when absent.
         contexts: In the place of stages and images of these names: directories as absolute
-        paths, images as docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG
-        or @DIGEST behind. FROM a directory begins with its files.
+        paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or
+        @DIGEST behind, git repositories as ADD names them, or other web addresses, which are
+        directories with that file in them. FROM a directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.

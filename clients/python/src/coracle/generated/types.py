@@ -775,6 +775,10 @@ class BuildStartResult(Structure):
     """What was sent for cacheTo; absent without it."""
     cache_warnings: list[str] | None = None
     """Why something of cacheFrom was not of use; absent where all was."""
+    network_warning: str | None = None
+    """Why RUNs had no network where the default one was meant; absent where they had it, or none
+    was needed.
+    """
 
 
 @dataclass(kw_only=True, slots=True)
@@ -842,12 +846,18 @@ class BuildDescription(Structure):
     """Labels of the image, over those of the file."""
     platform: str | None = None
     """os/architecture[/variant]; the service's own when absent."""
-    network: BuildNetwork | None = None
-    """What RUNs have that ask for none of their own; none when absent."""
+    network: str | None = None
+    """What RUNs have that ask for none of their own: none, host, the name of a network, or default,
+    which is also meant when absent: the network bridge, which is made by its first use, and none
+    with a warning where this machine can make no networks. With host, RUNs may ask for it as
+    well.
+    """
     secrets: list[BuildSecret] | None = None
     """What RUNs may mount as secrets; it is in no layer and in no key of the cache."""
     ssh: list[BuildAgent] | None = None
-    """SSH agents that RUNs may ask; default is also what fetches git repositories for ADD."""
+    """SSH agents that RUNs may ask; default is also what fetches git repositories, for which no key
+    and no password of the service's user is taken.
+    """
     allow: list[str] | None = None
     """What RUNs may have that ask for it: security.insecure (all capabilities and devices, for
     --security=insecure) or network.host (the service's network, for --network=host). Nothing of
@@ -855,8 +865,9 @@ class BuildDescription(Structure):
     """
     contexts: dict[str, str] | None = None
     """In the place of stages and images of these names: directories as absolute paths, images as
-    docker-image://NAME, or OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind.
-    FROM a directory begins with its files.
+    docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git
+    repositories as ADD names them, or other web addresses, which are directories with that file
+    in them. FROM a directory begins with its files.
     """
     no_cache: bool | None = None
     """Whether all is built anew; false when absent."""
@@ -872,7 +883,10 @@ class BuildDescription(Structure):
 
 @dataclass(kw_only=True, slots=True)
 class BuildSecret(Structure):
-    """A secret, by its id in the file: a file's content or a value."""
+    """A secret, by its id in the file: a file's content or a value, one of them. GIT_AUTH_TOKEN and
+    GIT_AUTH_HEADER, also with .HOST behind, are what git repositories of ADD and of contexts are
+    asked with over HTTPS.
+    """
 
     id: str
     """What --mount=type=secret,id= names."""
@@ -880,6 +894,8 @@ class BuildSecret(Structure):
     """An absolute path as the service's machine names it."""
     value: str | None = None
     """The content itself, instead of a path."""
+    base64: str | None = None
+    """The same where it is no text (RFC 4648, section 4)."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -1058,15 +1074,6 @@ class BuildSettingDifference(Structure):
     """What the image says, as JSON; absent where nothing."""
     now: str | None = None
     """What the new build says, as JSON; absent where nothing."""
-
-
-class BuildNetwork(StrEnum):
-    """What network RUNs have."""
-
-    NONE = "none"
-    """A loopback interface alone."""
-    HOST = "host"
-    """The service's."""
 
 
 class BuildOutputType(StrEnum):
@@ -2559,7 +2566,7 @@ class BuildDescriptionOptions(TypedDict, total=False):
     arguments: dict[str, str] | None
     labels: dict[str, str] | None
     platform: str | None
-    network: BuildNetwork | None
+    network: str | None
     secrets: list[BuildSecret] | None
     ssh: list[BuildAgent] | None
     allow: list[str] | None
