@@ -405,12 +405,12 @@ struct BuildTests {
     try await withContext(try #require(Account.available.first)) { context in
       try await context.script(
         "printf 'FROM busybox:1\\nCOPY src /src\\nRUN echo hello\\n' > context/Dockerfile")
-      let built = try await context.store.runProgram("coracle-repl", ["-c", "build -t r:1 \(context.path)"])
+      let built = try await context.store.runProgram("coracle-repl", ["-c", "build --network none -t r:1 \(context.path)"])
       #expect(built.status == .exited(0), "\(built.errorText)")
       #expect(built.text.hasPrefix("#3 hello\nr:1  "))
       #expect(built.errorText.contains("#3 [0 2/2] RUN echo hello"))
       let explained = try await context.store.runProgram(
-        "coracle-repl", ["-c", "build --explain \(context.path)"])
+        "coracle-repl", ["-c", "build --network none --explain \(context.path)"])
       #expect(explained.text.split(separator: "\n").allSatisfy { $0.hasPrefix("cached ") })
     }
   }
@@ -473,7 +473,7 @@ struct BuildContext: Sendable {
   func explain(
     _ file: String, change: (inout BuildDescription) -> Void = { _ in }
   ) async throws -> [BuildStep] {
-    var description = BuildDescription(context: path, dockerfile: file)
+    var description = BuildDescription(context: path, dockerfile: file, network: "none")
     change(&description)
     return try await service.send(BuildExplain.self, .init(description)).steps
   }

@@ -120,7 +120,7 @@ struct REPLPromptTests {
       #expect(made.succeeded)
       try await screen.enter("clear")
       try await screen.wait(for: "coracle>", whole: true)
-      try await screen.enter("build -t app:1 app")
+      try await screen.enter("build --network none -t app:1 app")
       try await screen.wait(for: "instructions from the cache\ncoracle>")
       let lines = try await screen.text.split(separator: "\n")
       for stage in ["one", "two", "stage 2"] { #expect(lines.count { $0 == stage } == 1, "\(lines)") }

@@ -54,7 +54,9 @@ struct BuildCacheTests {
       // Before anything is there, it is known what would come from where.
       let unknown = try await second.service.send(
         BuildExplain.self,
-        .init(BuildDescription(context: second.path, dockerfile: file(registry.host), cacheFrom: [cache])))
+        .init(
+          BuildDescription(
+            context: second.path, dockerfile: file(registry.host), network: "none", cacheFrom: [cache])))
       #expect(unknown.cacheWarnings == nil)
       _ = try await second.service.send(ImagePull.self, .init(reference: "\(registry.host)/base:1"))
       let explained = try await second.explain(file(registry.host)) { $0.cacheFrom = [cache] }

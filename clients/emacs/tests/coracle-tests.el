@@ -155,7 +155,7 @@
          answer)
     (make-directory deep t)
     (should (string-match-p "no Dockerfile" (cadr (should-error (coracle-build) :type 'user-error))))
-    (write-region "FROM hello:1\nRUN echo building\nCMD echo running\n" nil dockerfile)
+    (write-region "FROM hello:1\nRUN --network=none echo building\nCMD echo running\n" nil dockerfile)
     (should (equal (coracle-project) dockerfile))
     (coracle-hearing
      (coracle-build)
@@ -164,7 +164,7 @@
     (coracle-wait (coracle-test-has "*coracle run my-project:latest*" "^\\[exit code 0\\]"))
     (should (coracle-test-has "*coracle run my-project:latest*" "^running$"))
     (kill-buffer "*coracle build my-project:latest*")
-    (write-region "FROM hello:1\nRUN echo trouble && exit 3\n" nil dockerfile)
+    (write-region "FROM hello:1\nRUN --network=none echo trouble && exit 3\n" nil dockerfile)
     ;; The buffer at hand is that of the run.
     (with-temp-buffer
       (setq default-directory deep)

@@ -93,7 +93,7 @@ return {
       vim.cmd('edit ' .. vim.fn.fnameescape(directory .. '/deep/er/file'))
       vim.cmd('Coracle build')
       t.hear('there is no Dockerfile')
-      vim.fn.writefile({ 'FROM hello:1', 'RUN echo building', 'CMD echo running' }, directory .. '/Dockerfile')
+      vim.fn.writefile({ 'FROM hello:1', 'RUN --network=none echo building', 'CMD echo running' }, directory .. '/Dockerfile')
       local build = require('coracle.build')
       t.equal({ build.project() }, { directory, 'Dockerfile' })
       t.told = {}
@@ -103,7 +103,7 @@ return {
       t.line('^%[exit code 0%]$')
       t.equal(t.lines(), { 'running', '[exit code 0]' })
       vim.cmd('edit ' .. vim.fn.fnameescape(directory .. '/deep/er/file'))
-      vim.fn.writefile({ 'FROM hello:1', 'RUN echo trouble && exit 3' }, directory .. '/Dockerfile')
+      vim.fn.writefile({ 'FROM hello:1', 'RUN --network=none echo trouble && exit 3' }, directory .. '/Dockerfile')
       local err = t.await(function(callback)
         build.run(nil, callback)
       end)

@@ -8,7 +8,7 @@ DOCKERFILE = """
 FROM hello:1
 ARG WHO=nobody
 COPY greeting /greeting
-RUN echo building for $WHO; cat /greeting
+RUN --network=none echo building for $WHO; cat /greeting
 CMD cat /greeting
 """
 
@@ -44,7 +44,7 @@ async def test_a_directory_becomes_an_image(open_client, image, project):
 async def test_what_goes_wrong_has_its_kind(open_client, image, project):
     async with open_client() as client:
         with pytest.raises(errors.BuildFailedError):
-            await client.build_image(project, dockerfile="FROM hello:1\nRUN echo trouble; exit 3\n")
+            await client.build_image(project, dockerfile="FROM hello:1\nRUN --network=none echo trouble; exit 3\n")
         with pytest.raises(errors.InvalidArgumentError):
             await client.build_image(project, dockerfile="FORM hello:1\n", upload=True)
         with pytest.raises(errors.NotFoundError):
