@@ -405,7 +405,8 @@ struct BuildTests {
     try await withContext(try #require(Account.available.first)) { context in
       try await context.script(
         "printf 'FROM busybox:1\\nCOPY src /src\\nRUN echo hello\\n' > context/Dockerfile")
-      let built = try await context.store.runProgram("coracle-repl", ["-c", "build --network none -t r:1 \(context.path)"])
+      let built = try await context.store.runProgram(
+        "coracle-repl", ["-c", "build --network none -t r:1 \(context.path)"])
       #expect(built.status == .exited(0), "\(built.errorText)")
       #expect(built.text.hasPrefix("#3 hello\nr:1  "))
       #expect(built.errorText.contains("#3 [0 2/2] RUN echo hello"))

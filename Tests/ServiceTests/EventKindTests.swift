@@ -28,7 +28,8 @@ struct EventKindTests {
         _ = try await service.send(
           BuildStart.self, .init(dockerfile: "FROM busybox:1\nLABEL a=b\n", references: ["built:1"]))
         await #expect(throws: RPCError.self) {
-          try await service.send(BuildStart.self, .init(dockerfile: "FROM busybox:1\nRUN --network=none false\n"))
+          try await service.send(
+            BuildStart.self, .init(dockerfile: "FROM busybox:1\nRUN --network=none false\n"))
         }
         _ = try await service.send(ImagePull.self, .init(reference: pushed))
         for kind in [

@@ -8,7 +8,8 @@ struct BuildVerifyTests {
   private func verify(_ context: BuildContext, _ file: String, against image: String? = nil) async throws
     -> BuildVerify.Result
   {
-    var params = BuildVerify.Params(BuildDescription(context: context.path, dockerfile: file, network: "none"))
+    var params = BuildVerify.Params(
+      BuildDescription(context: context.path, dockerfile: file, network: "none"))
     params.image = image
     return try await context.service.send(BuildVerify.self, params)
   }
