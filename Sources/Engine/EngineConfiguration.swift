@@ -28,6 +28,8 @@ package struct EngineConfiguration: Sendable {
   package var environment: [String: String] = [:]
   /// How many files a container's processes may have open; nil for as many as the service.
   package var openFiles: (soft: UInt64, hard: UInt64)? = nil
+  /// How large a file may be that a build fetches from the web.
+  package var buildDownloadBytes: Int64 = 16 << 30
 
   /// Of containers that are made without limits of their own.
   package var logLimits: LogLimits? = nil

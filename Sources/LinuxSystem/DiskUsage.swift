@@ -106,3 +106,15 @@ extension FileStatus {
   /// What its blocks take up.
   package var bytesOnDisk: Int64 { blocks * 512 }
 }
+
+/// Whether nothing more can be written where a path is (statvfs(3)).
+///
+/// - Parameter isPrivileged: whether what is kept for root may be used.
+package func isDiskFull(at path: FilePath, isPrivileged: Bool) throws(SystemError) -> Bool {
+  var space = statvfs()
+  try call("statvfs", on: path.string) { statvfs(path.string, &space) }
+  // Some file systems keep the last blocks for themselves.
+  let blocks = isPrivileged ? space.f_bfree : space.f_bavail
+  let files = isPrivileged ? space.f_ffree : space.f_favail
+  return blocks < 16 || (space.f_files > 0 && files == 0)
+}

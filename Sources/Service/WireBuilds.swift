@@ -15,7 +15,7 @@ extension BuildRequest {
     if let context {
       self.context = .archive(context)
     } else if let path = wire.context {
-      self.context = .directory(try absolute(path))
+      self.context = RemoteSources.isAddress(path) ? .remote(path) : .directory(try absolute(path))
     }
     dockerfile = wire.file
     dockerfileText = wire.dockerfile.map { Array($0.utf8) }
@@ -80,10 +80,12 @@ extension NamedContext {
         place = place[..<colon]
       }
       self = .layout(try absolute(String(place)), tag: tag, digest: digest)
+    } else if RemoteSources.isAddress(text) {
+      self = .remote(text)
     } else if text.firstMatch(of: #/^[a-z][a-z-]*:\/\//#) != nil {
       throw EngineError(
         .unsupported, "a build takes nothing from \(text.prefix(200))", subject: text,
-        hint: "give a directory, docker-image://NAME or oci-layout://PATH")
+        hint: "give a directory, docker-image://NAME, oci-layout://PATH, or an address of git or the web")
     } else {
       self = .directory(try absolute(text))
     }

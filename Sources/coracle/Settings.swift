@@ -9,6 +9,19 @@ struct Settings: Decodable {
   var concurrentLayers: Int?
   var registries: [String: Registry] = [:]
   var logLimits: Limits?
+  var builds: Builds?
+
+  struct Builds: Decodable {
+    var downloadBytes: Int64?
+
+    init(from decoder: any Decoder) throws {
+      downloadBytes = try KnownFields(decoder, ["downloadBytes"]).value("downloadBytes")
+      if let bytes = downloadBytes, bytes < 0 {
+        throw DecodingError.dataCorrupted(
+          .init(codingPath: [NamedKey("builds")], debugDescription: "downloadBytes is not negative"))
+      }
+    }
+  }
 
   struct Limits: Decodable {
     var limits = LogLimits()
@@ -38,10 +51,11 @@ struct Settings: Decodable {
   }
 
   init(from decoder: any Decoder) throws {
-    let fields = try KnownFields(decoder, ["concurrentLayers", "logLimits", "registries"])
+    let fields = try KnownFields(decoder, ["builds", "concurrentLayers", "logLimits", "registries"])
     concurrentLayers = try fields.value("concurrentLayers")
     registries = try fields.value("registries") ?? [:]
     logLimits = try fields.value("logLimits")
+    builds = try fields.value("builds")
     if let layers = concurrentLayers, !(1...32).contains(layers) {
       throw DecodingError.dataCorrupted(
         .init(codingPath: [NamedKey("concurrentLayers")], debugDescription: "it is not between 1 and 32"))
@@ -60,6 +74,7 @@ struct Settings: Decodable {
       let other = try read(path)
       settings.concurrentLayers = other.concurrentLayers ?? settings.concurrentLayers
       settings.logLimits = other.logLimits ?? settings.logLimits
+      settings.builds = other.builds ?? settings.builds
       settings.registries.merge(other.registries) { $1 }
     }
   }
@@ -93,6 +108,7 @@ struct Settings: Decodable {
   func apply(to configuration: inout EngineConfiguration) {
     if let concurrentLayers { configuration.concurrentLayers = concurrentLayers }
     configuration.logLimits = logLimits?.limits
+    if let bytes = builds?.downloadBytes { configuration.buildDownloadBytes = bytes }
     configuration.registries = registries.mapValues {
       RegistrySettings(mirrors: $0.mirrors, isInsecure: $0.insecure)
     }

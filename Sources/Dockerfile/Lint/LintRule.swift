@@ -79,7 +79,7 @@ package struct LintConfiguration: Hashable, Sendable {
   }
 
   /// What a comment `check=…` before an instruction adds.
-  func merging(comments: [String]) -> LintConfiguration {
+  package func merging(comments: [String]) -> LintConfiguration {
     guard let text = comments.first(where: { $0.hasPrefix("check=") }),
       let more = try? LintConfiguration(parsing: String(text.dropFirst("check=".count).prefix { $0 != " " }))
     else { return self }
@@ -91,7 +91,7 @@ package struct LintConfiguration: Hashable, Sendable {
     return merged
   }
 
-  func reports(_ rule: LintRule) -> Bool {
+  package func reports(_ rule: LintRule) -> Bool {
     if rule.isExperimental { return experimentalAll || experimental.contains(rule.rawValue) }
     return !skipsAll && !skipped.contains(rule.rawValue)
   }

@@ -32,9 +32,9 @@ struct BuildContainer: Sendable {
     let place = try engine.prepareStep()
     var drafted: HeldStep?
     do {
-      var locks: [FileLock] = []
-      defer { for lock in locks { lock.release() } }
-      let draft = try await draft(place, &locks)
+      var held = HeldMounts()
+      defer { held.release() }
+      let draft = try await draft(place, &held)
       drafted = draft
       let layer = try await run(draft, in: place)
       await cleanUp(place.id)
@@ -58,9 +58,9 @@ struct BuildContainer: Sendable {
   func holdUnstarted() async throws -> String {
     let place = try engine.prepareStep()
     do {
-      var locks: [FileLock] = []
-      defer { for lock in locks { lock.release() } }
-      return try await hold(try await draft(place, &locks), place)
+      var held = HeldMounts()
+      defer { held.release() }
+      return try await hold(try await draft(place, &held), place)
     } catch {
       await cleanUp(place.id)
       throw error
@@ -97,7 +97,7 @@ struct BuildContainer: Sendable {
 
   /// What its container is made from; its mounts are there then.
   private func draft(
-    _ place: (id: String, upper: FilePath, work: FilePath), _ locks: inout [FileLock]
+    _ place: (id: String, upper: FilePath, work: FilePath), _ held: inout HeldMounts
   ) async throws -> HeldStep {
     let directory = place.upper.removingLastComponent()
     var options = ContainerOptions(image: "")
@@ -117,7 +117,7 @@ struct BuildContainer: Sendable {
     for name in BuildInputs.proxies where environment[name] == nil {
       environment[name] = build.request.arguments[name]
     }
-    options.mounts = try await mounts(directory, place.id, &environment, &locks)
+    options.mounts = try await mounts(directory, place.id, &environment, &held)
     if let script = try script(directory) { options.mounts = (options.mounts ?? []) + [script] }
 
     var image = state.config
@@ -162,6 +162,7 @@ struct BuildContainer: Sendable {
       exit = try await engine.runner.waitForExit(place.id)
     } catch let error as EngineError {
       try Task.checkCancellation()
+      if error.kind == .noSpace { throw fullDisk("it cannot be run", [error.message] + error.causes) }
       // Only where its own command is what could not be executed, it has ended with the shell's code.
       guard case .exited = try? engine.runner.state(place.id),
         error.kind == .notFound || error.kind == .permissionDenied
@@ -171,7 +172,7 @@ struct BuildContainer: Sendable {
         causes: [error.message] + error.causes, hint: hint(127))
     }
     try Task.checkCancellation()
-    try check(exit, lines)
+    try check(exit, lines, in: place)
     let (engine, state, time, addition) = (engine, state, build.time, addition)
     let (warnings, mountPoints) = (build.layerWarnings, RuntimeSpec.mountPoints(spec))
     return try await untilCancelled { isCancelled in
@@ -198,9 +199,20 @@ struct BuildContainer: Sendable {
     return lines
   }
 
-  private func check(_ exit: ExitRecord, _ lines: BuildOutputLines) throws {
+  private func fullDisk(_ what: String, _ causes: [String]) -> EngineError {
+    EngineError(
+      .noSpace, "the disk is full, and \(what): \(commandText.prefix(500))", subject: "RUN", causes: causes,
+      hint: "make room; `prune` tells what may go")
+  }
+
+  private func check(
+    _ exit: ExitRecord, _ lines: BuildOutputLines, in place: (id: String, upper: FilePath, work: FilePath)
+  ) throws {
     let status = ExitStatus(exit)
     guard status.code != 0 || status.signal != nil else { return }
+    if try isDiskFull(at: place.upper, isPrivileged: !engine.configuration.isRootless) {
+      throw fullDisk("it failed", lines.last)
+    }
     let how = status.signal.map { "was killed by \($0)" } ?? "failed with exit code \(status.code)"
     throw EngineError(
       .buildFailed, "the command \(how): \(commandText.prefix(500))", subject: "RUN", causes: lines.last,
@@ -227,10 +239,10 @@ struct BuildContainer: Sendable {
   // MARK: Mounts
 
   private func mounts(
-    _ directory: FilePath, _ id: String, _ environment: inout Variables, _ locks: inout [FileLock]
+    _ directory: FilePath, _ id: String, _ environment: inout Variables, _ held: inout HeldMounts
   ) async throws -> [MountOptions] {
     var mounts: [MountOptions] = []
-    let locked = try await lockCaches(&locks)
+    let locked = try await lockCaches(&held.locks)
     for (index, prepared) in prepared.mounts.enumerated() {
       let mount = prepared.mount
       switch mount.kind {
@@ -240,7 +252,7 @@ struct BuildContainer: Sendable {
         mounts.append(options)
       case .cache:
         let (source, lock) = try await cache(prepared, isLocked: locked.contains(cacheID(prepared)))
-        if let lock { locks.append(lock) }
+        if let lock { held.locks.append(lock) }
         var options = MountOptions(.bind, target: prepared.target)
         options.source = source.string
         options.isReadOnly = mount.isReadOnly
@@ -258,10 +270,15 @@ struct BuildContainer: Sendable {
           mounts.append(options)
         }
       case .ssh:
-        guard let socket = build.request.agents[mount.id ?? "default"] else { break }
-        // By its name in the host: the agent may listen anew at any time.
+        guard let agent = build.request.agents[mount.id ?? "default"] else { break }
+        let place = engine.buildSecrets.appending(id).appending("\(index)")
+        try makeDirectories(place.removingLastComponent(), mode: 0o700)
+        let relay = try AgentRelay(
+          at: place, to: agent, owner: (mount.user ?? 0, mount.group ?? 0), mode: mount.mode ?? 0o600)
+        held.relays.append(relay)
+        try relay.start()
         var options = MountOptions(.bind, target: prepared.target)
-        options.source = socket.string
+        options.source = place.string
         mounts.append(options)
         if environment["SSH_AUTH_SOCK"] == nil { environment["SSH_AUTH_SOCK"] = prepared.target }
       }
@@ -272,16 +289,14 @@ struct BuildContainer: Sendable {
   /// A copy, so that what is ignored is not there, and what is written is nobody else's.
   private func bind(_ prepared: PreparedMount, _ place: FilePath) async throws -> FilePath {
     guard let copy = prepared.copy else { return place }
+    let file = prepared.file
     let options = engine.unpackOptions
     return try await untilCancelled { isCancelled in
       try await onBlockingThread("mount") {
         try makeDirectories(place, mode: 0o755)
         let tree = try openDirectory(place)
         try copy.carryOut(in: tree.descriptor, options, time: nil, isCancelled)
-        guard copy.matches.first?.isDirectory == false, let name = copy.entries.first?.target else {
-          return place
-        }
-        return place.appending(name)
+        return file.map { place.appending(NameText.path($0).components) } ?? place
       }
     }
   }
@@ -308,7 +323,8 @@ struct BuildContainer: Sendable {
 
   /// Kept from build to build, under a name that is made of the id and leads nowhere else (CVE-2024-9675).
   ///
-  /// One that begins with files of others is another one where those are others.
+  /// One that begins with files of others is another one where those are others. It is a directory in the store also where one
+  /// file is mounted.
   ///
   /// - Parameter isLocked: whether this RUN holds it for itself already.
   private func cache(_ prepared: PreparedMount, isLocked: Bool) async throws -> (FilePath, FileLock?) {
@@ -340,18 +356,19 @@ struct BuildContainer: Sendable {
       do {
         let filled = try await bind(prepared, stage)
         try makeDirectories(stage, mode: 0o755)
-        let made = try openDirectory(filled)
-        try made.descriptor.setOwner(mount.user ?? 0, group: mount.group ?? 0)
-        try made.descriptor.setPermissions(mount.mode ?? 0o755)
-        if try !renameUnlessPresent(filled, to: place) { try removeTree(stage) }
-        if filled != stage { try removeTree(stage) }
+        let made = try FileDescriptor.open(filled, .readOnly, options: [.closeOnExec, .noFollow])
+        try made.closeAfter {
+          try made.setOwner(mount.user ?? 0, group: mount.group ?? 0)
+          if let mode = mount.mode ?? (filled == stage ? 0o755 : nil) { try made.setPermissions(mode) }
+        }
+        if try !renameUnlessPresent(stage, to: place) { try removeTree(stage) }
       } catch {
         try? removeTree(stage)
         throw error
       }
     }
     engine.noteCacheMount(place, id: id)
-    return (place, lock)
+    return (prepared.file.map { place.appending(NameText.path($0).components) } ?? place, lock)
   }
 
   /// On a tmpfs, and only as long as the RUN takes.
@@ -361,18 +378,7 @@ struct BuildContainer: Sendable {
     let mount = prepared.mount
     let name = mount.id ?? mount.source ?? prepared.target.split(separator: "/").last.map(String.init) ?? ""
     guard let secret = build.request.secrets[name] else { return nil }
-    let bytes: [UInt8]
-    switch secret {
-    case .value(let value): bytes = value
-    case .file(let path):
-      do {
-        // Where it is a link, its target is meant.
-        let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-        bytes = try file.closeAfter { try readSmall(file, limit: 512 << 10, on: path) }
-      } catch {
-        throw EngineError("read the secret \(name)", wrapping: error, subject: path.string)
-      }
-    }
+    let bytes = try secret.bytes(name)
     if let variable = mount.variable {
       environment[variable.isEmpty ? name : variable] = String(decoding: bytes, as: UTF8.self)
       if mount.target == nil { return nil }
@@ -403,6 +409,34 @@ struct BuildContainer: Sendable {
     options.source = place.string
     options.isReadOnly = true
     return options
+  }
+}
+
+/// What is held for a RUN's mounts as long as it runs.
+private struct HeldMounts {
+  var locks: [FileLock] = []
+  var relays: [AgentRelay] = []
+
+  func release() {
+    for lock in locks { lock.release() }
+    for relay in relays { relay.stop() }
+  }
+}
+
+extension BuildSecret {
+  /// - Parameter name: by which errors call it.
+  func bytes(_ name: String) throws -> [UInt8] {
+    switch self {
+    case .value(let value): return value
+    case .file(let path):
+      do {
+        // Where it is a link, its target is meant.
+        let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+        return try file.closeAfter { try readSmall(file, limit: 512 << 10, on: path) }
+      } catch {
+        throw EngineError("read the secret \(name)", wrapping: error, subject: path.string)
+      }
+    }
   }
 }
 

@@ -67,6 +67,8 @@ package enum BuildContext: Sendable {
   case directory(FilePath)
   /// A tar archive, plain or compressed.
   case archive(ArchiveSource)
+  /// A git repository, or an archive of the web.
+  case remote(String)
 }
 
 package enum NamedContext: Hashable, Sendable {
@@ -74,6 +76,8 @@ package enum NamedContext: Hashable, Sendable {
   case image(String)
   /// An OCI image layout, and which of its images: by its tag or digest, or its only one.
   case layout(FilePath, tag: String?, digest: Digest?)
+  /// A git repository, or a file of the web.
+  case remote(String)
 }
 
 package enum BuildSecret: Hashable, Sendable {

@@ -89,8 +89,16 @@ extension BuildRun {
         if let word = stage.base.platform {
           platform = try Platform(parsing: global.expand(word).text)
         }
-        return try await image(name, platform: platform).value
-      case .context(.directory):
+        let state = try await image(name, platform: platform).value
+        let found = state.config.platform
+        if !(isDry && state.isFresh), !found.satisfies(platform) {
+          note(
+            .invalidBaseImagePlatform, stage.from,
+            "Base image \(name) was pulled with platform \"\(found)\", expected \"\(platform)\" for current build"
+          )
+        }
+        return state
+      case .context(.directory), .context(.remote):
         let name = try global.expand(stage.base.image).text
         let copy = try Dockerfile.trigger("COPY --from=\(name) . /", at: stage.from.range, dockerfile.file)
         let number = StepNumber(
@@ -130,7 +138,7 @@ extension BuildRun {
     }
     if found == nil {
       let reference = try Reference(parsing: name)
-      _ = try await engine.pull(reference, platform: platform, reporter: reporter)
+      _ = try await engine.pull(reference, platform: platform, takesOnly: true, reporter: reporter)
       found = try engine.image(named: name)
     }
     guard let image = found else { throw EngineError(.notFound, "no image is named \(name)", subject: name) }

@@ -27,6 +27,7 @@ final class BuildRun: Sendable {
   private struct State {
     var stages: [Int: Task<StageState, any Error>] = [:]
     var images: [String: Task<StageState, any Error>] = [:]
+    var remoteContexts: [String: Task<SourceRoot, any Error>] = [:]
     var failure: (any Error)?
     var isStopped = false
     /// By stage, and by place in it: what ONBUILD adds has no number of its own in the file.
@@ -42,6 +43,7 @@ final class BuildRun: Sendable {
     var missingNetwork: String??
     var networkWarning: String?
     var networks: BuildNetworks?
+    var warnings: [LintWarning] = []
     var needsNetwork = false
     /// By stage, and by place in it.
     var outcomes: [Int: [Int: BuildStepRecord]] = [:]
@@ -89,6 +91,7 @@ final class BuildRun: Sendable {
     } catch {
       stop(error)
       for task in state.withLock({ Array($0.stages.values) + $0.images.values }) { _ = await task.result }
+      for task in state.withLock({ Array($0.remoteContexts.values) }) { _ = await task.result }
       await endNetworks()
       throw state.withLock { $0.failure } ?? error
     }
@@ -103,6 +106,7 @@ final class BuildRun: Sendable {
       return Array(state.stages.values) + state.images.values
     }
     for task in tasks { task.cancel() }
+    for task in state.withLock({ Array($0.remoteContexts.values) }) { task.cancel() }
   }
 
   func stage(_ index: Int) -> Task<StageState, any Error> {
@@ -140,6 +144,17 @@ final class BuildRun: Sendable {
       let task = Task { [self] in try await layoutState(path, tag, digest) }
       if state.isStopped { task.cancel() }
       state.images[key] = task
+      return task
+    }
+  }
+
+  /// The same of a context that is elsewhere.
+  func remoteContext(_ address: String, at position: SourcePosition) -> Task<SourceRoot, any Error> {
+    state.withLock { state in
+      if let task = state.remoteContexts[address] { return task }
+      let task = Task { [remote] in try await remote.root(of: address, at: position) }
+      if state.isStopped { task.cancel() }
+      state.remoteContexts[address] = task
       return task
     }
   }
@@ -223,6 +238,15 @@ final class BuildRun: Sendable {
   var caches: [ImportedCache] { state.withLock { $0.caches } }
 
   func add(_ cache: ImportedCache) { state.withLock { $0.caches.append(cache) } }
+
+  /// What only shows when a build looks at its images.
+  func note(_ rule: LintRule, _ instruction: Instruction, _ message: String) {
+    let configuration = dockerfile.directives.check.merging(comments: instruction.comments)
+    guard configuration.reports(rule) else { return }
+    state.withLock { $0.warnings.append(LintWarning(rule, message, at: instruction.range.start)) }
+  }
+
+  var warnings: [LintWarning] { state.withLock { $0.warnings } }
 
   var cacheWarnings: [String] { state.withLock { $0.cacheWarnings } }
 

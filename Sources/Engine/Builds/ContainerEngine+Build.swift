@@ -62,9 +62,12 @@ extension ContainerEngine {
   }
 
   func warnings(_ build: BuildRun) -> [LintWarning] {
-    Linter.check(
+    let found = Linter.check(
       build.dockerfile, build.global, environment: { build.environment($0) },
       ignored: build.context?.ignored ?? IgnoreRules())
+    return (found + build.warnings).sorted {
+      ($0.position, $0.rule.rawValue) < ($1.position, $1.rule.rawValue)
+    }
   }
 
   /// Reads the file, and gives what is to be built of it to `body`.
@@ -79,7 +82,11 @@ extension ContainerEngine {
   ) async throws -> Result {
     let name = request.dockerfile ?? "Dockerfile"
     let context: SourceRoot?
-    if let opened { context = opened } else { context = try await openContext(request.context, name) }
+    if let opened {
+      context = opened
+    } else {
+      context = try await openContext(request.context, name, request, reporter)
+    }
     let bytes = try await onBlockingThread("dockerfile") {
       try request.dockerfileText ?? Self.readDockerfile(name, in: context)
     }
@@ -133,7 +140,13 @@ extension ContainerEngine {
 
   // MARK: The context
 
-  func openContext(_ context: BuildContext?, _ name: String) async throws -> SourceRoot? {
+  /// - Parameters:
+  ///   - name: of the Dockerfile.
+  ///   - request: with what a context that is elsewhere is asked for.
+  func openContext(
+    _ context: BuildContext?, _ name: String, _ request: BuildRequest = .init(),
+    _ reporter: TaskReporter = .silent
+  ) async throws -> SourceRoot? {
     switch context {
     case nil: return nil
     case .directory(let path):
@@ -145,31 +158,72 @@ extension ContainerEngine {
         return try Self.context(OwnedDescriptor(directory), dockerfile: name)
       }
     case .archive(let source):
-      let step = try prepareStep()
       do {
-        return try await untilCancelled { [self] isCancelled in
-          try await onBlockingThread("context") { [self] in
-            var options = unpackOptions
-            options.copy = CopyOptions(place: [])
-            options.copy?.makesDevices = false
-            options.copy?.owner = effectiveIDs()
-            let unpacker = try LayerUnpacker(into: step.upper, options: options)
-            try source.read({ _ in }) { bytes in
-              if isCancelled() { throw EngineError.cancelled("reading the context") }
-              try unpacker.write(bytes)
-            }
-            _ = try unpacker.finish()
-            return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), dockerfile: name) {
-              [self] in
-              discardStep(step.id)
-            }
-          }
-        }
+        return try await unpackContext(name) { body in try source.read({ _ in }, body) }
       } catch {
         source.stop()
-        discardStep(step.id)
-        throw EngineError("read the context", wrapping: error)
+        throw error
       }
+    case .remote(let address):
+      let remote = RemoteSources(engine: self, request: request, reporter: reporter, file: SourceFile(name))
+      let root = try await remote.root(of: address, at: .init(line: 1, column: 1))
+      let isGit = try GitAddress(Word(address, at: .init(line: 1, column: 1)), SourceFile(name)) != nil
+      if isGit {
+        return try await onBlockingThread("context") {
+          try Self.context(
+            OwnedDescriptor(root.descriptor.openDirectoryInRoot("/").release()), dockerfile: name
+          ) {
+            withExtendedLifetime(root) {}
+          }
+        }
+      }
+      let limits = unpackOptions.limits
+      return try await unpackContext(name) { body in
+        func open() throws -> OwnedDescriptor {
+          try root.descriptor.openInRoot(
+            FilePath("/" + RemoteSources.fileName(address)), flags: O_RDONLY | O_CLOEXEC)
+        }
+        let looked = try open()
+        guard try ArchiveFile.isArchive(looked.descriptor) else {
+          throw EngineError(
+            .unsupported, "\(address.prefix(200)) is no archive", subject: address,
+            hint: "a context is a directory, an archive or a git repository")
+        }
+        let file = try open()
+        try ArchiveFile.read(file.descriptor, limits, body)
+      }
+    }
+  }
+
+  /// The context that an archive has.
+  ///
+  /// - Parameter read: gives its bytes, on a thread of its own.
+  private func unpackContext(
+    _ name: String, _ read: @escaping @Sendable ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+  ) async throws -> SourceRoot {
+    let step = try prepareStep()
+    do {
+      return try await untilCancelled { [self] isCancelled in
+        try await onBlockingThread("context") { [self] in
+          var options = unpackOptions
+          options.copy = CopyOptions(place: [])
+          options.copy?.makesDevices = false
+          options.copy?.owner = effectiveIDs()
+          let unpacker = try LayerUnpacker(into: step.upper, options: options)
+          try read { bytes in
+            if isCancelled() { throw EngineError.cancelled("reading the context") }
+            try unpacker.write(bytes)
+          }
+          _ = try unpacker.finish()
+          return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), dockerfile: name) {
+            [self] in
+            discardStep(step.id)
+          }
+        }
+      }
+    } catch {
+      discardStep(step.id)
+      throw EngineError("read the context", wrapping: error)
     }
   }
 

@@ -22,15 +22,15 @@ extension ContainerEngine {
         var rest: [(path: String, verdict: IgnoreRules.Verdict)] = [("", root.ignored.root)]
         while let (directory, verdict) = rest.popLast() {
           if isCancelled() { throw CancellationError() }
-          let open = try root.descriptor.openDirectoryInRoot(FilePath("/" + directory))
+          let open = try root.descriptor.openDirectoryInRoot(NameText.path("/" + directory))
           for found in try open.descriptor.sortedEntries() {
             guard let status = try open.descriptor.status(of: found.cName) else { continue }
-            let path = CopySelection.join(directory, String(decoding: found.name, as: UTF8.self))
+            let path = CopySelection.join(directory, NameText.text(found.name))
             let own = root.ignored.verdict(path, in: verdict)
             let isDirectory = status.kind == .directory
             entries.append(
               ContextEntry(
-                path: path, isDirectory: isDirectory, size: isDirectory ? 0 : status.size,
+                path: NameText.shown(path), isDirectory: isDirectory, size: isDirectory ? 0 : status.size,
                 ignoredBy: own.isIgnored ? own.rule.flatMap(root.ignored.describe) : nil))
             if isDirectory, !own.isIgnored || root.ignored.mayKeepSomething(in: path) {
               rest.append((path, own))

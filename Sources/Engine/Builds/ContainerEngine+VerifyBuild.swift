@@ -43,7 +43,8 @@ extension ContainerEngine {
     let addition = try await beginAddition()
     defer { addition.end() }
     // Read once: it may come as a stream.
-    let context = try await openContext(request.context, request.dockerfile ?? "Dockerfile")
+    let context = try await openContext(
+      request.context, request.dockerfile ?? "Dockerfile", request, reporter)
     var (before, beforeConfig) = (known, try known.map { try config(of: $0) })
     if known == nil {
       let draft = try await withBuild(request, addition, reporter, output, opened: context) {

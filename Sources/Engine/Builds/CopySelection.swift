@@ -65,7 +65,7 @@ struct CopySelection {
     // A link that is named itself stands for what it leads to.
     let source = try resolve(named, word)
     let verdict = root.ignored.verdict(source)
-    guard let status = try root.descriptor.statusInRoot(FilePath("/" + source)),
+    guard let status = try root.descriptor.statusInRoot(NameText.path("/" + source)),
       !verdict.isIgnored || (status.kind == .directory && root.ignored.mayKeepSomething(in: source))
     else { throw missing(source, verdict, word) }
     let begin = entries.count
@@ -97,15 +97,15 @@ struct CopySelection {
         continue
       }
       let parent = "/" + real.joined(separator: "/")
-      guard let open = try? root.descriptor.openDirectoryInRoot(FilePath(parent)) else {
+      guard let open = try? root.descriptor.openDirectoryInRoot(NameText.path(parent)) else {
         return (real + [part] + rest).joined(separator: "/")
       }
-      let name = part.utf8CString.map { $0 }
+      let name = NameText.cString(part)
       guard let target = try open.descriptor.linkTarget(of: name) else {
         real.append(part)
         continue
       }
-      let text = String(decoding: target, as: UTF8.self)
+      let text = NameText.text(target)
       if text.hasPrefix("/") { real = [] }
       rest = (text.split(separator: "/").map(String.init).filter { $0 != "." } + rest)[...]
     }
@@ -120,7 +120,7 @@ struct CopySelection {
     for part in parts {
       path = Self.join(path, String(part))
       let whole = String(start) + path
-      guard let status = try root.descriptor.statusInRoot(FilePath("/" + whole)) else { continue }
+      guard let status = try root.descriptor.statusInRoot(NameText.path("/" + whole)) else { continue }
       entries.append(CopyEntry(source: whole, target: path, status: status))
     }
   }
@@ -138,11 +138,11 @@ struct CopySelection {
   }
 
   private func names(in directory: String) throws -> [String] {
-    try sorted(directory).map { String(decoding: $0.name, as: UTF8.self) }
+    try sorted(directory).map { NameText.text($0.name) }
   }
 
   private func sorted(_ directory: String) throws -> [DirectoryEntry] {
-    let open = try root.descriptor.openDirectoryInRoot(FilePath("/" + directory))
+    let open = try root.descriptor.openDirectoryInRoot(NameText.path("/" + directory))
     return try open.descriptor.sortedEntries()
   }
 
@@ -163,7 +163,7 @@ struct CopySelection {
     return try found.filter { path in
       let source = Self.join(start, path)
       let verdict = root.ignored.verdict(source)
-      guard let status = try root.descriptor.statusInRoot(FilePath("/" + source)) else { return false }
+      guard let status = try root.descriptor.statusInRoot(NameText.path("/" + source)) else { return false }
       return !verdict.isIgnored || (status.kind == .directory && root.ignored.mayKeepSomething(in: source))
     }
   }
@@ -198,7 +198,7 @@ struct CopySelection {
         rest: try directory.owned.descriptor.sortedEntries().reversed(), directory: directory,
         pending: pending)
     }
-    let top = SharedDirectory(try root.descriptor.openDirectoryInRoot(FilePath("/" + source)))
+    let top = SharedDirectory(try root.descriptor.openDirectoryInRoot(NameText.path("/" + source)))
     var visits = [try begin(top, source, target, "", verdict, excluded.root, pending: nil)]
     while !visits.isEmpty {
       let last = visits.count - 1
@@ -209,7 +209,7 @@ struct CopySelection {
       let visit = visits[last]
       let directory = visit.directory.owned.descriptor
       guard let status = try directory.status(of: found.cName), status.kind != .socket else { continue }
-      let name = String(decoding: found.name, as: UTF8.self)
+      let name = NameText.text(found.name)
       let source = Self.join(visit.source, name)
       let relative = Self.join(visit.relative, name)
       let ignored = root.ignored.verdict(source, in: visit.ignored)

@@ -53,7 +53,7 @@ struct CopyStep: Sendable {
       return "sha256:\(try digests.digest(name, in: parent, status, isCancelled)) \(mode)\(owner)"
     case .symbolicLink:
       let (parent, name) = try place.parent(of: entry.source)
-      return "link to \(String(decoding: try parent.linkTarget(of: name) ?? [], as: UTF8.self))\(owner)"
+      return "link to \(NameText.text(try parent.linkTarget(of: name) ?? []))\(owner)"
     case .directory: return "directory \(mode)\(owner)"
     case .characterDevice, .blockDevice:
       return "device \(status.device.major):\(status.device.minor) \(mode)\(owner)"
@@ -92,11 +92,11 @@ struct CopyStep: Sendable {
       let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
       if open?.path != parent {
         open = (
-          parent, Directory(try root.descriptor.openDirectoryInRoot(FilePath("/" + parent)))
+          parent, Directory(try root.descriptor.openDirectoryInRoot(NameText.path("/" + parent)))
         )
       }
       guard let open else { throw EngineError(.internal, "a directory was not opened") }
-      return (open.directory.owned.descriptor, name.utf8CString.map { $0 })
+      return (open.directory.owned.descriptor, NameText.cString(name))
     }
   }
 
@@ -159,7 +159,8 @@ struct CopyStep: Sendable {
       to: entry.status.permissions, isDirectory: entry.status.kind == .directory)
     changes.keepsAttributes = !root.isContext
     changes.keepsLinks = !root.isContext
-    try archive.add(Array(target.utf8), name, in: parent, entry.status, changes, source: entry.source)
+    try archive.add(
+      NameText.bytes(target), name, in: parent, entry.status, changes, source: NameText.shown(entry.source))
   }
 
   // MARK: Places
@@ -215,21 +216,7 @@ struct CopyStep: Sendable {
     else { return false }
     let (parent, name) = try source.parent(of: entry.source)
     let file = try parent.openFileBeneath(name)
-    var head = [UInt8](repeating: 0, count: 512)
-    let count = try head.withUnsafeMutableBytes { try file.descriptor.readFully(into: $0) }
-    let bytes = head[..<count]
-    let magics: [[UInt8]] = [
-      [0x1f, 0x8b], [0x28, 0xb5, 0x2f, 0xfd], [0x42, 0x5a, 0x68], [0xfd, 0x37, 0x7a, 0x58, 0x5a],
-    ]
-    if magics.contains(where: { bytes.starts(with: $0) }) { return isArchiveName(entry.source) }
-    return count > 262 && bytes[257..<262].elementsEqual("ustar".utf8)
-  }
-
-  /// A file that is compressed is only unpacked where it says that an archive is in it.
-  private func isArchiveName(_ path: String) -> Bool {
-    let name = path.lowercased()
-    return name.contains(".tar")
-      || [".tgz", ".tbz", ".tbz2", ".txz", ".tzst"].contains { name.hasSuffix($0) }
+    return try ArchiveFile.isArchive(file.descriptor)
   }
 
   private func unpack(
@@ -242,13 +229,9 @@ struct CopyStep: Sendable {
     options.copy = CopyOptions(place: Array(place.utf8.drop { $0 == UInt8(ascii: "/") }))
     options.copy?.owner = owner
     let unpacker = try LayerUnpacker(into: tree, named: FilePath(place), options: options)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
-    defer { buffer.deallocate() }
-    while true {
+    try ArchiveFile.read(file.descriptor, options.limits) { bytes in
       if isCancelled() { throw EngineError.cancelled("unpacking \(entry.source)") }
-      let count = try file.descriptor.read(into: buffer)
-      if count == 0 { break }
-      try unpacker.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      try unpacker.write(bytes)
     }
     _ = try unpacker.finish()
   }

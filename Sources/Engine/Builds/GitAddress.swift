@@ -22,7 +22,7 @@ struct GitAddress: Hashable, Sendable {
   init?(_ word: Word, _ file: SourceFile) throws(EngineError) {
     let text = word.text
     let isWeb = text.hasPrefix("http://") || text.hasPrefix("https://")
-    guard isWeb || ["git@", "git://", "ssh://"].contains(where: { text.hasPrefix($0) }) else { return nil }
+    guard RemoteSources.isAddress(text) else { return nil }
     let parts = text.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let halves = parts[0].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
       String.init)

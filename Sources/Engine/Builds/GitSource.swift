@@ -4,8 +4,9 @@ import Foundation
 import LinuxSystem
 import SystemPackage
 
-/// What ADD takes of a git repository, through the host's `git`, which neither asks nor reads anybody's configuration.
-extension BuildRun {
+/// What is taken of a git repository, through the host's `git`, which neither asks nor reads anybody's configuration, passwords or
+/// keys: what it may use of secrets is what the build was given.
+extension RemoteSources {
   /// The commit that an address stands for now.
   ///
   /// - Throws: `notFound` for a name that the repository does not have.
@@ -16,7 +17,7 @@ extension BuildRun {
 
   private func lookUp(_ address: GitAddress) async throws -> String {
     let name = address.reference ?? "HEAD"
-    let listed = try await git(["ls-remote", "--", address.repository])
+    let listed = try await git(["ls-remote", "--", address.repository], for: address.repository)
     var found: [String: String] = [:]
     for line in listed.split(separator: "\n") {
       let fields = line.split(separator: "\t", maxSplits: 1).map(String.init)
@@ -26,11 +27,28 @@ extension BuildRun {
     for full in [name, "refs/heads/\(name)", "refs/tags/\(name)"] {
       if let commit = found[full + "^{}"] ?? found[full] { return commit }
     }
+    if name.utf8.count >= 4, GitAddress.isHexadecimal(name),
+      let commit = try await lookUp(commit: name, address)
+    {
+      return commit
+    }
     throw EngineError(
       .notFound, "\(address.repository) has no \(name)", subject: name,
       hint: NearMiss.hint(
         name, in: found.keys.map { String($0.split(separator: "/").last ?? "") })
         ?? "name a branch, a tag or a commit")
+  }
+
+  /// The one commit whose name begins so; servers do not tell, so all of them are fetched.
+  private func lookUp(commit start: String, _ address: GitAddress) async throws -> String? {
+    let step = try engine.prepareStep()
+    defer { engine.discardStep(step.id) }
+    let place = step.upper.string
+    _ = try await git(["-C", place, "init", "--quiet", "--bare"])
+    _ = try await git(
+      ["-C", place, "fetch", "--quiet", "--", address.repository, "+refs/*:refs/*"], for: address.repository)
+    let found = try? await git(["-C", place, "rev-parse", "--verify", "--quiet", "\(start)^{commit}"])
+    return found?.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
   /// The files of a commit, in a directory of their own until they have been copied.
@@ -41,7 +59,7 @@ extension BuildRun {
     do {
       let place = step.upper
       func inPlace(_ arguments: [String]) async throws -> String {
-        try await git(["-C", place.string] + arguments)
+        try await git(["-C", place.string] + arguments, for: address.repository)
       }
       try await reporter.task("fetch \(address.repository.prefix(200))") { _, _ in
         _ = try await inPlace(["init", "--quiet"])
@@ -94,7 +112,49 @@ extension BuildRun {
     }
   }
 
-  private func git(_ arguments: [String]) async throws -> String {
+  /// Which machines are who they say is the user's to know; all else is the agent's that the build was given.
+  private func sshCommand(home: String?) -> String {
+    let agent = request.agents["default"]?.string ?? "none"
+    let known = home.map { ["-o", "UserKnownHostsFile=\($0)/.ssh/known_hosts"] } ?? []
+    let words = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentityFile=none"]
+    // A shell splits it.
+    return (words + ["-o", "IdentityAgent=\(agent)"] + known).map {
+      "'" + $0.replacing("'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+
+  /// What git sends with its requests to a repository's server: BuildKit's secrets, those of the host before those of all.
+  ///
+  /// Not in the clear over the network, and never as an argument, which others could read.
+  private func credentials(for repository: String) throws -> [String: String] {
+    guard let address = URL(string: repository), let scheme = address.scheme, let host = address.host() else {
+      return [:]
+    }
+    let place = address.port.map { "\(host):\($0)" } ?? host
+    guard
+      scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "[::1]", "::1"].contains(host))
+    else { return [:] }
+    func secret(_ name: String) throws -> String? {
+      for id in ["\(name).\(place)", "\(name).\(host)", name] {
+        guard let bytes = try request.secrets[id]?.bytes(id) else { continue }
+        return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      }
+      return nil
+    }
+    let header =
+      try secret("GIT_AUTH_HEADER")
+      ?? secret("GIT_AUTH_TOKEN").map { token in
+        "basic " + Data("x-access-token:\(token)".utf8).base64EncodedString()
+      }
+    guard let header else { return [:] }
+    return [
+      "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.\(scheme)://\(place)/.extraHeader",
+      "GIT_CONFIG_VALUE_0": "Authorization: \(header)",
+    ]
+  }
+
+  /// - Parameter repository: whose server may be asked with secrets; nil where none is asked.
+  private func git(_ arguments: [String], for repository: String? = nil) async throws -> String {
     let environment = ProcessInfo.processInfo.environment
     let directories = (environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
     guard let program = directories.map({ FilePath(String($0)).appending("git") }).first(where: fileExists)
@@ -103,15 +163,15 @@ extension BuildRun {
         .unsupported, "cannot fetch a git repository: git is not installed", subject: "git",
         hint: "install it; Debian's package is git")
     }
-    var variables = [
+    var variables = try credentials(for: repository ?? "")
+    variables.merge([
       "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
-      "GIT_ASKPASS": "/bin/false",
-      "GIT_SSH_COMMAND": "ssh -F /dev/null -o BatchMode=yes", "GIT_PROTOCOL_FROM_USER": "0",
-      "LC_ALL": "C.UTF-8",
-    ]
-    for name in ["PATH", "HOME"] + BuildInputs.proxies { variables[name] = environment[name] }
+      "GIT_ASKPASS": "/bin/false", "GIT_PROTOCOL_FROM_USER": "0", "LC_ALL": "C.UTF-8",
+      // Where no .netrc is.
+      "HOME": "/nonexistent", "GIT_SSH_COMMAND": sshCommand(home: environment["HOME"]),
+    ]) { $1 }
+    for name in ["PATH"] + BuildInputs.proxies { variables[name] = environment[name] }
     for name in BuildInputs.proxies { variables[name] = request.arguments[name] ?? variables[name] }
-    variables["SSH_AUTH_SOCK"] = request.agents["default"]?.string
     let list = variables.map { "\($0.key)=\($0.value)" }
     return try await untilCancelled { isCancelled in
       try await onBlockingThread("git") {

@@ -12,6 +12,8 @@ struct PreparedMount: Sendable {
   /// What is copied for a bind mount, or into a cache that is not there yet.
   private(set) var copy: CopyStep?
   private(set) var inputs: StepInputs = [:]
+  /// The name of the one file that is mounted; nil for a directory.
+  var file: String? { copy?.matches.first?.isDirectory == false ? copy?.entries.first?.target : nil }
 
   init(_ mount: RunMount, _ step: PreparedStep, _ state: StageState) async throws {
     self.mount = mount
@@ -33,12 +35,6 @@ struct PreparedMount: Sendable {
       let name = mount.id ?? "default"
       if step.run.request.agents[name] == nil, mount.isRequired {
         throw fail("the SSH agent \(name) is not given", "give it to the build (--ssh \(name)=SOCKET)")
-      }
-      guard (mount.user ?? 0) == 0, (mount.group ?? 0) == 0, (mount.mode ?? 0o600) & 0o077 == 0 else {
-        throw EngineError(
-          .unsupported,
-          "\(file.name):\(mount.word.position): RUN: an SSH agent is root's alone, and cannot be given to others",
-          subject: "ssh", hint: "leave uid, gid and mode out, and use it as root")
       }
       target = mount.target ?? "/run/buildkit/ssh_agent.\(step.mounts.count { $0.mount.kind == .ssh })"
     case .bind, .cache, .tmpfs:

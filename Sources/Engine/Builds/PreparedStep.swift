@@ -117,8 +117,8 @@ struct PreparedStep: Sendable {
       return
     }
     do {
-      let commit = try await run.commit(of: address)
-      try run.check(commit, address)
+      let commit = try await run.remote.commit(of: address)
+      try run.remote.check(commit, address)
       inputs["commit"] = commit
       inputs["--keep-git-dir"] = "\(address.keepsGitDirectory)"
       repository = (address, commit)
@@ -133,7 +133,7 @@ struct PreparedStep: Sendable {
   private func gitCopy(
     _ repository: (address: GitAddress, commit: String), _ transfer: Transfer, _ state: StageState
   ) async throws -> CopyStep {
-    let root = try await run.fetch(repository.address, repository.commit)
+    let root = try await run.remote.fetch(repository.address, repository.commit)
     var transfer = transfer
     let directory = repository.address.directory
     transfer.sources = [
@@ -146,9 +146,9 @@ struct PreparedStep: Sendable {
 
   private func fetchedCopy(_ source: Word, _ transfer: Transfer, _ state: StageState) async throws -> CopyStep
   {
-    let root = try await run.fetch(source, checksum: transfer.checksum)
+    let root = try await run.remote.fetch(source, checksum: transfer.checksum)
     var transfer = transfer
-    transfer.sources = [Word(BuildRun.fileName(source.text), at: source.position)]
+    transfer.sources = [Word(RemoteSources.fileName(source.text), at: source.position)]
     // Archives from elsewhere are only unpacked where that is asked for.
     transfer.unpacks = transfer.unpacks ?? false
     return try await makeCopy(transfer, from: root, state, isAdd: true)
@@ -216,7 +216,7 @@ struct PreparedStep: Sendable {
   }
 
   private static func isRemote(_ source: Word) -> Bool {
-    ["http://", "https://", "git@", "git://", "ssh://"].contains { source.text.hasPrefix($0) }
+    RemoteSources.isAddress(source.text)
   }
 
   /// The one address of an ADD.
@@ -264,6 +264,9 @@ struct PreparedStep: Sendable {
       source = try await run.image(name, platform: run.request.platform).value
     case .context(.layout(let path, let tag, let digest)):
       source = try await run.layout(path, tag, digest).value
+    case .context(.remote(let address)):
+      if run.isDry { return nil }
+      return try await run.remoteContext(address, at: from.position).value
     case .context(.directory(let path)):
       return try await onBlockingThread("context") {
         let directory: FileDescriptor

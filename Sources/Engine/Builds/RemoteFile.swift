@@ -6,11 +6,10 @@ import Synchronization
 import SystemPackage
 
 /// A file that ADD fetches, in a directory of its own until it has been copied.
-extension BuildRun {
+extension RemoteSources {
   /// - Parameter checksum: what its digest must be; nil where nobody said.
   /// - Throws: `digestMismatch`; `unsupported` for a checksum of another kind than SHA-256.
   func fetch(_ source: Word, checksum: Word?) async throws -> SourceRoot {
-    let file = dockerfile.file
     let wanted = try checksum.map { word in
       guard let digest = try? Digest(word.text) else {
         throw file.error(
@@ -25,13 +24,20 @@ extension BuildRun {
       let output = try FileDescriptor.open(
         path, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec, .noFollow],
         permissions: [.ownerReadWrite])
-      let count = FetchedCount()
+      let (count, limit) = (FetchedCount(), engine.configuration.buildDownloadBytes)
       do {
         let title = "fetch \(source.text.prefix(200))"
         try await reporter.task(title) { progress, _ in
           try await engine.registry.fetchFile(source.text) { bytes in
+            let total = count.add(bytes.count)
+            guard total <= limit else {
+              throw EngineError(
+                .corrupt, "\(source.text.prefix(200)) has more than \(limit) bytes", subject: source.text,
+                hint: "if it is meant to, set another limit (builds.downloadBytes in config.json)",
+                retriable: false)
+            }
             try output.writeFully(bytes)
-            progress.report(count.add(bytes.count))
+            progress.report(total)
           }
         }
         try output.close()

@@ -60,7 +60,7 @@ struct StepComparison {
         found.append("and more")
         break
       }
-      found.append(describe(name, old[name], new[name]))
+      found.append(NameText.shown(describe(name, old[name], new[name])))
     }
     return found
   }

@@ -38,21 +38,24 @@ extension ContainerEngine {
   ///
   /// The image appears whole or not at all, durable when this returns. Layers that are finished when a pull
   /// fails stay for the next one, and so does what came of the others, for `ContentStore.partialLife`.
-  /// - Parameter platform: an index is searched for the host's where nil, and an image without an index is taken as it is.
+  /// - Parameters:
+  ///   - platform: an index is searched for the host's where nil, and an image without an index is taken as it is.
+  ///   - takesOnly: whether an image without an index is taken as it is also where a platform is given.
   /// - Throws: `notFound` for a missing image or platform, `unauthorized`, `unreachable`, `digestMismatch`,
   ///   `corrupt`, `noSpace`. Cancellation stops the transfers and leaves nothing half done.
   package func pull(
-    _ reference: Reference, platform: Platform? = nil, concurrentLayers: Int? = nil,
+    _ reference: Reference, platform: Platform? = nil, takesOnly: Bool = false, concurrentLayers: Int? = nil,
     reporter: TaskReporter = .silent
   ) async throws -> PullResult {
     try await collectingNotices { notices in
       try await pull(
-        reference, platform, atOnce: concurrentLayers ?? configuration.concurrentLayers, notices, reporter)
+        reference, platform, takesOnly, atOnce: concurrentLayers ?? configuration.concurrentLayers, notices,
+        reporter)
     }
   }
 
   private func pull(
-    _ reference: Reference, _ platform: Platform?, atOnce: Int, _ notices: RegistryNotices,
+    _ reference: Reference, _ platform: Platform?, _ takesOnly: Bool, atOnce: Int, _ notices: RegistryNotices,
     _ reporter: TaskReporter
   ) async throws -> PullResult {
     try await reporter.task("pull \(reference.familiar)") { _, reporter in
@@ -65,7 +68,7 @@ extension ContainerEngine {
       let fetched = try await fetchManifest(reference, platform: platform ?? .host)
       let manifest = try decode(Manifest.self, fetched.bytes, fetched.digest)
       let config = try await fetchConfig(manifest.config, of: reference)
-      if let platform, !config.platform.satisfies(platform) {
+      if let platform, !takesOnly, !config.platform.satisfies(platform) {
         throw EngineError(
           .notFound, "\(reference.familiar) has no image for \(platform)", subject: reference.familiar,
           causes: ["its only image is for \(config.platform)"])

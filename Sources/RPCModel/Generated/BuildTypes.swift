@@ -6,7 +6,7 @@ public enum BuildStart: RPCRequest {
   public static let method = Method.buildStart
   /// What `build/start` takes.
   public struct Params: RPCValue {
-    /// The directory that files are copied from, an absolute path as the service's machine names it.
+    /// The directory that files are copied from, an absolute path as the service's machine names it; a git repository as ADD names it; or the web address of an archive.
     public var context: String?
     /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
     public var contextStream: StreamID?
@@ -232,7 +232,7 @@ public enum BuildExplain: RPCRequest {
   public static let method = Method.buildExplain
   /// What `build/explain` takes.
   public struct Params: RPCValue {
-    /// The directory that files are copied from, an absolute path as the service's machine names it.
+    /// The directory that files are copied from, an absolute path as the service's machine names it; a git repository as ADD names it; or the web address of an archive.
     public var context: String?
     /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
     public var contextStream: StreamID?
@@ -367,7 +367,7 @@ public enum BuildVerify: RPCRequest {
   public static let method = Method.buildVerify
   /// What `build/verify` takes.
   public struct Params: RPCValue {
-    /// The directory that files are copied from, an absolute path as the service's machine names it.
+    /// The directory that files are copied from, an absolute path as the service's machine names it; a git repository as ADD names it; or the web address of an archive.
     public var context: String?
     /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
     public var contextStream: StreamID?
@@ -614,7 +614,7 @@ public enum BuildCacheList: RPCRequest {
 
 /// What is built, and from what.
 public struct BuildDescription: RPCValue {
-  /// The directory that files are copied from, an absolute path as the service's machine names it.
+  /// The directory that files are copied from, an absolute path as the service's machine names it; a git repository as ADD names it; or the web address of an archive.
   public var context: String?
   /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
   public var contextStream: StreamID?

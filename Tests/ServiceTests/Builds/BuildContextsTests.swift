@@ -43,7 +43,7 @@ struct BuildContextsTests {
       #expect(seen.stdout == "inner\ninner\n")
       for (place, kind) in [
         ("oci-layout://\(context.path("layout:2"))", ErrorKind.notFound),
-        ("oci-layout://\(context.path("nowhere"))", .notFound), ("git://example.invalid/x", .unsupported),
+        ("oci-layout://\(context.path("nowhere"))", .notFound), ("ftp://example.invalid/x", .unsupported),
       ] {
         let error = try await context.failure(file) { $0.contexts = ["base": place] }
         #expect(error.data?.kind == kind, "\(place): \(error.message)")

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import OCIModel
 import RPCModel
 import RPCTransport
@@ -49,18 +50,19 @@ struct BuildLanguageTests {
           ADD --chown=1000 \(url)#main:sub /sub
           ADD --keep-git-dir=true --checksum=\(tagged) \(url)#v1 /whole
           ADD \(url)?tag=v1&subdir=sub /query
+          ADD \(url)#\(tagged.prefix(9)) /short
           """
         let built = try await context.build(file, references: ["g:1"])
-        #expect(built.steps.count == 6)
+        #expect(built.steps.count == 7)
         let seen = try await context.service.run(
           "g:1",
           [
             "sh", "-c",
-            "cat /head/a /tag/a /sub/f /whole/a /query/f; ls -A /head /query; stat -c '%u %a %Y' /sub/f; test -d /whole/.git",
+            "cat /head/a /tag/a /sub/f /whole/a /query/f /short/a; ls -A /head /query; stat -c '%u %a %Y' /sub/f; test -d /whole/.git",
           ])
         #expect(
           seen.stdout
-            == "second\nfirst\nbelow\nfirst\nbelow\n/head:\na\nsub\n\n/query:\nf\n1000 755 315532800\n",
+            == "second\nfirst\nbelow\nfirst\nbelow\nfirst\n/head:\na\nsub\n\n/query:\nf\n1000 755 315532800\n",
           "\(seen.stderr)")
         #expect(seen.exit.code == 0)
         let again = try await context.build(file)
@@ -93,27 +95,55 @@ struct BuildLanguageTests {
     }
   }
 
+  /// Runs `body` with the socket of an SSH agent of the account's that has one key.
+  private func withAgent(_ context: BuildContext, _ body: (String) async throws -> Void) async throws {
+    let socket = context.path("agent")
+    let started = try await context.output(
+      """
+      ssh-agent -a \(socket) > agent.sh; . ./agent.sh > /dev/null; echo $SSH_AGENT_PID
+      ssh-keygen -q -t ed25519 -N '' -C 'key of the test' -f key; ssh-add -q key
+      """)
+    let agent = try #require(Int32(started.trimmingCharacters(in: .whitespacesAndNewlines)))
+    defer { kill(agent, SIGTERM) }
+    try await body(socket)
+  }
+
   @Test(
-    "an SSH agent's socket is there for the RUN that asks for it, and for no other",
+    "an SSH agent answers the RUN that asks for it, and whoever it is said to be for, and no other",
     arguments: Account.available)
   func agent(account: Account) async throws {
     try await withBuildContext(account) { context in
+      // The program with its libraries, as it is on this machine.
       try await context.script(
-        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"agent\")'; stat -c %i agent > inode")
-      let socket = context.store.directory.appending("agent").string
-      let inode = try String(
-        contentsOf: URL(filePath: context.store.directory.appending("inode").string), encoding: .utf8)
-      let output = FoundDigest()
-      _ = try await context.build(
         """
-        FROM busybox:1
-        RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && stat -c %i "$SSH_AUTH_SOCK"
-        RUN --mount=type=ssh,id=other,target=/a,required test -S /a && echo "$SSH_AUTH_SOCK"
-        RUN --mount=type=ssh,id=none test -z "$SSH_AUTH_SOCK"
-        RUN test -z "$SSH_AUTH_SOCK" && test ! -e /run/buildkit/ssh_agent.0
-        """, output: output
-      ) { $0.ssh = [BuildAgent(id: "default", path: socket), BuildAgent(id: "other", path: socket)] }
-      #expect(output.text == "#2 \(inode)#3 /a\n")
+        mkdir context/root; cd context/root
+        for file in /usr/bin/ssh-add $(ldd /usr/bin/ssh-add | grep -o '/[^ ]*'); do
+          mkdir -p .$(dirname $file); cp -L $file .$file
+        done
+        """)
+      try await withAgent(context) { socket in
+        let output = FoundDigest()
+        _ = try await context.build(
+          """
+          FROM busybox:1
+          COPY root /
+          RUN --mount=type=ssh ssh-add -l
+          RUN --mount=type=ssh,id=other,target=/a,required test -S /a && echo "$SSH_AUTH_SOCK" && ssh-add -l > /dev/null
+          RUN --mount=type=ssh,id=none test -z "$SSH_AUTH_SOCK"
+          RUN test -z "$SSH_AUTH_SOCK" && test ! -e /run/buildkit/ssh_agent.0
+          USER 1000
+          RUN --mount=type=ssh,uid=1000 ssh-add -l; stat -c '%u %a' "$SSH_AUTH_SOCK"
+          RUN --mount=type=ssh ! ssh-add -l 2> /dev/null
+          RUN --mount=type=ssh,mode=666 ssh-add -l > /dev/null; stat -c '%u %a' "$SSH_AUTH_SOCK"
+          """, output: output
+        ) { $0.ssh = [BuildAgent(id: "default", path: socket), BuildAgent(id: "other", path: socket)] }
+        let lines = output.text.split(separator: "\n")
+        #expect(lines.count == 5, "\(output.text)")
+        #expect(lines.first?.hasSuffix("key of the test (ED25519)") == true)
+        #expect(lines.dropFirst().first == "#4 /a")
+        #expect(lines.dropFirst(2).first?.hasSuffix("key of the test (ED25519)") == true)
+        #expect(lines.suffix(2) == ["#8 1000 600", "#10 0 666"])
+      }
     }
   }
 

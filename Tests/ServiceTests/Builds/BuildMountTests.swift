@@ -57,4 +57,59 @@ struct BuildMountTests {
       }
     }
   }
+
+  @Test(
+    "a secret that comes over the wire may be any bytes, and is one thing only", arguments: Account.available)
+  func wireSecret(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let file = "FROM busybox:1\nRUN --mount=type=secret,id=k busybox od -An -tx1 /run/secrets/k"
+      let output = FoundDigest()
+      _ = try await context.build(file, output: output) {
+        $0.secrets = [BuildSecret(id: "k", base64: "a/8AeQ==")]
+      }
+      #expect(output.text == "#2  6b ff 00 79\n", "\(output.text)")
+      for secret in [
+        BuildSecret(id: "k", base64: "?"), BuildSecret(id: "k", value: "v", base64: "dg=="),
+        BuildSecret(id: "k"),
+      ] {
+        let error = try await context.failure(file) { $0.secrets = [secret] }
+        #expect(
+          error.data?.kind == .invalidArgument && error.message.contains("secret k"), "\(error.message)")
+      }
+    }
+  }
+
+  @Test("a cache may begin with one file, which is mounted as one", arguments: Account.available)
+  func fileCache(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      func lines(_ text: String) async throws -> String {
+        let output = FoundDigest()
+        _ = try await context.build(
+          """
+          FROM busybox:1 AS seed
+          RUN echo seed > /seed; chmod 640 /seed
+          FROM busybox:1
+          RUN --mount=type=cache,from=seed,source=/seed,target=/c test -f /c; echo \(text) >> /c; cat /c; stat -c %a /c
+          """, output: output)
+        return output.text
+      }
+      #expect(try await lines("a") == "#4 seed\n#4 a\n#4 640\n")
+      #expect(try await lines("b") == "#4 seed\n#4 a\n#4 b\n#4 640\n")
+      let plan = try await context.service.send(SystemPrune.self, .init(kinds: [.cacheMount]))
+      #expect(plan.items.count == 1)
+      let gone = try await context.service.send(
+        SystemPrune.self, .init(kinds: [.cacheMount], apply: plan.items.map(\.id)))
+      #expect(gone.items.map(\.outcome) == [.removed])
+    }
+  }
+
+  @Test("what is wrong with a mount is not taken for what is wrong with the command")
+  func missingTarget() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let error = try await context.failure(
+        "FROM busybox:1\nRUN --mount=type=ssh,target=/etc/passwd/x true"
+      ) { $0.ssh = [BuildAgent(id: "default", path: context.path("nobody"))] }
+      #expect(!error.message.contains("cannot execute"), "\(error.message)")
+    }
+  }
 }

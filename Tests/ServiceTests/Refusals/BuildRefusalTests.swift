@@ -22,7 +22,7 @@ struct BuildRefusalTests {
       await expect(.notFound, .init(context: context.path("none")))
       await expect(.notFound, .init(context: directory, file: "none"))
       await expect(
-        .unsupported, .init(dockerfile: "FROM scratch\n", contexts: ["x": "https://example.invalid/x"]))
+        .unsupported, .init(dockerfile: "FROM scratch\n", contexts: ["x": "ftp://example.invalid/x"]))
       await expect(
         .permissionDenied,
         .init(dockerfile: "# syntax=docker/dockerfile:1-labs\nFROM busybox:1\nRUN --security=insecure true\n")
@@ -44,7 +44,7 @@ struct BuildRefusalTests {
           (.digestMismatch, "ADD --checksum=\(other) http://\(server.host)/file /"),
         ] {
           let description = BuildDescription(
-            context: context.path("context"), dockerfile: "FROM busybox:1\n\(lines)\n")
+            context: context.path("context"), dockerfile: "FROM busybox:1\n\(lines)\n", network: "none")
           await service.expect(kind, of: BuildStart.self, BuildStart.Params(description))
           await service.expect(kind, of: BuildVerify.self, BuildVerify.Params(description))
         }

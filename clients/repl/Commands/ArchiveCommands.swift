@@ -160,9 +160,21 @@ struct ArchiveInput: Sendable {
 
   var stream: StreamID? { attachment?.inputStream }
 
-  func carry<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+  func carry<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
     guard let attachment else { return try await body() }
-    defer { withExtendedLifetime(file) {} }
-    return try await attachment.carry(body)
+    guard let file else { return try await attachment.carry(body) }
+    // What tar could not read is no part of what the service has: then nothing is to come of it.
+    return try await withThrowingTaskGroup(of: Result?.self) { group in
+      group.addTask { try await attachment.carry(body) }
+      group.addTask {
+        try await file.finish()
+        return nil
+      }
+      defer { group.cancelAll() }
+      var result: Result?
+      for try await found in group { result = found ?? result }
+      guard let result else { throw CancellationError() }
+      return result
+    }
   }
 }

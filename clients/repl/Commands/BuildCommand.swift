@@ -31,7 +31,8 @@ struct Build: REPLCommand {
   @Option(help: "What RUNs may ask for: security.insecure or network.host.") var allow: [String] = []
   @Option(
     help: """
-      A directory, docker-image://NAME or oci-layout://DIRECTORY[:TAG] in the place of a stage or image: NAME=PLACE.
+      A directory, docker-image://NAME, oci-layout://DIRECTORY[:TAG], a git repository or a web address in the place of a stage \
+      or image: NAME=PLACE.
       """)
   var buildContext: [String] = []
   @Option(name: .shortAndLong, help: "Where the build goes; several are possible.") var output:
@@ -48,7 +49,8 @@ struct Build: REPLCommand {
   @Flag(help: "Build nothing, and tell what would come from the cache.") var explain = false
   @Flag(help: "Build all anew, and tell which files are different.") var verify = false
   @Option(help: "The image to compare with, for --verify.") var against: String?
-  @Argument(help: "The context.") var context: String = "."
+  @Argument(help: "The context: a directory, - for an archive, a git repository or an archive of the web.")
+  var context: String = "."
 
   func validate() throws {
     guard output.count(where: \.goesToStandardOutput) <= 1 else {
@@ -77,8 +79,10 @@ struct Build: REPLCommand {
 
   func run(_ session: REPLSession) async throws -> Int32 {
     var description = try description
-    if session.isRemote { try description.takeFiles() }
-    let archive = context == "-" || session.isRemote ? try ArchiveInput(session, file: context) : nil
+    let isElsewhere = Self.isAddress(context)
+    if session.isRemote { try description.takeFiles(keepsContext: isElsewhere) }
+    let archive =
+      context == "-" || (session.isRemote && !isElsewhere) ? try ArchiveInput(session, file: context) : nil
     if explain {
       var params = BuildExplain.Params(description)
       params.contextStream = archive?.stream
@@ -202,7 +206,7 @@ struct Build: REPLCommand {
   }
 
   private static func carry<Result: Sendable>(
-    _ archive: ArchiveInput?, _ body: @Sendable () async throws -> Result
+    _ archive: ArchiveInput?, _ body: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {
     if let archive { return try await archive.carry(body) }
     return try await body()
@@ -211,8 +215,9 @@ struct Build: REPLCommand {
   private var description: BuildDescription {
     get throws {
       var description = BuildDescription()
-      let directory = context == "-" ? nil : absolutePath(context)
-      description.context = directory
+      let isElsewhere = Self.isAddress(context)
+      let directory = context == "-" || isElsewhere ? nil : absolutePath(context)
+      description.context = isElsewhere ? context : directory
       if let file {
         let path = absolutePath(file)
         let clean = { (path: String) in URL(filePath: path).standardizedFileURL.path(percentEncoded: false) }
@@ -237,7 +242,7 @@ struct Build: REPLCommand {
         description.contexts = try assignments(buildContext).mapValues { place in
           let layout = "oci-layout://"
           if place.hasPrefix(layout) { return layout + absolutePath(String(place.dropFirst(layout.count))) }
-          return place.contains("://") ? place : absolutePath(place)
+          return place.contains("://") || Self.isAddress(place) ? place : absolutePath(place)
         }
       }
       description.cacheFrom = cacheFrom.isEmpty ? nil : cacheFrom.map(\.reference)
@@ -245,6 +250,11 @@ struct Build: REPLCommand {
       description.pull = pull ? true : nil
       return description
     }
+  }
+
+  /// Whether a context is a git repository or a file of the web, which the service fetches.
+  private static func isAddress(_ text: String) -> Bool {
+    ["http://", "https://", "git@", "git://", "ssh://"].contains { text.hasPrefix($0) }
   }
 
   private static func agent(_ text: String) throws -> BuildAgent {
@@ -317,8 +327,8 @@ extension Terminal {
 
 extension BuildDescription {
   /// For a service that has none of this machine's files: the context is sent to it, and secrets are said.
-  fileprivate mutating func takeFiles() throws {
-    context = nil
+  fileprivate mutating func takeFiles(keepsContext: Bool) throws {
+    if !keepsContext { context = nil }
     secrets = try secrets?.map { secret in
       guard let path = secret.path else { return secret }
       let bytes = try Data(contentsOf: URL(filePath: path))

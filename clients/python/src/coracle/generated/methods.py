@@ -459,7 +459,7 @@ class BuildMethods:
         front; a RUN that fails is buildFailed, with its last lines as causes.
 
         context: The directory that files are copied from, an absolute path as the service's
-        machine names it.
+        machine names it; a git repository as ADD names it; or the web address of an archive.
         context_stream: The stream on which the client will send the context as a tar archive,
         plain or compressed, instead of a path; the service grants its credit.
         file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
@@ -564,7 +564,7 @@ class BuildMethods:
         its instructions.
 
         context: The directory that files are copied from, an absolute path as the service's
-        machine names it.
+        machine names it; a git repository as ADD names it; or the web address of an archive.
         context_stream: The stream on which the client will send the context as a tar archive,
         plain or compressed, instead of a path; the service grants its credit.
         file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
@@ -651,7 +651,7 @@ class BuildMethods:
         of the store are changed by what is built anew.
 
         context: The directory that files are copied from, an absolute path as the service's
-        machine names it.
+        machine names it; a git repository as ADD names it; or the web address of an archive.
         context_stream: The stream on which the client will send the context as a tar archive,
         plain or compressed, instead of a path; the service grants its credit.
         file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore

@@ -826,7 +826,8 @@ class BuildDescription(Structure):
     """What is built, and from what."""
 
     context: str | None = None
-    """The directory that files are copied from, an absolute path as the service's machine names it.
+    """The directory that files are copied from, an absolute path as the service's machine names it;
+    a git repository as ADD names it; or the web address of an archive.
     """
     context_stream: StreamID | None = None
     """The stream on which the client will send the context as a tar archive, plain or compressed,

@@ -1,0 +1,52 @@
+import Dockerfile
+import EngineErrors
+import LinuxSystem
+import SystemPackage
+
+/// What a build takes from elsewhere: files of the web and git repositories, for ADD and as contexts.
+package struct RemoteSources: Sendable {
+  let engine: ContainerEngine
+  let request: BuildRequest
+  let reporter: TaskReporter
+  let file: SourceFile
+
+  /// Whether a context is an address, and no path.
+  package static func isAddress(_ text: String) -> Bool {
+    ["http://", "https://", "git@", "git://", "ssh://"].contains { text.hasPrefix($0) }
+  }
+
+  /// The files of a git repository, or a directory with the one file that another address names.
+  ///
+  /// - Parameter position: where the context is named.
+  func root(of text: String, at position: SourcePosition) async throws -> SourceRoot {
+    let word = Word(text, at: position)
+    guard let address = try GitAddress(word, file) else {
+      guard text.hasPrefix("http://") || text.hasPrefix("https://") else {
+        throw EngineError(
+          .unsupported, "a build takes nothing from \(text.prefix(200))", subject: text,
+          hint: "give a directory, docker-image://NAME, oci-layout://PATH, or an address of git or the web")
+      }
+      return try await fetch(word, checksum: nil)
+    }
+    let commit = try await commit(of: address)
+    try check(commit, address)
+    let root = try await fetch(address, commit)
+    if address.directory.isEmpty { return root }
+    let directory: FileDescriptor
+    do {
+      directory = try root.descriptor.openDirectoryInRoot(FilePath("/" + address.directory)).release()
+    } catch {
+      throw EngineError("open \(address.directory) of \(address.repository)", wrapping: error, subject: text)
+    }
+    // It is there as long as the whole is.
+    return SourceRoot(OwnedDescriptor(directory), name: text, isContext: true) {
+      withExtendedLifetime(root) {}
+    }
+  }
+}
+
+extension BuildRun {
+  var remote: RemoteSources {
+    RemoteSources(engine: engine, request: request, reporter: reporter, file: dockerfile.file)
+  }
+}
