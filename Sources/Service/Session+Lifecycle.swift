@@ -11,11 +11,9 @@ extension Session: RequestHandler {
     return Initialize.Result(
       serverInfo: ProgramInfo(name: "coracle", version: version),
       capabilities: ServerCapabilities(
-        protocolVersion: Self.protocolVersion, methods: Method.allCases.map(\.rawValue),
+        protocolVersion: Method.protocolVersion, methods: Method.allCases.map(\.rawValue),
         maxFrameBytes: FrameLimits.standard.frame))
   }
-
-  static var protocolVersion: String { "0.1" }
 
   /// Ends the session when the client's process does; a process that is gone already ends it now.
   private func endWith(_ process: Int32) {
@@ -47,7 +45,7 @@ extension Session: RequestHandler {
     let containers = try await engine.listContainers(all: true)
     let configuration = engine.configuration
     return SystemInfo.Result(
-      version: version, protocolVersion: Self.protocolVersion,
+      version: version, protocolVersion: Method.protocolVersion,
       storeDirectory: configuration.storeDirectory.string, runDirectory: configuration.runDirectory.string,
       isRootless: configuration.isRootless, platform: Platform.host.description, kernel: kernelRelease(),
       images: try engine.listImages().count, containers: containers.count,

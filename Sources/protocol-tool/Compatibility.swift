@@ -21,7 +21,21 @@ struct Compatibility {
 
   /// A sentence for each thing that is broken; empty where a client of the old protocol goes on to work.
   func breaks() -> [String] {
-    requests() + notifications() + structures() + enumerations() + aliases()
+    requests() + notifications() + structures() + enumerations() + aliases() + versions()
+  }
+
+  /// What is in the older one is there since then; what is not came after it, and before the newer one was finished.
+  private func versions() -> [String] {
+    let before = old.since.merging(new.since) { old, _ in old }
+    let changed = new.since.filter { before[$0.key] != $0.value }
+      .map { "\($0.key) is there since \(before[$0.key] ?? "") and says \($0.value)" }
+    let early = new.since.filter { name, since in old.since[name] == nil && !old.version.precedes(since) }
+      .map { "\($0.key) is new and says that it is there since \($0.value)" }
+    let late = new.since.filter { new.version.precedes($0.value) }
+      .map { "\($0.key) is there since \($0.value), which is yet to come" }
+    let back =
+      new.version.precedes(old.version) ? ["the version is \(new.version) and was \(old.version)"] : []
+    return (changed + early + late).sorted() + back
   }
 
   private func requests() -> [String] {
@@ -144,5 +158,22 @@ struct Compatibility {
       }
     }
     return found
+  }
+}
+
+extension ProtocolFiles {
+  /// By method, the version that it came with.
+  fileprivate var since: [String: String] {
+    Dictionary(
+      requests.map { ($0.method, $0.since) } + notifications.map { ($0.method, $0.since) },
+      uniquingKeysWith: { first, _ in first })
+  }
+}
+
+extension String {
+  /// Whether this version, as in 0.9, is before another one, as 0.10.
+  fileprivate func precedes(_ other: String) -> Bool {
+    func numbers(_ text: String) -> [Int] { text.split(separator: ".").map { Int($0) ?? 0 } }
+    return numbers(self).lexicographicallyPrecedes(numbers(other))
   }
 }

@@ -18,7 +18,7 @@ enum GeneratedFiles {
       result.append(
         ("protocol/vectors/\(name).json", try JSONValue.array(messages).text(pretty: true) + "\n"))
     }
-    let openRPC = OpenRPCWriter.document(files, version: "0.1")
+    let openRPC = OpenRPCWriter.document(files, version: files.version)
     result.append(("protocol/openrpc.json", try openRPC.text(pretty: true) + "\n"))
     result.append(
       ("Sources/Service/Generated/OpenRPCDocument.swift", try OpenRPCWriter.swift(openRPC)))

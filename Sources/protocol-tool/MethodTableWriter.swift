@@ -16,13 +16,9 @@ enum MethodTableWriter {
     let cancellable = requests.filter(\.cancellable).map { ".\(camelCase($0.method))" }
     lines += [
       "    case \(cancellable.joined(separator: ", ")): true", "    default: false", "    }", "  }", "",
-      "  /// The kinds of error it answers with, besides `internal`.", "  public var errors: [ErrorKind] {",
-      "    switch self {",
+      "  /// The version of the protocol's files.",
+      "  public static let protocolVersion = \"\(files.version)\"", "}", "",
     ]
-    lines += requests.map { request in
-      "    case .\(camelCase(request.method)): [\(request.errors.map { ".\($0)" }.joined(separator: ", "))]"
-    }
-    lines += ["    }", "  }", "}", ""]
     lines += [
       "/// The kinds of event that this version journals.",
       "public enum EventKind: String, Hashable, Sendable, CaseIterable {",

@@ -10,6 +10,8 @@ struct ProtocolFile: Decodable {
   var enumerations: [Enumeration]
   var aliases: [Alias]
   var events: [Event]?
+  /// The version of all files; in one of them.
+  var version: String?
   var codes: [Code]?
   /// Kinds of errors that any request may be answered with, whether it names them or not.
   var anyRequest: [String]?

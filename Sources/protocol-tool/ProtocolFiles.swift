@@ -31,6 +31,20 @@ struct ProtocolFiles {
     mixIn()
   }
 
+  /// What a release promised, as `protocol-tool release` has left it.
+  init(released file: URL) throws {
+    files = try JSONDecoder().decode([ProtocolFile].self, from: Data(contentsOf: file))
+    documents = []
+    schema = .object([:])
+    mixIn()
+  }
+
+  /// What clients of these files rely on, without what is for people: a line for each noun.
+  func promises() throws -> String {
+    let lines = try documents.map { try $0.value.withoutWords.text() }
+    return "[\n\(lines.joined(separator: ",\n"))\n]\n"
+  }
+
   /// Gives each request the fields of its mixins.
   private mutating func mixIn() {
     let structures = structures
@@ -48,10 +62,30 @@ struct ProtocolFiles {
     structures.filter { request.mixins?.contains($0.name) ?? false }
   }
 
+  var version: String { files.compactMap(\.version).first ?? "" }
   var requests: [ProtocolFile.Request] { files.flatMap(\.requests) }
   var notifications: [ProtocolFile.Notification] { files.flatMap(\.notifications) }
   var structures: [ProtocolFile.Structure] { files.flatMap(\.structures) }
   var enumerations: [ProtocolFile.Enumeration] { files.flatMap(\.enumerations) }
   var aliases: [ProtocolFile.Alias] { files.flatMap(\.aliases) }
   var anyRequest: [String] { files.flatMap { $0.anyRequest ?? [] } }
+}
+
+extension JSONValue {
+  /// With nothing in place of sentences and examples.
+  fileprivate var withoutWords: JSONValue {
+    switch self {
+    case .object(let members):
+      .object(
+        members.reduce(into: [:]) { kept, member in
+          switch (member.key, member.value) {
+          case ("doc", .string): kept["doc"] = .string("")
+          case ("examples", .array): kept["examples"] = .array([])
+          default: kept[member.key] = member.value.withoutWords
+          }
+        })
+    case .array(let elements): .array(elements.map(\.withoutWords))
+    default: self
+    }
+  }
 }

@@ -7,7 +7,7 @@ struct ProtocolTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "protocol-tool",
     abstract: "Generates from protocol/*.json what programs and people read.",
-    subcommands: [Generate.self, Check.self, Compare.self])
+    subcommands: [Generate.self, Check.self, Release.self, Compare.self])
 }
 
 struct Generate: ParsableCommand {
@@ -51,16 +51,34 @@ struct Check: ParsableCommand {
   }
 }
 
+struct Release: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write down what a release promises its clients, in protocol/released.")
+
+  @Option(help: "The project's directory.") var root = "."
+
+  func run() throws {
+    let directory = URL(filePath: root).appending(path: "protocol")
+    let files = try ProtocolFiles(directory: directory)
+    let released = directory.appending(path: "released")
+    try FileManager.default.createDirectory(at: released, withIntermediateDirectories: true)
+    try Data(files.promises().utf8).write(to: released.appending(path: "\(files.version).json"))
+  }
+}
+
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell what a newer protocol breaks for clients of an older one.",
     discussion: "Ends with status 1 where something is broken. `git archive` gives an older one.")
 
-  @Argument(help: "The older protocol's directory.") var old: String
+  @Argument(help: "The older protocol: a directory, or what a release has left.") var old: String
   @Argument(help: "The newer protocol's directory.") var new = "protocol"
 
   func run() throws {
-    let before = try ProtocolFiles(directory: URL(filePath: old), isWhole: false)
+    let place = URL(filePath: old)
+    let before =
+      try place.pathExtension == "json"
+      ? ProtocolFiles(released: place) : ProtocolFiles(directory: place, isWhole: false)
     let breaks = Compatibility(before, try ProtocolFiles(directory: URL(filePath: new))).breaks()
     for sentence in breaks { print(sentence) }
     if !breaks.isEmpty { throw ExitCode(1) }

@@ -16,13 +16,18 @@ struct ProtocolToolTests {
     return try await ChildProcess.run(["\(built)/protocol-tool"] + arguments)
   }
 
-  /// What a change of one file, in Python on the value `d`, breaks.
+  /// What a change of one file, in Python on the value `d`, breaks: for clients of the files as they are, and of what a release
+  /// would leave of them.
   private func breaks(_ noun: String, _ change: String) async throws -> [Substring] {
     try await withTemporaryDirectory { directory in
       let script = """
         import json, shutil, sys
         shutil.copytree(sys.argv[1], sys.argv[2])
-        path = f"{sys.argv[2]}/{sys.argv[3]}.json"
+        path, base = f"{sys.argv[2]}/{sys.argv[3]}.json", f"{sys.argv[2]}/base.json"
+        def version(number):
+            with open(base) as file: whole = json.load(file)
+            whole["version"] = number
+            with open(base, "w") as file: json.dump(whole, file)
         d = json.load(open(path))
         named = lambda list, name: next(e for e in d[list] if name in (e.get("method"), e.get("name")))
         member = lambda fields, name: next(f for f in fields if f["name"] == name)
@@ -35,6 +40,15 @@ struct ProtocolToolTests {
       #expect(changed.succeeded, "\(changed.errorText)")
       let result = try await tool(["compare", old, new])
       #expect(result.errorText.isEmpty && result.status == .exited(result.text.isEmpty ? 0 : 1))
+      let left = try await ChildProcess.run(["cp", "-r", old, directory.string])
+      #expect(left.succeeded)
+      #expect(try await tool(["release", "--root", directory.string]).succeeded)
+      let names = try await ChildProcess.run(["ls", directory.appending("protocol/released").string])
+      let newest = try #require(names.text.split(separator: "\n").last)
+      let released = try await tool([
+        "compare", directory.appending("protocol/released/\(newest)").string, new,
+      ])
+      #expect(released.text == result.text && released.status == result.status)
       return result.text.split(separator: "\n")
     }
   }
@@ -59,6 +73,24 @@ struct ProtocolToolTests {
       (
         "container", "member(named('requests', 'container/stop')['result'], 'exit')['type'] = 'ExitStatus?'",
         "container/stop's result: exit can be absent now"
+      ),
+      (
+        "container", "named('requests', 'container/stop')['result'].clear()",
+        "container/stop's result: exit is gone"
+      ),
+      (
+        "container", "named('requests', 'container/top')['since'] = '0.0'",
+        "container/top is there since 0.1 and says 0.0"
+      ),
+      (
+        "container",
+        "version('9.0'); d['requests'].append(dict(named('requests', 'container/top'), method='container/dance'))",
+        "container/dance is new and says that it is there since 0.1"
+      ),
+      (
+        "container",
+        "d['requests'].append(dict(named('requests', 'container/top'), method='container/dance', since='9.0'))",
+        "container/dance is there since 9.0, which is yet to come"
       ),
       (
         "container", "member(named('structures', 'ExitStatus')['fields'], 'code')['type'] = 'string'",
@@ -96,7 +128,7 @@ struct ProtocolToolTests {
       ("container", "pass"),
       (
         "container",
-        "d['requests'].append(dict(named('requests', 'container/top'), method='container/dance'))"
+        "version('9.0'); d['requests'].append(dict(named('requests', 'container/top'), method='container/dance', since='9.0'))"
       ),
       (
         "container",
@@ -119,7 +151,9 @@ struct ProtocolToolTests {
     try await withTemporaryDirectory { directory in
       let (whole, part) = (root.appending("protocol").string, directory.appending("part").string)
       let copied = try await ChildProcess.run([
-        "sh", "-c", "cp -r \"$1\" \"$2\" && rm \"$2\"/registry.json", "sh", whole, part,
+        "sh", "-c",
+        #"cp -r "$1" "$2" && rm "$2"/registry.json && sed -i 's/"version": "[0-9.]*"/"version": "0.0"/' "$2"/base.json"#,
+        "sh", whole, part,
       ])
       #expect(copied.succeeded)
       #expect(try await tool(["compare", part, whole]).status == .exited(0))

@@ -61,6 +61,21 @@ struct BaseProtocolTests {
     #expect(status == .exited(0))
   }
 
+  @Test(
+    "before initialize notifications are ignored, and exit without shutdown is status 1, as is the end of the input"
+  )
+  func exits() async throws {
+    let exit = #"{"jsonrpc":"2.0","method":"exit"}"#
+    let early = try await talk([
+      #"{"jsonrpc":"2.0","method":"$/setTrace","params":{"value":"verbose"}}"#, exit,
+    ])
+    #expect(early.answers.isEmpty && early.status == .exited(1))
+    #expect(try await talk([Self.initialize, exit]).status == .exited(1))
+    #expect(try await talk([Self.initialize]).status == .exited(1))
+    let shutdown = #"{"jsonrpc":"2.0","id":1,"method":"shutdown"}"#
+    #expect(try await talk([Self.initialize, shutdown, exit]).status == .exited(0))
+  }
+
   @Test("members that are not known are ignored by a service, those of nested objects too")
   func unknownMembers() async throws {
     let (answers, _) = try await talk([

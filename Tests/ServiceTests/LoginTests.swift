@@ -7,7 +7,7 @@ import Testing
 @Suite("Logging in to a registry, from end to end")
 struct LoginTests {
   // Of "sesame", by crypt(3) with bcrypt.
-  private static let htpasswd = "ali:$2b$05$abcdefghijklmnopqrstuuKcS.CYWVYVaLiiCKrrc0A5s3mGesJ9O\n"
+  static let htpasswd = "ali:$2b$05$abcdefghijklmnopqrstuuKcS.CYWVYVaLiiCKrrc0A5s3mGesJ9O\n"
 
   @Test(
     "a login opens pushes and pulls, in Docker's own file; a logout closes them", arguments: Account.available

@@ -37,6 +37,66 @@ struct NotificationTests {
     }
   }
 
+  @Test("each task that starts has its one finish, before the response, whatever comes of it")
+  func tasks() async throws {
+    try await withService { store, service in
+      _ = try await service.importBusybox(store)
+      func outcomes() -> [TaskID: [TaskOutcome]] {
+        var found = Dictionary(
+          uniqueKeysWithValues: service.notifications.tasks.map { ($0.task, [TaskOutcome]()) })
+        for case .taskFinished(let task) in service.notifications.all {
+          found[task.task, default: []].append(task.outcome)
+        }
+        return found
+      }
+      let succeeded = outcomes()
+      #expect(!succeeded.isEmpty && succeeded.values.allSatisfy { $0 == [.succeeded] })
+      try store.directory.appending("text").write("nothing that tar would read\n".utf8)
+      await service.expect(
+        .corrupt, of: ImageImport.self,
+        .init(path: store.directory.appending("text").string, reference: "new:1"))
+      let failed = outcomes().filter { succeeded[$0.key] == nil }
+      #expect(!failed.isEmpty && failed.values.allSatisfy { $0 == [.failed] })
+
+      let pipe = service.process.connection.sender()
+      let before = outcomes().count
+      let loading = Task { try await service.send(ImageLoad.self, .init(stream: pipe.id)) }
+      await service.notifications.wait { all in
+        all.count { if case .taskStarted = $0 { true } else { false } } > before
+      }
+      loading.cancel()
+      let error = await #expect(throws: RPCError.self) { try await loading.value }
+      #expect(error?.code == ErrorCode.requestCancelled)
+      let cancelled = outcomes().filter { succeeded[$0.key] == nil && failed[$0.key] == nil }
+      #expect(!cancelled.isEmpty && cancelled.values.allSatisfy { $0 == [.cancelled] })
+      // What is a part is a part of one that has started.
+      let tasks = service.notifications.tasks
+      #expect(tasks.compactMap(\.parent).allSatisfy { parent in tasks.contains { $0.task == parent } })
+    }
+  }
+
+  @Test("no event comes behind the answer that a subscription has ended")
+  func unsubscribed() async throws {
+    try await withService { store, service in
+      let first = try await service.send(EventSubscribe.self, .init(kinds: ["volume."])).subscription
+      let other = try await service.send(EventSubscribe.self, .init(kinds: ["volume."])).subscription
+      _ = try await service.send(VolumeCreate.self, .init(name: "a"))
+      _ = await service.notifications.event("volume.created", subject: "a")
+      _ = try await service.send(EventUnsubscribe.self, .init(subscription: first))
+      _ = try await service.send(VolumeCreate.self, .init(name: "b"))
+      await service.notifications.wait { all in
+        all.contains {
+          if case .eventOccurred(let event) = $0 {
+            event.subscription == other && event.subject == "b"
+          } else {
+            false
+          }
+        }
+      }
+      #expect(!service.notifications.events.contains { $0.subscription == first && $0.subject == "b" })
+    }
+  }
+
   @Test(
     "with a trace on, each request is told when it comes and when it is answered; a verbose one has its text")
   func trace() async throws {

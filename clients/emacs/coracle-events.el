@@ -32,7 +32,8 @@
                   (t words)))))
 
 (defun coracle--events-notice (method params)
-  "Tell what METHOD with PARAMS says."
+  "Tell the event that METHOD with PARAMS is about.
+After the end of the service, subscribe again."
   (pcase method
     ('event/occurred
      (when (equal (plist-get params :subscription) coracle--events-subscription)

@@ -59,7 +59,7 @@
            (tabulated-list-print t)))))))
 
 (defun coracle--list-notice (method params)
-  "Read the list anew when METHOD with PARAMS says that it has changed."
+  "Read the list anew when METHOD with PARAMS is about a change of it."
   (when-let ((buffer (get-buffer coracle-list-buffer)))
     (pcase method
       ('event/occurred
@@ -111,7 +111,7 @@ The list changes by the event that this makes."
   (coracle--act 'container/stop))
 
 (defun coracle-list-remove ()
-  "Remove the container on the line, and kill it first where it runs."
+  "Remove the container on the line, and kill it first unless it has ended."
   (interactive)
   (let* ((container (coracle--selected))
          (runs (not (member (plist-get container :state) '("exited" "created")))))

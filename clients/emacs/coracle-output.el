@@ -19,7 +19,7 @@
   (add-hook 'kill-buffer-hook #'coracle--leave nil t))
 
 (defun coracle--leave ()
-  "Cancel what the buffer shows."
+  "Cancel the request whose output is in the buffer."
   (when coracle--cancel
     (funcall coracle--cancel)))
 

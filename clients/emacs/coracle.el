@@ -4,10 +4,24 @@
 ;; Package-Requires: ((emacs "28.1"))
 ;; Keywords: tools, processes
 
+;; SPDX-License-Identifier: Apache-2.0
+
 ;;; Commentary:
 
-;; Pull and run images, and see to containers, by a service that Emacs starts for itself:
-;; `coracle-pull', `coracle-run', `coracle-build', `coracle-list', `coracle-logs', `coracle-shell', `coracle-events-mode'.
+;; Containers from Emacs, by a service that it starts for itself, `coracle serve', with jsonrpc.el.
+;; Nothing else is needed but `coracle' in `exec-path'.
+;;
+;; `coracle-list'         the containers, kept up to date, with a key for each action
+;; `coracle-pull'         fetch an image, and show how far it is
+;; `coracle-run'          run a container, and show what it writes
+;; `coracle-build'        build the Dockerfile of the current project, and run what comes of it
+;; `coracle-logs'         follow what a container has written and writes
+;; `coracle-shell'        a shell in a container
+;; `coracle-events-mode'  tell in the echo area what happens, also what did while there was no service
+;; `coracle-stop'         end the session; containers go on
+;;
+;; With `coracle-command' the service is elsewhere: (setq coracle-command '("ssh" "host" "coracle" "serve")).
+;; `coracle-request' sends any request of the protocol.
 
 ;;; Code:
 

@@ -181,7 +181,7 @@ class AsyncClient(Methods):
 
         async with await client.start("web:1") as web:
         """
-        params = {**creation(image, command, options), "detach": True}
+        params: dict[str, object] = {**creation(image, command, options), "detach": True}
 
         async def once() -> AsyncContainer:
             call = (await self.connect()).call("container/run", params, types.ContainerRunResult)
@@ -239,6 +239,7 @@ class AsyncClient(Methods):
 def creation(image: str, command: Sequence[str] | None, options: types.ContainerCreationOptions) -> dict[str, object]:
     """The parameters of a container by the protocol's names."""
     if command is not None:
-        options = {**options, "command": list(command)}
+        options = options.copy()
+        options["command"] = list(command)
     made: dict[str, object] = encode(types.ContainerCreation(image=image, **options))
     return made

@@ -271,5 +271,5 @@ class Connection:
 
 def service_error(message: str, code: int, data: types.ErrorData | None) -> ServiceError:
     """The exception for an error of the service's."""
-    kind = ERRORS.get(data.kind, ServiceError) if data else ServiceError
+    kind: type[ServiceError] = ERRORS.get(data.kind, ServiceError) if data else ServiceError
     return kind(message, code, data)
