@@ -68,6 +68,7 @@ extension RequestOrder.Effects {
       observes = Set([params.container].compactMap { $0.map { .container($0) } })
     case .containerStats(let params):
       observes = params.containers.map { Set($0.map { .container($0) }) } ?? [.allContainers]
+    case .containerListFiles(let params): observes = [.container(params.container)]
     case .containerCopyFrom(let params): observes = [.container(params.container)]
     case .containerExport(let params): observes = [.container(params.container)]
     case .systemDiskUsage: observes = [.allImages, .allContainers, .allVolumes]

@@ -1,8 +1,19 @@
 import Engine
 import EngineErrors
+import LinuxSystem
 import RPCModel
 
 extension Session {
+  func containerListFiles(_ params: ContainerListFiles.Params, _ context: RequestContext) async throws
+    -> ContainerListFiles.Result
+  {
+    let (files, isCut) = try await engine.listFiles(
+      params.container, in: params.path, beginningWith: params.prefix ?? "")
+    return ContainerListFiles.Result(
+      files: files.map { .init(name: $0.name, kind: .init($0.kind), directory: $0.isDirectory) },
+      more: isCut ? true : nil)
+  }
+
   func containerCopyTo(_ params: ContainerCopyTo.Params, _ context: RequestContext) async throws
     -> ContainerCopyTo.Result
   {
@@ -40,6 +51,17 @@ extension Session {
       }
     }
     return ContainerCopyFrom.Result(entries: result.entries, bytes: Int(result.bytes))
+  }
+}
+
+extension RPCModel.FileKind {
+  init(_ kind: LinuxSystem.FileKind) {
+    switch kind {
+    case .regular: self = .file
+    case .directory: self = .directory
+    case .symbolicLink: self = .link
+    case .characterDevice, .blockDevice, .fifo, .socket, .unknown: self = .other
+    }
   }
 }
 

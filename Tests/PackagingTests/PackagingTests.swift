@@ -51,6 +51,12 @@ struct PackagingTests {
           #expect(text.contains(program))
         }
       }
+      for program in programs.map({ "bin/\($0)" }) + ["libexec/coracle/coracle-shim"] {
+        let sections = try await ChildProcess.run(["readelf", "-SW", usr.appending(program).string])
+        #expect(sections.succeeded && sections.text.contains(".text"), "\(sections.errorText)")
+        // Two thirds of what the linker makes.
+        #expect(!sections.text.contains(".symtab") && !sections.text.contains(".debug_info"), "\(program)")
+      }
       let doctor = try await ChildProcess.run([usr.appending("bin/coracle").string, "doctor", "--json"])
       #expect(doctor.text.contains("\(usr)/libexec/coracle/coracle-shim"))
       let help = try await ChildProcess.run([usr.appending("bin/coracle").string, "repl", "--help"])

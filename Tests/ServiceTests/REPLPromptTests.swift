@@ -23,7 +23,10 @@ struct REPLPromptTests {
 
   @Test("the Tab key: commands, sub-commands, options, names and paths", arguments: Account.available)
   func completion(account: Account) async throws {
-    let script = "create --name web hello:1 true; create --name well hello:1 true; volume create data"
+    let script = """
+      run --name web hello:1 sh -c "mkdir '/the place'; touch '/the place/one' /bin/own /etc/printf; ln -s bin /programs"
+      create --name well hello:1 true; volume create data; run -d --name busy --init hello:1 sleep 1000
+      """
     try await withPrompt(account, script) { store, screen in
       let directory = try await ChildProcess.run(
         store.account.launcher + ["sh", "-ec", "mkdir 'my files'; touch 'my files/page' 'my files/.hidden'"],
@@ -39,6 +42,13 @@ struct REPLPromptTests {
         ("ps; volume rm da", "ps; volume rm data"), ("cp my", "cp my\\ files/"),
         ("cp my\\ files/p", "cp my\\ files/page"), ("cp my\\ files/.h", "cp my\\ files/.hidden"),
         ("cp web:/etc/x my", "cp web:/etc/x my\\ files/"), ("cp wel", "cp well:/"),
+        // In containers that have ended, were never started, or run.
+        ("cp web:/et", "cp web:/etc/"), ("cp web:/bin/ow", "cp web:/bin/own"),
+        ("cp web:/prog", "cp web:/programs/"),
+        ("cp web:/th", "cp web:/the\\ place/"), ("cp web:/the\\ place/o", "cp web:/the\\ place/one"),
+        ("cp my\\ files/page well:/etc/pass", "cp my\\ files/page well:/etc/passwd"),
+        ("exec busy cat /etc/pas", "exec busy cat /etc/passwd"),
+        ("exec busy /bin/hostn", "exec busy /bin/hostname"),
         ("build -f my", "build -f my\\ files/"), ("run --network=ho", "run --network=host"),
         ("prune buil", "prune buildCache"), ("events o", "events o"),
       ] {

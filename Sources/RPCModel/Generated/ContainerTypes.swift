@@ -1895,6 +1895,61 @@ public enum ContainerDiff: RPCRequest {
   }
 }
 
+/// The names in a directory of a container, running or not, with all that is mounted in it. Names that are no UTF-8 are left out.
+public enum ContainerListFiles: RPCRequest {
+  public static let method = Method.containerListFiles
+  /// What `container/listFiles` takes.
+  public struct Params: RPCValue {
+    /// A name, an id, or the first four or more digits of one.
+    public var container: String
+    /// The directory, absolute; links are followed in the container's root.
+    public var path: String
+    /// Only names that begin so; all when absent.
+    public var prefix: String?
+
+    public init(
+      container: String,
+      path: String,
+      prefix: String? = nil
+    ) {
+      self.container = container
+      self.path = path
+      self.prefix = prefix
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""container":"#, container)
+      json.member(#""path":"#, path)
+      json.member(#""prefix":"#, prefix)
+      json.endObject()
+    }
+  }
+
+  /// What `container/listFiles` answers.
+  public struct Result: RPCValue {
+    /// Ten thousand at most, in the order of their bytes.
+    public var files: [ContainerFile]
+    /// Whether there are more of them; absent where not.
+    public var more: Bool?
+
+    public init(
+      files: [ContainerFile],
+      more: Bool? = nil
+    ) {
+      self.files = files
+      self.more = more
+    }
+
+    public func write(to json: inout JSONWriter) {
+      json.beginObject()
+      json.member(#""files":"#, files)
+      json.member(#""more":"#, more)
+      json.endObject()
+    }
+  }
+}
+
 /// Puts files into a container, running or not: from a path of the service's machine, or as a tar archive from a stream. No link in the container leads out of it.
 public enum ContainerCopyTo: RPCRequest {
   public static let method = Method.containerCopyTo
@@ -2906,6 +2961,34 @@ public struct FileChange: RPCValue {
   }
 }
 
+/// A name in a directory of a container.
+public struct ContainerFile: RPCValue {
+  /// Without the directory.
+  public var name: String
+  /// What it is.
+  public var kind: FileKind
+  /// Whether it is a directory, or a link that leads to one in the container.
+  public var directory: Bool
+
+  public init(
+    name: String,
+    kind: FileKind,
+    directory: Bool
+  ) {
+    self.name = name
+    self.kind = kind
+    self.directory = directory
+  }
+
+  public func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.member(#""name":"#, name)
+    json.member(#""kind":"#, kind)
+    json.member(#""directory":"#, directory)
+    json.endObject()
+  }
+}
+
 /// The size of a terminal in characters.
 public struct TerminalSize: RPCValue {
   /// Lines.
@@ -3760,6 +3843,29 @@ public struct ChangeKind: OpenEnumeration {
     ChangeKind.added,
     ChangeKind.modified,
     ChangeKind.deleted,
+  ]
+}
+
+/// What a file is.
+///
+/// Values that this version does not know decode and keep their text.
+public struct FileKind: OpenEnumeration {
+  public var rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// A regular file.
+  public static let file = FileKind(rawValue: "file")
+  /// A directory.
+  public static let directory = FileKind(rawValue: "directory")
+  /// A symbolic link.
+  public static let link = FileKind(rawValue: "link")
+  /// A device, a socket or a FIFO.
+  public static let other = FileKind(rawValue: "other")
+
+  public static let known = [
+    FileKind.file,
+    FileKind.directory,
+    FileKind.link,
+    FileKind.other,
   ]
 }
 

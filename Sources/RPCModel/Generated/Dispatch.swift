@@ -51,6 +51,7 @@ public enum ClientRequest: Hashable, Sendable {
   case containerTop(ContainerTop.Params)
   case containerStats(ContainerStats.Params)
   case containerDiff(ContainerDiff.Params)
+  case containerListFiles(ContainerListFiles.Params)
   case containerCopyTo(ContainerCopyTo.Params)
   case containerCopyFrom(ContainerCopyFrom.Params)
   case containerExport(ContainerExport.Params)
@@ -123,6 +124,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerTop: self = .containerTop(try params.decode(ContainerTop.Params.self))
     case .containerStats: self = .containerStats(try params.decode(ContainerStats.Params.self))
     case .containerDiff: self = .containerDiff(try params.decode(ContainerDiff.Params.self))
+    case .containerListFiles: self = .containerListFiles(try params.decode(ContainerListFiles.Params.self))
     case .containerCopyTo: self = .containerCopyTo(try params.decode(ContainerCopyTo.Params.self))
     case .containerCopyFrom: self = .containerCopyFrom(try params.decode(ContainerCopyFrom.Params.self))
     case .containerExport: self = .containerExport(try params.decode(ContainerExport.Params.self))
@@ -196,6 +198,7 @@ public enum ClientRequest: Hashable, Sendable {
     case .containerTop: .containerTop
     case .containerStats: .containerStats
     case .containerDiff: .containerDiff
+    case .containerListFiles: .containerListFiles
     case .containerCopyTo: .containerCopyTo
     case .containerCopyFrom: .containerCopyFrom
     case .containerExport: .containerExport
@@ -272,6 +275,7 @@ public protocol RequestHandler: Sendable {
   func containerTop(_ params: ContainerTop.Params, _ context: Context) async throws -> ContainerTop.Result
   func containerStats(_ params: ContainerStats.Params, _ context: Context) async throws -> ContainerStats.Result
   func containerDiff(_ params: ContainerDiff.Params, _ context: Context) async throws -> ContainerDiff.Result
+  func containerListFiles(_ params: ContainerListFiles.Params, _ context: Context) async throws -> ContainerListFiles.Result
   func containerCopyTo(_ params: ContainerCopyTo.Params, _ context: Context) async throws -> ContainerCopyTo.Result
   func containerCopyFrom(_ params: ContainerCopyFrom.Params, _ context: Context) async throws -> ContainerCopyFrom.Result
   func containerExport(_ params: ContainerExport.Params, _ context: Context) async throws -> ContainerExport.Result
@@ -346,6 +350,7 @@ extension RequestHandler {
     case .containerTop(let params): try await containerTop(params, context)
     case .containerStats(let params): try await containerStats(params, context)
     case .containerDiff(let params): try await containerDiff(params, context)
+    case .containerListFiles(let params): try await containerListFiles(params, context)
     case .containerCopyTo(let params): try await containerCopyTo(params, context)
     case .containerCopyFrom(let params): try await containerCopyFrom(params, context)
     case .containerExport(let params): try await containerExport(params, context)

@@ -51,6 +51,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   case containerTop = "container/top"
   case containerStats = "container/stats"
   case containerDiff = "container/diff"
+  case containerListFiles = "container/listFiles"
   case containerCopyTo = "container/copyTo"
   case containerCopyFrom = "container/copyFrom"
   case containerExport = "container/export"
@@ -75,7 +76,7 @@ public enum Method: String, Hashable, Sendable, CaseIterable {
   /// Whether `$/cancelRequest` stops it.
   public var isCancellable: Bool {
     switch self {
-    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .buildVerify, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .volumeCreate, .volumeInspect, .volumeExport, .volumeImport, .registryLogin: true
+    case .systemDiskUsage, .systemPrune, .imagePull, .imagePush, .imagePushIndex, .imageVerify, .imageSave, .imageLoad, .imageImport, .buildStart, .buildExplain, .buildVerify, .contextList, .containerRun, .containerStop, .containerRestart, .containerWait, .containerLogs, .containerAttach, .containerExec, .containerStats, .containerListFiles, .containerCopyTo, .containerCopyFrom, .containerExport, .containerCommit, .volumeCreate, .volumeInspect, .volumeExport, .volumeImport, .registryLogin: true
     default: false
     }
   }

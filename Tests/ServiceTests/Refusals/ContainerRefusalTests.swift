@@ -53,12 +53,13 @@ struct ContainerRefusalTests {
     await service.expect(kind, of: ContainerTop.self, .init(container: name))
     await service.expect(kind, of: ContainerStats.self, .init(containers: [name]))
     await service.expect(kind, of: ContainerDiff.self, .init(container: name))
+    await service.expect(kind, of: ContainerListFiles.self, .init(container: name, path: "/"))
     await service.expect(kind, of: ContainerCommit.self, .init(container: name, reference: "new:1"))
   }
 
   @Test("what a container's state does not allow", arguments: Account.available)
   func states(account: Account) async throws {
-    try await withRefusingService(account) { _, service in
+    try await withRefusingService(account) { store, service in
       for (name, goes) in [("created", false), ("fleeting", true)] {
         _ = try await service.send(
           ContainerCreate.self, .init(image: "busybox:1", name: name, command: ["true"], autoRemove: goes))
@@ -94,6 +95,22 @@ struct ContainerRefusalTests {
         await service.expect(.conflict, of: ContainerAttach.self, .init(container: name, stdin: "in"))
       }
       _ = try await service.send(ContainerRemove.self, .init(container: "running", force: true))
+
+      // Between two runs only its shim has what it runs in.
+      _ = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "failing", command: ["false"], restart: .init(kind: .always), detach: true
+        ))
+      try await waitForPause(of: "failing", service)
+      let file = store.directory.appending("busybox.tar").string
+      await service.expect(.conflict, of: ContainerListFiles.self, .init(container: "failing", path: "/"))
+      await service.expect(
+        .conflict, of: ContainerCopyTo.self, .init(container: "failing", target: "/", path: file))
+      await service.expect(
+        .conflict, of: ContainerExec.self, .init(container: "failing", command: ["true"]))
+      await service.expect(.conflict, of: ContainerStart.self, .init(container: "failing"))
+      _ = try await service.send(ContainerRemove.self, .init(container: "failing", force: true))
     }
   }
 

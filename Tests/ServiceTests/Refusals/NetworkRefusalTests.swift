@@ -90,12 +90,7 @@ struct NetworkRefusalTests {
         $0.initProcess = nil
         $0.restart = .init(kind: .always)
       }
-      // Each pause is twice the one before it; a long one is there for two requests.
-      while true {
-        let now = try await scene.service.send(ContainerInspect.self, .init(container: "failing")).container
-        if now.state == .restarting, now.restartCount >= 5 { break }
-        await Task.yield()
-      }
+      try await waitForPause(of: "failing", scene.service)
       await scene.expect(.conflict, of: NetworkConnect.self, .init(network: "back", container: "failing"))
       await scene.expect(
         .conflict, of: NetworkDisconnect.self, .init(network: "bridge", container: "failing"))

@@ -39,3 +39,13 @@ func sharedPrefix(_ make: () async throws -> String) async throws -> String {
     if !seen.insert(first).inserted { return String(first) }
   }
 }
+
+/// Waits until a container that fails and is always started again waits for its next start. Each pause is twice the one before
+/// it: a long one lasts for some requests.
+func waitForPause(of container: String, _ service: TestService) async throws {
+  while true {
+    let now = try await service.send(ContainerInspect.self, .init(container: container)).container
+    if now.state == .restarting, now.restartCount >= 5 { return }
+    await Task.yield()
+  }
+}

@@ -5,8 +5,9 @@ import RPCModel
 protocol REPLCommand: ParsableCommand, Sendable {
   /// What each of its arguments can name, for completion.
   static var completes: [NameKind] { get }
-  /// The same for each place, and nothing for those behind; nil where all are alike.
+  /// The same for each place, and `completesBehind` for those behind; nil where all are alike.
   static var completesInOrder: [[NameKind]]? { get }
+  static var completesBehind: [NameKind] { get }
 
   /// - Returns: the status: 0, or a container's exit code.
   func run(_ session: REPLSession) async throws -> Int32
@@ -19,8 +20,10 @@ enum NameKind {
   case volumes
   case networks
   case files
-  /// A file here, or the beginning of a path in a container.
+  /// A file here, or one in a container, behind its name.
   case places
+  /// One in the container that the first argument names.
+  case containerFiles
   /// One of these.
   case words([String])
 }
@@ -28,6 +31,7 @@ enum NameKind {
 extension REPLCommand {
   static var completes: [NameKind] { [] }
   static var completesInOrder: [[NameKind]]? { nil }
+  static var completesBehind: [NameKind] { [] }
 }
 
 extension REPLSession {

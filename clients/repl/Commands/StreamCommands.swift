@@ -102,6 +102,7 @@ struct Exec: REPLCommand {
       nobody to come back to it. The status is that of the program.
       """)
   static var completesInOrder: [[NameKind]]? { [[.runningContainers]] }
+  static var completesBehind: [NameKind] { [.containerFiles] }
   @Option(name: [.customShort("e"), .long], help: "A variable, NAME=value, or NAME for this one's own.")
   var env: [String] = []
   @Option(name: [.customShort("w"), .long], help: "The working directory.") var workdir: String?

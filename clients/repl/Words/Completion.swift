@@ -31,19 +31,21 @@ struct Completion: Sendable {
     if let option = command.rest.last.flatMap(options.option(withValueBehind:)) {
       return await values(of: option, word)
     }
-    let position = options.arguments(command.rest).count
+    let given = options.arguments(command.rest)
+    let position = given.count
     // What is behind a container's image is the program's own.
     let isOver = command.type.completesInOrder.map { position >= $0.count } ?? false
     if word.hasPrefix("-") { return isOver ? [] : options.names }
     let kinds =
-      command.type.completesInOrder.map { isOver ? [] : $0[position] } ?? command.type.completes
+      command.type.completesInOrder.map { isOver ? command.type.completesBehind : $0[position] }
+      ?? command.type.completes
     var names: [String] = []
-    for kind in kinds { names += await things(kind, word) }
-    let given = Set(options.arguments(command.rest))
-    return names.filter { !given.contains($0) }
+    for kind in kinds { names += await things(kind, word, given) }
+    // A program can be told of one file twice.
+    return isOver ? names : names.filter { !given.contains($0) }
   }
 
-  private func things(_ kind: NameKind, _ word: String) async -> [String] {
+  private func things(_ kind: NameKind, _ word: String, _ given: [String]) async -> [String] {
     switch kind {
     case .images: await images()
     case .containers: await containers(all: true)
@@ -51,7 +53,8 @@ struct Completion: Sendable {
     case .volumes: await volumes()
     case .networks: await networks()
     case .files: files(word)
-    case .places: files(word) + (await containers(all: true).map { $0 + ":/" })
+    case .places: await places(word)
+    case .containerFiles: await files(word, in: given.first ?? "")
     case .words(let words): words
     }
   }
@@ -112,6 +115,29 @@ struct Completion: Sendable {
   private func networks() async -> [String] {
     let answer = try? await session.connection.send(NetworkList.self, .init())
     return (answer?.networks ?? []).map(\.name)
+  }
+
+  /// Files here, and containers; behind a container's colon files in it.
+  private func places(_ word: String) async -> [String] {
+    guard let colon = word.firstIndex(of: ":"), !word[..<colon].contains("/") else {
+      return files(word) + (await containers(all: true).map { $0 + ":/" })
+    }
+    let container = TypedWords(String(word[..<colon])).lastRead
+    let path = String(word[word.index(after: colon)...])
+    return await files(path.isEmpty ? "/" : path, in: container).map { word[...colon] + $0 }
+  }
+
+  /// The same as `files(_:)` in a container. What it calls its files is its own: nothing that a terminal would obey.
+  private func files(_ word: String, in container: String) async -> [String] {
+    guard word.hasPrefix("/"), let slash = word.lastIndex(of: "/") else { return [] }
+    let typed = String(word[...slash])
+    let name = TypedWords(String(word[word.index(after: slash)...])).lastRead
+    let answer = try? await session.connection.send(
+      ContainerListFiles.self,
+      .init(container: container, path: TypedWords(typed).lastRead, prefix: name))
+    return (answer?.files ?? []).filter { file in
+      file.name.hasPrefix(".") == name.hasPrefix(".") && file.name.printable == file.name
+    }.map { typed + TypedWords.quoted($0.name) + ($0.directory ? "/" : "") }
   }
 
   /// Files beside what is typed of a path; hidden ones where their dot is typed.

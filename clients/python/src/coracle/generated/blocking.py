@@ -1657,6 +1657,32 @@ class BlockingContainerMethods:
             types.ContainerDiffResult,
         )
 
+    def list_files(
+        self,
+        container: str,
+        path: str,
+        *,
+        prefix: str | None = None,
+    ) -> types.ContainerListFilesResult:
+        """The names in a directory of a container, running or not, with all that is mounted in it.
+        Names that are no UTF-8 are left out.
+
+        container: A name, an id, or the first four or more digits of one.
+        path: The directory, absolute; links are followed in the container's root.
+        prefix: Only names that begin so; all when absent.
+
+        Raises: InvalidArgumentError, NotFoundError, ConflictError.
+        """
+        return self._request(
+            "container/listFiles",
+            {
+                "container": container,
+                "path": path,
+                "prefix": prefix,
+            },
+            types.ContainerListFilesResult,
+        )
+
     def copy_to(
         self,
         container: str,

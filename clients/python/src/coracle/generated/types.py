@@ -1311,6 +1311,16 @@ class ContainerDiffResult(Structure):
 
 
 @dataclass(kw_only=True, slots=True)
+class ContainerListFilesResult(Structure):
+    """What `container/listFiles` answers."""
+
+    files: list[ContainerFile]
+    """Ten thousand at most, in the order of their bytes."""
+    more: bool | None = None
+    """Whether there are more of them; absent where not."""
+
+
+@dataclass(kw_only=True, slots=True)
 class ContainerCopyToResult(Structure):
     """What `container/copyTo` answers."""
 
@@ -1597,6 +1607,18 @@ class FileChange(Structure):
     """Absolute, in the container."""
     kind: ChangeKind
     """What happened."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ContainerFile(Structure):
+    """A name in a directory of a container."""
+
+    name: str
+    """Without the directory."""
+    kind: FileKind
+    """What it is."""
+    directory: bool
+    """Whether it is a directory, or a link that leads to one in the container."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -1916,6 +1938,19 @@ class ChangeKind(OpenEnum):
     """It is in the image with other content or metadata."""
     DELETED = "deleted"
     """It is in the image only."""
+
+
+class FileKind(OpenEnum):
+    """What a file is. Values that this version does not know keep their text."""
+
+    FILE = "file"
+    """A regular file."""
+    DIRECTORY = "directory"
+    """A directory."""
+    LINK = "link"
+    """A symbolic link."""
+    OTHER = "other"
+    """A device, a socket or a FIFO."""
 
 
 class RestartKind(StrEnum):
