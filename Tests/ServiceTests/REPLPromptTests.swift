@@ -4,30 +4,13 @@ import Testing
 
 @Suite("The REPL's prompt, in tmux")
 struct REPLPromptTests {
-  private func withPrompt(
-    _ account: Account, columns: Int = 90, _ script: String = "",
-    _ body: @Sendable (TestStore, TmuxScreen) async throws -> Void
-  ) async throws {
-    try await withTestStore(account) { store in
-      let archive = try await store.busyboxArchive()
-      let made = try await store.runProgram("coracle-repl", ["-c", "import \(archive) hello:1\n\(script)"])
-      #expect(made.succeeded, "\(made.errorText)")
-      try await TmuxScreen.with(store, columns: columns) { screen in
-        try await screen.wait(for: "host>")
-        try await screen.enter("export CORACLE_HISTORY=$HOME/past; clear; coracle-repl")
-        try await screen.wait(for: "coracle>")
-        try await body(store, screen)
-      }
-    }
-  }
-
   @Test("the Tab key: commands, sub-commands, options, names and paths", arguments: Account.available)
   func completion(account: Account) async throws {
     let script = """
       run --name web hello:1 sh -c "mkdir '/the place'; touch '/the place/one' /bin/own /etc/printf; ln -s bin /programs"
       create --name well hello:1 true; volume create data; run -d --name busy --init hello:1 sleep 1000
       """
-    try await withPrompt(account, script) { store, screen in
+    try await withREPLPrompt(account, script) { store, screen in
       let directory = try await ChildProcess.run(
         store.account.launcher + ["sh", "-ec", "mkdir 'my files'; touch 'my files/page' 'my files/.hidden'"],
         workingDirectory: store.directory)
@@ -71,7 +54,7 @@ struct REPLPromptTests {
 
   @Test("what was typed is there in the next session", arguments: Account.available)
   func history(account: Account) async throws {
-    try await withPrompt(account) { store, screen in
+    try await withREPLPrompt(account) { store, screen in
       try await screen.enter("ps")
       try await screen.wait(for: "CREATED\ncoracle>")
       try await screen.enter("volume create kept")
@@ -98,11 +81,13 @@ struct REPLPromptTests {
   func narrow(account: Account) async throws {
     let script =
       "create --name a-container-with-a-long-name hello:1 sh -c 'echo one two three four five six seven'"
-    try await withPrompt(account, columns: 40, script) { _, screen in
+    try await withREPLPrompt(account, columns: 40, script) { _, screen in
       try await screen.enter("ps -a")
       try await screen.wait(for: "ago\ncoracle>")
       let shown = try await screen.text
       #expect(shown.contains("NAME     a-container-with-a-long-name\nID       "), "\(shown)")
+      #expect(
+        shown.contains("\nCOMMAND  ") && shown.split(separator: "\n").allSatisfy { $0 != "…" }, "\(shown)")
       try await screen.resize(columns: 100, rows: 24)
       try await screen.enter("clear")
       try await screen.wait(for: "coracle>", whole: true)
@@ -123,7 +108,7 @@ struct REPLPromptTests {
       FROM one
       COPY --from=two /two /
       """
-    try await withPrompt(account, columns: 60) { store, screen in
+    try await withREPLPrompt(account, columns: 60) { store, screen in
       let made = try await ChildProcess.run(
         store.account.launcher + ["sh", "-ec", "mkdir app; cat > app/Dockerfile"],
         workingDirectory: store.directory, input: .bytes(Array(file.utf8)))

@@ -1,4 +1,5 @@
 import Foundation
+import RPCModel
 import TestSupport
 import Testing
 
@@ -12,10 +13,31 @@ struct ReadmeTests {
     let transcript = try Transcript(page)
     #expect(transcript.steps.count > 15)
     #expect(transcript.steps.contains { !$0.output.isEmpty })
-    try await withTestStore(account) { store in
+    try await withHub(account) { store in
       try await transcript.run(in: store)
       let rest = try await store.runProgram("coracle-repl", ["-c", "ps"])
       #expect(rest.text.split(separator: "\n").count == 1, "\(page) leaves something running: \(rest.text)")
+    }
+  }
+
+  /// With a registry of this machine's in the place of Docker Hub, which has busybox.
+  private func withHub(_ account: Account, _ body: @Sendable (TestStore) async throws -> Void) async throws {
+    try await withDockerRegistry { registry in
+      try await withTestStore(account) { store in
+        let service = try await store.service()
+        _ = try await service.importBusybox(store)
+        _ = try await service.send(
+          ImagePush.self, .init(image: "busybox:1", destination: "\(registry.host)/library/busybox:1"))
+        #expect(await service.stop() == 0)
+      }
+      try await withTestStore(account) { store in
+        let settings = #"{"registries": {"docker.io": {"mirrors": ["http://\#(registry.host)"]}}}"#
+        let made = try await ChildProcess.run(
+          store.account.launcher + ["sh", "-c", "mkdir -p .config/coracle; cat > .config/coracle/config.json"],
+          workingDirectory: store.directory, input: .bytes(Array(settings.utf8)))
+        #expect(made.succeeded, "\(made.errorText)")
+        try await body(store)
+      }
     }
   }
 

@@ -65,6 +65,8 @@ package struct TmuxScreen: Sendable {
   }
 
   package var text: String { get async throws { try await tmux("capture-pane", "-p") } }
+  /// With the sequences that give it its colours and styles.
+  package var styledText: String { get async throws { try await tmux("capture-pane", "-p", "-e") } }
 
   /// Waits until the screen shows something that ends with `lines`, but for blank lines.
   ///
@@ -72,12 +74,23 @@ package struct TmuxScreen: Sendable {
   package func wait(for lines: String, whole: Bool = false, _ place: SourceLocation = #_sourceLocation)
     async throws
   {
+    try await wait(for: lines, place) { whole ? $0 == lines : $0.hasSuffix(lines) }
+  }
+
+  /// Waits until the screen shows something, wherever.
+  package func wait(toShow text: String, _ place: SourceLocation = #_sourceLocation) async throws {
+    try await wait(for: text, place) { $0.contains(text) }
+  }
+
+  private func wait(
+    for lines: String, _ place: SourceLocation, _ accepts: @Sendable @escaping (String) -> Bool
+  ) async throws {
     try await withDeadline(.seconds(30)) {
       while true {
         changes.take()
         let shown = try await text.split(separator: "\n").map { String($0).trimmingSuffix() }
           .joined(separator: "\n").trimmingSuffix()
-        if whole ? shown == lines : shown.hasSuffix(lines) { return }
+        if accepts(shown) { return }
         try await DescriptorWatcher.shared.readable(changes.descriptor)
       }
     } onEnd: {

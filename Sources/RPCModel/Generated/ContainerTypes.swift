@@ -352,7 +352,7 @@ public enum ContainerStart: RPCRequest {
   public static let method = Method.containerStart
   /// What `container/start` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -766,7 +766,7 @@ public enum ContainerStop: RPCRequest {
   public static let method = Method.containerStop
   /// What `container/stop` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// Instead of the container's own, as SIGINT or 2.
     public var signal: String?
@@ -827,7 +827,7 @@ public enum ContainerRestart: RPCRequest {
   public static let method = Method.containerRestart
   /// What `container/restart` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// Instead of the container's own, as SIGINT or 2.
     public var signal: String?
@@ -888,7 +888,7 @@ public enum ContainerKill: RPCRequest {
   public static let method = Method.containerKill
   /// What `container/kill` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// As SIGTERM, TERM or 15; SIGKILL when absent.
     public var signal: String?
@@ -925,7 +925,7 @@ public enum ContainerPause: RPCRequest {
   public static let method = Method.containerPause
   /// What `container/pause` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -957,7 +957,7 @@ public enum ContainerUnpause: RPCRequest {
   public static let method = Method.containerUnpause
   /// What `container/unpause` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -989,7 +989,7 @@ public enum ContainerWait: RPCRequest {
   public static let method = Method.containerWait
   /// What `container/wait` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// What to wait for; exited when absent. A container that exits first fails with conflict.
     public var until: WaitCondition?
@@ -1095,7 +1095,7 @@ public enum ContainerInspect: RPCRequest {
   public static let method = Method.containerInspect
   /// What `container/inspect` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -1252,7 +1252,7 @@ public enum ContainerRename: RPCRequest {
   public static let method = Method.containerRename
   /// What `container/rename` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The new name.
     public var name: String
@@ -1289,7 +1289,7 @@ public enum ContainerUpdate: RPCRequest {
   public static let method = Method.containerUpdate
   /// What `container/update` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The limits to change; 0 takes one away.
     public var limits: ResourceLimits?
@@ -1344,7 +1344,7 @@ public enum ContainerPublish: RPCRequest {
   public static let method = Method.containerPublish
   /// What `container/publish` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The ports.
     public var ports: [PortMapping]
@@ -1389,7 +1389,7 @@ public enum ContainerUnpublish: RPCRequest {
   public static let method = Method.containerUnpublish
   /// What `container/unpublish` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The ports; one without a host's port means all that lead to the container's.
     public var ports: [PortMapping]
@@ -1426,7 +1426,7 @@ public enum ContainerRemove: RPCRequest {
   public static let method = Method.containerRemove
   /// What `container/remove` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// Whether one that runs is killed first; false when absent.
     public var force: Bool?
@@ -1468,7 +1468,7 @@ public enum ContainerLogs: RPCRequest {
   public static let method = Method.containerLogs
   /// What `container/logs` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// Whether to go on until the container exits; false when absent.
     public var follow: Bool?
@@ -1545,7 +1545,7 @@ public enum ContainerAttach: RPCRequest {
   public static let method = Method.containerAttach
   /// What `container/attach` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The streams to carry the output; the client chooses their names.
     public var streams: OutputStreams?
@@ -1600,7 +1600,7 @@ public enum ContainerExec: RPCRequest {
   public static let method = Method.containerExec
   /// What `container/exec` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The program and its arguments.
     public var command: [String]
@@ -1717,7 +1717,7 @@ public enum ContainerResize: RPCRequest {
   public static let method = Method.containerResize
   /// What `container/resize` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String?
     /// The container/exec, instead of a container.
     public var request: RequestID?
@@ -1759,7 +1759,7 @@ public enum ContainerTop: RPCRequest {
   public static let method = Method.containerTop
   /// What `container/top` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -1860,7 +1860,7 @@ public enum ContainerDiff: RPCRequest {
   public static let method = Method.containerDiff
   /// What `container/diff` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -1900,7 +1900,7 @@ public enum ContainerListFiles: RPCRequest {
   public static let method = Method.containerListFiles
   /// What `container/listFiles` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The directory, absolute; links are followed in the container's root.
     public var path: String
@@ -1955,7 +1955,7 @@ public enum ContainerCopyTo: RPCRequest {
   public static let method = Method.containerCopyTo
   /// What `container/copyTo` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// Where, in the container: a directory that is there takes the file or directory into it; a name that is not there becomes the copy.
     public var target: String
@@ -2035,7 +2035,7 @@ public enum ContainerCopyFrom: RPCRequest {
   public static let method = Method.containerCopyFrom
   /// What `container/copyFrom` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// What, in the container; one that ends in /. is copied without its own name.
     public var source: String
@@ -2141,7 +2141,7 @@ public enum ContainerExport: RPCRequest {
   public static let method = Method.containerExport
   /// What `container/export` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The file to write, an absolute path as the service's machine names it. One that is there is replaced.
     public var path: String?
@@ -2223,7 +2223,7 @@ public enum ContainerCommit: RPCRequest {
   public static let method = Method.containerCommit
   /// What `container/commit` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// The new image's name.
     public var reference: String

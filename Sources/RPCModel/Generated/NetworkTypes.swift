@@ -129,7 +129,7 @@ public enum NetworkInspect: RPCRequest {
   public static let method = Method.networkInspect
   /// What `network/inspect` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var network: String
 
     public init(
@@ -174,7 +174,7 @@ public enum NetworkRemove: RPCRequest {
   public static let method = Method.networkRemove
   /// What `network/remove` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var network: String
 
     public init(
@@ -206,9 +206,9 @@ public enum NetworkConnect: RPCRequest {
   public static let method = Method.networkConnect
   /// What `network/connect` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var network: String
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
     /// Names by which the network's containers find it, besides its own name and the first twelve digits of its id.
     public var aliases: [String]?
@@ -266,9 +266,9 @@ public enum NetworkDisconnect: RPCRequest {
   public static let method = Method.networkDisconnect
   /// What `network/disconnect` takes.
   public struct Params: RPCValue {
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var network: String
-    /// A name, an id, or the first four or more digits of one.
+    /// A name, an id, or the first digits of one.
     public var container: String
 
     public init(
@@ -468,7 +468,7 @@ public struct NetworkEndpoint: RPCValue {
 
 /// A network that a container is to be connected to.
 public struct NetworkAttachment: RPCValue {
-  /// A name, an id, or the first four or more digits of one.
+  /// A name, an id, or the first digits of one.
   public var network: String
   /// Names by which the network's containers find it, besides its own name and the first twelve digits of its id.
   public var aliases: [String]?

@@ -19,13 +19,19 @@ struct Logs: REPLCommand {
   func run(_ session: REPLSession) async throws -> Int32 {
     let (since, until) = (try since.map { try LogTime($0).text }, try until.map { try LogTime($0).text })
     let attachment = try Attachment(session, input: false)
-    _ = try await attachment.carry {
-      try await session.request(
-        ContainerLogs.self,
-        .init(
-          container: container, follow: follow, tail: tail, since: since, until: until,
-          timestamps: timestamps,
-          streams: attachment.outputStreams))
+    do {
+      _ = try await attachment.carry {
+        try await session.request(
+          ContainerLogs.self,
+          .init(
+            container: container, follow: follow, tail: tail, since: since, until: until,
+            timestamps: timestamps,
+            streams: attachment.outputStreams))
+      }
+    } catch let error as RPCError where follow && error.data?.kind == .cancelled {
+      // Ctrl-C is how a person ends it.
+      if session.terminal.isInputTerminal { session.terminal.note("") }
+      return 130
     }
     return 0
   }

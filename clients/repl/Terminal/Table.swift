@@ -19,7 +19,8 @@ struct Table {
     guard let columns = most ?? terminal.printedColumns else { return table.lines(terminal, table.widths) }
     for name in expendable where table.narrowed(to: columns) == nil { table.leaveOut(name) }
     if let widths = table.narrowed(to: columns) { return table.lines(terminal, widths) }
-    return table.rows.isEmpty ? [terminal.bold(header.joined(separator: " "))] : table.records(terminal)
+    return table.rows.isEmpty
+      ? [terminal.bold(header.joined(separator: " "))] : table.records(terminal, columns)
   }
 
   private static let gap = 2
@@ -64,10 +65,15 @@ struct Table {
     return [terminal.bold(line(header))] + rows.map(line)
   }
 
-  private func records(_ terminal: Terminal) -> [String] {
-    rows.map { row in
+  private func records(_ terminal: Terminal, _ columns: Int) -> [String] {
+    let names = header.map(\.count).max() ?? 0
+    let room = max(Self.leastWidth, columns - names - Self.gap)
+    return rows.map { row in
       var fields = FieldList()
-      for (name, value) in zip(header, row) { fields.add(name, value.trimmed) }
+      for (column, name) in header.enumerated() {
+        let value = Self.cell(row, column).trimmed
+        fields.add(name, column < 2 ? value : value.shortened(to: room))
+      }
       return fields.lines(terminal)
     }.joined(separator: [""]).map(\.self)
   }

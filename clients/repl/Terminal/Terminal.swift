@@ -59,6 +59,8 @@ final class Terminal: Sendable {
   }
 
   func print(error: any Error) {
+    // The terminal has shown the key by itself.
+    if isInputTerminal, (error as? RPCError)?.data?.kind == .cancelled { note("") }
     note(red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
   }
 

@@ -946,7 +946,7 @@ class ContainerMethods:
         """Starts a container that does not run. One that has exited starts again on its writable
         layer.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError,
         UnsupportedError.
@@ -1154,7 +1154,7 @@ class ContainerMethods:
         """Ends a container gently: its stop signal, then SIGKILL when the time is over. It does not
         start again by its restart policy. One that has exited already is answered with its exit.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         signal: Instead of the container's own, as SIGINT or 2.
         timeout_ms: Instead of the container's own.
 
@@ -1180,7 +1180,7 @@ class ContainerMethods:
         """Stops a container as container/stop does, and starts it again. One that does not run is
         started.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         signal: Instead of the container's own, as SIGINT or 2.
         timeout_ms: Instead of the container's own.
 
@@ -1205,7 +1205,7 @@ class ContainerMethods:
     ) -> None:
         """Sends a signal to a container's first process.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         signal: As SIGTERM, TERM or 15; SIGKILL when absent.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError.
@@ -1225,7 +1225,7 @@ class ContainerMethods:
     ) -> None:
         """Holds all processes of a running container (the cgroup freezer).
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
@@ -1243,7 +1243,7 @@ class ContainerMethods:
     ) -> None:
         """Lets a paused container go on.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
@@ -1265,7 +1265,7 @@ class ContainerMethods:
         """Answers when a container has exited, or something else about it is so. By its whole id
         also for one that has been removed since, as long as the journal has its end.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         until: What to wait for; exited when absent. A container that exits first fails with
         conflict.
         timeout_ms: Fails with timedOut after it; no end when absent.
@@ -1305,7 +1305,7 @@ class ContainerMethods:
     ) -> types.ContainerInspectResult:
         """All that is known of a container.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError.
         """
@@ -1324,7 +1324,7 @@ class ContainerMethods:
     ) -> None:
         """Gives a container another name, whether it runs or not.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         name: The new name.
 
         Raises: InvalidArgumentError, NotFoundError, AlreadyExistsError.
@@ -1348,7 +1348,7 @@ class ContainerMethods:
         """Changes the limits and the restart policy of a container; of a running one at once. What
         is absent stays as it is.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         limits: The limits to change; 0 takes one away.
         restart: Whether it starts again by itself.
 
@@ -1372,7 +1372,7 @@ class ContainerMethods:
         """Publishes ports of a container; of a running one at once, and at each start from then on.
         Either all or none are.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         ports: The ports.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError.
@@ -1394,7 +1394,7 @@ class ContainerMethods:
         """Takes published ports of a container back; of a running one at once. Connections stay
         until they end.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         ports: The ports; one without a host's port means all that lead to the container's.
 
         Raises: InvalidArgumentError, NotFoundError.
@@ -1417,7 +1417,7 @@ class ContainerMethods:
     ) -> None:
         """Removes a container with its writable layer and its log. Named volumes always stay.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         force: Whether one that runs is killed first; false when absent.
         volumes: Whether its anonymous volumes go too, as far as no other container uses them;
         false when absent.
@@ -1447,7 +1447,7 @@ class ContainerMethods:
     ) -> None:
         """Sends what a container has written, and answers when all of it was sent.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         follow: Whether to go on until the container exits; false when absent.
         tail: Only so many of the last lines.
         since: Only what was written at this time or later.
@@ -1482,7 +1482,7 @@ class ContainerMethods:
         """Sends what a container writes from now on, takes its standard input, and answers when it
         has exited. Cancelling it detaches and leaves the container as it is.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         streams: The streams to carry the output; the client chooses their names.
         stdin: The name of the stream that the client will send the standard input on.
         terminal_size: Of this client's terminal, for a container with one.
@@ -1517,7 +1517,7 @@ class ContainerMethods:
         """Runs one more process in a running container, and answers when it has exited. Cancelling
         it kills the process.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         command: The program and its arguments.
         environment: Variables on top of the container's.
         working_directory: The container's when absent.
@@ -1579,7 +1579,7 @@ class ContainerMethods:
         """Tells the terminal of a container, or of a container/exec that this session has under
         way, its new size.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         request: The container/exec, instead of a container.
         size: The new size.
 
@@ -1601,7 +1601,7 @@ class ContainerMethods:
     ) -> types.ContainerTopResult:
         """The processes of a running container.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """
@@ -1645,7 +1645,7 @@ class ContainerMethods:
     ) -> types.ContainerDiffResult:
         """What a container has changed against its image.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError.
         """
@@ -1667,7 +1667,7 @@ class ContainerMethods:
         """The names in a directory of a container, running or not, with all that is mounted in it.
         Names that are no UTF-8 are left out.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         path: The directory, absolute; links are followed in the container's root.
         prefix: Only names that begin so; all when absent.
 
@@ -1697,7 +1697,7 @@ class ContainerMethods:
         """Puts files into a container, running or not: from a path of the service's machine, or as
         a tar archive from a stream. No link in the container leads out of it.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         target: Where, in the container: a directory that is there takes the file or directory
         into it; a name that is not there becomes the copy.
         path: What to copy, an absolute path as the service's machine names it; one that ends in
@@ -1741,7 +1741,7 @@ class ContainerMethods:
         """Takes files out of a container, running or not: to a path of the service's machine, or as
         a tar archive on a stream. No link in the container leads out of it.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         source: What, in the container; one that ends in /. is copied without its own name.
         path: Where to, an absolute path as the service's machine names it, by the rule of
         container/copyTo's target.
@@ -1787,7 +1787,7 @@ class ContainerMethods:
         archive: to a file or a stream. The same tree gives the same bytes. A file is there when
         it is whole and durable, and not before; a cancelled export leaves nothing.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         path: The file to write, an absolute path as the service's machine names it. One that is
         there is replaced.
         stream: The stream to carry the archive, instead of a path; the client chooses its name.
@@ -1825,7 +1825,7 @@ class ContainerMethods:
         """Makes an image of a container's image and its writable layer. A running container is
         taken as it is at that moment.
 
-        container: A name, an id, or the first four or more digits of one.
+        container: A name, an id, or the first digits of one.
         reference: The new image's name.
         message: A comment for the image's history.
         author: Who made it.
@@ -2087,7 +2087,7 @@ class NetworkMethods:
     ) -> types.NetworkInspectResult:
         """All that is known of a network.
 
-        network: A name, an id, or the first four or more digits of one.
+        network: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError.
         """
@@ -2105,7 +2105,7 @@ class NetworkMethods:
     ) -> None:
         """Removes a network. One with connected containers stays, whether they run or not.
 
-        network: A name, an id, or the first four or more digits of one.
+        network: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, InUseError.
         """
@@ -2129,8 +2129,8 @@ class NetworkMethods:
         """Connects a container to a network, at once when it runs. Its addresses are its own until
         it is disconnected or removed, whether it runs or not.
 
-        network: A name, an id, or the first four or more digits of one.
-        container: A name, an id, or the first four or more digits of one.
+        network: A name, an id, or the first digits of one.
+        container: A name, an id, or the first digits of one.
         aliases: Names by which the network's containers find it, besides its own name and the
         first twelve digits of its id.
         ipv4: Its address of IPv4 there; a free one when absent.
@@ -2158,8 +2158,8 @@ class NetworkMethods:
     ) -> None:
         """Takes a container off a network, at once when it runs, and gives its addresses back.
 
-        network: A name, an id, or the first four or more digits of one.
-        container: A name, an id, or the first four or more digits of one.
+        network: A name, an id, or the first digits of one.
+        container: A name, an id, or the first digits of one.
 
         Raises: InvalidArgumentError, NotFoundError, ConflictError.
         """

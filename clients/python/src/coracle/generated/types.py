@@ -2275,7 +2275,7 @@ class NetworkAttachment(Structure):
     """A network that a container is to be connected to."""
 
     network: str
-    """A name, an id, or the first four or more digits of one."""
+    """A name, an id, or the first digits of one."""
     aliases: list[str] | None = None
     """Names by which the network's containers find it, besides its own name and the first twelve
     digits of its id.
