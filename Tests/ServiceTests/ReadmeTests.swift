@@ -33,7 +33,9 @@ struct ReadmeTests {
       try await withTestStore(account) { store in
         let settings = #"{"registries": {"docker.io": {"mirrors": ["http://\#(registry.host)"]}}}"#
         let made = try await ChildProcess.run(
-          store.account.launcher + ["sh", "-c", "mkdir -p .config/coracle; cat > .config/coracle/config.json"],
+          store.account.launcher + [
+            "sh", "-c", "mkdir -p .config/coracle; cat > .config/coracle/config.json",
+          ],
           workingDirectory: store.directory, input: .bytes(Array(settings.utf8)))
         #expect(made.succeeded, "\(made.errorText)")
         try await body(store)
