@@ -63,7 +63,7 @@ def crun(bench, container):
     described = bench.service.request("container/inspect", {"container": container})
     root, _ = mounted_root(bench.workspace, bench.root_archive)
     directory = bundle(bench.workspace, described["runtimeConfigPath"], root, STAYS)
-    view, state = CgroupV2View(bench.workspace), bench.workspace.directory("crun")
+    view, state = CgroupV2View(bench.workspace), bench.workspace.run_directory("crun")
     view.seconds_of(runtimes.crun_detached(directory, state, "bench"), log=bench.log)
     bench.workspace.callback(view.seconds_of, runtimes.crun_delete(state, "bench"), None, bench.log)
     return lambda: view.seconds_of(runtimes.crun_exec(state, "bench", COMMAND), log=bench.log)

@@ -70,7 +70,7 @@ def crun(bench, root):
     described = bench.service.request("container/inspect", {"container": made})
     directory = bundle(bench.workspace, described["runtimeConfigPath"], root, COMMAND)
     # It stays: the configuration binds files of its directory.
-    view, state = CgroupV2View(bench.workspace), bench.workspace.directory("crun")
+    view, state = CgroupV2View(bench.workspace), bench.workspace.run_directory("crun")
     return lambda: view.seconds_of(runtimes.crun(directory, state, "bench"), log=bench.log)
 
 

@@ -23,7 +23,7 @@ def measure(bench):
     def contender(name, command):
         return Contender(name, lambda: view.seconds_of(command, log=bench.log), repeats=BURST)
 
-    state = bench.workspace.directory
+    state = bench.workspace.run_directory
     contenders = [
         contender(
             "coracle", runtimes.coracle_runtime(bench.installation.runtime, directory, state("runtime"), "bench"))]

@@ -1,5 +1,6 @@
 """What all measures share: one registry, one service, one set of peers, made when the first of them asks."""
 
+import contextlib
 import functools
 import os
 
@@ -9,14 +10,14 @@ from .installation import Installation
 from .podman import Podman
 from .registry import Registry
 from .service import Service
-from .workspace import Unavailable
+from .workspace import Unavailable, Workspace
 
 IMAGE = "bench:1"
 
 
 class Bench:
     def __init__(self, workspace, build, cache, rounds):
-        self.workspace, self.cache, self.rounds = workspace, cache, rounds
+        self.workspace, self.build, self.cache, self.rounds = workspace, build, cache, rounds
         self.installation = Installation(workspace, build)
         self.image = IMAGE
         self.log = os.path.join(workspace.path, "log")
@@ -50,12 +51,23 @@ class Bench:
                 found.append(peer)
         return found
 
+    @contextlib.contextmanager
+    def on_fresh_filesystem(self):
+        """The same with a service and peers of its own, on a file system that nothing was ever deleted from."""
+        with self.workspace.fresh_filesystem() as disk, Workspace(disk) as workspace:
+            bench = Bench(workspace, self.build, self.cache, self.rounds)
+            bench.log, bench.skipped = self.log, self.skipped
+            yield bench
+
     def store_in(self, directory, user=None):
         """The paths of a store and a run directory, which the service makes; both the user's."""
         os.chmod(directory, 0o755)
+        run = self.workspace.run_directory("coracle")
+        os.chmod(run, 0o755)
         if user is not None:
             os.chown(directory, user, user)
-        return os.path.join(directory, "store"), os.path.join(directory, "run")
+            os.chown(run, user, user)
+        return os.path.join(directory, "store"), os.path.join(run, "run")
 
     def attempt(self, name, make, *arguments):
         """What `make` answers, or None after noting why it could not."""

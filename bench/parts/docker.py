@@ -26,7 +26,7 @@ class Docker:
             # containerd, which dockerd starts and stops, is as private as it is.
             self._process = subprocess.Popen(
                 [
-                    daemon, "--host", socket, "--data-root", f"{root}/docker", "--exec-root", f"{scratch}/exec",
+                    daemon, "--host", socket, "--data-root", f"{root}/docker", "--exec-root", workspace.run_directory("docker"),
                     "--pidfile", f"{scratch}/pid", "--storage-driver", "overlay2",
                     "--exec-opt", "native.cgroupdriver=cgroupfs", *([] if networks else without),
                 ],

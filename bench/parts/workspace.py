@@ -47,6 +47,12 @@ class Workspace(contextlib.ExitStack):
         os.mkdir(path)
         return path
 
+    def run_directory(self, name):
+        """A new empty directory where daemons keep what lasts until the next start: /run, a tmpfs, and ours alone (isolation)."""
+        path = tempfile.mkdtemp(prefix=f"{name}-", dir="/run")
+        self.callback(shutil.rmtree, path, ignore_errors=True)
+        return path
+
     @contextlib.contextmanager
     def fresh_filesystem(self, gibibytes=4):
         """An ext4 that nothing was ever deleted from, on a loop device.
