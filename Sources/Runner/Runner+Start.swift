@@ -100,13 +100,15 @@ extension Runner {
     do {
       // One that could not be prepared takes no word any more; it has said why.
       _ = try? shim.status.go()
+      let answer: clinux_report?
       do {
         try await DescriptorWatcher.shared.readable(shim.status.descriptor)
+        answer = try shim.status.receive()
       } catch {
         try await onBlockingThread("start-cancel") { try abandon(id, shim) }
         throw error
       }
-      guard let report = try shim.status.receive() else {
+      guard let report = answer else {
         try await onBlockingThread("start-lost") { try abandon(id, shim) }
         throw failure.lost()
       }

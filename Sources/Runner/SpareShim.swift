@@ -62,7 +62,7 @@ final class SpareShim: Sendable {
       if !shim.status.isReadable { try await DescriptorWatcher.shared.readable(shim.status.descriptor) }
       if let report = try shim.status.receive() {
         if report.kind == CLINUX_REPORT_READY.rawValue { return shim }
-        state.withLock { $0.isRefused = true }
+        if !Errno(rawValue: report.error).isWantForNow { state.withLock { $0.isRefused = true } }
       }
     } catch {}
     Self.end(shim)
@@ -93,12 +93,14 @@ final class SpareShim: Sendable {
     }
   }
 
-  private func made(_ stage: LaunchPlan, _ shim: Result<LaunchedShim, any Error>) {
+  func made(_ stage: LaunchPlan, _ shim: Result<LaunchedShim, any Error>) {
     state.withLock { state in
       state.isBeingMade = false
       switch shim {
       case .success(let shim): state.made = (stage, shim)
-      case .failure: state.isRefused = true
+      case .failure(let error):
+        // After the next start it is tried again.
+        state.isRefused = (error as? SystemError)?.errno.isWantForNow != true
       }
     }
   }
@@ -113,6 +115,14 @@ final class SpareShim: Sendable {
   static func end(_ shim: LaunchedShim) {
     try? shim.process.signal(SIGKILL)
     _ = try? shim.process.reap()
+  }
+}
+
+extension Errno {
+  /// Something was used up that others may give back.
+  fileprivate var isWantForNow: Bool {
+    [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceTemporarilyUnavailable, .noSpace]
+      .contains(self)
   }
 }
 

@@ -1,9 +1,10 @@
 import EngineErrors
 import Foundation
 import LinuxSystem
-import Runner
 import SystemPackage
 import Testing
+
+@testable import Runner
 
 @Suite("container life", .enabled(if: TestContainers.isPossible, "needs root"))
 struct ContainerLifeTests {
@@ -142,6 +143,26 @@ struct ContainerLifeTests {
     #expect(try containers.runner.list() == [])
     let (record, output, _) = try await containers.run("c", ["echo", "ran"])
     #expect(record.exitCode == 0 && output == "ran\n")
+  }
+
+  @Test func aStartWhoseReportCannotBeReadLeavesNothing() async throws {
+    let prepared = try await containers.runner.prepare(
+      "c", try containers.plan("c", ["sleep", "1000"]), log: containers.log("c"), openStdin: false)
+    let status = prepared.shim.status.descriptor
+    // The shim hears that it is to start, and is not alone.
+    let socket = try status.duplicate()
+    defer { try? socket.close() }
+    #expect(send(socket.rawValue, [1], 1, 0) == 1)
+    try await DescriptorWatcher.shared.readable(socket)
+    // Readable as well, and nothing that a report comes from.
+    let pipe = try FileDescriptor.pipe()
+    defer { try? pipe.readEnd.close() }
+    try pipe.writeEnd.closeAfter { _ = try pipe.writeEnd.writeAll([1]) }
+    _ = try pipe.readEnd.duplicate(as: status)
+    await #expect(throws: EngineError.self) { try await containers.runner.start(prepared) }
+    #expect(try containers.runner.state("c") == .absent)
+    #expect(try containers.runner.list() == [])
+    #expect(throws: SystemError.self) { try prepared.shim.process.signal(0) }
   }
 
   @Test func secondStartOfARunningContainerIsAConflict() async throws {

@@ -109,6 +109,24 @@ struct SpareShimTests {
     #expect(record.exitCode == 0 && output == "there\n")
   }
 
+  @Test func whatWasWantingForAMomentIsNotTheEndOfSpares() async throws {
+    let staged = try #require(StagedPlan(try containers.plan("c", ["true"]))).stage
+    let spare = SpareShim(containers.runner.launcher, runDirectory: containers.runDirectory)
+    try makeDirectories(containers.runDirectory, mode: 0o700)
+    #expect(await spare.take(staged) == nil)
+    func process(after errno: Errno) async throws -> ProcessDescriptor? {
+      spare.made(staged, .failure(SystemError("socketpair", errno)))
+      spare.replenish()
+      // Behind it on the launcher's thread.
+      try await containers.runner.launcher.thread.run {}
+      return spare.process
+    }
+    #expect(try await process(after: .tooManyOpenFiles) != nil)
+    let shim = try #require(await spare.take(staged))
+    SpareShim.end(shim)
+    #expect(try await process(after: .notPermitted) == nil)
+  }
+
   @Test func itEndsWithItsRunner() async throws {
     let plan = try containers.plan("c", ["true"])
     var other: Runner? = containers.otherRunner()

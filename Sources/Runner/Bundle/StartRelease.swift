@@ -15,8 +15,6 @@ package struct StartRelease {
     try call("mkfifo", on: path.string) { mkfifo(path.string, 0o600) }
   }
 
-  package var isPending: Bool { fileExists(path) }
-
   /// Lets the container's process go on, and returns when it has executed its command, or has ended.
   ///
   /// - Throws: `conflict` when it has been started before, or has ended.
