@@ -177,6 +177,34 @@ struct RestartPolicyTests {
     }
   }
 
+  @Test("one that goes when it exits does not start again as well", arguments: Account.available)
+  func notWithAutoRemove(account: Account) async throws {
+    try await withBusybox(account) { _, service in
+      for kind in [RestartKind.always, .onFailure, .unlessStopped] {
+        let error = await #expect(throws: RPCError.self) {
+          try await service.send(
+            ContainerRun.self,
+            .init(
+              image: "busybox:1", command: ["true"], autoRemove: true, restart: RestartPolicy(kind: kind),
+              detach: true))
+        }
+        #expect(error?.data?.kind == .invalidArgument && error?.data?.subject == "restart")
+      }
+      let made = try await service.send(
+        ContainerCreate.self,
+        .init(
+          image: "busybox:1", command: ["true"], autoRemove: true, restart: RestartPolicy(kind: .never)))
+      let error = await #expect(throws: RPCError.self) {
+        try await service.send(
+          ContainerUpdate.self,
+          .init(container: made.container.id, restart: RestartPolicy(kind: .always)))
+      }
+      #expect(error?.data?.kind == .conflict)
+      _ = try await service.send(ContainerRemove.self, .init(container: made.container.id))
+      #expect(try await service.send(ContainerList.self, .init(all: true)).containers == [])
+    }
+  }
+
   @Test("restart and rename", arguments: Account.available)
   func restartAndRename(account: Account) async throws {
     try await withBusybox(account) { _, service in

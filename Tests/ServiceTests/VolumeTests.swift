@@ -85,6 +85,32 @@ struct VolumeTests {
   }
 
   @Test(
+    "CVE-2022-23648: a volume of an image's that leads out of it is filled with nothing of the host's",
+    arguments: Account.available)
+  func outwardVolume(account: Account) async throws {
+    try await withBusybox(account, "mkdir -p inner/sub; echo image > inner/sub/file") { store, service in
+      let outside = store.directory.appending("outside")
+      try FileManager.default.createDirectory(atPath: outside.string, withIntermediateDirectories: true)
+      try outside.appending("secret").write("host\n".utf8)
+      let up = String(repeating: "/..", count: 12)
+      let made = try await service.send(
+        ContainerCreate.self, .init(image: "busybox:1", name: "made", command: ["true"]))
+      _ = try await service.send(
+        ContainerCommit.self,
+        .init(
+          container: made.container.id, reference: "out:1",
+          changes: .init(volumes: ["\(up)\(outside)", "/inner\(up)\(outside)/x", "/inner/sub/../sub"])))
+      let look = "find / -xdev -name secret; ls -A \(outside); cat /inner/sub/file"
+      for read in [look, "cat \(outside)/secret; \(look)"] {
+        let run = try await service.run("out:1", ["sh", "-c", read])
+        #expect(run.stdout == "x\nimage\n", "\(run.stdout) \(run.stderr)")
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: outside.string) == ["secret"])
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test(
     "the image's own volumes, anonymous ones, and what goes with a container", arguments: Account.available)
   func anonymous(account: Account) async throws {
     try await withBusybox(account, "mkdir -p data/sub cache named; echo image > data/file") {

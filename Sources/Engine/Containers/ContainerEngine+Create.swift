@@ -51,6 +51,11 @@ extension ContainerEngine {
     var options = options
     options.limits = options.limits?.withoutZeros
     if let name = options.name { try ContainerName.validate(name) }
+    if options.autoRemove, options.restart?.rule != nil {
+      throw EngineError(
+        .invalidArgument, "a container that goes when it exits does not start again", subject: "restart",
+        hint: "let it stay, or leave out the restart policy")
+    }
     let connections = try await requests(options)
     let content = try await locks.holdContent()
     do {
