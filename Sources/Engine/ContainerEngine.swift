@@ -37,6 +37,8 @@ package final class ContainerEngine: Sendable {
   let log: Logger
   /// Containers that a request of this engine waits for, which the watch leaves alone.
   let attended = Mutex<[String: FileLock]>([:])
+  /// Containers that a request of this engine removes, which records their ends as well.
+  let removals = Mutex<Set<String>>([])
   /// Of the containers that were listed last, so that each one's options are read once.
   let listedOptions = Mutex<[String: ListedOptions]>([:])
   /// Once it owns anything.

@@ -70,6 +70,7 @@ private struct TreeEmptier {
       directories.append(Array(UnsafeBufferPointer(start: name, count: strlen(name) + 1)))
     }
     for name in directories {
+      if isRemovedEmpty(name, in: directory) { continue }
       try makeSearchable(name, in: directory)
       if level < Self.levelsAtOnce {
         let child = try directory.openDirectoryBeneath(name)
@@ -107,6 +108,17 @@ private func removed(_ name: [CChar], in directory: FileDescriptor) throws(Syste
     }
   }
   return true
+}
+
+/// Removes a directory that is empty, as many are, without a look into it; answers false where it may not be.
+private func isRemovedEmpty(_ name: [CChar], in directory: FileDescriptor) -> Bool {
+  do throws(SystemError) {
+    try directory.removeEmptyDirectory(name)
+    return true
+  } catch {
+    // Whatever is in the way shows again when it has been emptied.
+    return error.errno == .noSuchFileOrDirectory
+  }
 }
 
 /// Some file systems skip entries when others are removed while they are read, so what is found not to be

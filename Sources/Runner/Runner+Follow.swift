@@ -41,6 +41,23 @@ extension Runner {
     }
   }
 
+  /// Kills a container, and returns when its shim has ended and its mounts are gone. For one without a restart rule.
+  ///
+  /// - Throws: `EngineError.conflict` if it is not running; `cancelled` as soon as the task is cancelled, with the signal sent.
+  package func end(_ id: String) async throws(EngineError) {
+    do {
+      let (process, _, shim) = try firstProcess(id)
+      try process.signal(SIGKILL)
+      // v1's freezer keeps even what is killed.
+      if isFrozen(id) { unpause(id) }
+      try await DescriptorWatcher.shared.readable(shim.descriptor)
+    } catch let error as SystemError where error.errno == .noSuchProcess {
+      throw notRunning("kill", id)
+    } catch {
+      throw EngineError("kill container \(id)", wrapping: error, subject: id)
+    }
+  }
+
   /// Waits for the shim of a container that has an exit record, while it takes down the mounts: a moment.
   func settle(_ id: String) async throws {
     guard try exitRecord(id) != nil, let shim = try runningShim(id) else { return }
@@ -64,7 +81,9 @@ extension Runner {
 
   /// The container's first process by descriptor, surely that one: the shim lives, and keeps it as a zombie until the
   /// exit record is there.
-  func firstProcess(_ id: String) throws -> (process: ProcessDescriptor, named: NamedProcess) {
+  func firstProcess(_ id: String) throws -> (
+    process: ProcessDescriptor, named: NamedProcess, shim: ProcessDescriptor
+  ) {
     guard let shim = try runningShim(id), let named = try namedProcess(id),
       let process = try? ProcessDescriptor(pid: named.pid), try exitRecord(id) == nil
     else { throw notRunning("reach", id) }
@@ -73,8 +92,7 @@ extension Runner {
     else {
       throw notRunning("reach", id)
     }
-    withExtendedLifetime(shim) {}
-    return (process, named)
+    return (process, named, shim)
   }
 
   func notRunning(_ verb: String, _ id: String) -> EngineError {

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import RPCModel
 import Synchronization
@@ -61,7 +62,8 @@ struct ContainerLifeTests {
   }
 
   @Test(
-    "one that removes itself with its end can be removed by force all the same", arguments: Account.available)
+    "one that removes itself with its end, or starts again at once, can be removed by force all the same",
+    arguments: Account.available)
   func forcedAutoRemove(account: Account) async throws {
     try await withBusybox(account) { store, service in
       let other = try await store.service("other")
@@ -70,12 +72,79 @@ struct ContainerLifeTests {
         (["true"], RestartPolicy(kind: .always)), (["true"], RestartPolicy(kind: .always)),
       ] {
         var params = ContainerRun.Params(image: "busybox:1", command: command, detach: true)
-        params.autoRemove = true
+        params.autoRemove = restart == nil
         params.restart = restart
         let container = try await service.send(ContainerRun.self, params).container
         _ = try await other.send(ContainerRemove.self, .init(container: container.id, force: true))
       }
       #expect(try await other.send(ContainerList.self, .init(all: true)).containers == [])
+      #expect(await other.stop() == 0)
+    }
+  }
+
+  @Test(
+    "removal by force: each end and each removal is told once, in this order, and who waits hears how it ended",
+    arguments: Account.available)
+  func forcedRemoval(account: Account) async throws {
+    try await withBusybox(account) { store, service in
+      let other = try await store.service("other")
+      for each in [service, other] {
+        _ = try await each.send(EventSubscribe.self, .init(kinds: ["container."]))
+      }
+      var started: [String] = []
+      for _ in 0..<6 {
+        started.append(
+          try await service.send(
+            ContainerRun.self, .init(image: "busybox:1", command: ["sleep", "1000"], detach: true)
+          ).container.id)
+      }
+      let ids = started
+      // A paused one, and one that both remove at once.
+      var paused = false
+      do {
+        _ = try await service.send(ContainerPause.self, .init(container: ids[0]))
+        paused = true
+      } catch let error as RPCError {
+        #expect(error.data?.kind == .unsupported)
+      }
+      async let waited = other.send(ContainerWait.self, .init(container: ids[1]))
+      async let both: ContainerRemove.Result = other.send(
+        ContainerRemove.self, .init(container: ids[2], force: true))
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for id in ids {
+          group.addTask {
+            do {
+              _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
+            } catch let error as RPCError {
+              #expect(id == ids[2] && error.data?.kind == .notFound, "\(error)")
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+      do { _ = try await both } catch let error as RPCError { #expect(error.data?.kind == .notFound) }
+      do { #expect(try await waited.exit?.code == 137) } catch let error as RPCError {
+        // It came too late, with the container gone.
+        #expect(error.data?.kind == .notFound)
+      }
+      for each in [service, other] {
+        for id in ids {
+          _ = await each.notifications.event("container.removed", subject: id)
+          let kinds = each.notifications.events.filter { $0.subject == id }.map(\.kind)
+          let pause = paused && id == ids[0] ? ["container.paused"] : []
+          #expect(
+            kinds.filter { $0 != "container.unpaused" } == ["container.created", "container.started"] + pause
+              + ["container.exited", "container.removed"])
+        }
+        #expect(try await each.send(ContainerList.self, .init(all: true)).containers == [])
+        // Waits for what is removed in the service's own time.
+        _ = try await each.send(SystemDiskUsage.self, .init())
+      }
+      for directory in ["containers", "staging"] {
+        let left = try FileManager.default.contentsOfDirectory(
+          atPath: store.store.appending(directory).string)
+        #expect(left == [])
+      }
       #expect(await other.stop() == 0)
     }
   }

@@ -14,18 +14,51 @@ extension ContainerEngine {
     let record = try await current(name)
     do {
       if force, ContainerState.live.contains(record.state) {
-        _ = try await stop(record.id, signal: .kill)
+        try await endAndRemove(record, withVolumes: withVolumes)
       } else {
         try record.admit(.remove)
+        try await remove(record, withVolumes: withVolumes)
       }
-      try await remove(record, withVolumes: withVolumes)
     } catch let error as EngineError where error.kind == .notFound {
       // With its end one that removes itself goes as well, by whoever runs it: it is gone, as was asked for.
       guard try metadata.container(id: record.id) == nil else { throw error }
     }
   }
 
-  /// Removes one that does not run. First its row, so that what the database names is always whole.
+  /// Of several requests at once, the first one to come says how long the watch has nothing to do with the container.
+  private func endAndRemove(_ record: ContainerRecord, withVolumes: Bool) async throws {
+    let isFirst = removals.withLock { $0.insert(record.id).inserted }
+    func isOver() {
+      if isFirst { removals.withLock { _ = $0.remove(record.id) } }
+    }
+    do {
+      try await end(record)
+      try await remove(record, withVolumes: withVolumes)
+      isOver()
+    } catch {
+      isOver()
+      watchRequests.yield(record.id)
+      throw error
+    }
+  }
+
+  /// Kills a container for its removal, which records the end.
+  private func end(_ record: ContainerRecord) async throws {
+    if record.state == .restarting || runner.hasRestartRule(record.id) {
+      _ = try await stop(record.id, signal: .kill)
+      return
+    }
+    do {
+      try await runner.end(record.id)
+    } catch {
+      // It has ended by itself, or is about to be started by somebody else.
+      guard error.kind == .conflict else { throw error }
+      _ = try await stop(record.id, signal: .kill)
+    }
+  }
+
+  /// Removes one that does not run. First its row, so that what the database names is always whole; its tree loses its name, and
+  /// is removed in the engine's own time.
   ///
   /// Not stopped by cancellation: half a container would be left.
   func remove(_ record: ContainerRecord, withVolumes: Bool = false) async throws {
@@ -34,13 +67,16 @@ extension ContainerEngine {
       defer { lock.release() }
       guard let stored = try metadata.container(id: record.id) else { return }
       // The service that started it may have died before it could say so.
-      let settled = try await settle(stored)
+      let (settled, end) = try await settleUpToEnd(stored)
       let networks = try metadata.endpoints(container: record.id).compactMap {
         try metadata.network(id: $0.network)
       }
       let gone =
-        networks.map { JournalEvent.networkDisconnected($0.id, name: $0.name, container: stored) }
+        (end.map { [.containerExited(record.id, name: record.name, $0)] } ?? [])
+        + networks.map { JournalEvent.networkDisconnected($0.id, name: $0.name, container: stored) }
         + [.containerRemoved(record.id, name: record.name)]
+      // Nobody else records its end, or starts it, while its lock is held.
+      let states: Set<ContainerState> = end == nil ? [.created, .exited] : [settled.state]
       // Only those of sessions are, and none of these has volumes.
       let isBuildStep = try stored.session != nil && options(stored).isBuildStep == true
       // What is secret outlives nothing that is told of.
@@ -49,9 +85,11 @@ extension ContainerEngine {
         if isBuildStep {
           try await metadata.removeBuildContainer(stored, events: gone) ? [] : nil
         } else if withVolumes {
-          try await metadata.removeContainerWithVolumes(record.id) { gone + $0.map { .volumeRemoved($0) } }
+          try await metadata.removeContainerWithVolumes(record.id, from: states) {
+            gone + $0.map { .volumeRemoved($0) }
+          }
         } else {
-          try await metadata.removeContainer(record.id, events: gone) ? [] : nil
+          try await metadata.removeContainer(record.id, from: states, events: gone) ? [] : nil
         }
       guard let volumes else {
         throw EngineError(
@@ -60,7 +98,7 @@ extension ContainerEngine {
       }
       Failpoint.containerUnrecorded.pass()
       try await runner.cleanUp(record.id)
-      try snapshots.removeContainer(record.id)
+      if let tree = try snapshots.unnameTree(snapshots.containerDirectory(record.id)) { reclaim([tree]) }
       removeVolumeDirectories(volumes)
       try await writeNames(networks.map(\.id))
       if isBuildStep { try await collect() }

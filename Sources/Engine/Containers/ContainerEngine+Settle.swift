@@ -33,6 +33,16 @@ extension ContainerEngine {
     return record
   }
 
+  /// The same for who removes the container: an end that is all that its row lacks is left to the transaction of the removal.
+  func settleUpToEnd(_ record: ContainerRecord) async throws -> (ContainerRecord, end: ExitStatus?) {
+    let look = try runner.look(record.id)
+    let sighting = ContainerLife.Sighting(look.state, of: record)
+    guard ContainerLife(state: record.state).changes(seeing: sighting) == [.exited],
+      !hasUnreadLives(record, look), let exit = look.state.exit
+    else { return (try await settle(record), nil) }
+    return (try await markOutOfMemory(record), ExitStatus(exit))
+  }
+
   private func isBehind(_ record: ContainerRecord, _ look: RunnerLook) -> Bool {
     let sighting = ContainerLife.Sighting(look.state, of: record)
     return !ContainerLife(state: record.state).changes(seeing: sighting).isEmpty
@@ -158,6 +168,15 @@ extension ContainerEngine {
 
   private func healthEvents(of record: ContainerRecord) -> [JournalEvent] {
     record.health.map { [.containerHealthChanged(record.id, name: record.name, $0)] } ?? []
+  }
+}
+
+extension RunnerState {
+  fileprivate var exit: ExitRecord? {
+    switch self {
+    case .exited(let exit), .lost(let exit): exit
+    case .running, .paused, .restarting, .absent: nil
+    }
   }
 }
 

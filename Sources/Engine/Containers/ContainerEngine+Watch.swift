@@ -60,11 +60,25 @@ extension ContainerEngine {
   private func seeTo(_ id: String) async {
     await reporting("see to", id) {
       while let stored = try metadata.container(id: id), let record = try await settled(stored) {
-        if ContainerState.live.contains(record.state) { _ = try await exit(of: record) }
+        if ContainerState.live.contains(record.state) {
+          guard try await seeEnd(of: record) else { return }
+        }
         guard let ended = try metadata.container(id: id), ended.state == .exited else { return }
         guard try await startAgain(ended) else { return try await removeIfDue(ended) }
       }
     }
+  }
+
+  /// Waits for a container's end, and journals it.
+  ///
+  /// - Returns: false where this engine removes the container, and records the end with that.
+  private func seeEnd(of record: ContainerRecord) async throws -> Bool {
+    if record.state != .restarting, !runner.hasRestartRule(record.id) {
+      _ = try? await runner.waitForExit(record.id)
+      if removals.withLock({ $0.contains(record.id) }) { return false }
+    }
+    _ = try await exit(of: record)
+    return true
   }
 
   /// Starts a container whose shim is gone with its machine, or was killed, by its restart policy.
