@@ -162,7 +162,8 @@ final class RouteSocket {
       message.attribute(Int(RTA_OIF.rawValue), number: index)
       if !isRelayed { return }
       message.nested(Int(RTA_METRICS.rawValue)) { metrics in
-        // Milliseconds, of usually 200; and the congestion control that every kernel has.
+        // Milliseconds, of usually 200, which TCP heeds where they are locked; and the congestion control that every kernel has.
+        metrics.attribute(Int(RTAX_LOCK), number: UInt32(1) << RTAX_RTO_MIN)
         metrics.attribute(Int(RTAX_RTO_MIN), number: 5)
         metrics.attribute(Int(RTAX_CC_ALGO), "reno")
       }

@@ -19,4 +19,15 @@ struct SubordinateIDsTests {
       ids.mapArguments(of: 42, own: 1000)
         == ["42", "0", "1000", "1", "1", "100000", "10", "11", "500", "2"])
   }
+
+  @Test("an id that is there twice counts once, and the user's own only as root's")
+  func overlaps() {
+    let ids = SubordinateIDs(
+      "me:100:10\nme:100:10\nme:105:10\nme:90:100\nme:1000:3\n", name: "me", userID: 1001)
+    #expect(ids.ranges == [100..<110, 110..<115, 90..<100, 115..<190, 1000..<1003])
+    let own = SubordinateIDs("me:1000:3\n", name: "me", userID: 1001)
+    #expect(
+      own.mapArguments(of: 42, own: 1001)
+        == ["42", "0", "1001", "1", "1", "1000", "1", "2", "1002", "1"])
+  }
 }

@@ -62,14 +62,22 @@ package enum RootlessNamespace {
           "the kernel or its sysctls (user.max_user_namespaces, kernel.unprivileged_userns_clone) forbid it")
     }
     guard made == .done else {
-      let (program, file) =
-        made == .userMapFailed ? ("newuidmap", "/etc/subuid") : ("newgidmap", "/etc/subgid")
-      throw EngineError(
-        .permissionDenied, "\(program) refused the user's subordinate ids", subject: file,
-        hint:
-          "see what it printed; it has to be installed set-user-id root, and \(file) must name ids that it may give"
-      )
+      throw refusal(by: made == .userMapFailed ? mapUsers : mapGroups, name: name ?? "\(userID)")
     }
+  }
+
+  /// It says why itself, on standard error.
+  ///
+  /// - Parameter command: that was refused, as `newuidmap 4711 0 1000 1 1 100000 65536`.
+  static func refusal(by command: [String], name: String) -> EngineError {
+    let program = command.first?.split(separator: "/").last.map(String.init) ?? ""
+    let own = program == "newuidmap" ? "/etc/subuid" : "/etc/subgid"
+    return EngineError(
+      .permissionDenied, "\(program) refused the subordinate ids of user \(name)", subject: own,
+      causes: [command.joined(separator: " ")],
+      hint:
+        "/etc/subuid and /etc/subgid must give the user ids that this machine has; as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \(name). \(program) has to be set-user-id root (chmod u+s \(command.first ?? program))"
+    )
   }
 
   private static func ids(_ file: String, name: String?, _ userID: UInt32) throws -> SubordinateIDs {
