@@ -11,6 +11,8 @@ package struct TestStore: Sendable {
   package let directory: FilePath
   /// Where its services are; nil for the tests' own.
   package var network: TestNetwork?
+  /// Files that they find in the places of the machine's, by these; takes root.
+  package var replaced: [String: FilePath] = [:]
 
   package init(account: Account, directory: FilePath) {
     self.account = account
@@ -43,7 +45,13 @@ package struct TestStore: Sendable {
     return TestService(process: process, notifications: notifications)
   }
 
-  private var launcher: [String] { (network?.launcher ?? []) + account.launcher }
+  private var launcher: [String] {
+    let mounts = replaced.map { "mount --bind '\($1)' '\($0)'" }.joined(separator: "; ")
+    let places =
+      mounts.isEmpty
+      ? [] : ["/usr/bin/unshare", "--mount", "--", "/bin/sh", "-ec", mounts + "; exec \"$@\"", "sh"]
+    return (network?.launcher ?? []) + places + account.launcher
+  }
 
   private func environment(path: String? = nil) -> [String] {
     let record = ProcessInfo.processInfo.environment["CORACLE_RECORD"]

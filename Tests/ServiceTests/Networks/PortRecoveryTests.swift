@@ -129,9 +129,8 @@ struct PortRecoveryTests {
 
   @Test(
     "a service is killed between two steps: the port is as the row says, and free where it says nothing",
-    arguments: Death.all)
-  func killed(death: Death) async throws {
-    let account = try #require(Account.available.first)
+    arguments: Death.all, Account.available)
+  func killed(death: Death, account: Account) async throws {
     try await NetworkScene.with(account) { scene, _ in
       try await scene.importServer()
       let mapping = PortMapping(hostPort: 18090, containerPort: 80)

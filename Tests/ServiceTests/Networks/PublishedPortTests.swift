@@ -27,7 +27,7 @@ struct PublishedPortTests {
       let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port.hostPort)/")
       #expect(outside == "hello\n")
       try await scene.start("other")
-      for (target, number) in [("web", 80), ("192.0.2.1", port.hostPort)] {
+      for (target, number) in [("web", 80), ("192.0.2.1", port.hostPort), ("2001:db8::1", port.hostPort)] {
         let page = try await scene.get(target, number, from: "other")
         #expect(page == "hello\n", "\(target)")
       }
@@ -217,6 +217,63 @@ struct PublishedPortTests {
       try await scene.waitForPort("web")
       #expect(try await scene.fetch(port) == "hello\n")
       #expect(try await scene.ports("web").map(\.hostPort) == [port])
+    }
+  }
+
+  @Test(
+    "datagrams find their way to a published port and back, from this machine, from elsewhere and from containers",
+    arguments: Account.available)
+  func datagrams(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, elsewhere in
+      try await scene.importServer()
+      let ports = [
+        PortMapping(hostPort: 0, containerPort: 53, transport: .udp),
+        PortMapping(address: "127.0.0.1", hostPort: 18053, containerPort: 53, transport: .udp),
+      ]
+      let web = try await scene.serve("web", ports)
+      let published = try #require(web.ports)
+      #expect(published.count == 2 && published[0].hostPort > 0 && published[1].hostPort == 18053)
+      let server = try await ChildProcess.spawn(
+        [
+          "nsenter", "--net=/proc/\(try #require(web.pid))/ns/net", "python3", "-uc",
+          """
+          import socket
+          s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(("::", 53)); print("up")
+          while True:
+              data, peer = s.recvfrom(65536); s.sendto(b"<" + data + b"> " + peer[0].encode(), peer)
+          """,
+        ], output: .pipe, diesWithTests: true)
+      let output = try #require(server.standardOutput)
+      var byte: [UInt8] = [0]
+      _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+      func ask(_ address: String, _ port: Int) -> String {
+        // From another address than the one that was asked, nothing is taken.
+        """
+        python3 -c 'import socket
+        s = socket.socket(socket.\(address.contains(":") ? "AF_INET6" : "AF_INET"), socket.SOCK_DGRAM)
+        s.settimeout(20); s.connect(("\(address)", \(port))); s.send(b"x"); print(s.recv(100).decode())'
+        """
+      }
+      let own = try await scene.addresses("web", "bridge")
+      func expect(_ answer: String, _ from: String) {
+        let words = answer.split(whereSeparator: \.isWhitespace).map { self.address(String($0)) }
+        #expect(words.first == "<x>", "\(from)")
+        // Who asked is not to be seen.
+        #expect(words.last.map(own.contains) == true, "\(from): \(answer), \(own)")
+      }
+      for address in ["127.0.0.1", "::1", "192.0.2.1", "2001:db8::1"] {
+        expect(try await scene.host.shell(ask(address, published[0].hostPort)), address)
+      }
+      expect(try await scene.host.shell(ask("127.0.0.1", 18053)), "its own address")
+      expect(try await elsewhere.shell(ask("192.0.2.1", published[0].hostPort)), "elsewhere")
+      let other = try await scene.start("other")
+      let inside = try await ChildProcess.run([
+        "nsenter", "--net=/proc/\(try #require(other.pid))/ns/net", "sh", "-ec",
+        ask("192.0.2.1", published[0].hostPort),
+      ])
+      expect(inside.text, "a container: \(inside.errorText)")
+      server.signal(SIGKILL)
+      _ = try await server.waitForExit()
     }
   }
 
