@@ -145,7 +145,7 @@ def ordinary(bench, archive):
     section.subject("coracle", samples["coracle"])
     for name, label in (("podman", "podman, slirp4netns"), ("pasta", "pasta by itself")):
         if name in samples:
-            section.peer(label, samples[name])
+            section.peer(label, samples[name], ratio_at_least(1) if name == "podman" else None)
     return [section]
 
 
