@@ -98,6 +98,9 @@ struct NetworkTests {
         $0.networkContainer = "both"
       }
       #expect(joined.stdout == (try await scene.shell("both", "cat /etc/hosts")))
+      // What others have on this machine is never touched: all rules are in one table.
+      let tables = try await scene.host.shell("nft list tables").split(separator: "\n")
+      #expect(tables.count == 1 && tables[0].hasPrefix("table inet coracle_"), "\(tables)")
     }
   }
 
