@@ -3,7 +3,7 @@ package import EngineErrors
 /// A Dockerfile as it is written: its stages and their instructions, none of them carried out.
 package struct Dockerfile: Hashable, Sendable {
   package let file: SourceFile
-  package let directives: Directives
+  package var directives: Directives
   /// Before the first FROM; their values are for FROMs, and for stages that ask for them by name.
   package let arguments: [Instruction]
   /// At least one.

@@ -80,18 +80,22 @@ private struct UsageCount: ~Copyable {
     var linked: [(FileIdentity, Int64)] = []
     let way = except.isEmpty ? [] : stack.currentPath
     let except = except
-    try directory.forEachEntry { name, _ in
-      if !except.isEmpty, except.contains((way.isEmpty ? [] : way + [UInt8(ascii: "/")]) + text(of: name)) {
-        return
+    do {
+      try directory.forEachEntry { name, _ in
+        if !except.isEmpty, except.contains((way.isEmpty ? [] : way + [UInt8(ascii: "/")]) + text(of: name)) {
+          return
+        }
+        guard let status = try directory.status(of: name) else { return }
+        if status.kind == .directory {
+          ways.append((depth, text(of: name).cString))
+        } else if status.linkCount > 1 {
+          linked.append((status.identity, status.bytesOnDisk))
+          return
+        }
+        found += status.bytesOnDisk
       }
-      guard let status = try directory.status(of: name) else { return }
-      if status.kind == .directory {
-        ways.append((depth, text(of: name).cString))
-      } else if status.linkCount > 1 {
-        linked.append((status.identity, status.bytesOnDisk))
-        return
-      }
-      found += status.bytesOnDisk
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+      // Removed while it was open (getdents64(2)).
     }
     bytes += found
     for (file, size) in linked where counted.insert(file).inserted { bytes += size }

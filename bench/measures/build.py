@@ -58,10 +58,11 @@ def measured_on(disk, workspace, bench):
             builders.append(peer)
 
     tell("build: measuring ")
-    found = {kind: {} for kind in ("cached", "changed", "cold", "run")}
+    found = {kind: {} for kind in ("cached", "changed", "cold", "run", "networked")}
     for kind, samples in found.items():
         contenders = [
-            Contender(builder.name, Build(builder, kind, context, empty, files)) for builder in builders]
+            Contender(builder.name, Build(builder, kind, context, empty, files))
+            for builder in builders if kind != "networked" or builder is builders[0]]
         measured, failures = interleave(contenders, bench.rounds or ROUNDS)
         bench.skip_all(failures)
         samples.update({contender.name: contender.samples for contender in measured})
@@ -71,7 +72,8 @@ def measured_on(disk, workspace, bench):
         section("a build with all in the cache, a context of 5,000 files", found["cached"], 1 / 3),
         section("a build of eight instructions and 5,000 files, without cache", found["cold"], 1 / 2),
         section("a build after a change in the last third, 5,000 files", found["changed"], 1 / 2),
-        section("a RUN of nothing", found["run"], None, at_most(RUN_LIMIT)),
+        section("a RUN of nothing, without network", found["run"], None, at_most(RUN_LIMIT)),
+        section("a RUN of nothing, in the network bridge", found["networked"], None, at_most(RUN_LIMIT)),
     ]
 
 
@@ -84,8 +86,10 @@ class Build:
         self._builder, self._kind, self._context, self._empty, self._files = builder, kind, context, empty, files
 
     def __call__(self):
-        if self._kind == "run":
-            one, many = (self._builder.build(self._empty, self._files[name], [], False) for name in ("one", "many"))
+        if self._kind in ("run", "networked"):
+            network = {"network": "bridge"} if self._kind == "networked" else {}
+            one, many = (
+                self._builder.build(self._empty, self._files[name], [], False, **network) for name in ("one", "many"))
             return max(many - one, 0) / RUNS
         if self._kind != "cached":
             Build.number += 1
@@ -107,12 +111,14 @@ class Subject:
         self._service.initialize()
         self._service.request("image/import", {"path": bench.root_archive, "reference": "bench"})
 
-    def build(self, context, dockerfile, arguments, cached):
+    def build(self, context, dockerfile, arguments, cached, network="none"):
         with open(dockerfile) as file:
             text = file.read()
         parameters = {
             "context": context, "dockerfile": text, "references": ["built:1"],
             "arguments": dict(argument.split("=", 1) for argument in arguments), "noCache": not cached,
+            # As the peers: none of them makes a network.
+            "network": network,
         }
         start = time.monotonic_ns()
         self._service.request("build/start", parameters)

@@ -103,7 +103,7 @@ struct BuildContainer: Sendable {
     var options = ContainerOptions(image: "")
     options.entrypoint = []
     options.command = prepared.runArguments(step.command, state)
-    options.hostname = "build"
+    options.hostname = build.request.hostname
     switch try build.network(of: step) {
     case .none: options.network = .none
     case .host: options.network = .host
@@ -304,7 +304,7 @@ struct BuildContainer: Sendable {
   private func cacheID(_ prepared: PreparedMount) -> String {
     let origin =
       prepared.inputs.isEmpty ? "" : " \(StepKey.make(parent: StepKey.nothing, prepared.inputs).short)"
-    return (prepared.mount.id ?? prepared.target) + origin
+    return (build.request.cacheNamespace ?? "") + (prepared.mount.id ?? prepared.target) + origin
   }
 
   /// Takes the locks of all caches that this RUN wants for itself, each once and in one order: so no two builds wait for each

@@ -39,6 +39,24 @@ package struct BuildRequest: Sendable {
 
   package init() {}
 
+  // MARK: Arguments that mean something to the builder, by BuildKit's names
+
+  /// What RUNs are called where nobody said.
+  static let hostname = "build"
+
+  var hostname: String { arguments["BUILDKIT_SANDBOX_HOSTNAME"] ?? Self.hostname }
+
+  /// In front of the ids of caches that RUNs mount.
+  var cacheNamespace: String? {
+    arguments["BUILDKIT_CACHE_MOUNT_NS"].flatMap { $0.isEmpty ? nil : $0 + "/" }
+  }
+
+  /// Whether a context that is a git repository has its history.
+  var keepsGitDirectory: Bool { ["1", "true"].contains(arguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"]) }
+
+  /// Which rules count, instead of what the file says.
+  var check: String? { arguments["BUILDKIT_DOCKERFILE_CHECK"] }
+
   var keepsImage: Bool { outputs.isEmpty || outputs.contains { $0.kind == .image } }
 }
 

@@ -91,7 +91,7 @@ extension BuildRun {
         }
         let state = try await image(name, platform: platform).value
         let found = state.config.platform
-        if !(isDry && state.isFresh), !found.satisfies(platform) {
+        if !(isDry && state.isFresh), (found.os, found.architecture) != (platform.os, platform.architecture) {
           note(
             .invalidBaseImagePlatform, stage.from,
             "Base image \(name) was pulled with platform \"\(found)\", expected \"\(platform)\" for current build"

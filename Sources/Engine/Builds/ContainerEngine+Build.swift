@@ -90,7 +90,9 @@ extension ContainerEngine {
     let bytes = try await onBlockingThread("dockerfile") {
       try request.dockerfileText ?? Self.readDockerfile(name, in: context)
     }
-    let dockerfile = try Dockerfile(parsing: bytes, name: name)
+    var parsed = try Dockerfile(parsing: bytes, name: name)
+    if let check = request.check { parsed.directives.check = try LintConfiguration(parsing: check) }
+    let dockerfile = parsed
     let target = try dockerfile.target(request.target)
     let global = try GlobalScope(
       dockerfile,

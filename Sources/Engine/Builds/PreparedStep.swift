@@ -300,6 +300,7 @@ struct PreparedStep: Sendable {
         .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device")
     }
     inputs["network"] = try run.network(of: step).name
+    if run.request.hostname != BuildRequest.hostname { inputs["hostname"] = run.request.hostname }
     for (index, mount) in step.mounts.enumerated() {
       let prepared = try await PreparedMount(mount, self, state)
       if mount.kind == .bind || mount.kind == .cache && mount.from != nil, prepared.copy == nil {

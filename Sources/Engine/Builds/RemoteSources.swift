@@ -20,7 +20,7 @@ package struct RemoteSources: Sendable {
   /// - Parameter position: where the context is named.
   func root(of text: String, at position: SourcePosition) async throws -> SourceRoot {
     let word = Word(text, at: position)
-    guard let address = try GitAddress(word, file) else {
+    guard var address = try GitAddress(word, file) else {
       guard text.hasPrefix("http://") || text.hasPrefix("https://") else {
         throw EngineError(
           .unsupported, "a build takes nothing from \(text.prefix(200))", subject: text,
@@ -28,6 +28,7 @@ package struct RemoteSources: Sendable {
       }
       return try await fetch(word, checksum: nil)
     }
+    if request.keepsGitDirectory { address.keepsGitDirectory = true }
     let commit = try await commit(of: address)
     try check(commit, address)
     let root = try await fetch(address, commit)

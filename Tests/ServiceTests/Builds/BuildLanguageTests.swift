@@ -220,4 +220,32 @@ struct BuildLanguageTests {
       #expect(again.areAllCached)
     }
   }
+
+  @Test("arguments that BuildKit's builder understands, this one does as well", arguments: Account.available)
+  func builderArguments(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let file = """
+        FROM busybox:1 as one
+        RUN --mount=type=cache,target=/c echo x >> /c/f; busybox wc -l < /c/f; busybox hostname
+        """
+      func lines(_ arguments: [String: String]) async throws -> (text: String, rules: [String]) {
+        let output = FoundDigest()
+        let built = try await context.build(file, output: output) {
+          $0.arguments = arguments
+          $0.noCache = true
+        }
+        return (output.text, built.warnings?.map(\.rule) ?? [])
+      }
+      let plain = try await lines([:])
+      #expect(plain.text == "#2 1\n#2 build\n" && plain.rules == ["FromAsCasing"])
+      let named = try await lines(["BUILDKIT_SANDBOX_HOSTNAME": "ship", "BUILDKIT_CACHE_MOUNT_NS": "other"])
+      #expect(named.text == "#2 1\n#2 ship\n")
+      let checked = try await lines(["BUILDKIT_DOCKERFILE_CHECK": "skip=FromAsCasing"])
+      #expect(checked.text == "#2 2\n#2 build\n" && checked.rules.isEmpty)
+      let error = try await context.failure(file) {
+        $0.arguments = ["BUILDKIT_DOCKERFILE_CHECK": "error=true"]
+      }
+      #expect(error.data?.kind == .invalidArgument && error.message.contains("FromAsCasing"))
+    }
+  }
 }
