@@ -413,6 +413,43 @@ struct BuildTests {
       let explained = try await context.store.runProgram(
         "coracle-repl", ["-c", "build --network none --explain \(context.path)"])
       #expect(explained.text.split(separator: "\n").allSatisfy { $0.hasPrefix("cached ") })
+      for (words, said) in [
+        ("--explain -o out", "--explain makes nothing that --output could be for"),
+        ("--verify -t x:1", "--verify makes nothing that --tag could be for"),
+        ("--verify --debug", "--verify makes nothing that --debug could be for"),
+        ("--explain --verify", "not both"),
+      ] {
+        let refused = try await context.store.runProgram(
+          "coracle-repl", ["-c", "build \(words) \(context.path)"])
+        #expect(refused.status != .exited(0) && refused.errorText.contains(said), "\(refused.errorText)")
+      }
+    }
+  }
+
+  @Test("a context that is sent is sent whole, secrets of any bytes with it, or nothing is built of it")
+  func sent() async throws {
+    try await withContext(try #require(Account.available.last)) { context in
+      try await context.script(
+        """
+        printf 'FROM busybox:1\\nCOPY src /src\\nRUN --mount=type=secret,id=k cat /run/secrets/k | wc -c\\n' > context/Dockerfile
+        printf 'a\\377\\000b' > secret
+        """)
+      let coracle = try Programs.directory.get().appending("coracle").string
+      func build(_ name: String) async throws -> ChildProcess.Result {
+        try await context.store.runProgram(
+          "coracle-repl",
+          [
+            "--server", "\(coracle) serve", "-c",
+            "build --network none --secret id=k,src=\(context.store.directory)/secret -t \(name) \(context.path)",
+          ])
+      }
+      let whole = try await build("whole:1")
+      #expect(whole.status == .exited(0) && whole.text.contains("#3 4\n"), "\(whole.text) \(whole.errorText)")
+      try await context.script("chmod 000 context/src/a")
+      let part = try await build("part:1")
+      #expect(part.status == .exited(1) && part.errorText.contains("tar could not read"), "\(part.errorText)")
+      let images = try await context.service.send(ImageList.self, .init()).images.flatMap(\.references)
+      #expect(!images.contains("docker.io/library/part:1"))
     }
   }
 }

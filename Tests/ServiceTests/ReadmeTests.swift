@@ -39,6 +39,9 @@ struct ReadmeTests {
           workingDirectory: store.directory, input: .bytes(Array(settings.utf8)))
         #expect(made.succeeded, "\(made.errorText)")
         try await body(store)
+        // What builds have made of networks is root's on this machine.
+        let removed = try await store.runProgram("coracle-repl", ["-c", "network rm bridge"])
+        #expect(removed.status == .exited(0) || removed.errorText.contains("no such network"))
       }
     }
   }

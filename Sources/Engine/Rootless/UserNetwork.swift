@@ -128,6 +128,25 @@ final class UserNetwork: Sendable {
         .unsupported, "cannot make networks for an ordinary user: /dev/net/tun cannot be opened",
         subject: "/dev/net/tun", causes: ["\(error)"], hint: "let the user open it (chmod 0666 /dev/net/tun)")
     }
+    guard hasWayOut else {
+      throw EngineError(
+        .unsupported, "cannot make networks for an ordinary user: this machine has none itself",
+        subject: "pasta", hint: "connect the machine first")
+    }
+  }
+
+  /// Whether the machine has a default route: pasta does not start without.
+  private static var hasWayOut: Bool {
+    func routes(_ name: String) -> [[Substring]] {
+      ((try? readSmallFile(FilePath("/proc/net/\(name)"), limit: 1 << 20)) ?? "").split(separator: "\n").map {
+        $0.split(whereSeparator: { $0 == " " || $0 == "\t" })
+      }
+    }
+    // The interface, the destination, …, flags (RTF_UP), …, the mask; and the destination, its length, …, the interface.
+    return routes("route").contains { $0.count > 7 && $0[1] == "00000000" && $0[7] == "00000000" }
+      || routes("ipv6_route").contains {
+        $0.count > 9 && $0[1] == "00" && $0[0].allSatisfy { $0 == "0" } && $0[9] != "lo"
+      }
   }
 
   private static func program() throws(EngineError) -> String {

@@ -159,15 +159,16 @@ struct BuildCacheTests {
       for context in [first, second] { try await context.script("printf '\(file)' > context/Dockerfile") }
       let cache = "\(registry.host)/cache:repl"
       let sent = try await first.store.runProgram(
-        "coracle-repl", ["-c", "build --cache-to type=registry,ref=\(cache),mode=max \(first.path)"])
+        "coracle-repl",
+        ["-c", "build --network none --cache-to type=registry,ref=\(cache),mode=max \(first.path)"])
       #expect(sent.status == .exited(0) && sent.text.contains("1 instructions"), "\(sent.errorText)")
       let used = try await second.store.runProgram(
-        "coracle-repl", ["-c", "build --cache-from ref=\(cache) \(second.path)"])
+        "coracle-repl", ["-c", "build --network none --cache-from ref=\(cache) \(second.path)"])
       #expect(used.text.contains("2 of 2 instructions from the cache"), "\(used.text) \(used.errorText)")
       // What is pushed is an image that others pull.
       let name = "\(registry.host)/pushed:1"
       let pushed = try await first.store.runProgram(
-        "coracle-repl", ["-c", "build -t \(name) -o type=registry \(first.path)"])
+        "coracle-repl", ["-c", "build --network none -t \(name) -o type=registry \(first.path)"])
       #expect(pushed.status == .exited(0), "\(pushed.errorText)")
       let pulled = try await second.service.send(ImagePull.self, .init(reference: name))
       #expect(pulled.layers.count == 2)

@@ -179,7 +179,7 @@ struct BuildDebugTests {
       try await context.script(
         "printf 'FROM busybox:1\\nRUN echo part > /part; false\\n' > context/Dockerfile")
       let result = try await context.store.runProgram(
-        "coracle-repl", ["-c", "build --debug \(context.path)"])
+        "coracle-repl", ["-c", "build --network none --debug \(context.path)"])
       #expect(result.status == .exited(1))
       #expect(result.errorText.contains("kept as build-"), "\(result.errorText)")
       let found9 = try await context.images().unnamed

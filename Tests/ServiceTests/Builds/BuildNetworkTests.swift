@@ -171,4 +171,41 @@ struct BuildNetworkTests {
       #expect(await next.service.stop() == 0)
     }
   }
+
+  @Test(
+    "where no networks can be made, RUNs have none, and it is said; one that is named is an error",
+    .requires(.mount), arguments: Account.available)
+  func missing(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let store = context.store
+      let variables = [
+        "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=\(store.directory)", "CORACLE_STORE=\(store.store)",
+        "CORACLE_RUN=\(store.directory)/other-run", "NO_COLOR=1",
+      ]
+      // A machine on which the library is damaged, and the device is not there.
+      let hide =
+        "mount --bind /dev/null $(realpath /usr/lib/*/libnftables.so.1); mount -t tmpfs none /dev/net; exec \"$@\""
+      func build(_ network: [String]) async throws -> ChildProcess.Result {
+        try await ChildProcess.run(
+          ["/usr/bin/unshare", "--mount", "sh", "-ec", hide, "sh"] + account.launcher + [
+            "/usr/bin/env", "-i",
+          ] + variables
+            + [
+              try Programs.directory.get().appending("coracle-repl").string, "-c",
+              "build --no-cache \(network.joined(separator: " ")) \(context.path)",
+            ], workingDirectory: store.directory)
+      }
+      try await context.script("printf 'FROM busybox:1\\nRUN ls /sys/class/net\\n' > context/Dockerfile")
+      let without = try await build([])
+      #expect(without.status == .exited(0) && without.text.hasPrefix("#2 lo\n"), "\(without.errorText)")
+      let what = account == .root ? "libnftables" : "/dev/net/tun"
+      #expect(without.errorText.contains("RUNs have no network"), "\(without.errorText)")
+      #expect(without.errorText.contains(what), "\(without.errorText)")
+      let named = try await build(["--network", "bridge"])
+      #expect(named.status == .exited(1), "\(named.text)")
+      #expect(named.errorText.contains("error: Dockerfile:2:1: RUN"), "\(named.errorText)")
+      let none = try await build(["--network", "none"])
+      #expect(none.status == .exited(0) && !none.errorText.contains("RUNs have no network"))
+    }
+  }
 }

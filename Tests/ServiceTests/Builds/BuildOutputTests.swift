@@ -143,16 +143,17 @@ struct BuildOutputTests {
       }
       let place = context.store.directory
       let files = try await repl(
-        "build -t x:1 -o type=image -o \(place)/tree -o type=oci,dest=\(place)/x.tar \(context.path)")
+        "build --network none -t x:1 -o type=image -o \(place)/tree -o type=oci,dest=\(place)/x.tar \(context.path)"
+      )
       #expect(files.status == .exited(0), "\(files.errorText)")
       #expect(files.text.hasPrefix("x:1  ") && files.text.contains("\(place)/tree  "))
       let found = try await context.output("cat tree/a; tar -tf x.tar | grep -c index.json")
       #expect(found == "one\n1\n")
-      let archive = try await repl("build -o - \(context.path)")
+      let archive = try await repl("build --network none -o - \(context.path)")
       let listed = try await ChildProcess.run(["tar", "-tf", "-"], input: .bytes([UInt8](archive.stdout)))
       #expect(listed.text == "a\nb\n", "\(archive.errorText)")
       #expect(archive.errorText.contains("of 2 instructions from the cache"))
-      let wrong = try await repl("build -o type=zip,dest=x \(context.path)")
+      let wrong = try await repl("build --network none -o type=zip,dest=x \(context.path)")
       #expect(wrong.status != .exited(0))
     }
   }

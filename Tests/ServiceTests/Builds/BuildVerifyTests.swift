@@ -109,10 +109,11 @@ struct BuildVerifyTests {
   func repl() async throws {
     try await withBuildContext(try #require(Account.available.first)) { context in
       try await context.script("printf 'FROM busybox:1\\nCOPY src /src\\n' > context/Dockerfile")
-      let same = try await context.store.runProgram("coracle-repl", ["-c", "build --verify \(context.path)"])
+      let same = try await context.store.runProgram(
+        "coracle-repl", ["-c", "build --network none --verify \(context.path)"])
       #expect(same.status == .exited(0) && same.text.hasPrefix("identical: "), "\(same.errorText)")
       let other = try await context.store.runProgram(
-        "coracle-repl", ["-c", "build --verify --against busybox:1 \(context.path)"])
+        "coracle-repl", ["-c", "build --network none --verify --against busybox:1 \(context.path)"])
       #expect(other.status == .exited(1) && other.text.contains("  A /src/a\n"), "\(other.text)")
     }
   }
