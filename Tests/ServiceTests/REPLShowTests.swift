@@ -52,7 +52,7 @@ struct REPLShowTests {
           #expect(!rows.contains { $0.contains("error") }, "\(command): \(rows)")
           if command == "push" {
             try await screen.enter("rmi \(name) hello:1")
-            try await screen.wait(for: "coracle>")
+            try await screen.wait(toShow: "deleted")
           }
         }
         try await screen.enter("clear")

@@ -75,6 +75,16 @@ struct ContainerRefusalTests {
           image: "busybox:1", name: "joining", command: ["true"], network: .container,
           networkContainer: "created"))
 
+      let taken = ContainerCreation(image: "busybox:1", name: "running", command: ["true"])
+      await service.expect(.alreadyExists, of: ContainerCreate.self, .init(taken))
+      await service.expect(.alreadyExists, of: ContainerRun.self, .init(taken))
+      await service.expect(
+        .alreadyExists, of: ContainerRename.self, .init(container: "created", name: "running"))
+      await service.expect(
+        .permissionDenied, of: ContainerExec.self, .init(container: "running", command: ["/etc/passwd"]))
+      await service.expect(
+        .notFound, of: ContainerExec.self, .init(container: "running", command: ["nosuch"]))
+
       await service.expect(.conflict, of: ContainerStart.self, .init(container: "running"))
       await service.expect(.conflict, of: ContainerStart.self, .init(container: "joining"))
       await service.expect(.conflict, of: ContainerRestart.self, .init(container: "joining"))
