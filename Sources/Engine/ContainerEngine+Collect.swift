@@ -29,9 +29,15 @@ extension ContainerEngine {
 
   /// Removes trees without a name, in their turn, while the engine goes on: tens of thousands of files take a second. What it
   /// does not come to is left to the next service's `collect`.
-  func reclaim(_ trees: [FilePath]) {
+  ///
+  /// - Parameter root: of a container whose trees they are; its end may wait for the disk.
+  func reclaim(_ trees: [FilePath], letGo root: HeldRoot? = nil) {
     // Another service may be removing the same tree just now.
-    try? reclaimer.add { for tree in trees { try? removeTree(tree) } }
+    try? reclaimer.add { [reclaimer] in
+      for tree in trees { try? removeTree(tree) }
+      // Behind what has come meanwhile: of several in a row only the first one finds much to write.
+      if let root { try? reclaimer.add { root.letGo() } }
+    }
   }
 
   /// Waits until the space of all that was removed so far is free.

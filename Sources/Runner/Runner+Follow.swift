@@ -41,16 +41,19 @@ extension Runner {
     }
   }
 
-  /// Kills a container, and returns when its shim has ended and its mounts are gone. For one without a restart rule.
+  /// Kills a container that is to be removed, and returns when its shim has ended and its mounts are gone, but for what is
+  /// returned. For one without a restart rule.
   ///
   /// - Throws: `EngineError.conflict` if it is not running; `cancelled` as soon as the task is cancelled, with the signal sent.
-  package func end(_ id: String) async throws(EngineError) {
+  package func end(_ id: String) async throws(EngineError) -> HeldRoot? {
     do {
-      let (process, _, shim) = try firstProcess(id)
+      let (process, named, shim) = try firstProcess(id)
+      let root = HeldRoot(of: named.pid)
       try process.signal(SIGKILL)
       // v1's freezer keeps even what is killed.
       if isFrozen(id) { unpause(id) }
       try await DescriptorWatcher.shared.readable(shim.descriptor)
+      return root
     } catch let error as SystemError where error.errno == .noSuchProcess {
       throw notRunning("kill", id)
     } catch {

@@ -180,6 +180,20 @@ struct ContainerLifeTests {
     _ = try await containers.runner.waitForExit("c")
   }
 
+  @Test func oneThatIsToGoIsKilledAndItsRootLetGoLater() async throws {
+    try await containers.start("c", ["sh", "-c", "trap '' TERM; sleep 1000"])
+    let root = try #require(try await containers.runner.end("c"))
+    // It has ended, and all of its mounts but this one are gone.
+    #expect(try containers.runner.runningShim("c") == nil)
+    #expect(try await containers.runner.waitForExit("c").exitCode == 137)
+    root.letGo()
+    root.letGo()
+    let again = await #expect(throws: EngineError.self) { try await containers.runner.end("c") }
+    #expect(again?.kind == .conflict)
+    try await containers.runner.cleanUp("c")
+    #expect(try containers.runner.list() == [])
+  }
+
   @Test func restartedContainerHasANewRecord() async throws {
     let first = try await containers.run("c", ["sh", "-c", "echo one; exit 5"])
     let second = try await containers.run("c", ["sh", "-c", "echo two; exit 6"])

@@ -32,8 +32,8 @@ extension ContainerEngine {
       if isFirst { removals.withLock { _ = $0.remove(record.id) } }
     }
     do {
-      try await end(record)
-      try await remove(record, withVolumes: withVolumes)
+      let root = try await end(record)
+      try await remove(record, withVolumes: withVolumes, holding: root)
       isOver()
     } catch {
       isOver()
@@ -43,17 +43,18 @@ extension ContainerEngine {
   }
 
   /// Kills a container for its removal, which records the end.
-  private func end(_ record: ContainerRecord) async throws {
+  private func end(_ record: ContainerRecord) async throws -> HeldRoot? {
     if record.state == .restarting || runner.hasRestartRule(record.id) {
       _ = try await stop(record.id, signal: .kill)
-      return
+      return nil
     }
     do {
-      try await runner.end(record.id)
+      return try await runner.end(record.id)
     } catch {
       // It has ended by itself, or is about to be started by somebody else.
       guard error.kind == .conflict else { throw error }
       _ = try await stop(record.id, signal: .kill)
+      return nil
     }
   }
 
@@ -61,7 +62,11 @@ extension ContainerEngine {
   /// is removed in the engine's own time.
   ///
   /// Not stopped by cancellation: half a container would be left.
-  func remove(_ record: ContainerRecord, withVolumes: Bool = false) async throws {
+  ///
+  /// - Parameter root: what is let go when the tree has gone.
+  func remove(
+    _ record: ContainerRecord, withVolumes: Bool = false, holding root: HeldRoot? = nil
+  ) async throws {
     try await Task {
       let lock = try await locks.holdContainer(record.id)
       defer { lock.release() }
@@ -98,7 +103,9 @@ extension ContainerEngine {
       }
       Failpoint.containerUnrecorded.pass()
       try await runner.cleanUp(record.id)
-      if let tree = try snapshots.unnameTree(snapshots.containerDirectory(record.id)) { reclaim([tree]) }
+      if let tree = try snapshots.unnameTree(snapshots.containerDirectory(record.id)) {
+        reclaim([tree], letGo: root)
+      }
       removeVolumeDirectories(volumes)
       try await writeNames(networks.map(\.id))
       if isBuildStep { try await collect() }
