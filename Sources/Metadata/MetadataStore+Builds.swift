@@ -110,14 +110,15 @@ extension MetadataStore {
 
   /// Removes a container that does not run and its image, which stays where somebody has given it a name or uses it.
   ///
+  /// - Parameter states: what its row may say.
   /// - Returns: whether the container could be removed.
-  package func removeBuildContainer(_ container: ContainerRecord, events: [JournalEvent])
-    async throws(EngineError) -> Bool
-  {
+  package func removeBuildContainer(
+    _ container: ContainerRecord, from states: Set<ContainerState>, events: [JournalEvent]
+  ) async throws(EngineError) -> Bool {
     let (id, image) = (container.id, container.imageDigest.description)
     return try await write("remove the container \(id)", subject: id, .disk) { database in
       try database.execute(
-        sql: "DELETE FROM containers WHERE id = ? AND state IN (\(Self.list([.created, .exited])))",
+        sql: "DELETE FROM containers WHERE id = ? AND state IN (\(Self.list(states)))",
         arguments: [id])
       guard database.changesCount == 1 else { return false }
       try database.execute(

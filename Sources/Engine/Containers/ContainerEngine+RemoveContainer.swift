@@ -88,7 +88,7 @@ extension ContainerEngine {
       if isBuildStep { try removeSecrets(of: record.id) }
       let volumes: [String]? =
         if isBuildStep {
-          try await metadata.removeBuildContainer(stored, events: gone) ? [] : nil
+          try await metadata.removeBuildContainer(stored, from: states, events: gone) ? [] : nil
         } else if withVolumes {
           try await metadata.removeContainerWithVolumes(record.id, from: states) {
             gone + $0.map { .volumeRemoved($0) }
