@@ -17,9 +17,14 @@ struct REPLShowTests {
       try await screen.wait(toShow: "NAME  CPU")
       try await screen.press("C-c")
       try await screen.wait(for: "coracle>")
-      try await screen.enter("wait web")
-      try await screen.press("C-c")
-      try await screen.wait(toShow: "cancelled\ncoracle>")
+      try await withFaultyServer { server in
+        server.on("GET", "/v2/app/manifests/1", FaultyResponse(fault: .silent))
+        try await screen.enter("pull \(server.host)/app:1")
+        // A key before the line is read would give the line up.
+        for await _ in server.arrivals { break }
+        try await screen.press("C-c")
+        try await screen.wait(toShow: "cancelled\ncoracle>")
+      }
       try await screen.enter("events on")
       try await screen.wait(for: "coracle> events on\ncoracle>")
       try await screen.enter("rename web other")
