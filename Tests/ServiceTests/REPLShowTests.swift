@@ -88,8 +88,9 @@ struct REPLShowTests {
       try await screen.enter("run -it --rm hello:1 sh")
       try await screen.wait(for: "/ #")
       try await screen.resize(columns: 70, rows: 20)
-      try await screen.enter("stty size")
-      try await screen.wait(toShow: "20 70")
+      // It is told from window to window.
+      try await screen.enter("until [ \"$(stty size)\" = '20 70' ]; do :; done; stty size")
+      try await screen.wait(for: "20 70\n/ #")
       try await screen.enter("exit 3")
       try await screen.wait(for: "coracle>")
       try await screen.enter("ps -aq")

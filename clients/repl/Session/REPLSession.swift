@@ -91,11 +91,17 @@ final class REPLSession: Sendable {
   func request<Request: RPCRequest>(
     _ type: Request.Type, _ params: Request.Params, id: RequestID? = nil
   ) async throws -> Request.Result {
-    let task = Task { try await connection.send(type, params, id: id) }
+    let (begun, beginning) = AsyncStream.makeStream(of: Never.self)
+    let task = Task {
+      // Not before somebody hears Ctrl-C.
+      for await _ in begun {}
+      return try await connection.send(type, params, id: id)
+    }
     return try await interrupts.handle {
       task.cancel()
     } during: {
-      try await withTaskCancellationHandler {
+      beginning.finish()
+      return try await withTaskCancellationHandler {
         try await task.value
       } onCancel: {
         task.cancel()
