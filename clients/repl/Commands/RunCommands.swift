@@ -137,7 +137,7 @@ extension REPLSession {
   func attachedRequest<Request: RPCRequest>(
     _ type: Request.Type, _ params: Request.Params, id: RequestID
   ) async throws -> Request.Result {
-    let task = Task { try await connection.send(type, params, id: id) }
+    let (task, begin) = prepare(type, params, id)
     let interrupt = FirstInterrupt()
     return try await interrupts.handle { [self] in
       guard let container = started.current, interrupt.isFirst() else { return task.cancel() }
@@ -145,7 +145,8 @@ extension REPLSession {
         try? await self.connection.send(ContainerKill.self, .init(container: container.id, signal: "SIGINT"))
       }
     } during: {
-      try await task.value
+      begin()
+      return try await task.value
     }
   }
 

@@ -91,22 +91,29 @@ final class REPLSession: Sendable {
   func request<Request: RPCRequest>(
     _ type: Request.Type, _ params: Request.Params, id: RequestID? = nil
   ) async throws -> Request.Result {
-    let (begun, beginning) = AsyncStream.makeStream(of: Never.self)
-    let task = Task {
-      // Not before somebody hears Ctrl-C.
-      for await _ in begun {}
-      return try await connection.send(type, params, id: id)
-    }
+    let (task, begin) = prepare(type, params, id)
     return try await interrupts.handle {
       task.cancel()
     } during: {
-      beginning.finish()
+      begin()
       return try await withTaskCancellationHandler {
         try await task.value
       } onCancel: {
         task.cancel()
       }
     }
+  }
+
+  /// A request that is sent with `begin`, so that somebody hears Ctrl-C by then.
+  func prepare<Request: RPCRequest>(
+    _ type: Request.Type, _ params: Request.Params, _ id: RequestID?
+  ) -> (task: Task<Request.Result, any Error>, begin: @Sendable () -> Void) {
+    let (begun, beginning) = AsyncStream.makeStream(of: Never.self)
+    let task = Task {
+      for await _ in begun {}
+      return try await connection.send(type, params, id: id)
+    }
+    return (task, { beginning.finish() })
   }
 
   /// Ends session and service.
