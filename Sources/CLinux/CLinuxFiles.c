@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 _Static_assert(CLINUX_SEEK_DATA == SEEK_DATA && CLINUX_SEEK_HOLE == SEEK_HOLE, "lseek differs");
@@ -25,6 +26,11 @@ int clinux_syncfs(int descriptor) { return syncfs(descriptor); }
 
 int clinux_start_writeback(int descriptor, int64_t offset, int64_t length) {
   return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+ssize_t clinux_write_without_waiting(int descriptor, const void *bytes, size_t count) {
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+  return pwritev2(descriptor, &part, 1, -1, RWF_NOWAIT);
 }
 
 dev_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }

@@ -58,6 +58,7 @@ const char *clinux_step_name(uint32_t step) {
   case CLINUX_STEP_HOOK: return "the hook failed";
   case CLINUX_STEP_JOIN_GROUP: return "join the control group";
   case CLINUX_STEP_UNSHARE: return "unshare";
+  case CLINUX_STEP_CHROOT: return "chroot";
   }
   return "unknown step";
 }

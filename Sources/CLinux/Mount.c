@@ -126,6 +126,8 @@ int clinux_pivot_here(uint32_t *failed) {
   return chdir("/");
 }
 
+int clinux_chroot_here(void) { return chroot("."); }
+
 static int open_resolved(int directory, const char *path, struct open_how how) {
   int result;
   // EAGAIN: a rename anywhere on the machine raced with a `..`; the kernel could not be sure, and says try again.

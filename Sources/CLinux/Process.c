@@ -282,6 +282,17 @@ int clinux_lock_for_life(int descriptor) {
   return fcntl(descriptor, F_SETLK, &lock);
 }
 
+int clinux_hold(int descriptor) {
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+  return fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
+int clinux_is_held_elsewhere(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -1;
+  return lock.l_type != F_UNLCK;
+}
+
 int clinux_try_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 
 pid_t clinux_lock_holder(int descriptor) {

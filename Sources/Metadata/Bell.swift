@@ -2,16 +2,24 @@ internal import LinuxSystem
 internal import Synchronization
 internal import SystemPackage
 
-/// Wakes the followers of the journal in all processes when one has committed events: a file of one byte that is
-/// written anew, and watched by inotify.
+/// Tells the followers of the journal what has been committed. Those of this process get the records themselves; the
+/// services of others are woken by a file of one byte that is written anew, and watched by inotify, when there are any.
 ///
 /// One watch and one thread, from the first listener on, serve all of this process.
 final class Bell: Sendable {
+  /// What a follower is told.
+  enum News: Sendable {
+    /// By this process; in the order of their numbers, which are not those of all that was committed meanwhile.
+    case committed([JournalRecord])
+    /// There may be more than this follower was told of.
+    case more
+  }
+
   private struct State {
     var watch: DirectoryWatch?
     var isStopped = false
     var lastID = 0
-    var readers: [Int: AsyncStream<Void>.Continuation] = [:]
+    var readers: [Int: AsyncStream<News>.Continuation] = [:]
   }
 
   private let directory: FilePath
@@ -23,7 +31,7 @@ final class Bell: Sendable {
     self.directory = directory
     try makeDirectories(directory, mode: 0o700)
     file = try FileDescriptor.open(
-      directory.appending("bell"), .writeOnly, options: [.create, .closeOnExec, .noFollow],
+      directory.appending("bell"), .readWrite, options: [.create, .closeOnExec, .noFollow],
       permissions: [.ownerReadWrite])
   }
 
@@ -32,17 +40,23 @@ final class Bell: Sendable {
     try? file.close()
   }
 
-  /// Wakes all listeners. One that cannot be rung is noticed with the next.
-  func ring() { _ = try? file.writeAll(toAbsoluteOffset: 0, [0]) }
+  /// Tells all listeners of what was committed. A process that cannot be rung notices it with the next.
+  func ring(_ records: [JournalRecord]) {
+    if records.isEmpty { return }
+    tell(.committed(records))
+    // Who begins to listen after this question reads after the commit.
+    if HeldFile.isHeldElsewhere(file) { _ = try? file.writeAll(toAbsoluteOffset: 0, [0]) }
+  }
 
-  /// A stream that has an element whenever there was a change after the previous element was taken.
+  /// A stream that tells of what is committed from this call on: who subscribes, then reads, misses nothing.
   ///
-  /// Changes from this call on count: who subscribes, then reads, misses nothing.
-  func listen() throws(SystemError) -> AsyncStream<Void> {
-    let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+  /// A listener that is behind is told that there is more, and no longer what it is.
+  func listen() throws(SystemError) -> AsyncStream<News> {
+    let (stream, continuation) = AsyncStream.makeStream(of: News.self, bufferingPolicy: .bufferingNewest(16))
     let (id, started) = try state.withLock { state throws(SystemError) in
       var started: DirectoryWatch?
       if state.watch == nil, !state.isStopped {
+        try HeldFile.hold(file)
         started = try DirectoryWatch(directory)
         state.watch = started
       }
@@ -71,7 +85,7 @@ final class Bell: Sendable {
   private func follow(_ watch: DirectoryWatch) {
     Task.detached { [weak self] in
       _ = try? await onBlockingThread("bell") { [weak self] in
-        while try watch.wait(), self?.hasName ?? true { self?.wakeAll() }
+        while try watch.wait(), self?.hasName ?? true { self?.tell(.more) }
       }
       // The watch ended by itself, the bell is no longer the one that others ring, or no thread could be had.
       self?.stop()
@@ -81,7 +95,10 @@ final class Bell: Sendable {
   /// A removed file that is still open keeps its directory's inode, and with it a watch that tells of nothing more.
   private var hasName: Bool { (try? file.status().linkCount) != 0 }
 
-  private func wakeAll() {
-    for reader in state.withLock({ Array($0.readers.values) }) { reader.yield() }
+  private func tell(_ news: News) {
+    for reader in state.withLock({ Array($0.readers.values) }) {
+      // What was dropped may have been the word that there is more.
+      if case .dropped = reader.yield(news) { reader.yield(.more) }
+    }
   }
 }

@@ -8,9 +8,11 @@ extension MetadataStore {
   /// Records a start by a request, and forgets how the container ended before.
   package func markRunning(
     _ id: String, from: Set<ContainerState> = [.created, .exited], pid: Int32, at time: Int64,
-    events: [JournalEvent] = []
+    events: [JournalEvent] = [], evenIfCancelled: Bool = false
   ) async throws(EngineError) -> Bool {
-    try await change("record the start of the container \(id)", id, from: from, events) { database, filter in
+    try await change(
+      "record the start of the container \(id)", id, from: from, events, evenIfCancelled: evenIfCancelled
+    ) { database, filter in
       let statement = try database.cachedStatement(
         sql: """
           UPDATE containers SET state = 'running', pid = ?, startedAt = ?, finishedAt = NULL, exitCode = NULL,

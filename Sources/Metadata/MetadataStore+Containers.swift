@@ -126,14 +126,15 @@ extension MetadataStore {
   package func forgetContainers(_ ids: [String], events: [JournalEvent]) throws(EngineError) {
     if ids.isEmpty { return }
     do {
+      var records: [JournalRecord] = []
       try writer.inDatabase { database in
         try database.inTransaction(.immediate) {
           for id in ids { try database.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id]) }
-          try Self.insert(events, in: database)
+          records = try insert(events, in: database)
           return .commit
         }
       }
-      bell.ring()
+      bell.ring(records)
     } catch {
       throw EngineError("remove containers that are not whole", database: error)
     }
@@ -142,10 +143,10 @@ extension MetadataStore {
   /// Runs a compare-and-set: `body` gets the condition, whose last argument is the id. The events are journalled only by the one who changes it.
   func change(
     _ operation: String, _ id: String, from states: Set<ContainerState>, _ events: [JournalEvent],
-    _ body: @escaping @Sendable (Database, String) throws -> Void
+    evenIfCancelled: Bool = false, _ body: @escaping @Sendable (Database, String) throws -> Void
   ) async throws(EngineError) -> Bool {
     let filter = "id = ? AND state IN (\(Self.list(states)))"
-    return try await write(operation, subject: id, .process) { database in
+    return try await write(operation, subject: id, .process, evenIfCancelled: evenIfCancelled) { database in
       try body(database, filter)
       return database.changesCount == 1
     } eventsFor: { isChanged in

@@ -21,7 +21,7 @@ package struct JournalFollow: AsyncSequence, Sendable {
     private let store: MetadataStore
     private var cursor: Cursor
     private var records: ArraySlice<JournalRecord> = []
-    private var changes: AsyncStream<Void>.Iterator?
+    private var changes: AsyncStream<Bell.News>.Iterator?
     private var isAtEnd = false
 
     init(store: MetadataStore, cursor: Cursor) {
@@ -40,7 +40,17 @@ package struct JournalFollow: AsyncSequence, Sendable {
         if changes == nil { changes = try store.bell.listen().makeAsyncIterator() }
         // A page that was not full ended with the journal: there is nothing to read before the bell rings again.
         if isAtEnd {
-          guard await changes?.next() != nil else {
+          switch await changes?.next() {
+          case .committed(let news)?:
+            let unseen = news.drop { $0.cursor.number <= cursor.number }
+            if unseen.isEmpty { continue }
+            // Numbers have no holes: with the next one, these are all there is.
+            if unseen.first?.cursor.number == cursor.number + 1 {
+              records = unseen
+              continue
+            }
+          case .more?: break
+          case nil:
             if Task.isCancelled { return nil }
             throw EngineError(
               .internal, "cannot follow the journal: its directory can no longer be watched",

@@ -67,15 +67,21 @@ extension MetadataStore {
   }
 
   /// Inserts events in the transaction of what they tell of.
-  static func insert(_ events: [JournalEvent], in database: Database) throws {
-    guard !events.isEmpty else { return }
+  ///
+  /// - Returns: what the bell is to tell of once that is committed.
+  func insert(_ events: [JournalEvent], in database: Database) throws -> [JournalRecord] {
+    guard !events.isEmpty else { return [] }
     let statement = try database.cachedStatement(
       sql: "INSERT INTO events (time, kind, subject, attributes) VALUES (?, ?, ?, ?)")
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    for event in events {
+    return try events.map { event in
       let attributes = String(decoding: try encoder.encode(event.attributes), as: UTF8.self)
-      try statement.execute(arguments: [Timestamp.now, event.kind, event.subject, attributes])
+      let time = Timestamp.now
+      try statement.execute(arguments: [time, event.kind, event.subject, attributes])
+      let number = database.lastInsertedRowID
+      return JournalRecord(
+        cursor: Cursor(epoch: Epoch.of(number, epochs), number: number), time: time, event: event)
     }
   }
 

@@ -98,16 +98,17 @@ extension MetadataStore {
   package func forgetVolumes(_ names: [String], events: [JournalEvent]) throws(EngineError) {
     if names.isEmpty { return }
     do {
+      var records: [JournalRecord] = []
       try writer.inDatabase { database in
         try database.inTransaction(.immediate) {
           for name in names {
             try database.execute(sql: "DELETE FROM volumes WHERE name = ?", arguments: [name])
           }
-          try Self.insert(events, in: database)
+          records = try insert(events, in: database)
           return .commit
         }
       }
-      bell.ring()
+      bell.ring(records)
     } catch {
       throw EngineError("remove volumes that are not whole", database: error)
     }

@@ -1,6 +1,7 @@
 package import EngineErrors
 internal import Foundation
 internal import GRDB
+internal import Synchronization
 package import SystemPackage
 
 /// The database of one store: which images, names and containers there are, and the journal of what changed. Any number of processes use it
@@ -9,7 +10,8 @@ package import SystemPackage
 /// Each method that changes something is one transaction. Writers take turns (`BEGIN IMMEDIATE`) and wait for each other
 /// up to `busyTimeout`, on the database's own dispatch queue; state changes are compare-and-set, so of two services that
 /// race one learns that it lost. A cancelled task gets `cancelled`; its transaction then has been rolled back or was
-/// never begun.
+/// never begun. What need not be on the disk, and for which nobody has to be waited for, is written where it is called: it
+/// takes less than going to the queue and back.
 ///
 /// Reads have a connection of their own and run where they are called: with a write-ahead log no writer holds them up, and
 /// what they take, some ten microseconds, is less than going to another thread and back.
@@ -29,10 +31,15 @@ package final class MetadataStore: Sendable {
   // In the order of their closing: the last one copies the write-ahead log into the database, so it must be able to write.
   private let reader: DatabaseQueue
   let writer: DatabaseQueue
+  /// Those of this process that write or wait for that.
+  private let writers = Atomic(0)
+  /// Transactions since the last checkpoint by this process.
+  private let commits = Atomic(0)
   /// All there are; a later one begins with the machine's next start.
   let epochs: [Epoch]
   let bell: Bell
   private let path: FilePath
+  private let busyTimeout: Double
 
   /// Opens the database, made and brought to this program's version where needed.
   package convenience init(path: FilePath) throws(EngineError) {
@@ -41,6 +48,7 @@ package final class MetadataStore: Sendable {
 
   init(path: FilePath, busyTimeout: Double) throws(EngineError) {
     self.path = path
+    self.busyTimeout = busyTimeout
     do {
       // SQLite gives the files beside it the same mode.
       try FileDescriptor.open(
@@ -52,7 +60,9 @@ package final class MetadataStore: Sendable {
       configuration.busyMode = .timeout(busyTimeout)
       configuration.foreignKeysEnabled = true
       configuration.prepareDatabase { database in
-        try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512")
+        // Checkpoints wait for the disk: `checkpointIfDue` has them done on the queue.
+        try database.execute(
+          sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512; PRAGMA wal_autocheckpoint = 0")
       }
       let opening = configuration
       writer = try Self.untilFree(busyTimeout) {
@@ -121,33 +131,83 @@ package final class MetadataStore: Sendable {
   }
 
   /// The same with events that depend on what `body` found.
+  ///
+  /// - Parameter evenIfCancelled: it is written also by a cancelled task.
   func write<T: Sendable>(
-    _ operation: String, subject: String? = nil, _ durability: Durability,
+    _ operation: String, subject: String? = nil, _ durability: Durability, evenIfCancelled: Bool = false,
     _ body: @escaping @Sendable (Database) throws -> T,
     eventsFor: @escaping @Sendable (T) -> [JournalEvent]
   ) async throws(EngineError) -> T {
     do {
-      return try await writer.writeWithoutTransaction { [bell] database in
-        // SQLite takes this between transactions only; it is the connection's alone.
-        if durability == .disk { try database.execute(sql: "PRAGMA synchronous = FULL") }
-        defer {
-          if durability == .disk { try? database.execute(sql: "PRAGMA synchronous = NORMAL") }
+      if !evenIfCancelled { try Task.checkCancellation() }
+      defer { checkpointIfDue() }
+      if durability == .process, let written = try writeAtOnce(body, eventsFor) { return written.value }
+      writers.add(1, ordering: .relaxed)
+      defer { writers.subtract(1, ordering: .relaxed) }
+      let onQueue = { @Sendable [self] () async throws -> T in
+        try await writer.writeWithoutTransaction { [self] database in
+          // SQLite takes this between transactions only; it is the connection's alone.
+          if durability == .disk { try database.execute(sql: "PRAGMA synchronous = FULL") }
+          defer {
+            if durability == .disk { try? database.execute(sql: "PRAGMA synchronous = NORMAL") }
+          }
+          return try transact(database, body, eventsFor)
         }
-        var result: T?
-        var events: [JournalEvent] = []
-        try database.inTransaction(.immediate) {
-          let value = try body(database)
-          result = value
-          events = eventsFor(value)
-          try Self.insert(events, in: database)
-          return .commit
-        }
-        if !events.isEmpty { bell.ring() }
-        guard let result else { throw EngineError(.internal, "cannot \(operation): no result") }
-        return result
       }
+      return try await evenIfCancelled ? Task(operation: onQueue).value : onQueue()
     } catch {
       throw EngineError(operation, database: error, subject: subject)
+    }
+  }
+
+  private struct Written<T> {
+    var value: T
+  }
+
+  /// Writes on the calling thread.
+  ///
+  /// - Returns: nil, with nothing done, while another writes, of this process or another.
+  private func writeAtOnce<T>(
+    _ body: (Database) throws -> T, _ eventsFor: (T) -> [JournalEvent]
+  ) throws -> Written<T>? {
+    guard writers.compareExchange(expected: 0, desired: 1, ordering: .relaxed).exchanged else { return nil }
+    defer { writers.subtract(1, ordering: .relaxed) }
+    return try writer.writeWithoutTransaction { database in
+      try database.execute(sql: "PRAGMA busy_timeout = 0")
+      defer { try? database.execute(sql: "PRAGMA busy_timeout = \(Int(busyTimeout * 1000))") }
+      do { return Written(value: try transact(database, body, eventsFor)) } catch let error as DatabaseError
+        where error.resultCode == .SQLITE_BUSY
+      {
+        return nil
+      }
+    }
+  }
+
+  private func transact<T>(
+    _ database: Database, _ body: (Database) throws -> T, _ eventsFor: (T) -> [JournalEvent]
+  ) throws -> T {
+    var result: T?
+    var records: [JournalRecord] = []
+    try database.inTransaction(.immediate) {
+      let value = try body(database)
+      result = value
+      records = try insert(eventsFor(value), in: database)
+      return .commit
+    }
+    bell.ring(records)
+    guard let result else { throw EngineError(.internal, "a transaction has no result") }
+    return result
+  }
+
+  /// Copies the write-ahead log into the database now and then, in the background: as often as SQLite would by itself,
+  /// about every thousand pages.
+  private func checkpointIfDue() {
+    guard commits.add(1, ordering: .relaxed).newValue % 200 == 0 else { return }
+    writers.add(1, ordering: .relaxed)
+    writer.asyncWriteWithoutTransaction { [self] database in
+      // What cannot be copied while others read stays for the next one.
+      _ = try? database.checkpoint(.passive)
+      writers.subtract(1, ordering: .relaxed)
     }
   }
 }

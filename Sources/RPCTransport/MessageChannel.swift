@@ -12,7 +12,7 @@ public final class MessageChannel: Sendable {
   private let framing: Framing
   private let limits: FrameLimits
   private let record: SessionRecord?
-  private let queue = OutboundQueue()
+  private let queue: OutboundQueue
 
   /// - Parameter record: gets each message, as `input`'s client sends it and as `output`'s reads it.
   public init(
@@ -24,6 +24,10 @@ public final class MessageChannel: Sendable {
     self.output = output
     self.framing = framing
     self.limits = limits
+    // Open for as long as the queue is not closed.
+    queue = OutboundQueue(writeAtOnce: output.writeWithoutWaiting) { bytes in
+      record?.add(framing.message(in: bytes), from: .service)
+    }
   }
 
   /// Starts both threads.
@@ -65,7 +69,6 @@ public final class MessageChannel: Sendable {
 
   private func writeAll() -> Bool {
     while let bytes = queue.next() {
-      record?.add(framing.message(in: bytes), from: .service)
       do { try output.writeAll(bytes) } catch { return false }
     }
     return !queue.hasOverflowed

@@ -15,6 +15,8 @@ final class OutboundQueue: @unchecked Sendable {
     var paced = 4 << 20
     /// Bulk messages that wait, in bytes; whoever makes more waits.
     var bulk = 256 << 10
+    /// Bytes of a message that its sender may write: a pipe takes them whole or not (pipe(7), PIPE_BUF).
+    var atOnce = 4096
   }
 
   private struct Entry {
@@ -35,8 +37,24 @@ final class OutboundQueue: @unchecked Sendable {
   private var waiters: [CheckedContinuation<Bool, Never>] = []
   private var isClosed = false
   private var isOverflowing = false
+  /// What a sender has begun to write.
+  private var rest: [UInt8]?
+  /// Whether the writing thread has a message from `next`.
+  private var isWriting = false
+  private let writeAtOnce: ([UInt8]) -> Int
+  private let begin: ([UInt8]) -> Void
 
-  init(limits: Limits = Limits()) { self.limits = limits }
+  /// - Parameters:
+  ///   - writeAtOnce: writes as much of a message as need not wait, and answers how many bytes that was.
+  ///   - begin: is called with each message before its first byte is written, in their order.
+  init(
+    limits: Limits = Limits(), writeAtOnce: @escaping ([UInt8]) -> Int = { _ in 0 },
+    begin: @escaping ([UInt8]) -> Void = { _ in }
+  ) {
+    self.limits = limits
+    self.writeAtOnce = writeAtOnce
+    self.begin = begin
+  }
 
   /// Queues a message that must be delivered.
   ///
@@ -61,6 +79,16 @@ final class OutboundQueue: @unchecked Sendable {
       bulk = []
       waiting = closeLocked()
       return false
+    }
+    if isAtRest, bytes.count <= limits.atOnce {
+      let count = writeAtOnce(bytes)
+      if count > 0 { begin(bytes) }
+      if count == bytes.count { return true }
+      if count > 0 {
+        rest = Array(bytes[count...])
+        condition.signal()
+        return true
+      }
     }
     if let key = coalescingKey { coalescing[key] = firstControl + control.count }
     control.append(Entry(bytes: bytes, key: coalescingKey))
@@ -142,10 +170,21 @@ final class OutboundQueue: @unchecked Sendable {
     for continuation in waiting { continuation.resume(returning: true) }
   }
 
-  /// The next messages to write, control first; waits for them. Nil when the queue is closed and empty.
+  /// Whether nothing is being written, and nothing waits for it.
+  private var isAtRest: Bool { !isWriting && rest == nil && control.isEmpty && bulk.isEmpty }
+
+  /// The next bytes to write, control first; waits for them. Nil when the queue is closed and empty. For one thread, which has
+  /// written them when it asks for more.
   func next() -> [UInt8]? {
     condition.lock()
-    while control.isEmpty, bulk.isEmpty, !isClosed { condition.wait() }
+    isWriting = false
+    while isAtRest, !isClosed { condition.wait() }
+    isWriting = true
+    if let bytes = rest {
+      rest = nil
+      condition.unlock()
+      return bytes
+    }
     if let entry = control.popFirst() {
       firstControl += 1
       controlBytes -= entry.bytes.count
@@ -153,6 +192,7 @@ final class OutboundQueue: @unchecked Sendable {
       let waiting = controlBytes < limits.paced ? takeWaitingLocked() : []
       condition.unlock()
       for continuation in waiting { continuation.resume(returning: true) }
+      begin(entry.bytes)
       return entry.bytes
     }
     guard let entry = bulk.popFirst() else {
@@ -163,6 +203,7 @@ final class OutboundQueue: @unchecked Sendable {
     let waiting = bulkBytes < limits.bulk ? takeWaitingLocked() : []
     condition.unlock()
     for continuation in waiting { continuation.resume(returning: true) }
+    begin(entry.bytes)
     return entry.bytes
   }
 

@@ -14,18 +14,29 @@ extension Runner {
         case .exited(let record), .lost(let record): return record
         case .absent:
           throw EngineError(.notFound, "cannot wait for container \(id): it was not started", subject: id)
-        case .running, .paused, .restarting:
-          guard let shim = try runningShim(id) else { continue }
-          if let channel = ownShims[id] {
-            try await DescriptorWatcher.shared.readable(channel.descriptor, shim.descriptor)
-          } else {
-            try await DescriptorWatcher.shared.readable(shim.descriptor)
-          }
+        case .running, .paused, .restarting: try await untilShimEnds(id)
         }
       }
     } catch {
       throw EngineError("wait for container \(id)", wrapping: error, subject: id)
     }
+  }
+
+  /// Returns when a container that was just seen running has ended: then there is its exit record, or will be a loss to record.
+  /// Looks at nothing, so it can return too early once.
+  ///
+  /// - Throws: `cancelled` as soon as the task is cancelled.
+  package func waitForEnd(_ id: String) async throws(EngineError) {
+    do { try await untilShimEnds(id) } catch {
+      throw EngineError("wait for container \(id)", wrapping: error, subject: id)
+    }
+  }
+
+  private func untilShimEnds(_ id: String) async throws {
+    // The shim's end of it is closed with the exit record, or with the shim.
+    if let channel = ownShims[id] { return try await DescriptorWatcher.shared.readable(channel.descriptor) }
+    guard let shim = try runningShim(id) else { return }
+    try await DescriptorWatcher.shared.readable(shim.descriptor)
   }
 
   /// Sends a signal to the container's first process.

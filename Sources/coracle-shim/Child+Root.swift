@@ -61,10 +61,18 @@ extension Child {
 
   mutating func pivotRoot() throws(Failure) {
     forgetParent()
-    if stage >= 0 { _ = close(stage) }
-    stage = -1
-    try enterRoot()
+    if stage >= 0 { try enterRootOnStage() } else { try enterRoot() }
     hasDirectory = true
+  }
+
+  /// The new root is mounted on the namespace's own, the stage, which stays beneath it: to detach that would have the start
+  /// wait for the grace period that every umount2(2) ends with. Who gets out of the chroot, or takes the new root away, finds an
+  /// empty tmpfs; and by setns(2), or by `..` from outside the chroot, the kernel comes to what is mounted on top.
+  private mutating func enterRootOnStage() throws(Failure) {
+    _ = close(stage)
+    stage = -1
+    try check(CLINUX_STEP_CHDIR, fchdir(try rootDescriptor()))
+    try check(CLINUX_STEP_CHROOT, clinux_chroot_here())
   }
 
   mutating func enterRoot() throws(Failure) {

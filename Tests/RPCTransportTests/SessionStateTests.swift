@@ -1,4 +1,5 @@
 import RPCModel
+import Synchronization
 import Testing
 
 @testable import RPCTransport
@@ -45,6 +46,56 @@ struct OutboundQueueTests {
     #expect([queue.next(), queue.next()] == [bytes("2"), bytes("between")])
     queue.send(bytes("3"), coalescingKey: "task")
     #expect(queue.next() == bytes("3"))
+  }
+
+  @Test(
+    "a short message is written by its sender when nothing waits, and its rest before all that comes later")
+  func atOnce() async {
+    let written = Mutex<(room: Int, bytes: [UInt8], begun: [[UInt8]])>((6, [], []))
+    var limits = OutboundQueue.Limits()
+    limits.atOnce = 5
+    let queue = OutboundQueue(limits: limits) { bytes in
+      written.withLock { written in
+        let taken = min(written.room, bytes.count)
+        written.room -= taken
+        written.bytes += bytes[..<taken]
+        return taken
+      }
+    } begin: { bytes in
+      written.withLock { $0.begun.append(bytes) }
+    }
+    queue.send(bytes("one"))
+    #expect(written.withLock { $0.bytes } == bytes("one"))
+    queue.send(bytes("three"))
+    queue.send(bytes("4"))
+    #expect(written.withLock { $0.bytes } == bytes("onethr"))
+    #expect([queue.next(), queue.next()] == [bytes("ee"), bytes("4")])
+    // The thread may be writing still.
+    written.withLock { $0.room = 100 }
+    queue.send(bytes("5"))
+    #expect(queue.next() == bytes("5"))
+    #expect(written.withLock { $0.begun } == [bytes("one"), bytes("three"), bytes("4"), bytes("5")])
+    queue.close()
+    #expect(queue.next() == nil)
+  }
+
+  @Test("a long message, and one behind a stream's, are left to the writing thread")
+  func notAtOnce() async {
+    let count = Mutex(0)
+    var limits = OutboundQueue.Limits()
+    limits.atOnce = 5
+    let queue = OutboundQueue(
+      limits: limits,
+      writeAtOnce: { bytes in
+        count.withLock { $0 += 1 }
+        return bytes.count
+      })
+    queue.send(bytes("longer"))
+    #expect(queue.next() == bytes("longer"))
+    #expect(await queue.sendBulk(bytes("bulk"), stream: "s"))
+    queue.send(bytes("short"))
+    #expect([queue.next(), queue.next()] == [bytes("short"), bytes("bulk")])
+    #expect(count.withLock { $0 } == 0)
   }
 
   @Test("the data of an abandoned stream is dropped")

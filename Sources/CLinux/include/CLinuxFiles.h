@@ -43,5 +43,7 @@ dev_t clinux_makedev(unsigned major, unsigned minor);
 unsigned clinux_major(dev_t device);
 unsigned clinux_minor(dev_t device);
 
+/// pwritev2(2) with RWF_NOWAIT, at the file's position: -1 with EAGAIN where it would wait, with EOPNOTSUPP where that cannot be asked.
+ssize_t clinux_write_without_waiting(int descriptor, const void *bytes, size_t count);
 /// Gives back a file's content from its beginning on, and keeps its length (fallocate(2)).
 int clinux_punch_hole(int descriptor, uint64_t length);

@@ -227,6 +227,7 @@ enum clinux_step {
   CLINUX_STEP_HOOK,
   CLINUX_STEP_JOIN_GROUP,
   CLINUX_STEP_UNSHARE,
+  CLINUX_STEP_CHROOT,
 };
 
 struct clinux_report {

@@ -40,6 +40,8 @@ int clinux_mount_overlay_here(const char *_Nonnull options);
 /// pivot_root(2) onto the working directory, the old root detached (umount2(2)); the working directory is the new root.
 /// On failure `failed` is the clinux_step.
 int clinux_pivot_here(uint32_t *_Nonnull failed);
+/// chroot(2) to the working directory.
+int clinux_chroot_here(void);
 
 /// openat2(2) with `RESOLVE_IN_ROOT`: `root` is `/` on the whole way, `..` and symbolic links included; no magic links.
 int clinux_open_in_root(int root, const char *_Nonnull path, int flags, uint32_t mode, int refuse_symlinks);

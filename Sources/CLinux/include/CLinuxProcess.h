@@ -106,6 +106,10 @@ int clinux_terminate_signalfd(void);
 int clinux_signalfd_take(int descriptor);
 /// A write lock on the whole file for the life of the calling process (fcntl F_SETLK: not inherited by children).
 int clinux_lock_for_life(int descriptor);
+/// A read lock on the whole file for as long as the open file description is there (F_OFD_SETLK), of which there can be many.
+int clinux_hold(int descriptor);
+/// Whether another open file description has such a lock; -1 on failure.
+int clinux_is_held_elsewhere(int descriptor);
 /// flock(2) of a file, exclusive and without waiting.
 int clinux_try_lock(int descriptor);
 /// Who holds such a lock: its pid, 0 if nobody, -1 on failure. A holder of another pid namespace is INT32_MAX.

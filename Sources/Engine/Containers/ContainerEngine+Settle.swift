@@ -7,8 +7,10 @@ import Runner
 /// here and nowhere else. What follows from what is seen is `ContainerLife`'s to say.
 extension ContainerEngine {
   /// Brings the row of a container up to what its shim did; nil when another service removed it meanwhile.
-  func settled(_ record: ContainerRecord) async throws -> ContainerRecord? {
-    guard try isBehind(record, runner.look(record.id, taking: record.pid)) else { return record }
+  ///
+  /// - Parameter hasEnded: it is known to be behind, so that the look before the lock is taken would be one too many.
+  func settled(_ record: ContainerRecord, hasEnded: Bool = false) async throws -> ContainerRecord? {
+    guard try hasEnded || isBehind(record, runner.look(record.id, taking: record.pid)) else { return record }
     let lock: FileLock
     do {
       lock = try await locks.holdContainer(record.id)
@@ -100,7 +102,9 @@ extension ContainerEngine {
     }
   }
 
-  func markRunning(_ record: ContainerRecord, pid: Int32, at time: Int64) async throws -> ContainerRecord {
+  func markRunning(
+    _ record: ContainerRecord, pid: Int32, at time: Int64, evenIfCancelled: Bool = false
+  ) async throws -> ContainerRecord {
     var record = record
     record.begin(pid: pid, at: time)
     record.restartCount = 0
@@ -109,7 +113,8 @@ extension ContainerEngine {
     record.isStopped = false
     _ = try await metadata.markRunning(
       record.id, pid: pid, at: time,
-      events: [.containerStarted(record.id, name: record.name, pid: pid)] + healthEvents(of: record))
+      events: [.containerStarted(record.id, name: record.name, pid: pid)] + healthEvents(of: record),
+      evenIfCancelled: evenIfCancelled)
     return record
   }
 

@@ -99,9 +99,8 @@ extension ContainerEngine {
     }
     do {
       // Also in a task that is cancelled now: it runs, and who is told of it can stop it.
-      return try await Task {
-        try await markRunning(record, pid: started.pid, at: Int64(clamping: started.startedAt))
-      }.value
+      return try await markRunning(
+        record, pid: started.pid, at: Int64(clamping: started.startedAt), evenIfCancelled: true)
     } catch {
       // A container that nobody could be told of must not run on.
       await Task {

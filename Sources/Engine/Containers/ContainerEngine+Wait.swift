@@ -34,8 +34,10 @@ extension ContainerEngine {
 
   /// Waits for the last end, and journals those before it that a restart policy followed up.
   func exit(of record: ContainerRecord) async throws -> ExitStatus {
+    var stored = try metadata.container(id: record.id)
+    var hasEnded = false
     while true {
-      guard let stored = try metadata.container(id: record.id), let current = try await settled(stored) else {
+      guard let seen = stored, let current = try await settled(seen, hasEnded: hasEnded) else {
         // One that was to go has gone, but not before its end was journalled.
         guard let exit = try journalledExit(of: record.id) else { throw removedMeanwhile(record) }
         return exit
@@ -45,16 +47,14 @@ extension ContainerEngine {
         throw EngineError(
           .conflict, "container \(record.name) was not started", subject: record.id, retriable: false)
       }
-      do {
-        if runner.hasRestartRule(record.id) || current.state == .restarting {
-          try await waitForChange(of: current)
-        } else {
-          _ = try await runner.waitForExit(record.id)
-        }
-      } catch let error as EngineError {
-        guard error.kind == .notFound else { throw error }
-        // Another service has removed it since, and the row is gone.
-        try await Task.sleep(for: .milliseconds(1))
+      if runner.hasRestartRule(record.id) || current.state == .restarting {
+        try await waitForChange(of: current)
+        stored = try metadata.container(id: record.id)
+        hasEnded = false
+      } else {
+        try await runner.waitForEnd(record.id)
+        stored = current
+        hasEnded = true
       }
     }
   }
