@@ -41,6 +41,8 @@ package final class ContainerEngine: Sendable {
   let removals = Mutex<Set<String>>([])
   /// Of the containers that were listed last, so that each one's options are read once.
   let listedOptions = Mutex<[String: ListedOptions]>([:])
+  /// Those that were read last.
+  let decodedOptions = Mutex<(text: String, options: ContainerOptions)?>(nil)
   /// Once it owns anything.
   let session = Mutex<OwnSession?>(nil)
   /// The runs of containers whose memory is watched.

@@ -4,17 +4,25 @@ import LinuxSystem
 internal import SystemPackage
 
 extension Runner {
+  /// A shim that has written an exit record, or has gone, while somebody looks at it: it does not take down the container's
+  /// mounts before the value is gone, or some milliseconds have passed, so as not to take that one's time.
+  package struct EndedShim: Sendable {
+    fileprivate let channel: StatusChannel?
+  }
+
   /// Waits for the container's end, whichever service started it.
   ///
   /// - Throws: `EngineError.notFound` if it was never started; `cancelled` as soon as the task is cancelled.
   package func waitForExit(_ id: String) async throws(EngineError) -> ExitRecord {
     do {
+      var ended: EndedShim?
+      defer { withExtendedLifetime(ended) {} }
       while true {
         switch try state(id) {
         case .exited(let record), .lost(let record): return record
         case .absent:
           throw EngineError(.notFound, "cannot wait for container \(id): it was not started", subject: id)
-        case .running, .paused, .restarting: try await untilShimEnds(id)
+        case .running, .paused, .restarting: ended = try await untilShimEnds(id)
         }
       }
     } catch {
@@ -26,17 +34,21 @@ extension Runner {
   /// Looks at nothing, so it can return too early once.
   ///
   /// - Throws: `cancelled` as soon as the task is cancelled.
-  package func waitForEnd(_ id: String) async throws(EngineError) {
-    do { try await untilShimEnds(id) } catch {
+  package func waitForEnd(_ id: String) async throws(EngineError) -> EndedShim {
+    do { return try await untilShimEnds(id) } catch {
       throw EngineError("wait for container \(id)", wrapping: error, subject: id)
     }
   }
 
-  private func untilShimEnds(_ id: String) async throws {
-    // The shim's end of it is closed with the exit record, or with the shim.
-    if let channel = ownShims[id] { return try await DescriptorWatcher.shared.readable(channel.descriptor) }
-    guard let shim = try runningShim(id) else { return }
-    try await DescriptorWatcher.shared.readable(shim.descriptor)
+  private func untilShimEnds(_ id: String) async throws -> EndedShim {
+    if let channel = ownShims[id] {
+      // The shim's end of it is at its end with the exit record, or with the shim.
+      try await DescriptorWatcher.shared.readable(channel.descriptor)
+      ownShims.remove(channel, for: id)
+      return EndedShim(channel: channel)
+    }
+    if let shim = try runningShim(id) { try await DescriptorWatcher.shared.readable(shim.descriptor) }
+    return EndedShim(channel: nil)
   }
 
   /// Sends a signal to the container's first process.

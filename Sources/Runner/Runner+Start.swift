@@ -121,8 +121,8 @@ extension Runner {
         throw failure.error(report)
       }
       ownShims.insert(shim.status, for: id)
-      try reapLater(shim.process) {
-        ownShims.remove(shim.status, for: id)
+      try reapLater(shim.process) { [weak status = shim.status] in
+        if let status { ownShims.remove(status, for: id) }
         spare.replenish()
       }
       return StartedContainer(pid: report.pid, startedAt: report.time)

@@ -188,8 +188,7 @@ struct Container {
     } catch {
       // With run/ full there is no exit record, and the next service to look records the loss.
     }
-    // Its end is how the service that started the container hears of the exit, before the mounts are taken down.
-    _ = close(status.descriptor)
+    status.finish()
     // By hand, because at the end of a process its lock goes first: so a free lock says that the mounts are gone.
     if lives { life.bury() }
   }

@@ -4,6 +4,17 @@ import CLinux
 struct StatusSocket {
   let descriptor: CInt
 
+  /// Says by the socket's end that there is an exit record, and lets the service that started the container look at it: while
+  /// the mounts are taken down, the kernel has work on all processors.
+  func finish() {
+    clinux_end_stream(descriptor)
+    var poll = PollSet()
+    poll.clear()
+    poll.add(descriptor, 0)
+    _ = poll.wait(milliseconds: 20)
+    _ = close(descriptor)
+  }
+
   func send(_ report: clinux_report) {
     var report = report
     _ = clinux_send(descriptor, &report, MemoryLayout<clinux_report>.size, 0)

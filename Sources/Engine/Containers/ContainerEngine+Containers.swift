@@ -62,8 +62,14 @@ extension ContainerEngine {
   }
 
   func options(_ record: ContainerRecord) throws -> ContainerOptions {
+    // Asked for several times on a container's way.
+    if let known = decodedOptions.withLock({ $0?.text == record.options ? $0?.options : nil }) {
+      return known
+    }
     do {
-      return try JSONDecoder().decode(ContainerOptions.self, from: Data(record.options.utf8))
+      let options = try JSONDecoder().decode(ContainerOptions.self, from: Data(record.options.utf8))
+      decodedOptions.withLock { $0 = (record.options, options) }
+      return options
     } catch {
       throw EngineError(
         .corrupt, "cannot read the options of container \(record.name)", subject: record.id,

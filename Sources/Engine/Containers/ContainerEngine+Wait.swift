@@ -35,9 +35,10 @@ extension ContainerEngine {
   /// Waits for the last end, and journals those before it that a restart policy followed up.
   func exit(of record: ContainerRecord) async throws -> ExitStatus {
     var stored = try metadata.container(id: record.id)
-    var hasEnded = false
+    var ended: Runner.EndedShim?
+    defer { withExtendedLifetime(ended) {} }
     while true {
-      guard let seen = stored, let current = try await settled(seen, hasEnded: hasEnded) else {
+      guard let seen = stored, let current = try await settled(seen, hasEnded: ended != nil) else {
         // One that was to go has gone, but not before its end was journalled.
         guard let exit = try journalledExit(of: record.id) else { throw removedMeanwhile(record) }
         return exit
@@ -50,11 +51,10 @@ extension ContainerEngine {
       if runner.hasRestartRule(record.id) || current.state == .restarting {
         try await waitForChange(of: current)
         stored = try metadata.container(id: record.id)
-        hasEnded = false
+        ended = nil
       } else {
-        try await runner.waitForEnd(record.id)
+        ended = try await runner.waitForEnd(record.id)
         stored = current
-        hasEnded = true
       }
     }
   }
