@@ -6,7 +6,7 @@ internal import SystemPackage
 /// Where one reader is in a log. Used by one task at a time, as an iterator is.
 final class LogCursor {
   private let walk: LogWalk
-  private let shim: ProcessDescriptor?
+  private let end: LifeEnd?
   private let times: LogTimes
   private let alarm: Alarm?
   /// Of the part that is open, and which part that is.
@@ -16,10 +16,10 @@ final class LogCursor {
   private var pending: [LogRecord] = []
 
   init(_ reader: LogReader, isolation: isolated (any Actor)?) async throws {
-    shim = reader.shim
-    isOver = reader.shim == nil
+    end = reader.end
+    isOver = reader.end == nil
     times = reader.times
-    alarm = try reader.shim.flatMap { _ in try reader.times.until.map { try Alarm(at: $0) } }
+    alarm = try reader.end.flatMap { _ in try reader.times.until.map { try Alarm(at: $0) } }
     switch reader.start {
     case .position(let position): walk = try LogWalk(reader.path, from: position)
     case .lastLines(let count):
@@ -40,16 +40,16 @@ final class LogCursor {
         continue
       }
       if isOver { return nil }
-      guard let shim, let changes, changes.of === walk.file else { continue }
-      // All writes come before the shim's end: seen as over first and read to the end after it, nothing is missed.
+      guard let end, let changes, changes.of === walk.file else { continue }
+      // All writes come before the life's end: seen as over first and read to the end after it, nothing is missed.
       if let alarm {
         try await DescriptorWatcher.shared.readable(
-          changes.watch.descriptor, shim.descriptor, alarm.descriptor)
+          changes.watch.descriptor, end.descriptor, alarm.descriptor)
       } else {
-        try await DescriptorWatcher.shared.readable(changes.watch.descriptor, shim.descriptor)
+        try await DescriptorWatcher.shared.readable(changes.watch.descriptor, end.descriptor)
       }
       changes.watch.take()
-      isOver = shim.descriptor.isReadable || alarm?.descriptor.isReadable ?? false
+      isOver = end.descriptor.isReadable || alarm?.descriptor.isReadable ?? false
     }
   }
 

@@ -28,7 +28,7 @@ package struct LogReader: AsyncSequence, Sendable {
   let start: Place
   let times: LogTimes
   /// The life that is followed; nil for the log as it is.
-  let shim: ProcessDescriptor?
+  let end: LifeEnd?
 
   package func makeAsyncIterator() -> Iterator { Iterator(self) }
 

@@ -22,7 +22,7 @@ extension Runner {
         case .exited(let record), .lost(let record): return record
         case .absent:
           throw EngineError(.notFound, "cannot wait for container \(id): it was not started", subject: id)
-        case .running, .paused, .restarting: ended = try await untilShimEnds(id)
+        case .running, .paused, .restarting: ended = try await untilItEnds(id)
         }
       }
     } catch {
@@ -35,20 +35,17 @@ extension Runner {
   ///
   /// - Throws: `cancelled` as soon as the task is cancelled.
   package func waitForEnd(_ id: String) async throws(EngineError) -> EndedShim {
-    do { return try await untilShimEnds(id) } catch {
+    do { return try await untilItEnds(id) } catch {
       throw EngineError("wait for container \(id)", wrapping: error, subject: id)
     }
   }
 
-  private func untilShimEnds(_ id: String) async throws -> EndedShim {
-    if let channel = ownShims[id] {
-      // The shim's end of it is at its end with the exit record, or with the shim.
-      try await DescriptorWatcher.shared.readable(channel.descriptor)
-      ownShims.remove(channel, for: id)
-      return EndedShim(channel: channel)
-    }
-    if let shim = try runningShim(id) { try await DescriptorWatcher.shared.readable(shim.descriptor) }
-    return EndedShim(channel: nil)
+  private func untilItEnds(_ id: String) async throws -> EndedShim {
+    guard let end = try lifeEnd(id) else { return EndedShim(channel: nil) }
+    try await DescriptorWatcher.shared.readable(end.descriptor)
+    guard case .channel(let channel) = end else { return EndedShim(channel: nil) }
+    ownShims.remove(channel, for: id)
+    return EndedShim(channel: channel)
   }
 
   /// Sends a signal to the container's first process.

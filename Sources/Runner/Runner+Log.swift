@@ -13,14 +13,14 @@ extension Runner {
     _ id: String, at path: FilePath, from start: LogReader.Start, times: LogTimes = LogTimes(), follow: Bool
   ) async throws(EngineError) -> LogReader {
     do {
-      let shim = follow ? try runningShim(id) : nil
+      let end = follow ? try lifeEnd(id) : nil
       let place: LogReader.Place =
         switch start {
         case .beginning: .position(0)
         case .now: .position(try await onBlockingThread("log") { try LogWalk.end(of: path) })
         case .lastLines(let count): .lastLines(count)
         }
-      return LogReader(path: path, start: place, times: times, shim: shim)
+      return LogReader(path: path, start: place, times: times, end: end)
     } catch {
       throw EngineError("follow the log of container \(id)", wrapping: error, subject: id)
     }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Metadata
@@ -63,6 +64,50 @@ struct JournalTests {
       for number in 1..<50 { #expect(await iterator.next() == "\(number)") }
       follower.cancel()
       _ = try? await follower.value
+    }
+  }
+
+  @Test("who follows in one of two services that write at once gets what both write, once and in order")
+  func followingBoth() async throws {
+    try await withDatabasePath { path in
+      let stores = try [MetadataStore(path: path), MetadataStore(path: path)]
+      let each = 300
+      let seen = try await withThrowingTaskGroup(of: [Int64].self) { group in
+        for store in stores {
+          group.addTask {
+            var numbers: [Int64] = []
+            for try await record in store.follow(after: .start) {
+              numbers.append(record.cursor.number)
+              if numbers.count == each * stores.count { break }
+            }
+            return numbers
+          }
+          group.addTask {
+            for number in 0..<each {
+              try await store.append(JournalEvent(kind: "test.written", subject: "\(number)"))
+            }
+            return []
+          }
+        }
+        return try await group.reduce(into: [[Int64]]()) { if !$1.isEmpty { $0.append($1) } }
+      }
+      #expect(seen == Array(repeating: Array(1...Int64(each * stores.count)), count: 2))
+    }
+  }
+
+  @Test("the write-ahead log is copied into the database now and then")
+  func checkpoints() async throws {
+    try await withDatabasePath { path in
+      let store = try MetadataStore(path: path)
+      var largest: Int64 = 0
+      for number in 0..<2_000 {
+        try await store.append(JournalEvent(kind: "test.written", subject: "\(number)"))
+        var status = stat()
+        #expect(stat("\(path)-wal", &status) == 0)
+        largest = max(largest, Int64(status.st_size))
+      }
+      // A commit of one event has two pages or three.
+      #expect(largest < 6 << 20, "\(largest)")
     }
   }
 

@@ -158,8 +158,9 @@ struct BuildContainer: Sendable {
         }
       }
       _ = try await engine.runner.start(container)
+      async let ended = engine.runner.waitForExit(place.id)
       lines = try await follow(place.id, log)
-      exit = try await engine.runner.waitForExit(place.id)
+      exit = try await ended
     } catch let error as EngineError {
       try Task.checkCancellation()
       if error.kind == .noSpace { throw fullDisk("it cannot be run", [error.message] + error.causes) }

@@ -66,6 +66,42 @@ struct EscapeTests {
     }
   }
 
+  /// The second container is a spare's, whose root is entered by chroot(2) on another.
+  @Test(
+    "who leaves a chroot of its own, or takes the root away, sees nothing of the host", arguments: [false, true])
+  func chroot(isPrivileged: Bool) async throws {
+    let account = try #require(Account.available.first)
+    try await withBusybox(account) { _, service in
+      let escape = """
+        import ctypes, os
+        root = os.open("/", os.O_RDONLY)
+        os.mkdir("/cage")
+        os.chroot("/cage")
+        os.fchdir(root)
+        for _ in range(64): os.chdir("..")
+        os.chroot(".")
+        print("escaped", sorted(os.listdir("/")))
+        libc = ctypes.CDLL(None, use_errno=True)
+        # MNT_DETACH
+        print("detached", libc.umount2(b"/", 2) == 0)
+        for place in ("/", "..", "/proc/1/root", "/proc/1/cwd/.."):
+            try: print(place, sorted(os.listdir(place)))
+            except OSError as error: print(place, error.errno)
+        """
+      let libraries = ["/usr", "/lib", "/lib64"].filter { FileManager.default.fileExists(atPath: $0) }
+      for name in ["first", "second"] {
+        let ran = try await service.run(["/usr/bin/python3", "-c", escape]) {
+          $0.privileged = isPrivileged
+          $0.mounts = libraries.map { .init(kind: .bind, target: $0, source: $0, readOnly: true) }
+        }
+        #expect(ran.stdout.hasPrefix("escaped [") && ran.stdout.contains("'cage'"), "\(name): \(ran)")
+        // What every host has and the image has not.
+        #expect(!ran.stdout.contains("'boot'") && !ran.stdout.contains("'var'"), "\(name): \(ran)")
+      }
+      #expect(await service.stop() == 0)
+    }
+  }
+
   @Test(
     "the payload has descriptors 0, 1 and 2 and no other, in run and in exec, with and without a terminal",
     arguments: Account.available)
