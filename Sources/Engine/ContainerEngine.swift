@@ -29,7 +29,7 @@ package final class ContainerEngine: Sendable {
   let runner: Runner
   let locks: StoreLocks
   /// Removes trees without a name.
-  let reclaimer = QueueThread("reclaim")
+  let reclaimer = QueueThread("reclaim", niceness: 10)
   /// What of networks the host has; to be had by `hostNetwork()`.
   let ownHostNetwork = HostNetwork()
   /// Of an ordinary user; nil for root.

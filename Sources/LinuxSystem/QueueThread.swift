@@ -21,8 +21,13 @@ package final class QueueThread: Sendable {
   }
   private let core = Core()
   private let name: String
+  private let niceness: CInt
 
-  package init(_ name: String) { self.name = name }
+  /// - Parameter niceness: above 0 for what nobody waits for; the threads of requests go before it then (setpriority(2)).
+  package init(_ name: String, niceness: CInt = 0) {
+    self.name = name
+    self.niceness = niceness
+  }
 
   deinit {
     core.state.withLock { $0.isOver = true }
@@ -45,7 +50,11 @@ package final class QueueThread: Sendable {
     let failure = core.state.withLock { state -> SystemError? in
       if !state.isRunning {
         do throws(SystemError) {
-          try startThread(name) { [core] in Self.loop(core) }
+          try startThread(name) { [core, niceness] in
+            // Of this thread alone, in spite of the name.
+            if niceness > 0 { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness) }
+            Self.loop(core)
+          }
           state.isRunning = true
         } catch {
           return error

@@ -4,10 +4,19 @@ import LinuxSystem
 internal import SystemPackage
 
 extension Runner {
-  /// A shim that has written an exit record, or has gone, while somebody looks at it: it does not take down the container's
-  /// mounts before the value is gone, or some milliseconds have passed, so as not to take that one's time.
-  package struct EndedShim: Sendable {
-    fileprivate let channel: StatusChannel?
+  /// A shim that has written an exit record, or has gone, while somebody looks at it. With the value's end it takes down the
+  /// container's mounts, some milliseconds after its own at the latest, and the next spare is made: neither is to take the time
+  /// of who looks.
+  package final class EndedShim: Sendable {
+    private let channel: StatusChannel?
+    private let spare: SpareShim
+
+    fileprivate init(_ channel: StatusChannel?, _ spare: SpareShim) {
+      self.channel = channel
+      self.spare = spare
+    }
+
+    deinit { if channel != nil { spare.replenish() } }
   }
 
   /// Waits for the container's end, whichever service started it.
@@ -41,11 +50,11 @@ extension Runner {
   }
 
   private func untilItEnds(_ id: String) async throws -> EndedShim {
-    guard let end = try lifeEnd(id) else { return EndedShim(channel: nil) }
+    guard let end = try lifeEnd(id) else { return EndedShim(nil, spare) }
     try await DescriptorWatcher.shared.readable(end.descriptor)
-    guard case .channel(let channel) = end else { return EndedShim(channel: nil) }
+    guard case .channel(let channel) = end else { return EndedShim(nil, spare) }
     ownShims.remove(channel, for: id)
-    return EndedShim(channel: channel)
+    return EndedShim(channel, spare)
   }
 
   /// Sends a signal to the container's first process.
