@@ -59,7 +59,7 @@ extension HostNetwork {
   /// Makes the firewall as it is to be, where it is not.
   package func ensure(_ plan: FirewallPlan) async throws(EngineError) {
     try await run("set up the firewall") { session in
-      if try session.firewall.get().ensure(plan) { Failpoint.firewallChanged.pass() }
+      if try session.firewall().ensure(plan) { Failpoint.firewallChanged.pass() }
     }
   }
 }

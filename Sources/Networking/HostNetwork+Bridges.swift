@@ -58,6 +58,8 @@ extension HostNetwork {
 extension HostNetwork.Session {
   /// - Returns: the bridge's index.
   func ensure(_ plan: BridgePlan) throws -> UInt32 {
+    // Also for one that is there: others on the machine may have turned it off.
+    if !plan.isInternal { try Forwarding.enable(plan.ranges.map(\.subnet.family)) }
     if let link = try routes.link(named: plan.name), link.isUp { return link.index }
     try refuseRouted(plan)
     if try routes.link(named: plan.name) == nil {
@@ -77,7 +79,6 @@ extension HostNetwork.Session {
     for range in plan.ranges {
       try routes.addAddress(range.gateway, prefix: range.subnet.prefix, to: link.index)
     }
-    if !plan.isInternal { try Forwarding.enable(plan.ranges.map(\.subnet.family)) }
     // Last: one that is up is whole.
     try routes.setUp(link.index)
     Failpoint.bridgeUp.pass()

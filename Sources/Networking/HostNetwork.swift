@@ -20,7 +20,7 @@ package final class HostNetwork: Sendable {
     /// Whether a program is the way to the outside: so with a namespace of an ordinary user's.
     let isRelayed: Bool
     let routes: RouteSocket
-    lazy var firewall = Result { try Firewall() }
+    private var openFirewall: Firewall?
 
     /// - Parameter place: opens the namespace; nil for the one that the thread is in.
     init(_ place: (() throws -> FileDescriptor)?) throws {
@@ -32,6 +32,14 @@ package final class HostNetwork: Sendable {
     }
 
     deinit { try? home.close() }
+
+    /// Opened when it is first needed.
+    func firewall() throws -> Firewall {
+      if let openFirewall { return openFirewall }
+      let firewall = try Firewall()
+      openFirewall = firewall
+      return firewall
+    }
   }
 
   /// - Parameter place: opens the namespace, when it is first needed; that of the service when nil.

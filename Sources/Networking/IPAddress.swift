@@ -23,7 +23,8 @@ package struct IPAddress: Hashable, Sendable {
 
   /// - Throws: `invalidArgument` for what is no address (inet_pton(3)).
   package init(parsing text: String) throws(EngineError) {
-    for family in [Family.v4, .v6] {
+    // To inet_pton a text ends with a NUL.
+    for family in [Family.v4, .v6] where !text.utf8.contains(0) {
       var bytes = [UInt8](repeating: 0, count: family.length / 8)
       if inet_pton(family.number, text, &bytes) == 1 {
         self.init(family, bytes.reduce(0) { $0 << 8 | UInt128($1) })

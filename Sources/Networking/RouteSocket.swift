@@ -125,29 +125,6 @@ final class RouteSocket {
     }
   }
 
-  struct Address: Hashable {
-    var index: UInt32
-    var address: IPAddress
-    var prefix: Int
-  }
-
-  func addresses() throws -> [Address] {
-    try netlink.request("list the addresses", Int(RTM_GETADDR), flags: NLM_F_DUMP) { message in
-      for _ in 0..<8 { message.add(UInt8(0)) }
-    }.compactMap { answer -> Address? in
-      let header = answer.body
-      guard let family = header.first, let prefix = header.dropFirst().first,
-        let index = header.number(UInt32.self, at: 4)
-      else { return nil }
-      let attributes = answer.attributes(after: 8)
-      // Of a line between two, IFA_ADDRESS is the other one's.
-      guard let bytes = attributes[IFA_LOCAL] ?? attributes[IFA_ADDRESS],
-        let address = IPAddress(bytes, family: family)
-      else { return nil }
-      return Address(index: index, address: address, prefix: Int(prefix))
-    }
-  }
-
   /// - Parameter isRelayed: whether what is sent that way comes to a program such as pasta. It drops what the other side cannot
   ///   take yet, which is no sign of a network that is full, and is best sent again at once.
   func addDefaultRoute(by gateway: IPAddress, on index: UInt32, isRelayed: Bool) throws {

@@ -102,8 +102,11 @@ struct StreamRelay {
 
   var hasRoom: Bool { count < capacity && !isShort }
 
-  func releaseMemory() {
-    if count == 0 { clinux_release_memory(places, capacity * MemoryLayout<Place>.stride) }
+  mutating func releaseMemory() {
+    guard count == 0, end > 0 else { return }
+    clinux_release_memory(places, capacity * MemoryLayout<Place>.stride)
+    // The list of free places went with it.
+    (end, firstFree) = (0, 0)
   }
 
   /// Takes the connections that wait at a port.

@@ -105,8 +105,7 @@ def carried(bench, peers):
     section.subject("coracle", samples["coracle"])
     for peer in peers:
         if peer.name in samples:
-            # As fast as it is what the same path gives: the rest is noise.
-            section.peer(f"{peer.name}'s bridge", samples[peer.name], ratio_at_least(0.95) if peer.name == "docker" else None)
+            section.peer(f"{peer.name}'s bridge", samples[peer.name], ratio_at_least(1) if peer.name == "docker" else None)
     return section
 
 

@@ -89,10 +89,13 @@ extension ContainerEngine {
         try await attach(record, to: namespace, only: endpoint)
       }
     } catch {
-      _ = try? await metadata.disconnect(
-        container: record.id, network: network.id,
-        events: [.networkDisconnected(network.id, name: network.name, container: record)])
-      _ = try? await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
+      // Also in a task that is cancelled.
+      await Task {
+        _ = try? await metadata.disconnect(
+          container: record.id, network: network.id,
+          events: [.networkDisconnected(network.id, name: network.name, container: record)])
+        _ = try? await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
+      }.value
       throw error
     }
     try await writeNames([network.id], and: record.id)

@@ -45,7 +45,13 @@ extension ContainerEngine {
       let known = Set(networks.map(\.bridge) + connected.map { NetworkNames.peer($0, store: store) })
       try await host.remove(interfaces: found.keys.filter { !known.contains($0) })
       for network in networks {
-        do { try await host.ensure([network.plan()]) } catch {
+        do {
+          try await host.ensure([network.plan()])
+          // Removed meanwhile, and with it the bridge that was made again here.
+          if try metadata.network(id: network.id) == nil {
+            try await host.remove(interfaces: [network.bridge])
+          }
+        } catch {
           log.warning("cannot make network \(network.name): \(error)")
         }
       }
@@ -54,7 +60,11 @@ extension ContainerEngine {
       for endpoint in endpoints {
         guard let bridge = names[endpoint.network] else { continue }
         let peer = NetworkNames.peer(endpoint, store: store)
-        if found[peer] != bridge { try await reattach(endpoint, peer: peer, to: bridge) }
+        if found[peer] == bridge { continue }
+        // One network that cannot be made is no reason to leave the others.
+        do { try await reattach(endpoint, peer: peer, to: bridge) } catch {
+          log.warning("cannot connect container \(endpoint.container.prefix(12)) again: \(error)")
+        }
       }
       try await refreshHosts(networks.map(\.id))
       try await restorePorts()

@@ -63,8 +63,9 @@ package struct PortMapping: Hashable, Sendable, Codable {
   /// What an image exposes, as `80`, `53/udp` or `8000-8010/tcp`; what is none of these is left out.
   static func exposed(_ text: String) -> [PortMapping] {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-    let ends = parts[0].split(separator: "-", omittingEmptySubsequences: false).compactMap { UInt16($0) }
-    guard parts.count <= 2,
+    let words = parts[0].split(separator: "-", omittingEmptySubsequences: false)
+    let ends = words.compactMap { UInt16($0) }
+    guard parts.count <= 2, words.count <= 2, ends.count == words.count,
       let transport = ForwardedPort.Transport(rawValue: parts.count == 2 ? String(parts[1]) : "tcp"),
       let first = ends.first, let last = ends.last, first > 0, first <= last
     else { return [] }
@@ -99,9 +100,10 @@ package struct PortMapping: Hashable, Sendable, Codable {
   /// Whether this one is meant by another, which may leave out the host's side.
   func isMeant(by other: PortMapping) -> Bool {
     guard containerPort == other.containerPort, transport == other.transport else { return false }
-    guard let wanted = other.hostPorts else { return other.address == nil || other.address == address }
-    return address == other.address
-      && (taken.map { wanted.contains($0) } ?? false || hostPorts.map { wanted.overlaps($0) } ?? false)
+    guard other.address == nil || other.address == address else { return false }
+    guard let wanted = other.hostPorts else { return true }
+    // The port that it has, of those that it might have had.
+    return taken.map { wanted.contains($0) } ?? hostPorts.map { wanted.overlaps($0) } ?? false
   }
 }
 

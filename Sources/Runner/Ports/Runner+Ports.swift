@@ -30,7 +30,17 @@ extension Runner {
       guard let shim = try runningShim(id) else { throw notRunning("publish ports of", id) }
       if let forwarder = try await forwarder(id) {
         return try await onBlockingThread("ports") {
-          for port in ports { try forwarder.add(port) }
+          var added: [ForwardedPort] = []
+          do {
+            for port in ports {
+              try forwarder.add(port)
+              added.append(port.port)
+            }
+          } catch {
+            // All of them, or none.
+            for port in added { try? forwarder.remove(port) }
+            throw error
+          }
         }
       }
       let network = try namespace(.network, of: id)

@@ -159,17 +159,20 @@ struct NetworkRecoveryTests {
     }
   }
 
-  @Test("two hundred containers that come and go leave no interface, rule, namespace or lease")
+  @Test(
+    "two hundred containers and their networks that come and go leave no interface, rule, mount, namespace or lease"
+  )
   func manyContainers() async throws {
     try await NetworkScene.with { scene in
       let network = try await scene.create("back")
       let rules = try await scene.host.shell("nft list ruleset")
       for _ in 0..<25 {
+        _ = try await scene.create("round")
         try await withThrowingTaskGroup { group in
           for _ in 0..<8 {
             group.addTask {
               let ended = try await scene.service.run(["cat", "/etc/hosts"]) {
-                $0.networks = [.init(network: "back")]
+                $0.networks = [.init(network: "back"), .init(network: "round")]
                 $0.autoRemove = true
               }
               #expect(ended.exit.code == 0 && ended.stdout.contains(ended.container.name))
@@ -177,6 +180,7 @@ struct NetworkRecoveryTests {
           }
           try await group.waitForAll()
         }
+        _ = try await scene.service.send(NetworkRemove.self, .init(network: "round"))
       }
       #expect(try await scene.service.send(NetworkInspect.self, .init(network: "back")).endpoints.isEmpty)
       try await scene.waitForInterfaces(1)
@@ -194,6 +198,9 @@ struct NetworkRecoveryTests {
         "for process in $(pgrep -f '[-]-store \(scene.store.store) '); do ls -l /proc/$process/fd; done | grep -c 'net:\\[' || true"
       )
       #expect(Int(open.dropLast()) ?? 100 < 5, "\(open)")
+      let mounts = try await scene.host.shell(
+        "cat /proc/[0-9]*/mountinfo 2> /dev/null | grep -c \(scene.store.directory)/ || true")
+      #expect(mounts == "0\n")
     }
   }
 

@@ -1,0 +1,50 @@
+import Testing
+
+@testable import Engine
+@testable import Networking
+
+@Suite("Published ports as they are named")
+struct PortMappingTests {
+  private func port(
+    _ address: String? = nil, _ hostPorts: ClosedRange<UInt16>? = nil, _ containerPort: UInt16 = 80,
+    taken: UInt16? = nil
+  ) -> PortMapping {
+    var port = PortMapping(address: address, hostPorts: hostPorts, containerPort: containerPort)
+    port.taken = taken
+    return port
+  }
+
+  @Test("one that has a port is meant by that, and by none that it might have had")
+  func taken() {
+    let range: ClosedRange<UInt16> = 8000...8010
+    let (first, second) = (port(nil, range, taken: 8000), port(nil, range, taken: 8001))
+    #expect(first.isMeant(by: port(nil, 8000...8000)))
+    #expect(!second.isMeant(by: port(nil, 8000...8000)))
+    #expect(!first.isMeant(by: port(nil, 8005...8005)))
+    #expect(port(nil, range).isMeant(by: port(nil, 8005...8005)))
+    #expect(first.isMeant(by: port()) && second.isMeant(by: port()))
+    #expect(!first.isMeant(by: port(nil, nil, 81)))
+  }
+
+  @Test("a port without an address means that of any; with one, of that alone")
+  func addresses() {
+    let local = port("127.0.0.1", 8081...8081, taken: 8081)
+    #expect(local.isMeant(by: port(nil, 8081...8081)))
+    #expect(local.isMeant(by: port("127.0.0.1", 8081...8081)))
+    #expect(!local.isMeant(by: port("::1", 8081...8081)))
+    #expect(!port(nil, 8081...8081, taken: 8081).isMeant(by: port("127.0.0.1", 8081...8081)))
+  }
+
+  @Test(
+    "what an image exposes is a port or a range of them",
+    arguments: ["80-", "-80", "80-x-90", "x", "", "90-80"])
+  func notExposed(text: String) {
+    #expect(PortMapping.exposed(text).isEmpty)
+  }
+
+  @Test(
+    "an address is nothing more than one", arguments: ["192.0.2.7\0\n1.2.3.4 evil", "::1\0", "192.0.2.7 x"])
+  func notAnAddress(text: String) {
+    #expect(throws: (any Error).self) { try IPAddress(parsing: text) }
+  }
+}
