@@ -50,10 +50,13 @@ package enum AddressPool {
       }
       guard range.canGive(address) else {
         throw EngineError(
-          .invalidArgument, "address \(address) is the network's own", subject: address.description)
+          .invalidArgument, "address \(address) is the network's own", subject: address.description,
+          hint: "give another of its range, or none for the next free one")
       }
       if try isTaken(address) {
-        throw EngineError(.inUse, "address \(address) is another container's", subject: address.description)
+        throw EngineError(
+          .inUse, "address \(address) is another container's", subject: address.description,
+          hint: "give another, or none for the next free one; network inspect lists those that are taken")
       }
     }
     let free = ranges.filter { range in !fixed.contains { range.subnet.contains($0) } }

@@ -32,7 +32,8 @@ package struct IPAddress: Hashable, Sendable {
       }
     }
     throw EngineError(
-      .invalidArgument, "not an IP address: \(text.prefix(100))", subject: String(text.prefix(100)))
+      .invalidArgument, "not an IP address: \(text.prefix(100))", subject: String(text.prefix(100)),
+      hint: "give one such as 192.0.2.7 or 2001:db8::7")
   }
 
   /// In the network's order.

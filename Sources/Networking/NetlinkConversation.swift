@@ -22,6 +22,17 @@ final class NetlinkConversation {
   func request(
     _ operation: String, _ kind: Int, flags: Int32 = 0, _ fill: (inout NetlinkMessage) -> Void
   ) throws -> [NetlinkAnswer] {
+    // What changed while the kernel listed it may be missing; it says so, and is asked again.
+    for _ in 0..<8 {
+      if let answers = try ask(operation, kind, flags, fill) { return answers }
+    }
+    throw NetlinkRefusal(operation, .resourceTemporarilyUnavailable)
+  }
+
+  /// - Returns: nil for a list that was not made in one piece.
+  private func ask(
+    _ operation: String, _ kind: Int, _ flags: Int32, _ fill: (inout NetlinkMessage) -> Void
+  ) throws -> [NetlinkAnswer]? {
     sequence &+= 1
     let isDump = flags & NLM_F_DUMP == NLM_F_DUMP
     var message = NetlinkMessage(
@@ -30,15 +41,22 @@ final class NetlinkConversation {
     fill(&message)
     try socket.send(message.finished())
     var answers: [NetlinkAnswer] = []
+    var isWhole = true
     while true {
       // One whose answer was not waited for, since something was thrown before, is skipped.
       for answer in NetlinkAnswer.all(in: try socket.receive()) where answer.sequence == sequence {
+        // NLM_F_DUMP_INTR
+        if isDump, answer.flags & 0x10 != 0 { isWhole = false }
         switch CInt(answer.kind) {
         case NLMSG_ERROR:
           let number = answer.body.number(Int32.self, at: 0) ?? -EIO
           if number == 0 { return answers }
           throw NetlinkRefusal(operation, Errno(rawValue: 0 &- number), answer)
-        case NLMSG_DONE: return answers
+        case NLMSG_DONE:
+          if let number = answer.body.number(Int32.self, at: 0), number < 0 {
+            throw NetlinkRefusal(operation, Errno(rawValue: 0 &- number))
+          }
+          return isWhole ? answers : nil
         default: answers.append(answer)
         }
       }
@@ -53,11 +71,13 @@ struct NetlinkRefusal: Error, Sendable {
   /// The kernel's own words, where it has any.
   var words: String?
 
-  init(_ operation: String, _ errno: Errno, _ answer: NetlinkAnswer) {
+  init(_ operation: String, _ errno: Errno, _ answer: NetlinkAnswer? = nil) {
     self.operation = operation
     self.errno = errno
     // Behind the error come the request's header and, unless it was capped (NLM_F_CAPPED), the rest of it; then attributes.
-    guard answer.flags & 0x200 != 0, let size = answer.body.number(UInt32.self, at: 4) else { return }
+    guard let answer, answer.flags & 0x200 != 0, let size = answer.body.number(UInt32.self, at: 4) else {
+      return
+    }
     let request = answer.flags & 0x100 != 0 ? 16 : Int(size)
     words = answer.attributes(after: 4 + (request + 3) & ~3).text(1)
   }

@@ -26,7 +26,9 @@ extension ContainerEngine {
     for attachment in named.isEmpty ? [NetworkAttachment(network: Self.defaultNetwork)] : named {
       let network = try await network(for: attachment.network)
       if requests.contains(where: { $0.network.id == network.id }) {
-        throw EngineError(.invalidArgument, "network \(network.name) is named twice", subject: network.name)
+        throw EngineError(
+          .invalidArgument, "network \(network.name) is named twice", subject: network.name,
+          hint: "name each network once; aliases are for further names")
       }
       requests.append((network, try request(attachment, network)))
     }
@@ -117,7 +119,8 @@ extension ContainerEngine {
         events: [.networkDisconnected(network.id, name: network.name, container: record)])
     else {
       throw EngineError(
-        .notFound, "container \(record.name) is not connected to network \(network.name)", subject: record.id)
+        .notFound, "container \(record.name) is not connected to network \(network.name)", subject: record.id,
+        hint: "see its networks with inspect")
     }
     Failpoint.endpointUnrecorded.pass()
     if let namespace {

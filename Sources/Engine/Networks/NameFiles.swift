@@ -14,7 +14,8 @@ enum NameFiles {
     for word in (options.nameServers?.searches ?? []) + (options.nameServers?.options ?? []) {
       guard !word.isEmpty, word.utf8.count <= 253, word.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
         throw EngineError(
-          .invalidArgument, "not a word for resolv.conf: '\(word.prefix(200))'", subject: "dns")
+          .invalidArgument, "not a word for resolv.conf: '\(word.prefix(200))'", subject: "dns",
+          hint: "give one word without blanks, of at most 253 characters")
       }
     }
   }

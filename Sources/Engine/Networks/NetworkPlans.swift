@@ -85,7 +85,9 @@ enum NetworkNames {
   static func validate(alias: String) throws {
     guard alias.utf8.count <= 253, alias.wholeMatch(of: #/[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?/#) != nil
     else {
-      throw EngineError(.invalidArgument, "not a host name: '\(alias.prefix(200))'", subject: alias)
+      throw EngineError(
+        .invalidArgument, "not a host name: '\(alias.prefix(200))'", subject: String(alias.prefix(200)),
+        hint: "use letters, digits, - and ., at most 253 of them")
     }
   }
 }

@@ -121,7 +121,9 @@ extension ContainerEngine {
     let known = options.ports ?? []
     for wanted in removed where !known.contains(where: { $0.isMeant(by: wanted) }) {
       throw EngineError(
-        .notFound, "container \(record.name) has no published port \(wanted)", subject: record.id)
+        .notFound, "container \(record.name) has no published port \(wanted)", subject: record.id,
+        hint: known.isEmpty
+          ? "it has none" : "it has \(known.map(\.description).joined(separator: ", "))")
     }
     let going = known.filter { port in removed.contains { port.isMeant(by: $0) } }
     options.ports = known.filter { !going.contains($0) }

@@ -37,7 +37,8 @@ package struct PortMapping: Hashable, Sendable, Codable {
     if let address {
       guard let found = ForwardedPort.canonical(address) else {
         throw EngineError(
-          .invalidArgument, "not an IP address: \(address.prefix(100))", subject: String(address.prefix(100)))
+          .invalidArgument, "not an IP address: \(address.prefix(100))", subject: String(address.prefix(100)),
+          hint: "give one of this machine's, such as 127.0.0.1 or ::1, or none for all")
       }
       canonical = found == "::" ? nil : found
     }
@@ -57,7 +58,9 @@ package struct PortMapping: Hashable, Sendable, Codable {
   }
 
   static var tooMany: EngineError {
-    EngineError(.invalidArgument, "a container has at most \(most) published ports", subject: "ports")
+    EngineError(
+      .invalidArgument, "a container has at most \(most) published ports", subject: "ports",
+      hint: "publish fewer, or give the container the host's network")
   }
 
   /// What an image exposes, as `80`, `53/udp` or `8000-8010/tcp`; what is none of these is left out.
