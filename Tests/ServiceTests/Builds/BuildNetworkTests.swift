@@ -100,7 +100,8 @@ struct BuildNetworkTests {
         lines.text.split(separator: "\n").filter { $0.hasPrefix("#\(step) ") }.map { $0.drop { $0 != " " } }
       }
       let (first, second, other, last) = (said(2), said(3), said(5), said(9))
-      #expect(first.count == 2 && other.count == 2 && second.count == 2 && last.count == 2, "\(lines.text)")
+      try #require(
+        first.count == 2 && other.count == 2 && second.count == 2 && last.count == 2, "\(lines.text)")
       #expect(first[0] != other[0] && first[1] != other[1])
       #expect([first, other].contains(second) && [first, other].contains(last))
     }
