@@ -13,15 +13,28 @@ import pytest
 from coracle import AsyncClient, Client
 
 IMAGE = "hello:1"
-PATIENCE = 90
+PATIENCE = float(os.environ.get("CORACLE_TEST_PATIENCE", "90"))
 """Seconds for a test."""
 APPLETS = ["sh", "echo", "cat", "sleep", "true", "false", "ls", "head", "mkdir", "ln", "readlink", "stat", "dd", "id"]
+
+
+watchdog = pytest.StashKey()
+
+
+def pytest_configure(config):
+    # Before pytest puts a file of its own in the place of descriptor 2, which goes with the run that is ended.
+    config.stash[watchdog] = os.fdopen(os.dup(sys.__stderr__.fileno()), "w")
+
+
+def pytest_unconfigure(config):
+    config.stash[watchdog].close()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     """A test that hangs ends the run, and tells where."""
-    faulthandler.dump_traceback_later(PATIENCE, exit=True, file=sys.__stderr__)
+    seen = item.config.stash[watchdog]
+    faulthandler.dump_traceback_later(PATIENCE, exit=True, file=seen)
     yield
     faulthandler.cancel_dump_traceback_later()
 
@@ -32,7 +45,7 @@ def pytest_pyfunc_call(pyfuncitem):
     if inspect.iscoroutinefunction(pyfuncitem.obj):
         names = inspect.signature(pyfuncitem.obj).parameters
         arguments = {name: pyfuncitem.funcargs[name] for name in names}
-        asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), PATIENCE - 10))
+        asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), PATIENCE * 0.9))
         return True
 
 
