@@ -70,15 +70,18 @@ def archive(*entries):
         [("a", tarfile.SYMTYPE, "..", 0o777), ("b", tarfile.LNKTYPE, "a/sentinel", 0o644)],
         [("b", tarfile.LNKTYPE, "../sentinel", 0o644)],
         [("a", tarfile.SYMTYPE, "..", 0o777), ("a", tarfile.DIRTYPE, "", 0o700), ("a/outside", tarfile.REGTYPE, "", 0)],
+        [("a", tarfile.SYMTYPE, "..", 0o777), ("a", tarfile.DIRTYPE, "", 0o777)],
     ],
 )
 def test_no_entry_leads_out_of_its_archive(entries, tmp_path):
     (tmp_path / "sentinel").write_text("untouched")
     (tmp_path / "place").mkdir()
+    tmp_path.chmod(0o710)
     with pytest.raises((ProtocolError, OSError)):
         extract(archive(*entries), tmp_path / "place")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["place", "sentinel"]
     assert (tmp_path / "sentinel").stat().st_nlink == 1
+    assert tmp_path.stat().st_mode & 0o777 == 0o710
 
 
 def test_an_absolute_name_stays_inside_and_special_files_stay_behind(tmp_path):

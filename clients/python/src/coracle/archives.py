@@ -152,6 +152,9 @@ def extract(archive: tarfile.TarFile, directory: Path) -> None:
         mode = stat.S_IMODE(entry.mode) & 0o777
         if entry.isdir():
             target.mkdir(0o700, exist_ok=True)
+            # Which takes a link to a directory for one, and the mode would go to where it leads.
+            if not stat.S_ISDIR(target.lstat().st_mode):
+                raise ProtocolError(f"an entry is a directory where a link is: {entry.name}")
             modes.append((target, mode))
         elif entry.isreg():
             content = archive.extractfile(entry)
