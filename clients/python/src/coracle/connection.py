@@ -32,6 +32,8 @@ class Call(Generic[T]):
         self.progress = progress
         self.tasks: dict[int, Progress] = {}
         self._connection = connection
+        # A failure that nobody waits for any more is no news.
+        self.answer.add_done_callback(asyncio.Future.exception)
 
     async def result(self) -> T:
         """Waits for the answer, and asks for nothing when the waiting is cancelled."""
@@ -79,7 +81,10 @@ class Connection:
         self = cls(await ServiceProcess.start(command, environment, directory))
         try:
             # Without the client's process: behind ssh it would be one of another machine. The end of the input will do.
-            self.info = await self.request("initialize", {"clientInfo": {"name": client}}, types.InitializeResult)
+            # And not as a request that is cancelled with the waiting, for which it would have to answer.
+            self.info = await self.call(
+                "initialize", {"clientInfo": {"name": client}}, types.InitializeResult
+            ).result()
         except BaseException:
             await self.close(patience=1)
             raise
@@ -152,15 +157,19 @@ class Connection:
         await self._process.flush()
 
     async def close(self, patience: float = 10) -> None:
-        """Ends the session: what is under way is cancelled, and containers of its lifetime go."""
+        """Ends the session: what is under way is cancelled, and containers of its lifetime go. A service that does not
+        answer within `patience` seconds, or does not end within as many, is killed.
+        """
         self._is_closing = True
         if not self._failure:
-            try:
-                await asyncio.wait_for(self.request("shutdown", {}, type(None)), patience)
+            call = self.call("shutdown", {}, type(None))
+            await asyncio.wait([call.answer], timeout=patience)
+            if call.answer.done() and not call.answer.exception():
                 self._process.send({"jsonrpc": "2.0", "method": "exit"})
-            except (TimeoutError, CoracleError):
-                pass
         await self._process.end(patience)
+        # Something that the service's command has left behind may hold the other end of the pipe.
+        await asyncio.wait([self._reader], timeout=1)
+        self._process.release()
         await asyncio.wait([self._reader])
         self._lose(ConnectionLost("the session is closed"))
 

@@ -12,7 +12,6 @@ from typing import Any
 from .failure import ConnectionLost, ProtocolError
 
 LOG = logging.getLogger("coracle")
-MAX_HEADER = 4096
 KEPT_ERRORS = 4096
 
 
@@ -106,6 +105,11 @@ class ServiceProcess:
         await asyncio.wait([self._listener], timeout=1)
         self._listener.cancel()
         return status
+
+    def release(self) -> None:
+        """Closes the pipes of a service that has ended, whoever else holds them: a reader finds their end."""
+        # It has no other name in asyncio.
+        self._process._transport.close()  # type: ignore[attr-defined]
 
     async def farewell(self) -> str:
         """Why the service has ended, as far as can be told."""
