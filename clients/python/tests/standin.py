@@ -28,7 +28,7 @@ for message in messages():
         send(id=id, result=None)
     elif method == "exit":
         break
-    else:
+    elif method != "initialized":
         answer(method, id, params)
 """
 

@@ -1,5 +1,7 @@
 """Images from Dockerfiles."""
 
+import asyncio
+
 import pytest
 
 from coracle import errors
@@ -51,6 +53,18 @@ async def test_what_goes_wrong_has_its_kind(open_client, image, project):
             await client.build_image(project / "missing")
         with pytest.raises(FileNotFoundError):
             await client.build_image(project / "missing", upload=True)
+        await client.system.ping()
+
+
+async def test_a_mistake_of_who_shows_the_output_does_not_hold_the_build_up(open_client, image, project):
+    much = "FROM hello:1\nRUN --network=none dd if=/dev/zero bs=65536 count=64 | /bin/busybox tr '\\0' '\\n'\n"
+
+    def fail(line):
+        raise ZeroDivisionError(line)
+
+    async with open_client() as client:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(client.build_image(project, dockerfile=much, on_line=fail), 40)
         await client.system.ping()
 
 

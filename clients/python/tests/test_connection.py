@@ -7,7 +7,7 @@ import signal
 import pytest
 from standin import stand_in
 
-from coracle import AsyncClient, ConnectionLost
+from coracle import AsyncClient, ConnectionLost, ProtocolError, types
 from coracle.connection import Connection
 
 SILENT = ["sleep", "1000"]
@@ -34,3 +34,52 @@ async def test_what_a_service_leaves_behind_holds_nobody_up(tmp_path):
         assert connection.is_lost
     finally:
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+WITH_PROGRESS = """
+if method == "$/cancelRequest":
+    send(id=params["id"], error={"code": -32800, "message": "cancelled"})
+elif method == "system/ping":
+    send(id=id, result=None)
+else:
+    send(method="task/started", params={"task": 1, "request": id, "title": "work", "unit": "bytes"})
+    send(method="task/progressed", params={"task": 1, "done": 1})
+"""
+
+
+async def test_a_mistake_of_a_callback_is_its_request_s_alone():
+    connection = await Connection.open(stand_in(WITH_PROGRESS))
+    seen = []
+
+    def report(progress):
+        seen.append(progress)
+        raise ZeroDivisionError("a percentage of nothing")
+
+    def listen(message):
+        raise KeyError("a listener's own")
+
+    connection.listen(listen)
+    with pytest.raises(ZeroDivisionError):
+        await connection.request("image/pull", {}, type(None), report)
+    assert len(seen) == 1
+    await connection.request("system/ping", {}, type(None))
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'error={"code": 1, "message": "no", "data": {"kind": "notFound"}}',
+        'error="no"',
+        'error={"code": 1, "message": "no", "data": "why"}',
+        "result=7",
+        'result={"containers": [7]}',
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_told_to_who_waits_for_it(answer):
+    command = stand_in(f'send(id=id, **(dict({answer}) if method == "container/list" else dict(result=None)))')
+    connection = await Connection.open(command)
+    with pytest.raises(ProtocolError):
+        await asyncio.wait_for(connection.request("container/list", {}, types.ContainerListResult), 10)
+    await connection.request("system/ping", {}, type(None))
+    await connection.close()

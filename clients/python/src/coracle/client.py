@@ -89,8 +89,8 @@ class AsyncClient(Methods):
         progress: ProgressCallback | None = None,
         **options: Unpack[types.BuildDescriptionOptions],
     ) -> types.BuildStartResult:
-        """Builds the Dockerfile of a directory. `on_line` is called with each line that its RUNs write. The service
-        reads the directory itself; one on another machine cannot, and `upload` sends it. Raises BuildFailedError when a
+        """Builds the Dockerfile of a directory. `on_line` is called with each line that its RUNs write; what
+        it raises is raised when the build has ended. The service reads the directory itself; one on another machine cannot, and `upload` sends it. Raises BuildFailedError when a
         RUN fails.
         """
         connection = await self.connect()
@@ -104,10 +104,16 @@ class AsyncClient(Methods):
             "initialCredit": output.window,
         }
 
-        async def show() -> None:
+        async def show() -> Exception | None:
+            """Answers the mistake of `on_line`: the build waits for whoever reads its output, and so it is read on."""
+            mistake = None
             async for line in output.lines():
-                if on_line:
-                    on_line(line)
+                if on_line and not mistake:
+                    try:
+                        on_line(line)
+                    except Exception as failure:
+                        mistake = failure
+            return mistake
 
         async def build() -> types.BuildStartResult:
             if not upload:
@@ -122,11 +128,14 @@ class AsyncClient(Methods):
 
         showing = asyncio.create_task(show())
         try:
-            return await build()
+            built = await build()
         finally:
             # All of it has come before the answer; after a failure before the first step nothing has.
             output.fail(None)
-            await showing
+            mistake = await showing
+        if mistake:
+            raise mistake
+        return built
 
     async def run(
         self,

@@ -30,6 +30,8 @@ class Call(Generic[T]):
         self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.result_type = result
         self.progress = progress
+        self.mistake: Exception | None = None
+        """Of `progress`. It is raised when the request, which was cancelled for it, has ended."""
         self.tasks: dict[int, Progress] = {}
         self._connection = connection
         # A failure that nobody waits for any more is no news.
@@ -137,7 +139,12 @@ class Connection:
         why. Answers how to end that.
         """
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def unlisten() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unlisten
 
     def receiver(self, window: int = WINDOW) -> IncomingStream:
         """A stream that a request is then to name, with its window as the credit at the beginning."""
@@ -191,14 +198,13 @@ class Connection:
             return
         self._failure = failure
         for call in self._calls.values():
-            call.answer.set_exception(failure)
+            call.answer.set_exception(call.mistake or failure)
         self._calls.clear()
         for incoming in list(self._incoming.values()):
             incoming.fail(failure)
         for outgoing in list(self._outgoing.values()):
             outgoing.fail(failure)
-        for listener in list(self._listeners):
-            listener(failure)
+        self._tell(failure)
 
     def _take(self, message: Any) -> None:
         if not isinstance(message, dict):
@@ -225,8 +231,14 @@ class Connection:
                     sender.fail(failure)
             case _:
                 self._report(notification)
-                for listener in list(self._listeners):
-                    listener(notification)
+                self._tell(notification)
+
+    def _tell(self, message: Notification | CoracleError) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(message)
+            except Exception:
+                LOG.exception("a listener has failed")
 
     def _answer(self, message: dict[str, Any]) -> None:
         call = self._calls.pop(message.get("id") or 0, None)
@@ -236,19 +248,23 @@ class Connection:
             return
         for task in call.tasks:
             self._tasks.pop(task, None)
-        if "error" in message:
-            error = message["error"]
-            data = error.get("data")
-            call.answer.set_exception(
-                service_error(
+        failure: Exception | None = call.mistake
+        try:
+            if "error" in message:
+                error = message["error"]
+                data = error.get("data")
+                failure = failure or service_error(
                     error.get("message", ""), error.get("code", 0), data and decode(types.ErrorData, data, "error.data")
                 )
-            )
-            return
-        try:
-            call.answer.set_result(decode(call.result_type, message.get("result")))
-        except ProtocolError as failure:
+            result = None if failure else decode(call.result_type, message.get("result"))
+        except ProtocolError as unreadable:
+            failure = unreadable
+        except Exception as unreadable:
+            failure = ProtocolError(f"an answer could not be read: {unreadable}")
+        if failure:
             call.answer.set_exception(failure)
+        else:
+            call.answer.set_result(result)
 
     def _report(self, notification: Notification) -> None:
         """Tells whoever asked for it about a task."""
@@ -275,7 +291,11 @@ class Connection:
             case _:
                 return
         if call.progress:
-            call.progress(state)
+            try:
+                call.progress(state)
+            except Exception as failure:
+                call.mistake, call.progress = failure, None
+                self.notify(types.CancelRequestNotification(id=call.number))
 
 
 def service_error(message: str, code: int, data: types.ErrorData | None) -> ServiceError:

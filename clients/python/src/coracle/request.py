@@ -34,7 +34,9 @@ class Progress:
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], object]
-"""Called on the connection's event loop: it must not wait."""
+"""Called on the connection's event loop: it must not wait. What it raises cancels the request, and is raised in the place of
+the answer.
+"""
 
 
 class Requester(Protocol):
