@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+from standin import stand_in
 
 import coracle.events
 from coracle import ConnectionLost, errors, types
@@ -55,6 +56,49 @@ async def test_what_cannot_begin_is_told(open_client, place):
             await anext(client.events(after="yesterday"))
     with pytest.raises(ConnectionLost):
         await anext(coracle.AsyncClient(["/no/coracle"]).events(after="0-0"))
+
+
+EVENTS = """
+from pathlib import Path
+place = Path(PLACE)
+if method == "event/subscribe":
+    send(id=id, result={"subscription": "e1", "cursor": params.get("after") or "0-0"})
+    begin = int((params.get("after") or "0-0")[2:])
+    for number in range(begin + 1, begin + MANY + 1):
+        event = {"kind": "container.created", "subject": "s", "time": "2026-01-01T00:00:00Z", "attributes": {}}
+        send(method="event/occurred", params={"subscription": "e1", "cursor": f"0-{number}", **event})
+    THEN
+elif method == "event/unsubscribe" and not place.exists():
+    place.touch()
+    sys.exit(1)
+else:
+    send(id=id, result=None)
+"""
+
+
+def events_of(many, then, place):
+    source = EVENTS.replace("MANY", str(many)).replace("THEN", then).replace("PLACE", repr(str(place)))
+    return coracle.AsyncClient(stand_in(source))
+
+
+async def test_a_service_that_ends_while_a_slow_reader_subscribes_again_loses_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(coracle.events, "MOST_WAITING", 3)
+    async with events_of(5, "pass", tmp_path / "ended") as client:
+        async with client.events() as events:
+            await client.system.ping()
+            assert [(await anext(events)).cursor for _ in range(6)] == [f"0-{number}" for number in range(1, 7)]
+    assert (tmp_path / "ended").exists()
+
+
+async def test_a_subscription_that_the_service_ends_is_told_and_can_go_on(tmp_path):
+    error = {"kind": "unavailable", "retriable": True, "causes": [], "message": "the journal is away"}
+    ended = f'send(method="event/ended", params={{"subscription": "e1", "error": {error}}})'
+    async with events_of(1, ended, tmp_path / "ended") as client:
+        async with client.events() as events:
+            assert (await anext(events)).cursor == "0-1"
+            with pytest.raises(errors.ServiceError, match="the journal is away"):
+                await anext(events)
+            assert (await asyncio.wait_for(anext(events), 10)).cursor == "0-2"
 
 
 async def test_a_closed_client_ends_its_iterators(open_client):

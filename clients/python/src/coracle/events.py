@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,10 @@ class Events:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
+            except CoracleError:
+                # The subscription has ended. Who asks for more has a new one.
+                self._subscription = None
+                raise
             if event is None:
                 await self.close()  # more than wait here: the journal has the rest
                 continue
@@ -109,6 +114,7 @@ class Subscription:
                 return None
             arrived = await self._arrived.get()
             if isinstance(arrived, CoracleError):
+                self._unlisten()
                 raise arrived
             # Events can be here before the answer that has the subscription's name.
             if arrived.subscription == self._name:
@@ -118,7 +124,9 @@ class Subscription:
         self._unlisten()
         if self._name and not self._connection.is_lost:
             params = {"subscription": self._name}
-            await self._connection.request("event/unsubscribe", params, type(None))
+            # With the session, or by the service, it has ended as well.
+            with contextlib.suppress(CoracleError):
+                await self._connection.request("event/unsubscribe", params, type(None))
 
     def _notice(self, message: object) -> None:
         match message:

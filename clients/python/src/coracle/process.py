@@ -120,8 +120,11 @@ class AsyncProcess:
             try:
                 async for line in stream.lines():
                     await queue.put(line)
-            finally:
+            except Exception:
                 await queue.put(None)
+                raise
+            # Not for one that is cancelled: nobody makes room for it any more.
+            await queue.put(None)
 
         readers = [asyncio.create_task(read(stream)) for stream in (self.stdout, self.stderr)]
         try:
@@ -132,6 +135,7 @@ class AsyncProcess:
         finally:
             for reader in readers:
                 reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
 
     async def _answer(self) -> Any:
         if self._call is None:
