@@ -63,6 +63,51 @@ struct ShellTests {
     }
   }
 
+  /// A stand-in for a service that has the lines of the first argument to say when it is subscribed to.
+  private static let standIn = #"""
+    set -e
+    mkdir bin
+    printf '%s' "$1" > messages
+    cat > bin/coracle << 'END'
+    #!/bin/sh
+    while read -r line; do
+      id=$(printf '%s' "$line" | jq -c .id)
+      case $line in
+        *event/subscribe*)
+          echo '{"jsonrpc": "2.0", "id": '"$id"', "result": {"subscription": "e1", "cursor": "0-1"}}'
+          cat messages ;;
+        *'"id"'*) echo '{"jsonrpc": "2.0", "id": '"$id"', "result": {}}' ;;
+        *'"exit"'*) exit ;;
+      esac
+    done
+    END
+    chmod +x bin/coracle
+    PATH=$PWD/bin:$PATH clients/shell/events cursor $2 || echo "status $?"
+    cat cursor
+    """#
+
+  @Test("events keep their place, whatever else the service says", arguments: Account.available)
+  func eventsAmongOthers(account: Account) async throws {
+    let about = #""cursor": "0-2", "time": "2026", "kind": "k", "subject": "s", "attributes": {}"#
+    let event = #"{"method": "event/occurred", "params": {\#(about)}}"#
+    let other =
+      #"{"method": "task/finished", "params": {"task": 1, "outcome": "succeeded", "durationMs": 1}}"#
+    let ended =
+      #"{"method": "event/ended", "params": {"subscription": "e1", "error": {"message": "the journal is away"}}}"#
+    func events(_ messages: [String], count: String) async throws -> ChildProcess.Result {
+      try await withTestStore(account) { store in
+        try await ClientProject(["clients/shell"], for: store).run([
+          "bash", "-c", Self.standIn, "bash", messages.map { "\($0)\n" }.joined(), count,
+        ])
+      }
+    }
+    let counted = try await events([other, event, other], count: "1")
+    #expect(counted.text == "2026\tk\ts\n0-2\n", "\(counted.all)")
+    let broken = try await events([event, other, ended], count: "")
+    #expect(broken.text == "2026\tk\ts\nstatus 1\n0-2\n", "\(broken.all)")
+    #expect(broken.errorText.contains("the journal is away"), "\(broken.all)")
+  }
+
   @Test("what its README shows works", arguments: Account.available)
   func readme(account: Account) async throws {
     let text = try String(contentsOfFile: "\(ClientProject.root)/clients/shell/README.md", encoding: .utf8)
