@@ -7,7 +7,7 @@ local here = vim.fn.fnamemodify(vim.fn.expand('<sfile>:p'), ':h')
 local patience = 60000
 
 --- What the tests have.
-local context = { told = {} }
+local context = { told = {}, here = here }
 
 vim.notify = function(text)
   table.insert(context.told, text)

@@ -39,7 +39,7 @@ return {
       local session = require('coracle.session')
       local command, repl = session.command, session.repl
       assert(loadstring(table.concat(examples[1], '\n')))()
-      t.equal({ session.command[1], session.repl[1] }, { 'ssh', 'ssh' })
+      t.equal({ session.command[1], session.repl[3] }, { 'ssh', '--server' })
       require('coracle').setup({ command = command, repl = repl })
       local printed
       local print_before = print

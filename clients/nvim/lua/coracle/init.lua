@@ -7,7 +7,8 @@ local M = {}
 --- `command` starts the service and `repl` the REPL, for shells in a terminal; over ssh:
 ---
 ---     require('coracle').setup({
----       command = { 'ssh', 'host', 'coracle', 'serve' }, repl = { 'ssh', '-t', 'host', 'coracle', 'repl' },
+---       command = { 'ssh', 'host', 'coracle', 'serve' },
+---       repl = { 'coracle', 'repl', '--server', 'ssh host coracle serve' },
 ---     })
 function M.setup(options)
   session.command = options.command or session.command
@@ -45,7 +46,8 @@ local commands = {
     require('coracle.output').logs(arguments[1])
   end),
   exec = needs('the name of a container', function(arguments)
-    require('coracle.containers').shell(arguments[1], table.concat(vim.list_slice(arguments, 2), ' '))
+    local command = table.concat(vim.list_slice(arguments, 2), ' ')
+    require('coracle.containers').shell(arguments[1], command ~= '' and command or nil)
   end),
   events = function(arguments)
     local events = require('coracle.events')
