@@ -65,7 +65,22 @@
       ('event/occurred
        (when (equal (plist-get params :subscription) (buffer-local-value 'coracle--subscription buffer))
          (coracle-list-refresh)))
-      ('exit (with-current-buffer buffer (setq coracle--subscription nil))))))
+      ('exit
+       (with-current-buffer buffer (setq coracle--subscription nil))
+       (run-at-time 0.5 nil #'coracle--list-subscribe)))))
+
+(defun coracle--list-subscribe ()
+  "Subscribe to what changes the list, where there is one that is not, and read it anew."
+  (when-let ((buffer (get-buffer coracle-list-buffer)))
+    (unless (buffer-local-value 'coracle--subscription buffer)
+      (coracle-request
+       'event/subscribe '(:kinds ["container."])
+       (lambda (failure answer)
+         (cond (failure (message "%s" (coracle-sentence failure)))
+               ((buffer-live-p buffer)
+                (with-current-buffer buffer
+                  (setq coracle--subscription (plist-get answer :subscription)))
+                (coracle-list-refresh))))))))
 
 (defun coracle--list-leave ()
   "End the subscription."

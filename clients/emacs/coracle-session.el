@@ -20,7 +20,8 @@
   :type '(repeat string))
 
 (defcustom coracle-repl-command '("coracle" "repl")
-  "What starts the REPL, for a shell in a terminal."
+  "What starts the REPL, for a shell in a terminal.
+Of a service elsewhere: (\"coracle\" \"repl\" \"--server\" \"ssh host coracle serve\")."
   :type '(repeat string))
 
 (defclass coracle-session (jsonrpc-process-connection)

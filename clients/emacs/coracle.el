@@ -21,6 +21,7 @@
 ;; `coracle-stop'         end the session; containers go on
 ;;
 ;; With `coracle-command' the service is elsewhere: (setq coracle-command '("ssh" "host" "coracle" "serve")).
+;; So it is for shells with `coracle-repl-command': '("coracle" "repl" "--server" "ssh host coracle serve").
 ;; `coracle-request' sends any request of the protocol.
 
 ;;; Code:

@@ -130,6 +130,42 @@
       (should-error (call-interactively (key-binding "d")) :type 'user-error))
     (kill-buffer buffer)))
 
+(ert-deftest coracle-test-list-goes-on ()
+  "The list goes on when the service has ended."
+  (coracle-list)
+  (let ((buffer (get-buffer coracle-list-buffer)))
+    (delete-process (jsonrpc--process coracle--connection))
+    (call-process "coracle" nil nil nil "repl" "-c" "create --name outside hello:1 true")
+    (coracle-wait (coracle-test-has buffer "^ outside"))
+    (call-process "coracle" nil nil nil "repl" "-c" "rm outside")
+    (coracle-wait (not (coracle-test-has buffer "outside")))
+    (kill-buffer buffer)))
+
+(ert-deftest coracle-test-far-shell ()
+  "With what README.md says, a shell is one of the other machine."
+  (let* ((directory (make-temp-file "coracle" t))
+         (ssh (expand-file-name "ssh" directory))
+         (process-environment (cons (format "PATH=%s:%s" directory (getenv "PATH")) process-environment))
+         (coracle-repl-command coracle-repl-command))
+    ;; As sshd does, it gives all words to a shell as one line.
+    (write-region "#!/bin/sh\nshift\nexec sh -c \"$*\"\n" nil ssh)
+    (set-file-modes ssh #o755)
+    (coracle-test-start "far")
+    (with-temp-buffer
+      (insert-file-contents coracle-test-readme)
+      (should (re-search-forward "^Containers on another machine:\n\n```elisp\n" nil t))
+      (let (coracle-command)
+        (eval (read (current-buffer)) t)))
+    (let* ((buffer (coracle-shell "far"))
+           (process (get-buffer-process buffer)))
+      (coracle-wait (coracle-test-has buffer "^/ #"))
+      (process-send-string process "tty && exit 3\n")
+      (coracle-wait (not (process-live-p process)))
+      (should (coracle-test-has buffer "^/dev/"))
+      (should (= (process-exit-status process) 3))
+      (kill-buffer buffer))
+    (coracle-test-remove "far")))
+
 (ert-deftest coracle-test-pull ()
   "A pull shows progress, and tells how it went."
   (coracle-hearing
