@@ -84,9 +84,7 @@ class Connection:
         try:
             # Without the client's process: behind ssh it would be one of another machine. The end of the input will do.
             # And not as a request that is cancelled with the waiting, for which it would have to answer.
-            self.info = await self.call(
-                "initialize", {"clientInfo": {"name": client}}, types.InitializeResult
-            ).result()
+            self.info = await self.call("initialize", {"clientInfo": {"name": client}}, types.InitializeResult).result()
         except BaseException:
             await self.close(patience=1)
             raise
