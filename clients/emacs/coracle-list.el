@@ -70,7 +70,7 @@
        (run-at-time 0.5 nil #'coracle--list-subscribe)))))
 
 (defun coracle--list-subscribe ()
-  "Subscribe to what changes the list, where there is one that is not, and read it anew."
+  "Subscribe for the list, where it is not subscribed, and read it anew."
   (when-let ((buffer (get-buffer coracle-list-buffer)))
     (unless (buffer-local-value 'coracle--subscription buffer)
       (coracle-request
