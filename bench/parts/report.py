@@ -9,14 +9,16 @@ BASES = {"MiB": "bytes", "Gbit/s": "bits per second"}
 
 
 class Target:
-    """What the design asks for: a limit on a value, on its ratio to a peer's from above or below, or how many times it must be
-    less."""
+    """What the design asks for: a limit on a value or on the largest of them, on its ratio to a peer's from above or below, or how
+    many times it must be less."""
 
     def __init__(self, kind, limit):
         self.kind, self.limit = kind, limit
 
-    def judge(self, value, peer):
+    def judge(self, value, peer, largest):
         """The figure that counts, how it reads, and whether the target is met."""
+        if self.kind == "each":
+            return largest, None, largest <= self.limit
         if self.kind == "value":
             return value, None, value <= self.limit
         if self.kind == "ratio":
@@ -28,6 +30,8 @@ class Target:
     def text(self, unit):
         if self.kind == "value":
             return f"<= {self.limit / UNITS[unit]:g} {unit}"
+        if self.kind == "each":
+            return f"each <= {self.limit / UNITS[unit]:g} {unit}"
         if self.kind == "at least":
             return f">= {self.limit:.2g} of it"
         return f"<= {self.limit:.2g} of it" if self.kind == "ratio" else f">= {self.limit:g} times"
@@ -35,6 +39,11 @@ class Target:
 
 def at_most(limit):
     return Target("value", limit)
+
+
+def each_at_most(limit):
+    """Of the largest sample: what is promised of every one."""
+    return Target("each", limit)
 
 
 def ratio_at_most(limit):
@@ -78,11 +87,11 @@ class Section:
         }
         own = median if subject is None else statistics.median(subject)
         if target is not None:
-            row["figure"], reads, row["met"] = target.judge(own, median)
+            row["figure"], reads, row["met"] = target.judge(own, median, max(samples))
             row["reads"], row["target"] = reads or "", target.text(self.unit)
         elif subject is not None:
             kind = ratio_at_most(0) if own > median / 2 or self.unit in RATES else times_less(0)
-            row["figure"], row["reads"], _ = kind.judge(own, median)
+            row["figure"], row["reads"], _ = kind.judge(own, median, max(samples))
         self._rows.append(row)
 
     def lines(self):
