@@ -16,7 +16,7 @@ install: ## Copy what was built to PREFIX (/usr/local) below DESTDIR, with manua
 uninstall: ## Take away again what `make install` put there
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install --remove
 
-deb: build ## Make a Debian package, and try it with packaging/try-deb
+deb: build ## Make a Debian package; packaging/try-deb tries one on a bare Debian
 	@.ci/install package
 	@packaging/deb
 
