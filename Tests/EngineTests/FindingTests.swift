@@ -50,12 +50,23 @@ struct FindingTests {
   func kernels() throws {
     #expect(try finding("kernel") { $0.kernel = "5.10.0-28-amd64" }.verdict == .missing)
     #expect(try finding("kernel") { $0.kernel = "5.11.2" }.verdict == .limited)
-    #expect(try finding("kernel") { $0.kernel = "6.1.0-18-amd64" }.verdict == .good)
-    #expect(
+    let old = try finding("kernel") { $0.kernel = "6.7.12-amd64" }
+    #expect(old.verdict == .limited && old.text.contains("need 6.8") && !old.text.contains("6.15"))
+    #expect(old.remedy?.contains("apt-get install -t bookworm-backports linux-image-") == true)
+    #expect(try finding("kernel") { $0.kernel = "6.8.0-31-generic" }.verdict == .good)
+    func ofRoot(_ kernel: String) throws -> Finding {
       try finding("kernel") {
-        $0.kernel = "6.1.0-18-amd64"
+        $0.kernel = kernel
         $0.user = .init(id: 0, name: "root")
-      }.verdict == .limited)
+      }
+    }
+    let older = try ofRoot("6.1.0-18-amd64")
+    #expect(older.verdict == .limited && older.text.contains("need 6.8") && older.text.contains("need 6.15"))
+    let newer = try ofRoot("6.12.9")
+    #expect(newer.verdict == .limited && !newer.text.contains("6.8"))
+    // Those of bookworm have 6.12.
+    #expect(newer.remedy?.contains("trixie-backports") == true && older.remedy == newer.remedy)
+    #expect(try ofRoot("6.15.0").verdict == .good)
     #expect(KernelVersion("6.9") < KernelVersion("6.10-rc1"))
     #expect(KernelVersion("strange") == KernelVersion(0, 0))
   }

@@ -3,19 +3,33 @@ extension Finding {
   static func kernel(_ facts: MachineFacts) -> Finding {
     let about = "kernel"
     let version = KernelVersion(facts.kernel)
-    func needs(_ text: String) -> String { "Linux \(facts.kernel): \(text)" }
-    let newer = "install a newer kernel; Debian 12 has 6.1"
     if version < KernelVersion(5, 11) {
       return .missing(
-        about, needs("containers need 5.11, which mounts overlays for ordinary users"), remedy: newer)
+        about, "Linux \(facts.kernel): containers need 5.11, which mounts overlays for ordinary users",
+        remedy: backports("bookworm"))
     }
-    if version < KernelVersion(5, 12) {
-      return .limited(about, needs("mounts with mapped ids need 5.12"), remedy: newer)
+    let needs: [(version: KernelVersion, text: String)] = [
+      (KernelVersion(5, 12), "mounts with mapped ids need 5.12"),
+      (KernelVersion(6, 8), "builds that copy files, and cp with containers that do not run, need 6.8"),
+      (KernelVersion(6, 15), "user ids of a container's own (--userns auto) need 6.15"),
+    ]
+    let lacking = needs.filter {
+      version < $0.version && (facts.user.isRoot || $0.version < KernelVersion(6, 15))
     }
-    if version < KernelVersion(6, 15), facts.user.isRoot {
-      return .limited(about, needs("user ids of a container's own (--userns auto) need 6.15"), remedy: newer)
-    }
-    return .good(about, "Linux \(facts.kernel)")
+    guard let newest = lacking.last?.version else { return .good(about, "Linux \(facts.kernel)") }
+    return .limited(
+      about, "Linux \(facts.kernel): \(lacking.map(\.text).joined(separator: "; "))",
+      remedy: backports(newest < KernelVersion(6, 15) ? "bookworm" : "trixie"))
+  }
+
+  /// - Parameter release: Debian's whose backports have such a kernel: bookworm's have 6.12, trixie's 6.16 and later.
+  private static func backports(_ release: String) -> String {
+    #if arch(arm64)
+      let kernel = "linux-image-arm64"
+    #else
+      let kernel = "linux-image-amd64"
+    #endif
+    return "install a newer kernel, on Debian: sudo apt-get install -t \(release)-backports \(kernel)"
   }
 
   static func overlay(_ facts: MachineFacts) -> Finding {
