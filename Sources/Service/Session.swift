@@ -30,6 +30,8 @@ package final class Session: Sendable {
     var settled: SettledSignal
     var task: Task<Void, Never>?
     var isCancelled = false
+    /// Its answer may have reached the client, who is free to use the id again.
+    var isAnswered = false
     /// Of a container/run or container/exec whose process runs: leaves it running and answers.
     var detach: (@Sendable () -> Void)?
     var isDetached = false
@@ -151,7 +153,7 @@ package final class Session: Sendable {
     let settled = SettledSignal()
     let admitted: Result<[SettledSignal], RPCError> = state.withLock { state in
       if let error = state.lifecycle.admit(request.method) { return .failure(error) }
-      guard state.running[id] == nil else {
+      guard state.running[id]?.isAnswered ?? true else {
         return .failure(.protocolError(ErrorCode.invalidRequest, "a request with the id \(id) is under way"))
       }
       state.nextRequest += 1
@@ -189,7 +191,10 @@ package final class Session: Sendable {
     send(answer, context)
     context.answered.signal()
     trace("answered \(request.method.rawValue) (\(context.id))")
-    _ = state.withLock { $0.running.removeValue(forKey: context.id) }
+    state.withLock { state in
+      // A later request may have the id by now.
+      if state.running[context.id]?.settled === context.settled { state.running[context.id] = nil }
+    }
   }
 
   /// The one response, behind what belongs to the request.
@@ -200,6 +205,7 @@ package final class Session: Sendable {
     if isFailure { for stream in streams { stream.abandon() } }
     state.withLock { state in
       for stream in streams { state.senders[stream.id] = nil }
+      state.running[context.id]?.isAnswered = true
     }
     let isBehindBulk = !streams.isEmpty && !isFailure
     switch answer {

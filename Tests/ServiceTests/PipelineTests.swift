@@ -131,6 +131,17 @@ struct PipelineTests {
     }
   }
 
+  @Test("the id of a request is free as soon as its answer is there")
+  func idsAgain() async throws {
+    try await with { _, service, _ in
+      // What the service says of an answer after it leaves the time in which the next request comes.
+      service.process.connection.notifyService(SetTraceNotification(value: .verbose))
+      for _ in 0..<5000 {
+        _ = try await service.process.connection.send(SystemPing.self, .init(), id: .string("same"))
+      }
+    }
+  }
+
   @Test("a stream's data is numbered from 0, its end is behind it, and the answer is behind that")
   func streams() async throws {
     try await withTestStore(try #require(Account.available.first)) { store in
