@@ -15,13 +15,13 @@ struct Compatibility {
     let taken = old.notifications.filter { $0.direction != .clientToServer }
     sent = Self.reachable(old.requests.flatMap(\.params) + given.flatMap(\.params), old)
     read = Self.reachable(
-      old.requests.flatMap(\.result) + taken.flatMap(\.params)
+      old.requests.flatMap(\.result) + taken.flatMap(\.params) + old.events.flatMap(\.attributes)
         + (old.structures.first { $0.name == "ErrorData" }?.fields ?? []), old)
   }
 
   /// A sentence for each thing that is broken; empty where a client of the old protocol goes on to work.
   func breaks() -> [String] {
-    requests() + notifications() + structures() + enumerations() + aliases() + versions()
+    requests() + notifications() + events() + codes() + structures() + enumerations() + aliases() + versions()
   }
 
   /// What is in the older one is there since then; what is not came after it, and before the newer one was finished.
@@ -53,6 +53,9 @@ struct Compatibility {
       if before.tasks == true, after.tasks != true {
         found.append("\(before.method) reports no tasks any more")
       }
+      for kind in Set(before.errors).subtracting(after.errors + new.anyRequest).sorted() {
+        found.append("\(before.method) names \(kind) no more")
+      }
       return found
     }
   }
@@ -65,6 +68,25 @@ struct Compatibility {
       return fields(
         before.params, after.params, of: before.method, isSent: before.direction != .serverToClient,
         isRead: before.direction != .clientToServer)
+    }
+  }
+
+  /// A client that acts on an event waits for it by its name.
+  private func events() -> [String] {
+    old.events.flatMap { before -> [String] in
+      guard let after = new.events.first(where: { $0.name == before.name }) else {
+        return ["\(before.name) is gone"]
+      }
+      return fields(before.attributes, after.attributes, of: before.name, isSent: false, isRead: true)
+    }
+  }
+
+  private func codes() -> [String] {
+    old.codes.compactMap { before in
+      guard let after = new.codes.first(where: { $0.name == before.name }) else {
+        return "\(before.name) is gone"
+      }
+      return before.code == after.code ? nil : "\(before.name) is \(after.code) and was \(before.code)"
     }
   }
 
@@ -119,7 +141,7 @@ struct Compatibility {
       }
       var found: [String] = []
       let names = Set(before.values.map(\.name))
-      for value in names.subtracting(after.values.map(\.name)).sorted() where isSent {
+      for value in names.subtracting(after.values.map(\.name)).sorted() {
         found.append("\(before.name): \(value) is gone")
       }
       // A client keeps the text of what it does not know of an open one.

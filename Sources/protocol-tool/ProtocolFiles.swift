@@ -68,6 +68,8 @@ struct ProtocolFiles {
   var structures: [ProtocolFile.Structure] { files.flatMap(\.structures) }
   var enumerations: [ProtocolFile.Enumeration] { files.flatMap(\.enumerations) }
   var aliases: [ProtocolFile.Alias] { files.flatMap(\.aliases) }
+  var events: [ProtocolFile.Event] { files.flatMap { $0.events ?? [] } }
+  var codes: [ProtocolFile.Code] { files.flatMap { $0.codes ?? [] } }
   var anyRequest: [String] { files.flatMap { $0.anyRequest ?? [] } }
 }
 

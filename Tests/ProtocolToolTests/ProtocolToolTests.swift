@@ -113,6 +113,30 @@ struct ProtocolToolTests {
       (
         "event", "d['notifications'].remove(named('notifications', 'event/ended'))", "event/ended is gone"
       ),
+      ("event", "d['events'].remove(named('events', 'image.pulled'))", "image.pulled is gone"),
+      (
+        "event", "member(named('events', 'container.exited')['attributes'], 'exitCode')['type'] = 'string'",
+        "container.exited: exitCode is string and was integer"
+      ),
+      (
+        "event", "named('events', 'container.exited')['attributes'].pop(0)", "container.exited: name is gone"
+      ),
+      ("error", "d['codes'].remove(named('codes', 'InternalError'))", "InternalError is gone"),
+      (
+        "error", "named('codes', 'InternalError')['code'] = -32000", "InternalError is -32000 and was -32603"
+      ),
+      (
+        "error", "v = named('enumerations', 'ErrorKind')['values']; v.remove(member(v, 'notFound'))",
+        "ErrorKind: notFound is gone"
+      ),
+      (
+        "container", "named('requests', 'container/stop')['errors'].remove('notFound')",
+        "container/stop names notFound no more"
+      ),
+      (
+        "container", "v = named('enumerations', 'HealthState')['values']; v.remove(member(v, 'starting'))",
+        "HealthState: starting is gone"
+      ),
       ("image", "named('requests', 'image/pull')['tasks'] = False", "image/pull reports no tasks any more"),
       (
         "stream", "member(d['aliases'], 'StreamID')['type'] = 'integer'", "StreamID is integer and was string"
@@ -141,6 +165,13 @@ struct ProtocolToolTests {
       ("container", "named('enumerations', 'HealthState')['values'].append({'name': 'dizzy', 'doc': ''})"),
       ("container", "named('enumerations', 'WaitKind')['values'].append({'name': 'quiet', 'doc': ''})"),
       ("container", "member(named('requests', 'container/stop')['params'], 'timeoutMs')['max'] = 10**12"),
+      ("container", "named('requests', 'container/stop')['errors'].append('unreachable')"),
+      ("event", "d['events'].append(dict(named('events', 'image.pulled'), name='image.danced'))"),
+      (
+        "event",
+        "named('events', 'image.pulled')['attributes'].append({'name': 'mood', 'type': 'string', 'doc': ''})"
+      ),
+      ("error", "named('enumerations', 'ErrorKind')['values'].append({'name': 'bored', 'doc': ''})"),
     ])
   func compatible(noun: String, change: String) async throws {
     #expect(try await breaks(noun, change) == [])
