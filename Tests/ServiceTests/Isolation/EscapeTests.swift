@@ -68,7 +68,8 @@ struct EscapeTests {
 
   /// The second container is a spare's, whose root is entered by chroot(2) on another.
   @Test(
-    "who leaves a chroot of its own, or takes the root away, sees nothing of the host", arguments: [false, true])
+    "who leaves a chroot of its own, or takes the root away, sees nothing of the host",
+    arguments: [false, true])
   func chroot(isPrivileged: Bool) async throws {
     let account = try #require(Account.available.first)
     try await withBusybox(account) { _, service in
