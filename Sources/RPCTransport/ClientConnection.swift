@@ -17,15 +17,20 @@ public final class ClientConnection: Sendable {
   private let state = Mutex(State())
   public let channel: MessageChannel
   private let onNotification: @Sendable (ServerNotification) -> Void
+  private let onEnd: @Sendable () -> Void
 
   /// Takes over the channel and starts it.
   ///
-  /// - Parameter onNotification: takes everything the service sends besides responses and streams, on the reading
-  ///   thread: in order, also with respect to responses, and while it works nothing more is read.
+  /// - Parameters:
+  ///   - onNotification: takes everything the service sends besides responses and streams, on the reading
+  ///     thread: in order, also with respect to responses, and while it works nothing more is read.
+  ///   - onEnd: is called once when the service has ended, or its side of the channel has; `isClosed` is true by then.
   public init(
-    _ channel: MessageChannel, onNotification: @escaping @Sendable (ServerNotification) -> Void = { _ in }
+    _ channel: MessageChannel, onNotification: @escaping @Sendable (ServerNotification) -> Void = { _ in },
+    onEnd: @escaping @Sendable () -> Void = {}
   ) {
     self.channel = channel
+    self.onEnd = onEnd
     self.onNotification = onNotification
     channel.start { [weak self] event in
       self?.receive(event)
@@ -99,7 +104,7 @@ public final class ClientConnection: Sendable {
     }
   }
 
-  /// A new stream to send, to be named in a request; the service grants its credit.
+  /// A new stream to send, to be named in a request; the service grants its credit. Whoever asks for one ends it.
   public func sender() -> StreamSender {
     state.withLock { state in
       let id = "s\(state.nextStream)"
@@ -108,6 +113,12 @@ public final class ClientConnection: Sendable {
       state.senders[id] = sender
       return sender
     }
+  }
+
+  /// Ends a stream whose request is over: what was not sent is dropped, and a `send` that waits for credit returns false.
+  public func end(_ sender: StreamSender) {
+    _ = state.withLock { $0.senders.removeValue(forKey: sender.id) }
+    sender.abandon()
   }
 
   /// Whether the service has ended, or ended its side.
@@ -147,22 +158,29 @@ public final class ClientConnection: Sendable {
   }
 
   private func end() {
-    let (pending, streams) = state.withLock { state in
+    let (pending, streams, senders) = state.withLock { state in
       state.isClosed = true
       defer {
         state.pending = [:]
         state.streams = [:]
+        state.senders = [:]
       }
-      return (state.pending.values.map(\.self), state.streams.values.map(\.self))
+      return (
+        state.pending.values.map(\.self), state.streams.values.map(\.self), state.senders.values.map(\.self)
+      )
     }
     for responder in pending { responder(.failure(Self.closed)) }
     for stream in streams { stream.end(nil) }
+    for sender in senders { sender.abandon() }
     channel.close()
+    onEnd()
   }
 
   private static var closed: RPCError {
     RPCError(
       code: ErrorCode.internalError, message: "the service has ended",
-      data: ErrorData(kind: .unreachable, retriable: true, causes: []))
+      data: ErrorData(
+        kind: .unreachable, retriable: true, causes: [],
+        hint: "look what it said on its standard error, and start it again"))
   }
 }

@@ -18,11 +18,12 @@ public final class ServiceProcess: Sendable {
   ///     `coracle`.
   ///   - arguments: behind `serve`; `--framing` is this one's to add.
   ///   - environment: as `NAME=value`.
-  ///   - onNotification: see `ClientConnection`.
+  ///   - onNotification: see `ClientConnection`, as for `onEnd`.
   /// - Throws: when the program cannot be started.
   public init(
     command: [String], arguments: [String], environment: [String], framing: Framing = .contentLength,
-    onNotification: @escaping @Sendable (ServerNotification) -> Void = { _ in }
+    onNotification: @escaping @Sendable (ServerNotification) -> Void = { _ in },
+    onEnd: @escaping @Sendable () -> Void = {}
   ) throws {
     let input = try makePipe()
     let output: (read: FileDescriptor, write: FileDescriptor)
@@ -48,7 +49,7 @@ public final class ServiceProcess: Sendable {
     }
     connection = ClientConnection(
       MessageChannel(input: output.read, output: input.write, framing: framing),
-      onNotification: onNotification)
+      onNotification: onNotification, onEnd: onEnd)
   }
 
   /// Opens the session.

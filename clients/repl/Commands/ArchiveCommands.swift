@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import RPCModel
 
 struct Save: REPLCommand {
@@ -123,15 +122,17 @@ extension REPLSession {
     _ path: String, _ request: @escaping @Sendable (String?, StreamID?, Int?) async throws -> Answer
   ) async throws -> Answer {
     guard isRemote else { return try await request(path, nil, nil) }
-    let file = try LocalFile.writing(path)
+    let file = try WrittenFile(path)
     let attachment = Attachment(self, output: file.descriptor)
     let (stream, credit) = attachment.archiveStream
     defer { withExtendedLifetime(file) {} }
     do {
-      return try await attachment.carry { try await request(nil, stream, credit) }
+      let answer = try await attachment.carry { try await request(nil, stream, credit) }
+      try file.keep()
+      return answer
     } catch {
-      // As with one that the service writes, nothing half done stays.
-      unlink(path)
+      // As with one that the service writes, nothing half done stays, and what was there does.
+      file.discard()
       throw error
     }
   }
@@ -152,7 +153,10 @@ struct ArchiveInput: Sendable {
     } else if session.isRemote {
       let file = try LocalFile.reading(absolutePath(name))
       (path, self.file) = (nil, file)
-      attachment = Attachment(session, input: file.descriptor)
+      attachment = Attachment(session, input: file.descriptor) {
+        do { try await file.finish() } catch { return (error as? RPCError)?.data }
+        return nil
+      }
     } else {
       (path, attachment, file) = (absolutePath(name), nil, nil)
     }

@@ -9,12 +9,17 @@ struct Attachment: Sendable {
   private let stdout: StreamReceiver
   private let stderr: StreamReceiver
   private let stdin: StreamSender?
+  private let connection: ClientConnection
   private let terminal: Terminal
   private let windowSizes: WindowSizes
   /// Whether the person's keys go to the container as they are.
   let isRaw: Bool
   /// Where input comes from and output goes to.
   private let descriptors: (input: CInt, output: CInt)
+  /// Waits for whoever makes the input, and says what of it is missing.
+  private let inputEnd: (@Sendable () async -> ErrorData?)?
+  /// Whether output is worth nothing unless all of it is written.
+  private let isArchive: Bool
 
   enum Output {
     case both
@@ -29,13 +34,16 @@ struct Attachment: Sendable {
   ///
   /// - Parameter tty: the other side is a terminal, which this one is then a window of.
   init(_ session: REPLSession, input: Bool, output: Output = .both, tty: Bool = false) throws {
-    if output == .archive || output == .archiveBesideText, session.terminal.isOutputTerminal {
+    let isArchive = output == .archive || output == .archiveBesideText
+    if isArchive, session.terminal.isOutputTerminal {
       throw RPCError(
         code: 0, message: "an archive is not for a terminal",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [],
           hint: "name a file with -o, or send it elsewhere"))
     }
+    self.isArchive = isArchive
+    inputEnd = nil
     isRaw = input && tty && session.terminal.isInputTerminal
     descriptors = (STDIN_FILENO, STDOUT_FILENO)
     if input, !session.ownsStandardInput, !isRaw {
@@ -45,6 +53,7 @@ struct Attachment: Sendable {
           kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"
         ))
     }
+    connection = session.connection
     terminal = session.terminal
     windowSizes = session.windowSizes
     stdout = session.connection.receiver(credit: Self.window)
@@ -60,9 +69,16 @@ struct Attachment: Sendable {
   /// - Parameters:
   ///   - input: a descriptor that stays the caller's.
   ///   - output: likewise; one of the two.
-  init(_ session: REPLSession, input: CInt? = nil, output: CInt? = nil) {
+  ///   - inputEnd: waits for whoever makes the input; what it answers with is sent in the place of a good end.
+  init(
+    _ session: REPLSession, input: CInt? = nil, output: CInt? = nil,
+    inputEnd: (@Sendable () async -> ErrorData?)? = nil
+  ) {
     isRaw = false
+    isArchive = true
+    self.inputEnd = inputEnd
     descriptors = (input ?? -1, output ?? -1)
+    connection = session.connection
     terminal = session.terminal
     windowSizes = session.windowSizes
     stdout = session.connection.receiver(credit: Self.window)
@@ -87,35 +103,54 @@ struct Attachment: Sendable {
 
   /// Carries the streams while `body`, the request, is under way; returns when all output is written.
   ///
+  /// - Throws: what `body` throws; when an archive cannot be written, which cancels the task that `body` runs in.
+  ///
   /// - Parameters:
   ///   - detaching: the keys that end it, and what they do.
   ///   - window: what learns of another size of the terminal.
   func carry<Result: Sendable>(
-    detaching: Detaching? = nil, window: Window? = nil, _ body: @Sendable () async throws -> Result
+    detaching: Detaching? = nil, window: Window? = nil,
+    _ body: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {
     let raw = isRaw ? RawTerminal(terminal) : nil
     defer { raw?.end() }
     if let window { windowSizes.onChange { [terminal] in window.resize(terminal.wireSize) } }
     defer { windowSizes.onChange(nil) }
-    async let out: Void = copy(stdout, to: descriptors.output)
-    async let error: Void = copy(stderr, to: STDERR_FILENO)
-    let input = stdin.map { InputPump(from: descriptors.input, to: $0, detaching) }
-    defer { input?.stop() }
-    do {
-      let result = try await body()
-      _ = await (out, error)
+    let input = stdin.map { InputPump(from: descriptors.input, to: $0, detaching, inputEnd) }
+    defer {
+      // It may wait for something to read, or for credit that nobody grants any more.
+      input?.stop()
+      if let stdin { connection.end(stdin) }
+    }
+    return try await withThrowingTaskGroup(of: Result?.self) { group in
+      group.addTask { try await body() }
+      group.addTask {
+        try await copy(stdout, to: descriptors.output, mustBeWhole: isArchive)
+        return nil
+      }
+      group.addTask {
+        try await copy(stderr, to: STDERR_FILENO, mustBeWhole: false)
+        return nil
+      }
+      defer {
+        // A request that failed before it took the streams does not end them.
+        stdout.end(nil)
+        stderr.end(nil)
+        group.cancelAll()
+      }
+      var result: Result?
+      for try await found in group { result = found ?? result }
+      guard let result else { throw CancellationError() }
       return result
-    } catch {
-      // A request that failed before it took the streams does not end them.
-      stdout.end(nil)
-      stderr.end(nil)
-      throw error
     }
   }
 
-  private func copy(_ stream: StreamReceiver, to descriptor: CInt) async {
+  private func copy(_ stream: StreamReceiver, to descriptor: CInt, mustBeWhole: Bool) async throws {
     for await chunk in stream.chunks {
-      terminal.write(chunk, to: descriptor)
+      // Where nobody reads what a container says there is nobody to tell either.
+      if let error = terminal.write(chunk, to: descriptor), mustBeWhole {
+        throw systemFailure("cannot write the archive", error)
+      }
       stream.grant(chunk.count)
     }
   }
@@ -138,7 +173,11 @@ struct Detaching: Sendable {
 final class InputPump: Sendable {
   private let stopping: CInt
 
-  init(from source: CInt, to sender: StreamSender, _ detaching: Detaching? = nil) {
+  /// - Parameter end: waits for whoever makes the input, after its last byte, and says what of it is missing.
+  init(
+    from source: CInt, to sender: StreamSender, _ detaching: Detaching? = nil,
+    _ end: (@Sendable () async -> ErrorData?)? = nil
+  ) {
     guard let pipe = makePipe() else {
       stopping = -1
       return
@@ -162,7 +201,8 @@ final class InputPump: Sendable {
         if poll(&sources, 2, -1) < 0, errno == EINTR { continue }
         if sources[1].revents != 0 { return }
         let count = read(source, &buffer, buffer.count)
-        if count < 0, errno == EINTR { continue }
+        let error = count < 0 ? errno : 0
+        if error == EINTR { continue }
         let typed = Array(buffer.prefix(max(0, count)))
         let found = typed.isEmpty ? nil : keys?.take(typed)
         if found?.isDetached ?? false {
@@ -173,7 +213,11 @@ final class InputPump: Sendable {
         if bytes.isEmpty, !typed.isEmpty { continue }
         let goesOn = awaitResult {
           guard !bytes.isEmpty else {
-            await sender.close()
+            // A terminal that has gone away is the end of what was typed.
+            let unread =
+              error == 0 || isatty(source) == 1
+              ? nil : systemFailure("cannot read the whole input", error).data
+            await sender.close(error: await end?() ?? unread)
             return false
           }
           return (try? await sender.send(bytes)) ?? false

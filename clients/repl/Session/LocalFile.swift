@@ -3,7 +3,7 @@ import Glibc
 import RPCModel
 import Synchronization
 
-/// A file of this machine that a service on another one reads or writes through a stream.
+/// A file of this machine that a service on another one reads through a stream.
 final class LocalFile: Sendable {
   let descriptor: CInt
   private let end: ProgramEnd?
@@ -18,7 +18,9 @@ final class LocalFile: Sendable {
   /// - Throws: where that failed: the archive is not whole then.
   func finish() async throws {
     guard let status = await end?.status, status != 0 else { return }
-    throw Self.failure("tar could not read the whole directory", .permissionDenied)
+    throw Self.failure(
+      "tar could not read the whole directory", .permissionDenied,
+      "tar has said above what it could not read: change its mode, or leave it out")
   }
 
   deinit { close(descriptor) }
@@ -29,23 +31,13 @@ final class LocalFile: Sendable {
     if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
       return try archive(of: path)
     }
-    return LocalFile(try opened(path, O_RDONLY, "read"))
-  }
-
-  static func writing(_ path: String) throws -> LocalFile {
-    LocalFile(try opened(path, O_WRONLY | O_CREAT | O_TRUNC, "write"))
-  }
-
-  private static func opened(_ path: String, _ flags: CInt, _ what: String) throws -> CInt {
-    let descriptor = open(path, flags | O_CLOEXEC, 0o666)
-    if descriptor < 0 {
-      throw failure("cannot \(what) \(path)", errno == ENOENT ? .notFound : .permissionDenied)
-    }
-    return descriptor
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { throw systemFailure("cannot read \(path)", errno, subject: path) }
+    return LocalFile(descriptor)
   }
 
   private static func archive(of directory: String) throws -> LocalFile {
-    guard let pipe = makePipe() else { throw failure("cannot make a pipe", .internal) }
+    guard let pipe = makePipe() else { throw systemFailure("cannot make a pipe", errno) }
     let tar = Process()
     tar.executableURL = URL(filePath: "/usr/bin/env")
     tar.arguments = ["tar", "-C", directory, "-cf", "-", "."]
@@ -56,12 +48,13 @@ final class LocalFile: Sendable {
     let file = LocalFile(pipe.read, end)
     // Its end is seen when nobody has the other one open any more.
     defer { close(pipe.write) }
-    do { try tar.run() } catch { throw failure("cannot run tar: \(error)", .unsupported) }
+    do { try tar.run() } catch { throw failure("cannot run tar: \(error)", .unsupported, "install tar") }
     return file
   }
 
-  private static func failure(_ message: String, _ kind: ErrorKind) -> RPCError {
-    RPCError(code: 0, message: message, data: ErrorData(kind: kind, retriable: false, causes: []))
+  private static func failure(_ message: String, _ kind: ErrorKind, _ hint: String) -> RPCError {
+    RPCError(
+      code: 0, message: message, data: ErrorData(kind: kind, retriable: false, causes: [], hint: hint))
   }
 }
 

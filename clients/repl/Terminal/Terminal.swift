@@ -68,11 +68,13 @@ final class Terminal: Sendable {
     write(JSONWriter.bytes(of: value) + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
   }
 
-  func write(_ bytes: [UInt8], to descriptor: CInt) {
+  /// - Returns: errno where not all was written: nobody reads it any more, or the disk is full.
+  @discardableResult
+  func write(_ bytes: [UInt8], to descriptor: CInt) -> CInt? {
     live.withLock { lines in
       erase(lines)
-      Self.writeAll(bytes, to: descriptor)
-      draw(lines)
+      defer { draw(lines) }
+      return Self.writeAll(bytes, to: descriptor)
     }
   }
 
@@ -94,16 +96,17 @@ final class Terminal: Sendable {
     if !lines.isEmpty { Self.writeAll(Array((lines.joined(separator: "\n") + "\n").utf8), to: STDERR_FILENO) }
   }
 
-  private static func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
+  @discardableResult
+  private static func writeAll(_ bytes: [UInt8], to descriptor: CInt) -> CInt? {
     bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]
       while !rest.isEmpty {
         let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0, errno == EINTR { continue }
-        // Nobody reads it: there is nobody to tell either.
-        guard count > 0 else { return }
+        guard count > 0 else { return errno }
         rest = rest.dropFirst(count)
       }
+      return nil
     }
   }
 

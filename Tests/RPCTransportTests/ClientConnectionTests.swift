@@ -1,0 +1,54 @@
+import LinuxSystem
+import RPCModel
+import SystemPackage
+import Testing
+
+@testable import RPCTransport
+
+@Suite("A client's streams to the service")
+struct ClientConnectionTests {
+  private struct Ends {
+    let connection: ClientConnection
+    /// What the client sends is read here.
+    let requests: FileDescriptor
+    /// What the service would write.
+    let answers: FileDescriptor
+    let end: AsyncStream<Void>
+  }
+
+  private func connect() throws -> Ends {
+    let (toService, toClient) = (try makePipe(), try makePipe())
+    let (end, ended) = AsyncStream.makeStream(of: Void.self)
+    let channel = MessageChannel(input: toClient.read, output: toService.write, framing: .lines)
+    return Ends(
+      connection: ClientConnection(channel, onEnd: { ended.finish() }), requests: toService.read,
+      answers: toClient.write, end: end)
+  }
+
+  @Test("what waits for credit is told when the request is over")
+  func requestEnds() async throws {
+    let ends = try connect()
+    let sender = ends.connection.sender()
+    async let isSent = sender.send([1, 2, 3])
+    ends.connection.end(sender)
+    let result = try await isSent
+    #expect(!result)
+    try ends.answers.close()
+    for await _ in ends.end {}
+    #expect(ends.connection.isClosed)
+    try ends.requests.close()
+  }
+
+  @Test("and when the service has ended")
+  func serviceEnds() async throws {
+    let ends = try connect()
+    let sender = ends.connection.sender()
+    async let isSent = sender.send([1, 2, 3])
+    try ends.answers.close()
+    let result = try await isSent
+    #expect(!result)
+    for await _ in ends.end {}
+    await #expect(throws: RPCError.self) { try await ends.connection.send(SystemPing.self, .init()) }
+    try ends.requests.close()
+  }
+}
