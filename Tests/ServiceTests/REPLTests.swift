@@ -200,4 +200,22 @@ struct REPLTests {
       }
     }
   }
+
+  @Test("events end with the service, and where nothing is to come", arguments: Account.available)
+  func eventsEnd(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let script = """
+        coracle-repl -c 'volume create data' -c 'events --since 999999-1' || exit 3
+        printf '#!/bin/sh\\necho $$ > pid\\nexec coracle "$@"\\n' > server; chmod 755 server; mkfifo shown
+        coracle-repl --server ./server -c 'events -f' > shown & repl=$!
+        exec 3< shown; read -r line <&3; echo "$line"
+        kill -9 "$(cat pid)"; wait $repl; echo $?
+        """
+      let result = try await store.run(["sh", "-c", script])
+      let lines = result.text.split(separator: "\n")
+      #expect(lines.count == 3 && lines.first == "data", "\(lines)")
+      #expect(lines[1].contains("volume.created") && lines[2] == "1", "\(lines)")
+      #expect(result.errorText.contains("error: the service has ended"), "\(result.errorText)")
+    }
+  }
 }

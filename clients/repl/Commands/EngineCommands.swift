@@ -24,18 +24,32 @@ struct Events: REPLCommand {
     }
     let end = try await session.request(SystemInfo.self, .init()).cursor
     let history = since ?? Self.beginning
-    if !follow, history == end { return 0 }
-    let (reached, endIsReached) = AsyncStream.makeStream(of: Never.self)
-    session.events.onCursor(end) { if !follow { endIsReached.finish() } }
-    defer { session.events.onCursor(nil) {} }
+    if !follow, Self.isAtEnd(history, end) { return 0 }
+    let (finished, finish) = AsyncStream.makeStream(of: Int32.self)
+    session.events.follow(to: follow ? nil : end) { finish.yield($0) }
+    defer { session.events.stopFollowing() }
     let subscription = try await session.request(EventSubscribe.self, .init(after: history)).subscription
-    await session.interrupts.handle {
-      endIsReached.finish()
+    let status = await session.interrupts.handle {
+      finish.yield(0)
     } during: {
-      for await _ in reached {}
+      var results = finished.makeAsyncIterator()
+      return await results.next() ?? 1
     }
-    _ = try await session.request(EventUnsubscribe.self, .init(subscription: subscription))
-    return 0
+    // Where the service has ended, this says so; of a subscription that has ended it was said why.
+    if status == 0 || session.connection.isClosed {
+      _ = try await session.request(EventUnsubscribe.self, .init(subscription: subscription))
+    }
+    return status
+  }
+
+  /// Whether nothing has come after a cursor. What is no cursor is the service's to refuse.
+  private static func isAtEnd(_ cursor: Cursor, _ end: Cursor) -> Bool {
+    func parts(_ cursor: Cursor) -> [Int64] { cursor.split(separator: "-").compactMap { Int64($0) } }
+    let (from, to) = (parts(cursor), parts(end))
+    guard from.count == 2, to.count == 2, cursor.wholeMatch(of: #/[0-9]+-[0-9]+/#) != nil else {
+      return false
+    }
+    return !from.lexicographicallyPrecedes(to)
   }
 
   /// Before the first event.

@@ -7,7 +7,7 @@ final class EventDisplay: Sendable {
   private struct State {
     var margin: String?
     var wakePrompt: (@Sendable (String) -> Void)?
-    var awaited: (cursor: Cursor, reached: @Sendable () -> Void)?
+    var followed: (last: Cursor?, finish: @Sendable (_ status: Int32) -> Void)?
   }
   private let terminal: Terminal
   private let state = Mutex(State())
@@ -17,10 +17,30 @@ final class EventDisplay: Sendable {
   /// While a line is being edited, margin lines go through the editor, which puts them above it.
   func setPrompt(_ wake: (@Sendable (String) -> Void)?) { state.withLock { $0.wakePrompt = wake } }
 
-  /// Calls `reached` once the event with this cursor was shown.
-  func onCursor(_ cursor: Cursor?, _ reached: @escaping @Sendable () -> Void) {
-    state.withLock { $0.awaited = cursor.map { ($0, reached) } }
+  /// Calls `finish` with 0 once the event with this cursor was shown, and with 1 where no more come before.
+  ///
+  /// - Parameter last: nil for events without end.
+  func follow(to last: Cursor?, _ finish: @escaping @Sendable (_ status: Int32) -> Void) {
+    state.withLock { $0.followed = (last, finish) }
   }
+
+  func stopFollowing() { state.withLock { $0.followed = nil } }
+
+  /// No more events of a subscription come. On the reading thread.
+  func end(_ ended: EventEndedNotification) {
+    terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
+    let followed = state.withLock { state in
+      if state.margin == ended.subscription {
+        state.margin = nil
+        return nil as (@Sendable (Int32) -> Void)?
+      }
+      return state.followed?.finish
+    }
+    followed?(1)
+  }
+
+  /// The service has ended: nothing comes any more.
+  func end() { state.withLock { $0.followed?.finish }?(1) }
 
   func showInMargin(_ shows: Bool, _ session: REPLSession) async throws {
     let current = state.withLock { $0.margin }
@@ -36,8 +56,8 @@ final class EventDisplay: Sendable {
   /// On the reading thread.
   func show(_ event: EventOccurredNotification) {
     defer {
-      let awaited = state.withLock { $0.awaited }
-      if let awaited, awaited.cursor == event.cursor { awaited.reached() }
+      let followed = state.withLock { $0.followed }
+      if let followed, followed.last == event.cursor { followed.finish(0) }
     }
     if terminal.isJSON { return terminal.printJSON(event) }
     let (isMargin, wake) = state.withLock { ($0.margin == event.subscription, $0.wakePrompt) }

@@ -58,13 +58,14 @@ final class REPLSession: Sendable {
       case .taskProgressed(let task): progress.update(task)
       case .taskFinished(let task): progress.finish(task)
       case .eventOccurred(let event): events.show(event)
-      case .eventEnded(let ended):
-        terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
+      case .eventEnded(let ended): events.end(ended)
       case .containerRunning(let running): started.add(running)
       case .containerStatsSampled(let sampled): samples.show(sampled)
       case .windowLogMessage(let message): terminal.note(message.message)
       default: break
       }
+    } onEnd: {
+      events.end()
     }
     let answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
     return REPLSession(
