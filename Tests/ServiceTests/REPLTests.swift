@@ -218,4 +218,39 @@ struct REPLTests {
       #expect(result.errorText.contains("error: the service has ended"), "\(result.errorText)")
     }
   }
+
+  @Test("a script with the line ends of another system is read to its end")
+  func lineEnds() async throws {
+    try await withTestStore(#require(Account.available.first)) { store in
+      for script in ["ping # all is well\r\nfrobnicate\r\n", "ping \\\r\n\r\nfrobnicate", "ping\rfrobnicate"]
+      {
+        let result = try await store.runProgram(
+          "coracle-repl", ["--check"], input: .bytes(Array(script.utf8)))
+        #expect(result.status == .exited(2), "\(script)")
+        #expect(result.errorText.contains("there is no command frobnicate"), "\(result.errorText)")
+      }
+    }
+  }
+
+  @Test(
+    "what is wrong before the service is asked comes with a hint",
+    arguments: [
+      ("-c 'stop -t inf web'", "--time is a number of seconds", "leave it out"),
+      ("-c 'restart -t nan web'", "--time is a number of seconds", "leave it out"),
+      ("-c 'run --stop-timeout 1e300 a:1'", "--stop-timeout is a number of seconds", "leave it out"),
+      ("-c 'ps \"'", "the quotation that begins with \" has no end", "end it"),
+      ("none.script", "because: No such file or directory", "look whether the path"),
+      (".", "because: Is a directory", "give the path of a file"),
+      ("--server 'nobody host' -c ping", "there is no program nobody in PATH", "install it"),
+      ("--server true -c ping", "the service has ended", "look what it said"),
+    ])
+  func hints(arguments: String, problem: String, hint: String) async throws {
+    try await withTestStore(#require(Account.available.first)) { store in
+      let result = try await store.run(["sh", "-c", "coracle-repl \(arguments)"])
+      #expect(!result.succeeded)
+      #expect(
+        result.errorText.contains(problem) && result.errorText.contains("hint: \(hint)"),
+        "\(result.errorText)")
+    }
+  }
 }

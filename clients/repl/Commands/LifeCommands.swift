@@ -23,7 +23,7 @@ struct Stop: REPLCommand {
   @Option(name: [.customShort("t"), .long], help: "Seconds until SIGKILL.") var time: Double?
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let timeout = time.flatMap { Int(exactly: ($0 * 1000).rounded()) }
+    let timeout = try milliseconds(time, "--time")
     return await session.each(containers) { container in
       let answer = try await session.request(
         ContainerStop.self, .init(container: container, signal: signal, timeoutMs: timeout))
@@ -54,7 +54,7 @@ struct Restart: REPLCommand {
   @Option(name: [.customShort("t"), .long], help: "Seconds until SIGKILL.") var time: Double?
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let timeout = time.flatMap { Int(exactly: ($0 * 1000).rounded()) }
+    let timeout = try milliseconds(time, "--time")
     return await session.each(containers) { container in
       let answer = try await session.request(
         ContainerRestart.self, .init(container: container, signal: signal, timeoutMs: timeout))
@@ -104,7 +104,7 @@ struct Wait: REPLCommand {
   }
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    let timeout = time.flatMap { Int(exactly: ($0 * 1000).rounded()) }
+    let timeout = try milliseconds(time, "--time")
     var status: Int32 = 0
     for container in containers {
       let answer = try await session.request(

@@ -31,7 +31,7 @@ struct CreationOptions: ParsableArguments, Sendable {
   @Argument(parsing: .captureForPassthrough, help: "The command, instead of the image's.") var command:
     [String] = []
 
-  var stopTimeoutMs: Int? { stopTimeout.flatMap { Int(exactly: ($0 * 1000).rounded()) } }
+  var stopTimeoutMs: Int? { get throws { try milliseconds(stopTimeout, "--stop-timeout") } }
 
   var wire: ContainerCreation {
     get throws {
@@ -64,7 +64,7 @@ struct CreationOptions: ParsableArguments, Sendable {
         environment: env.isEmpty ? nil : try assignments(env), workingDirectory: workdir, user: user,
         hostname: hostname, opensStdin: interactive,
         labels: label.isEmpty ? nil : try assignments(label), stopSignal: stopSignal,
-        stopTimeoutMs: stopTimeoutMs,
+        stopTimeoutMs: try stopTimeoutMs,
         autoRemove: remove, readOnlyRoot: readOnly, noNewPrivileges: noNewPrivileges)
     }
   }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import RPCModel
 
 /// Commands that are not typed: from -c, from files, or from a standard input that is no terminal.
@@ -12,12 +13,7 @@ struct Script: Sendable {
   static func read(_ commands: [String], files: [String], standardInput isTerminal: Bool) throws -> Script? {
     if !files.isEmpty || !commands.isEmpty {
       let texts = try files.map { path in
-        do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
-          throw RPCError(
-            code: 0, message: "cannot read the script \(path)",
-            data: ErrorData(
-              kind: .notFound, retriable: false, subject: path, causes: [error.localizedDescription]))
-        }
+        try read(path)
       }
       return Script(texts: commands + texts, leavesInput: true)
     }
@@ -25,6 +21,26 @@ struct Script: Sendable {
     return Script(
       texts: [String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)],
       leavesInput: false)
+  }
+
+  private static func read(_ path: String) throws -> String {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    var found = stat()
+    guard file >= 0, fstat(file, &found) == 0, found.st_mode & S_IFMT != S_IFDIR else {
+      let error = file < 0 ? errno : EISDIR
+      if file >= 0 { close(file) }
+      throw systemFailure("cannot read the script \(path)", error, subject: path)
+    }
+    let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
+    guard let bytes = try? handle.readToEnd() ?? Data(), let text = String(data: bytes, encoding: .utf8)
+    else {
+      throw RPCError(
+        code: 0, message: "cannot read the script \(path)",
+        data: ErrorData(
+          kind: .invalidArgument, retriable: false, subject: path, causes: ["it is no text in UTF-8"],
+          hint: "give a file with a command in each line"))
+    }
+    return text
   }
 
   /// Runs the commands up to the first that fails.

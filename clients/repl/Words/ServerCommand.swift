@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RPCModel
 
 /// What a person calls the command that starts the engine, as `ssh host coracle serve`.
 struct ServerCommand: Sendable {
@@ -20,7 +21,11 @@ struct ServerCommand: Sendable {
     let directories = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
     let paths = directories.map { "\($0)/\(name)" }
     guard let path = paths.first(where: FileManager.default.isExecutableFile) else {
-      throw ValidationError("there is no program \(name) in PATH")
+      throw RPCError(
+        code: 0, message: "there is no program \(name) in PATH",
+        data: ErrorData(
+          kind: .notFound, retriable: false, subject: name, causes: [],
+          hint: "install it, or give its path in --server"))
     }
     return path
   }

@@ -25,9 +25,9 @@ struct WordSplitter {
       case ("'"?, _):
         word?.append(character)
       case (_, "\\"):
-        guard let next = characters.next() else { throw unfinished("a backslash") }
+        guard let next = characters.next() else { throw unfinished("a backslash", "write two for one") }
         // A line break behind a backslash joins two lines.
-        if next == "\n" { continue }
+        if next.isNewline { continue }
         if quote != nil, next != "\"", next != "\\", next != "$" { word?.append("\\") }
         word = (word ?? "") + String(next)
       case ("\""?, _):
@@ -35,10 +35,12 @@ struct WordSplitter {
       case (_, "'"), (_, "\""):
         quote = character
         word = word ?? ""
-      case (_, ";"), (_, "\n"), (_, "\r\n"):
+      case (_, ";"):
+        endCommand()
+      case (_, _) where character.isNewline:
         endCommand()
       case (_, "#") where word == nil:
-        while let next = characters.next(), next != "\n" {}
+        while let next = characters.next(), !next.isNewline {}
         endCommand()
       case (_, _) where character.isWhitespace:
         endWord()
@@ -46,14 +48,17 @@ struct WordSplitter {
         word = (word ?? "") + String(character)
       }
     }
-    if let quote { throw unfinished("the quotation that begins with \(quote)") }
+    if let quote {
+      throw unfinished(
+        "the quotation that begins with \(quote)", "end it, or put a backslash before the mark")
+    }
     endCommand()
     return commands
   }
 
-  private static func unfinished(_ what: String) -> RPCError {
+  private static func unfinished(_ what: String, _ hint: String) -> RPCError {
     RPCError(
       code: 0, message: "\(what) has no end",
-      data: ErrorData(kind: .invalidArgument, retriable: false, causes: []))
+      data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: hint))
   }
 }
