@@ -74,6 +74,16 @@ struct REPLPromptTests {
       try await screen.wait(for: "coracle> ps")
       try await screen.press("C-c")
       try await screen.wait(for: "coracle>")
+      try await screen.press("C-d")
+      try await screen.wait(for: "host>")
+      // Many more than are kept: the file is replaced, by one that nobody else may read.
+      try await screen.enter(
+        "clear; yes ping | head -n 2500 > $HOME/past; chmod 644 $HOME/past; coracle-repl")
+      try await screen.wait(for: "coracle>")
+      let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+      #expect(lines.count == 1000 && lines.allSatisfy { $0 == "ping" })
+      let newMode = try await ChildProcess.run(["stat", "-c", "%a", file])
+      #expect(newMode.text == "600\n")
     }
   }
 
