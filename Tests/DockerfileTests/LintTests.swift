@@ -23,6 +23,7 @@ import Testing
     ("FROM a\nENTRYPOINT x", .jsonArgsRecommended, 2), ("FROM a\nMAINTAINER me", .maintainerDeprecated, 2),
     ("FROM a:$TAG", .undefinedArgInFrom, 1), ("FROM a\nWORKDIR x", .workdirRelativePath, 2),
     ("FROM a\nENV A=$PAHT", .undefinedVar, 2),
+    ("FROM a AS b\nWORKDIR /x\nFROM a\nWORKDIR y", .workdirRelativePath, 4),
     ("FROM a\nCMD [\"x\"]\nCMD [\"y\"]", .multipleInstructionsDisallowed, 2),
     ("FROM a\nENV A b", .legacyKeyValueFormat, 2), ("FROM a\nLABEL A b", .legacyKeyValueFormat, 2),
     ("FROM --platform=$TARGETPLATFORM a", .redundantTargetPlatform, 1),
@@ -46,6 +47,7 @@ import Testing
     "FROM a\nENV PUBLIC_KEY=x MONKEY=y TOKEN_FILE=z", "FROM --platform=$BUILDPLATFORM a",
     "FROM --platform=linux/arm64 a AS build-arm64", "FROM a\nCOPY --from=b x.log /", "FROM a\nEXPOSE 80",
     "# something else\nFROM a AS b", "FROM a AS b\nENV X=1\nFROM b\nENV Y=$X",
+    "FROM a AS b\nARG X\nFROM b\nENV Y=$X", "FROM a AS b\nWORKDIR /x\nFROM b AS c\nFROM c\nWORKDIR y",
     "# check=skip=all\nFROM a AS B\nMAINTAINER x", "FROM a\n# check=skip=JSONArgsRecommended\nCMD x",
     "# check=skip=MaintainerDeprecated\nFROM a\nMAINTAINER x",
   ])

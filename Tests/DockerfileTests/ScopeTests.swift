@@ -7,19 +7,25 @@ import Testing
   private static let platform = BuildInputs.PlatformName(os: "linux", architecture: "arm", variant: "v7")
   private static let host = BuildInputs.PlatformName(os: "linux", architecture: "amd64")
 
-  /// Carries out the last stage's instructions, and says what its scope then is.
+  /// Carries out all stages' instructions, and says what the last one's scope then is.
   private func run(_ text: String, _ arguments: [String: String] = [:], base: [String] = [])
     throws -> (StageScope, [Instruction], missing: [String])
   {
     let dockerfile = try Dockerfile(parsing: Array(text.utf8))
     let inputs = BuildInputs(
       arguments: arguments, buildPlatform: Self.host, targetPlatform: Self.platform, target: "")
-    var scope = StageScope(try GlobalScope(dockerfile, inputs), environment: base)
+    let global = try GlobalScope(dockerfile, inputs)
+    var scopes: [StageScope] = []
+    var expanded: [Instruction] = []
     var missing: [StageScope.Missing] = []
-    let expanded = try dockerfile.stages[dockerfile.stages.count - 1].instructions.map {
-      try scope.expand($0, missing: &missing)
+    for (index, stage) in dockerfile.stages.enumerated() {
+      let below = dockerfile.stage(stage.base.image.text, before: index)
+      var scope = below.map { StageScope(on: scopes[$0]) } ?? StageScope(global, environment: base)
+      missing = []
+      expanded = try stage.instructions.map { try scope.expand($0, missing: &missing) }
+      scopes.append(scope)
     }
-    return (scope, expanded, missing.map(\.name))
+    return (scopes[scopes.count - 1], expanded, missing.map(\.name))
   }
 
   @Test(arguments: [
@@ -37,6 +43,12 @@ import Testing
     ("FROM x\nARG A=1\nENV A=2\nENV R=$A", "2"), ("FROM x\nENV A=1\nENV A=2 R=$A", "1"),
     ("FROM x\nENV R=$BASE/bin", "/opt/bin"), ("FROM x\nENV R=\"a  b\"", "a  b"),
     ("FROM x\nENV R a  b", "a  b"),
+    // A stage has what those have that it begins with.
+    ("FROM x AS b\nARG A=1\nFROM b\nENV R=${A-unset}", "1"),
+    ("ARG A=1\nFROM x AS b\nARG A\nFROM b AS c\nFROM c\nENV R=${A-unset}", "1"),
+    ("FROM x AS b\nARG A=1\nFROM b\nARG A=2\nENV R=$A", "2"),
+    ("FROM x AS b\nENV A=1\nARG A=2\nFROM b\nENV R=$A", "2"),
+    ("FROM x AS b\nARG A=1\nFROM x\nENV R=${A-unset}", "unset"),
   ])
   func scopes(_ text: String, _ wanted: String) throws {
     let (scope, _, _) = try run(text, base: ["BASE=/opt"])
@@ -46,7 +58,8 @@ import Testing
 
   @Test(arguments: [
     ("ARG A=1\nFROM x\nARG A\nENV R=$A", "given"), ("FROM x\nARG A=2\nENV R=$A", "given"),
-    ("FROM x\nENV R=${A:-no}", "no"), ("ARG A\nARG B=${A}2\nFROM x\nARG B\nENV R=$B", "given2"),
+    ("FROM x\nENV R=${A:-no}", "no"), ("FROM x AS b\nARG A\nFROM b\nENV R=$A", "given"),
+    ("ARG A\nARG B=${A}2\nFROM x\nARG B\nENV R=$B", "given2"),
   ])
   func givenArgumentsWin(_ text: String, _ wanted: String) throws {
     #expect(try run(text, ["A": "given"]).0.variables["R"] == wanted)
@@ -57,6 +70,9 @@ import Testing
     #expect(scope.environment.environment == ["PATH=/bin", "B=2"])
     #expect(scope.variables.environment == ["PATH=/bin", "A=1", "B=2"])
     #expect(scope.arguments.map(\.name) == ["A"])
+    let (child, _, missing) = try run("FROM x AS b\nARG A=1\nFROM b\nENV B=$A$C", base: ["PATH=/bin"])
+    #expect(child.environment.environment == ["PATH=/bin", "B=1"])
+    #expect(child.arguments.map(\.name) == ["A"] && missing == ["C"])
   }
 
   @Test func expandsWords() throws {

@@ -75,9 +75,12 @@ extension Linter {
 
   /// What depends on variables.
   ///
-  /// - Parameter scope: nil where what the stage begins with is not known.
-  mutating func checkSteps(_ stage: Dockerfile.Stage, scope: inout StageScope?, ignored: IgnoreRules) {
-    var hasWorkingDirectory = false
+  /// - Parameters:
+  ///   - scope: nil where what the stage begins with is not known.
+  ///   - hasWorkingDirectory: whether a WORKDIR of the file came before, also in a stage that this one begins with.
+  mutating func checkSteps(
+    _ stage: Dockerfile.Stage, scope: inout StageScope?, hasWorkingDirectory: inout Bool, ignored: IgnoreRules
+  ) {
     for instruction in stage.instructions {
       var expanded = instruction
       if var known = scope {

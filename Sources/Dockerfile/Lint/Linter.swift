@@ -29,17 +29,21 @@ package struct Linter {
     linter.checkCasing()
     linter.checkBases()
     var scopes: [StageScope?] = []
+    var workingDirectories: [Bool] = []
     for (index, stage) in dockerfile.stages.enumerated() {
       linter.checkWords(stage)
       let base = (try? global.expand(stage.base.image).text).flatMap { dockerfile.stage($0, before: index) }
       var scope: StageScope?
       if let base {
-        scope = scopes[base].map { StageScope(global, on: $0) }
+        scope = scopes[base].map { StageScope(on: $0) }
       } else if let known = environment(index) {
         scope = StageScope(global, environment: known)
       }
-      linter.checkSteps(stage, scope: &scope, ignored: ignored)
+      var hasWorkingDirectory = base.map { workingDirectories[$0] } ?? false
+      linter.checkSteps(
+        stage, scope: &scope, hasWorkingDirectory: &hasWorkingDirectory, ignored: ignored)
       scopes.append(scope)
+      workingDirectories.append(hasWorkingDirectory)
     }
     return linter.warnings.sorted { ($0.position, $0.rule.rawValue) < ($1.position, $1.rule.rawValue) }
   }

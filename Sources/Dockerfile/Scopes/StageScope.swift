@@ -28,10 +28,8 @@ package struct StageScope: Hashable, Sendable {
     variables = self.environment
   }
 
-  /// A stage on top of another stage: the arguments of that one are not its own.
-  package init(_ global: GlobalScope, on base: StageScope) {
-    self.init(global, environment: base.environment.environment)
-  }
+  /// A stage on top of another stage, whose arguments it has as well.
+  package init(on base: StageScope) { self = base }
 
   /// What was looked up and was not there, by one instruction.
   package struct Missing: Hashable, Sendable {

@@ -81,7 +81,7 @@ extension BuildRun {
       case .scratch: return scratch
       case .stage(let earlier):
         var state = try await self.stage(earlier).value
-        state.scope = StageScope(global, on: state.scope)
+        state.scope = StageScope(on: state.scope)
         state.setsCommand = false
         return state
       case .image(let name), .context(.image(let name)):
