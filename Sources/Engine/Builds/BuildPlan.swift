@@ -37,7 +37,7 @@ struct BuildPlan {
 
   /// What `--from` of a step means.
   ///
-  /// - Throws: `invalidArgument` for a stage that comes later, or for the step's own.
+  /// - Throws: `invalidArgument` for a stage that comes later, for the step's own, or for a number that no stage has.
   func source(_ name: String, in index: Int, at position: SourcePosition) throws(EngineError) -> Origin {
     if let stage = dockerfile.stage(name, before: index) { return .stage(stage) }
     if let later = dockerfile.stage(name, before: dockerfile.stages.count) {
@@ -47,10 +47,24 @@ struct BuildPlan {
         at: position, hint: "a stage takes files from those before it")
     }
     if name == "scratch" { return .scratch }
+    if Int(name) != nil, context(name) == nil {
+      let count = dockerfile.stages.count
+      throw dockerfile.file.error(
+        "there is no stage \(name): the file has \(count == 1 ? "one" : "\(count)"), counted from 0",
+        at: position,
+        hint: "name the stage with FROM ... AS, or the image with its tag")
+    }
     return named(name)
   }
 
-  private func named(_ name: String) -> Origin { contexts[name].map { .context($0) } ?? .image(name) }
+  /// The context that stands for a name, which may be an image's in another form.
+  func context(_ name: String) -> NamedContext? {
+    if let context = contexts[name] { return context }
+    guard !contexts.isEmpty, let wanted = try? Reference(parsing: name) else { return nil }
+    return contexts.sorted { $0.key < $1.key }.first { (try? Reference(parsing: $0.key)) == wanted }?.value
+  }
+
+  private func named(_ name: String) -> Origin { context(name).map { .context($0) } ?? .image(name) }
 
   /// The stages that one needs, itself included, in the file's order.
   func stages(for target: Int) throws(EngineError) -> [Int] {

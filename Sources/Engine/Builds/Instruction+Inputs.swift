@@ -10,8 +10,11 @@ extension Instruction {
     }
     func set(_ command: StepCommand) {
       switch command {
-      case .exec(let list): inputs["command"] = "exec \(list)"
+      case .exec(let list):
+        inputs["form"] = "exec"
+        inputs["command"] = "\(list)"
       case .shell(let text, let heredocs):
+        inputs["form"] = "shell"
         inputs["command"] = text
         for (index, heredoc) in heredocs.enumerated() { inputs["heredoc \(index)"] = heredoc.content }
       }

@@ -4,6 +4,8 @@ struct ModeChange: Sendable, Hashable {
     case number(UInt32)
     /// Of whom, how, and which; `X` is execution where somebody may execute already, and of directories.
     case symbolic(who: UInt32, operation: Character, bits: UInt32, onlyIfExecutable: Bool)
+    /// The same with what another has: how far to the right that is.
+    case copy(who: UInt32, operation: Character, shift: UInt32)
   }
   private var changes: [Change] = []
 
@@ -25,6 +27,11 @@ struct ModeChange: Sendable, Hashable {
       guard let first = rest.first, "+-=".contains(first) else { return nil }
       while let operation = rest.first, "+-=".contains(operation) {
         rest = rest.dropFirst()
+        if let letter = rest.first, let shift = Self.shifts[letter] {
+          rest = rest.dropFirst()
+          changes.append(.copy(who: who, operation: operation, shift: shift))
+          continue
+        }
         var bits: UInt32 = 0
         var conditional = false
         while let letter = rest.first, !"+-=".contains(letter) {
@@ -47,19 +54,27 @@ struct ModeChange: Sendable, Hashable {
 
   private static let masks: [Character: UInt32] = ["u": 0o4700, "g": 0o2070, "o": 0o1007, "a": 0o7777]
 
+  private static let shifts: [Character: UInt32] = ["u": 6, "g": 3, "o": 0]
+
   func applied(to permissions: UInt32, isDirectory: Bool) -> UInt32 {
     changes.reduce(permissions) { mode, change in
       switch change {
       case .number(let number): return number
       case .symbolic(let who, let operation, var bits, let onlyIfExecutable):
         if onlyIfExecutable, isDirectory || mode & 0o111 != 0 { bits |= 0o111 }
-        bits &= who
-        switch operation {
-        case "+": return mode | bits
-        case "-": return mode & ~bits
-        default: return (mode & ~(who & 0o777)) | bits
-        }
+        return Self.change(mode, who, operation, bits)
+      case .copy(let who, let operation, let shift):
+        return Self.change(mode, who, operation, (mode >> shift & 0o7) * 0o111)
       }
+    }
+  }
+
+  private static func change(_ mode: UInt32, _ who: UInt32, _ operation: Character, _ bits: UInt32) -> UInt32
+  {
+    switch operation {
+    case "+": mode | bits & who
+    case "-": mode & ~(bits & who)
+    default: mode & ~(who & 0o777) | bits & who
     }
   }
 }

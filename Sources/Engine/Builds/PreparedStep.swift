@@ -249,7 +249,7 @@ struct PreparedStep: Sendable {
     }
     let plan = BuildPlan(run.dockerfile, run.global, run.request.namedContexts)
     let origin: BuildPlan.Origin
-    if number.ordinal == 0, let directory = run.request.namedContexts[from.text] {
+    if number.ordinal == 0, let directory = plan.context(from.text) {
       // What FROM a directory stands for; its stage may have the directory's own name.
       origin = .context(directory)
     } else {

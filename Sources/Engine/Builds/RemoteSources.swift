@@ -12,7 +12,13 @@ package struct RemoteSources: Sendable {
 
   /// Whether a context is an address, and no path.
   package static func isAddress(_ text: String) -> Bool {
-    ["http://", "https://", "git@", "git://", "ssh://"].contains { text.hasPrefix($0) }
+    if ["http://", "https://", "git://", "ssh://"].contains(where: { text.hasPrefix($0) }) { return true }
+    // git's short form for SSH: `user@host:path`.
+    func consists(_ part: Substring, of others: String) -> Bool {
+      !part.isEmpty && part.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) || others.contains($0) }
+    }
+    guard let at = text.firstIndex(of: "@"), let colon = text[at...].firstIndex(of: ":") else { return false }
+    return consists(text[..<at], of: "_-") && consists(text[text.index(after: at)..<colon], of: ".-")
   }
 
   /// The files of a git repository, or a directory with the one file that another address names.
