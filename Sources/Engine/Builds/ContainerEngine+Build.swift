@@ -28,10 +28,13 @@ extension ContainerEngine {
     do {
       return try await withBuild(request, addition, reporter, output) { build, target in
         let state = try await build.run(target)
+        // Now that all images are known, there may be more.
+        try refuse(warnings(build), of: build.dockerfile)
         let draft = try draft(state, request, build)
+        // What may fail at a registry comes before what is left behind here.
+        let exported = try await exportCache(build, target, reporter: reporter)
         let written = try await write(
           draft, request.references.map(\.description), to: request.outputs, reporter: reporter)
-        let exported = try await exportCache(build, target, reporter: reporter)
         let image =
           request.keepsImage
           ? try await keep(draft, request, build, addition, id: id) : try await forget(draft, build, id: id)
@@ -70,6 +73,14 @@ extension ContainerEngine {
     }
   }
 
+  /// - Throws: `invalidArgument` where there are warnings, and the file asks for errors instead.
+  private func refuse(_ warnings: [LintWarning], of dockerfile: Dockerfile) throws(EngineError) {
+    guard dockerfile.directives.check.isError, let first = warnings.first else { return }
+    throw dockerfile.file.error(
+      "\(first.rule.rawValue): \(first.message)", at: first.position,
+      hint: "the file asks for this to be an error, with # check=error=true")
+  }
+
   /// Reads the file, and gives what is to be built of it to `body`.
   ///
   /// - Parameters:
@@ -99,14 +110,7 @@ extension ContainerEngine {
       BuildInputs(
         arguments: request.arguments, buildPlatform: .init(Platform.host),
         targetPlatform: .init(request.platform), target: dockerfile.stages[target].name ?? ""))
-    if dockerfile.directives.check.isError {
-      let found = Linter.check(dockerfile, global, ignored: context?.ignored ?? IgnoreRules())
-      if let first = found.first {
-        throw dockerfile.file.error(
-          "\(first.rule.rawValue): \(first.message)", at: first.position,
-          hint: "the file asks for this to be an error, with # check=error=true")
-      }
-    }
+    try refuse(Linter.check(dockerfile, global, ignored: context?.ignored ?? IgnoreRules()), of: dockerfile)
     let build = try BuildRun(
       self, request, dockerfile, global, context: context, digests: FileDigests(digestFile(request)),
       addition: addition, reporter: reporter, output: output, keepsSteps: keepsSteps)

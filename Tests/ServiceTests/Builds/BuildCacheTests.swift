@@ -131,7 +131,7 @@ struct BuildCacheTests {
     }
   }
 
-  @Test("a cache that cannot be sent is an error, and there is no image")
+  @Test("a cache that cannot be sent is an error, and there is neither an image nor an output")
   func unsent() async throws {
     try await withBuildContext(try #require(Account.available.first)) { context in
       let file = "FROM busybox:1\nRUN echo 1 > /one"
@@ -141,9 +141,11 @@ struct BuildCacheTests {
       ] {
         let error = try await context.failure(file) {
           $0.references = ["unsent:1"]
+          $0.outputs = [.init(type: .oci, path: context.path("unsent"), directory: true)]
           $0.cacheTo = BuildCacheTarget(reference: reference)
         }
         #expect(error.data?.kind == kind, "\(error.message)")
+        try await context.script("test ! -e unsent")
       }
       let images = try await context.images()
       #expect(images.names == ["docker.io/library/busybox:1"] && images.unnamed == 0)

@@ -246,6 +246,19 @@ struct BuildLanguageTests {
         $0.arguments = ["BUILDKIT_DOCKERFILE_CHECK": "error=true"]
       }
       #expect(error.data?.kind == .invalidArgument && error.message.contains("FromAsCasing"))
+
+      // What is undefined is known only when the image is.
+      let late = try await context.failure(
+        "# check=error=true\nFROM busybox:1\nRUN echo 1 > /one\nENV A=$PAHT"
+      ) {
+        $0.references = ["late:1"]
+        $0.outputs = [.init(type: .oci, path: context.path("late"), directory: true)]
+      }
+      #expect(late.data?.kind == .invalidArgument)
+      #expect(late.message.hasPrefix("Dockerfile:4:1: UndefinedVar: "), "\(late.message)")
+      let names = try await context.images().names
+      #expect(names == ["docker.io/library/busybox:1"])
+      try await context.script("test ! -e late")
     }
   }
 }
