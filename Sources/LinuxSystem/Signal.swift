@@ -20,6 +20,8 @@ package struct Signal: Hashable, Sendable, CustomStringConvertible {
       self.init(rawValue: number)
     } else if name.hasPrefix("RTMIN+"), let offset = Int32(name.dropFirst(6)), (0...30).contains(offset) {
       self.init(rawValue: 34 + offset)
+    } else if name.hasPrefix("RTMAX-"), let offset = Int32(name.dropFirst(6)), (0...30).contains(offset) {
+      self.init(rawValue: 64 - offset)
     } else if name == "RTMIN" {
       self.init(rawValue: 34)
     } else if name == "RTMAX" {
