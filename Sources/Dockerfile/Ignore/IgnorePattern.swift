@@ -1,4 +1,4 @@
-import EngineErrors
+package import EngineErrors
 
 /// One line of a `.dockerignore`, and what it matches.
 package struct IgnorePattern: Hashable, Sendable {
@@ -39,7 +39,7 @@ package struct IgnorePattern: Hashable, Sendable {
 
   /// - Parameter pattern: cleaned, without the `!`.
   /// - Throws: for a class without an end, and the like.
-  init(_ pattern: String, isException: Bool, text: String, line: Int?) throws(EngineError) {
+  package init(_ pattern: String, isException: Bool, text: String, line: Int?) throws(EngineError) {
     self.text = text
     self.line = line
     self.isException = isException
@@ -135,6 +135,8 @@ package struct IgnorePattern: Hashable, Sendable {
   }
 
   /// - Parameter path: relative to the context, with slashes.
+  package func matches(_ path: String) -> Bool { matches(Array(path.unicodeScalars)) }
+
   func matches(_ path: [Unicode.Scalar]) -> Bool {
     switch form {
     case .exactly(let literal): return path == literal

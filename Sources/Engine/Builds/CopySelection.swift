@@ -32,7 +32,7 @@ struct CopySelection {
   }
 
   /// - Throws: `invalidArgument` for a source that leads out, or is not there; patterns may fit nothing.
-  mutating func select(_ word: Word) throws {
+  mutating func select(_ word: Word, takesPatterns: Bool = true) throws {
     var text = word.text
     var pivot = ""
     if keepsParents, let range = text.firstRange(of: "/./") {
@@ -45,7 +45,7 @@ struct CopySelection {
     }
     let prefix = pivot.isEmpty ? "" : IgnoreRules.clean(pivot)
     let start = prefix == "." ? "" : prefix
-    let isPattern = path.contains { "*?[".contains($0) }
+    let isPattern = takesPatterns && path.contains { "*?[".contains($0) }
     let found = isPattern ? try expand(path, below: start) : [path]
     for path in found {
       let source = Self.join(start, path == "." ? "" : path)
@@ -71,13 +71,13 @@ struct CopySelection {
     let begin = entries.count
     let base = named.split(separator: "/").last.map(String.init) ?? ""
     if status.kind == .directory {
-      if keepsParents { try addParents(of: shown, named) }
+      if keepsParents { try addParents(of: shown, named, word) }
       if keepsParents, !shown.isEmpty {
         entries.append(CopyEntry(source: source, target: shown, status: status))
       }
       try walk(source, to: keepsParents ? shown : "", verdict)
     } else if !excluded.verdict(keepsParents ? shown : base).isIgnored {
-      if keepsParents { try addParents(of: shown, named) }
+      if keepsParents { try addParents(of: shown, named, word) }
       entries.append(CopyEntry(source: source, target: keepsParents ? shown : base, status: status))
     }
     matches.append(
@@ -113,13 +113,14 @@ struct CopySelection {
   }
 
   /// The directories on the way, as they are in the source.
-  private mutating func addParents(of shown: String, _ source: String) throws {
+  private mutating func addParents(of shown: String, _ source: String, _ word: Word) throws {
     let parts = shown.split(separator: "/").dropLast()
     let start = source.dropLast(shown.count)
     var path = ""
     for part in parts {
       path = Self.join(path, String(part))
-      let whole = String(start) + path
+      // A link on the way stands for what it leads to.
+      let whole = try resolve(String(start) + path, word)
       guard let status = try root.descriptor.statusInRoot(NameText.path("/" + whole)) else { continue }
       entries.append(CopyEntry(source: whole, target: path, status: status))
     }
@@ -146,18 +147,22 @@ struct CopySelection {
     return try open.descriptor.sortedEntries()
   }
 
-  /// The paths that a pattern fits, each of its parts in one directory.
+  /// The paths that a pattern fits, each of its parts in one directory, from `**` on at any depth.
   private func expand(_ pattern: String, below start: String) throws -> [String] {
     var found = [""]
     for part in pattern.split(separator: "/") {
+      if part == "**" {
+        found = try search(Self.pattern(pattern), in: found, below: start)
+        break
+      }
       guard part.contains(where: { "*?[\\".contains($0) }) else {
         found = found.map { Self.join($0, String(part)) }
         continue
       }
-      let rules = try IgnoreRules([String(part)])
+      let wanted = try Self.pattern(String(part))
       found = found.flatMap { directory -> [String] in
         let names = (try? names(in: Self.join(start, directory))) ?? []
-        return names.filter { rules.verdict($0).isIgnored }.map { Self.join(directory, $0) }
+        return names.filter(wanted.matches).map { Self.join(directory, $0) }
       }
     }
     return try found.filter { path in
@@ -166,6 +171,35 @@ struct CopySelection {
       guard let status = try root.descriptor.statusInRoot(NameText.path("/" + source)) else { return false }
       return !verdict.isIgnored || (status.kind == .directory && root.ignored.mayKeepSomething(in: source))
     }
+  }
+
+  private static func pattern(_ text: String) throws -> IgnorePattern {
+    try IgnorePattern(text, isException: false, text: text, line: nil)
+  }
+
+  /// What fits a whole pattern anywhere in some directories; no link is followed. What is in a directory that fits comes with it.
+  private func search(
+    _ pattern: IgnorePattern, in directories: [String], below start: String
+  ) throws -> [String] {
+    var found: [String] = []
+    var rest = Array(directories.reversed())
+    while let directory = rest.popLast() {
+      let path = NameText.path("/" + Self.join(start, directory))
+      guard let open = try? root.descriptor.openDirectoryInRoot(path) else { continue }
+      var below: [String] = []
+      for entry in try open.descriptor.sortedEntries() {
+        let path = Self.join(directory, NameText.text(entry.name))
+        if pattern.matches(path) {
+          found.append(path)
+          continue
+        }
+        // Not every file system says what an entry is.
+        let kind = entry.kind == .unknown ? try open.descriptor.status(of: entry.cName)?.kind : entry.kind
+        if kind == .directory { below.append(path) }
+      }
+      rest += below.reversed()
+    }
+    return found
   }
 
   /// A directory that is being gone through.

@@ -27,8 +27,7 @@ struct CopyStep: Sendable {
     var place = Place(root)
     for entry in entries {
       if isCancelled() { throw EngineError.cancelled("reading files") }
-      inputs["file " + (entry.source.isEmpty ? "." : entry.source)] = try value(
-        entry, &place, digests, isCancelled)
+      inputs["file " + entry.name] = try value(entry, &place, digests, isCancelled)
     }
     for file in transfer.inline { inputs["inline " + file.name] = file.content }
     return inputs

@@ -50,7 +50,8 @@ struct PreparedMount: Sendable {
         word, message, hint in
         file.error("RUN: \(message)", at: word.position, hint: hint)
       }
-      try selection.select(Word(Self.literal(source.text), at: source.position))
+      // A mount's source is a path, and no pattern.
+      try selection.select(source, takesPatterns: false)
       return (entries: selection.entries, matches: selection.matches.map { ($0.isDirectory, $0.entries) })
     }
     let copy = CopyStep(
@@ -63,10 +64,5 @@ struct PreparedMount: Sendable {
       try await onBlockingThread("hash") { try copy.inputs(digests, isCancelled) }
     }
     self.copy = copy
-  }
-
-  /// A mount's source is a path, and no pattern.
-  private static func literal(_ path: String) -> String {
-    String(path.flatMap { "*?[\\".contains($0) ? ["\\", $0] : [$0] })
   }
 }

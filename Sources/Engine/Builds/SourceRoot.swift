@@ -37,4 +37,15 @@ struct CopyEntry: Sendable {
   /// From the destination.
   var target: String
   var status: FileStatus
+
+  /// Of what decides about a copy. A link that was followed gives its target another name than the file has: both count.
+  var name: String {
+    if source.isEmpty { return "." }
+    let (whole, end) = (source.utf8, target.utf8)
+    let isOwn =
+      whole.count == end.count
+      ? whole.elementsEqual(end)
+      : whole.suffix(end.count).elementsEqual(end) && whole.dropLast(end.count).last == UInt8(ascii: "/")
+    return isOwn || end.isEmpty ? source : "\(source) as \(target)"
+  }
 }

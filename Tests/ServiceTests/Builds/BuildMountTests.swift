@@ -112,4 +112,19 @@ struct BuildMountTests {
       #expect(!error.message.contains("cannot execute"), "\(error.message)")
     }
   }
+
+  @Test("the source of a mount is a path, whatever characters it has")
+  func plainSources() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      try await context.script("echo odd > 'context/w?x'; echo other > context/wax")
+      let output = FoundDigest()
+      _ = try await context.build(
+        "FROM busybox:1\nRUN --mount=type=bind,source=w?x,target=/w cat /w", output: output)
+      #expect(output.text == "#2 odd\n")
+      let error = try await context.failure(
+        "FROM busybox:1\nRUN --mount=type=bind,source=w*x,target=/w cat /w")
+      #expect(error.data?.kind == .invalidArgument)
+      #expect(error.message.contains("there is no 'w*x' in the context"), "\(error.message)")
+    }
+  }
 }

@@ -1,0 +1,66 @@
+import RPCModel
+import TestSupport
+import Testing
+
+@Suite("What COPY finds")
+struct BuildCopyTests {
+  @Test("a link that fits a pattern is another file, also for the cache", arguments: Account.available)
+  func links(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script("mkdir context/txt; echo 1 > context/txt/real.txt")
+      let file = "FROM busybox:1\nCOPY txt/*.txt /d/\nCOPY --parents */real.txt /p/"
+      _ = try await context.build(file)
+      try await context.script("ln -s real.txt context/txt/new.txt; ln -s txt context/other")
+      let explained = try await context.explain(file)
+      #expect(explained[1].reasons == ["txt/real.txt as new.txt is new"])
+      let changed = try await context.build(file, references: ["links:1"])
+      #expect(changed.steps.map(\.cached) == [true, false, false])
+      let seen = try await context.service.run(
+        "links:1", ["sh", "-c", "cat /d/new.txt; find /d /p -type f | sort"])
+      #expect(
+        seen.stdout == "1\n/d/new.txt\n/d/real.txt\n/p/other/real.txt\n/p/txt/real.txt\n", "\(seen.stderr)")
+      let again = try await context.build(file)
+      #expect(again.areAllCached)
+      // The link alone decides about these.
+      try await context.script("mv context/other context/third")
+      let moved = try await context.build(file)
+      #expect(moved.steps.map(\.cached) == [true, true, false])
+    }
+  }
+
+  @Test("two asterisks are any number of directories, none included", arguments: Account.available)
+  func depths(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        """
+        cd context; mkdir -p a/b/c out a/.git; for d in . a a/b/c out; do echo $d > $d/package.json; done
+        echo x > a/b/x; echo out > .dockerignore; ln -s .. a/loop; echo '!' > 'a/!y'
+        """)
+      let file = """
+        FROM busybox:1
+        COPY --parents **/package.json /all/
+        COPY --parents a/./**/package.json /below/
+        COPY a/**/x /flat/
+        COPY a/!* /marked/
+        """
+      _ = try await context.build(file, references: ["deep:1"])
+      let seen = try await context.service.run(
+        "deep:1", ["sh", "-c", "find /all /below /flat /marked -type f | sort"])
+      #expect(
+        seen.stdout == """
+          /all/a/b/c/package.json
+          /all/a/package.json
+          /all/package.json
+          /below/b/c/package.json
+          /below/package.json
+          /flat/x
+          /marked/!y
+
+          """, "\(seen.stderr)")
+      // One that comes at any depth is seen.
+      try await context.script("cp context/package.json context/a/b/")
+      let changed = try await context.build(file)
+      #expect(changed.steps.map(\.cached) == [true, false, false, false, false])
+    }
+  }
+}
