@@ -25,7 +25,7 @@ struct BuildTime: Hashable, Sendable {
     guard let seconds = Int64(text), (0...253_402_300_799).contains(seconds) else {
       throw EngineError(
         .invalidArgument, "SOURCE_DATE_EPOCH is not a number of seconds since 1970: \(text.prefix(100))",
-        subject: "SOURCE_DATE_EPOCH")
+        subject: "SOURCE_DATE_EPOCH", hint: "give a number, as date +%s writes it")
     }
     self.seconds = seconds
   }

@@ -25,7 +25,7 @@ struct PreparedMount: Sendable {
     switch mount.kind {
     case .secret:
       guard let name = identifier ?? mount.target?.split(separator: "/").last.map(String.init) else {
-        throw fail("it is not said which secret is meant")
+        throw fail("it is not said which secret is meant", "add id=NAME")
       }
       if step.run.request.secrets[name] == nil, mount.isRequired {
         throw fail("the secret \(name) is not given", "give it to the build")

@@ -258,7 +258,8 @@ struct PreparedStep: Sendable {
     let source: StageState
     switch origin {
     case .scratch:
-      throw run.dockerfile.file.error("there are no files in scratch", at: from.position)
+      throw run.dockerfile.file.error(
+        "there are no files in scratch", at: from.position, hint: "name a stage, an image or a context")
     case .stage(let index): source = try await run.stage(index).value
     case .image(let name), .context(.image(let name)):
       source = try await run.image(name, platform: run.request.platform).value
@@ -297,7 +298,8 @@ struct PreparedStep: Sendable {
     if !step.devices.isEmpty {
       // Of the frontend's labs channel only.
       throw EngineError(
-        .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device")
+        .unsupported, "\(file.name):\(position): RUN: devices are not given to builds", subject: "device",
+        hint: "leave --device out")
     }
     inputs["network"] = try run.network(of: step).name
     if run.request.hostname != BuildRequest.hostname { inputs["hostname"] = run.request.hostname }

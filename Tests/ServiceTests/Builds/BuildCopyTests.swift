@@ -63,4 +63,21 @@ struct BuildCopyTests {
       #expect(changed.steps.map(\.cached) == [true, false, false, false, false])
     }
   }
+
+  @Test(
+    "what is refused says what to do instead",
+    arguments: [
+      ("FROM busybox:1\nCOPY --from=scratch /a /", "name a stage, an image or a context"),
+      ("FROM busybox:1\nRUN --device=x true", "leave --device out"),
+      ("FROM busybox:1\nRUN --mount=type=secret true", "add id=NAME"),
+      ("FROM busybox:1\nRUN --mount=type=secret,target=/ true", "add id=NAME"),
+      ("ARG SOURCE_DATE_EPOCH=now\nFROM busybox:1", "give a number, as date +%s writes it"),
+      ("FROM busybox:1\nCOPY --from=3 /a /", "name the stage with FROM ... AS, or the image with its tag"),
+    ])
+  func hints(_ file: String, _ hint: String) async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let error = try await context.failure(file)
+      #expect(error.data?.hint == hint, "\(error.message)")
+    }
+  }
 }
