@@ -151,6 +151,11 @@ struct NetworkRecoveryTests {
       _ = try await scene.service.send(NetworkList.self, .init())
       #expect(try await scene.reaches("a", "b"))
       #expect(try await scene.reaches("a", "192.0.2.2"))
+      // Others on the machine may turn forwarding off.
+      try await scene.host.shell("echo 0 > /proc/sys/net/ipv4/ip_forward")
+      #expect(try await !scene.reaches("a", "192.0.2.2"))
+      _ = try await scene.service.send(NetworkList.self, .init())
+      #expect(try await scene.reaches("a", "192.0.2.2"))
       // A service that begins looks by itself.
       try await scene.host.shell("nft flush ruleset")
       let other = try await scene.store.service("other")

@@ -160,8 +160,9 @@
            (process (get-buffer-process buffer)))
       (coracle-wait (coracle-test-has buffer "^/ #"))
       (process-send-string process "tty && exit 3\n")
+      ;; What it wrote can be read after its end.
+      (coracle-wait (coracle-test-has buffer "^/dev/"))
       (coracle-wait (not (process-live-p process)))
-      (should (coracle-test-has buffer "^/dev/"))
       (should (= (process-exit-status process) 3))
       (kill-buffer buffer))
     (coracle-test-remove "far")))

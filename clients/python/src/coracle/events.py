@@ -89,7 +89,7 @@ class Subscription:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._name: str | None = None
-        self._arrived: asyncio.Queue[Event | CoracleError] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Event | types.EventEndedNotification | CoracleError] = asyncio.Queue()
         self._is_overrun = False
         self._unlisten = connection.listen(self._notice)
 
@@ -116,9 +116,13 @@ class Subscription:
             if isinstance(arrived, CoracleError):
                 self._unlisten()
                 raise arrived
-            # Events can be here before the answer that has the subscription's name.
-            if arrived.subscription == self._name:
-                return arrived
+            # What comes can be here before the answer that has the subscription's name.
+            if arrived.subscription != self._name:
+                continue
+            if isinstance(arrived, types.EventEndedNotification):
+                self._unlisten()
+                raise service_error(arrived.error.message or "", 0, arrived.error)
+            return arrived
 
     async def close(self) -> None:
         self._unlisten()
@@ -135,7 +139,8 @@ class Subscription:
                     self._is_overrun = self._arrived.qsize() >= MOST_WAITING
                     if not self._is_overrun:
                         self._arrived.put_nowait(message)
-            case types.EventEndedNotification() if message.subscription == self._name:
-                self._arrived.put_nowait(service_error(message.error.message or "", 0, message.error))
+            case types.EventEndedNotification():
+                if self._name in (None, message.subscription):
+                    self._arrived.put_nowait(message)
             case CoracleError():
                 self._arrived.put_nowait(ConnectionLost(str(message)))
