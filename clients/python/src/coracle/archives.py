@@ -26,6 +26,10 @@ async def transfer(moving: Awaitable[T], asking: Awaitable[R], stream: IncomingS
     try:
         await asyncio.wait([mover, request], return_when=asyncio.FIRST_EXCEPTION)
         if mover.done() and mover.exception() and not request.done():
+            if isinstance(stream, IncomingStream) and stream.is_closed:
+                # Its answer is on the way, and may say why there was too little.
+                await asyncio.wait([request])
+        if mover.done() and mover.exception() and not request.done():
             if isinstance(stream, OutgoingStream):
                 stream.close(broken=str(mover.exception()))
             request.cancel()

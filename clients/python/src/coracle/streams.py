@@ -34,6 +34,11 @@ class IncomingStream:
         self._is_discarding = False
         self._failure: CoracleError | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the service has closed it: then the request that it belongs to is about to be answered."""
+        return self._is_closed
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
