@@ -125,18 +125,8 @@ extension MetadataStore {
   /// Removes the rows of containers that are not whole, whatever their states. Blocks: for the time before the store is used.
   package func forgetContainers(_ ids: [String], events: [JournalEvent]) throws(EngineError) {
     if ids.isEmpty { return }
-    do {
-      var records: [JournalRecord] = []
-      try writer.inDatabase { database in
-        try database.inTransaction(.immediate) {
-          for id in ids { try database.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id]) }
-          records = try insert(events, in: database)
-          return .commit
-        }
-      }
-      bell.ring(records)
-    } catch {
-      throw EngineError("remove containers that are not whole", database: error)
+    try writeBlocking("remove containers that are not whole", events: events) { database in
+      for id in ids { try database.execute(sql: "DELETE FROM containers WHERE id = ?", arguments: [id]) }
     }
   }
 

@@ -97,20 +97,10 @@ extension MetadataStore {
   /// store is used.
   package func forgetVolumes(_ names: [String], events: [JournalEvent]) throws(EngineError) {
     if names.isEmpty { return }
-    do {
-      var records: [JournalRecord] = []
-      try writer.inDatabase { database in
-        try database.inTransaction(.immediate) {
-          for name in names {
-            try database.execute(sql: "DELETE FROM volumes WHERE name = ?", arguments: [name])
-          }
-          records = try insert(events, in: database)
-          return .commit
-        }
+    try writeBlocking("remove volumes that are not whole", events: events) { database in
+      for name in names {
+        try database.execute(sql: "DELETE FROM volumes WHERE name = ?", arguments: [name])
       }
-      bell.ring(records)
-    } catch {
-      throw EngineError("remove volumes that are not whole", database: error)
     }
   }
 

@@ -51,6 +51,17 @@ extension MetadataStore {
     }
   }
 
+  /// The same for the time before the store is used: on the calling thread, which waits for other writers.
+  func writeBlocking(
+    _ operation: String, events: [JournalEvent], _ body: (Database) throws -> Void
+  ) throws(EngineError) {
+    do {
+      try writer.writeWithoutTransaction { try transact($0, body) { events } }
+    } catch {
+      throw EngineError(operation, database: error)
+    }
+  }
+
   private struct Written<T> {
     var value: T
   }

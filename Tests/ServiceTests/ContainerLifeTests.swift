@@ -7,23 +7,11 @@ import Testing
 
 @Suite("Containers, from end to end")
 struct ContainerLifeTests {
-  /// Runs `body` with a service that has `busybox:1`.
-  private func withBusybox(
-    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
-  ) async throws {
-    try await withTestStore(account) { store in
-      let service = try await store.service()
-      _ = try await service.importBusybox(store)
-      try await body(store, service)
-      #expect(await service.stop() == 0)
-    }
-  }
-
   @Test(
     "output, exit code and environment of a run; invariant 4: each has a fresh writable layer",
     arguments: Account.available)
   func run(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let first = try await service.run([
         "sh", "-c", "echo out; echo err >&2; echo x > /mine; ls /mine; exit 3",
       ]) {
@@ -49,7 +37,7 @@ struct ContainerLifeTests {
     "isolation: own processes, no network but loopback, masked paths, default capabilities",
     arguments: Account.available)
   func isolation(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let output = try await service.run([
         "sh", "-c",
         "echo $$; ls /proc | head -n 1; cat /proc/net/dev | wc -l; cat /proc/kcore | wc -c; head -n 60 /proc/self/status",
@@ -65,7 +53,7 @@ struct ContainerLifeTests {
     "one that removes itself with its end, or starts again at once, can be removed by force all the same",
     arguments: Account.available)
   func forcedAutoRemove(account: Account) async throws {
-    try await withBusybox(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       let other = try await store.service("other")
       for (command, restart) in [
         (["sleep", "1000"], nil), (["true"], RestartPolicy(kind: .always)), (["sleep", "1000"], nil),
@@ -86,7 +74,7 @@ struct ContainerLifeTests {
     "removal by force: each end and each removal is told once, in this order, and who waits hears how it ended",
     arguments: Account.available)
   func forcedRemoval(account: Account) async throws {
-    try await withBusybox(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       let other = try await store.service("other")
       for each in [service, other] {
         _ = try await each.send(EventSubscribe.self, .init(kinds: ["container."]))
@@ -151,7 +139,7 @@ struct ContainerLifeTests {
 
   @Test("a command that does not exist: 127, a clear error, and no start", arguments: Account.available)
   func commandNotFound(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       _ = try await service.send(EventSubscribe.self, .init())
       let error = await #expect(throws: RPCError.self) { try await service.run(["nope"]) }
       #expect(error?.data?.kind == .notFound)
@@ -168,7 +156,7 @@ struct ContainerLifeTests {
 
   @Test("standard input reaches run, attach and exec", arguments: Account.available)
   func input(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let text = String(repeating: "line é\n", count: 20_000)
       #expect(try await service.run(["cat"], input: Array(text.utf8)).stdout == text)
       let other = try await service.send(
@@ -261,7 +249,7 @@ struct ContainerLifeTests {
     "the template of the shims is made anew when it was killed; containers and their shims do not notice",
     .requires(.root))
   func killedTemplate() async throws {
-    try await withBusybox(.root) { _, service in
+    try await withBusyboxService(.root) { _, service in
       let long = try await service.send(
         ContainerRun.self, .init(image: "busybox:1", command: ["sleep", "1000"], detach: true)
       ).container
@@ -280,7 +268,7 @@ struct ContainerLifeTests {
 
   @Test("a shim that is killed takes its container along, and that is what is recorded", .requires(.root))
   func shimLost() async throws {
-    try await withBusybox(.root) { store, service in
+    try await withBusyboxService(.root) { store, service in
       let container = try await service.send(
         ContainerRun.self, .init(image: "busybox:1", command: ["sleep", "1000"], detach: true)
       ).container
@@ -300,7 +288,7 @@ struct ContainerLifeTests {
   @Test(
     "invariant 6: a cancelled run is answered when its container has stopped", arguments: Account.available)
   func cancel(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let task = Task {
         try await service.send(
           ContainerRun.self,
@@ -341,7 +329,7 @@ struct ContainerLifeTests {
 
   @Test("a command that is over before its input comes has not failed", arguments: Account.available)
   func lateInput(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let input = [UInt8](repeating: 1, count: 1 << 20)
       for _ in 0..<20 {
         let run = try await service.run(["sh", "-c", "exit 3"], input: input) { $0.autoRemove = true }
@@ -354,7 +342,7 @@ struct ContainerLifeTests {
     "diff and commit: what was added, changed and deleted, and an image that has it",
     arguments: Account.available)
   func commit(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let made = try await service.run([
         "sh", "-c", "echo 1 > /new; mkdir /opt; chmod 700 /opt; rm /bin/head; echo x >> /etc/passwd",
       ])
@@ -386,7 +374,7 @@ struct ContainerLifeTests {
 
   @Test("logs: all, the last lines, and followed to the end", arguments: Account.available)
   func logs(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let container = try await service.send(
         ContainerRun.self,
         .init(
@@ -410,7 +398,7 @@ struct ContainerLifeTests {
     "signals and states: kill is exact, start again keeps the files, conflicts are typed",
     arguments: Account.available)
   func life(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       func kind(_ body: () async throws -> Void) async -> ErrorKind? {
         await #expect(throws: RPCError.self) { try await body() }?.data?.kind
       }

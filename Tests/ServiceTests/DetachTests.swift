@@ -4,17 +4,6 @@ import Testing
 
 @Suite("container/detach")
 struct DetachTests {
-  private func withBusybox(
-    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
-  ) async throws {
-    try await withTestStore(account) { store in
-      let service = try await store.service()
-      _ = try await service.importBusybox(store)
-      try await body(store, service)
-      #expect(await service.stop() == 0)
-    }
-  }
-
   /// A request of this session's that goes on, its output, and its answer.
   private func begin<Request: RPCRequest>(
     _ service: TestService, _ type: Request.Type, _ params: (OutputStreams) -> Request.Params
@@ -61,7 +50,7 @@ struct DetachTests {
     "a command goes on with nobody at its streams, also when its service ends; with pipes and with a terminal",
     arguments: Account.available)
   func exec(account: Account) async throws {
-    try await withBusybox(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       let keeper = try await store.service("keeper")
       _ = try await keeper.send(
         ContainerRun.self, .init(image: "busybox:1", name: "c", command: ["sleep", "1000"], detach: true))
@@ -99,7 +88,7 @@ struct DetachTests {
 
   @Test("what is neither a run nor an exec, or is not that far, is not left", arguments: Account.available)
   func refused(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       _ = try await service.send(
         ContainerRun.self, .init(image: "busybox:1", name: "c", command: ["sleep", "1000"], detach: true))
       let attach = begin(service, ContainerAttach.self) {

@@ -10,17 +10,6 @@ import Testing
 /// delegation. `make cgroup2` runs it in a guest that has v2 alone.
 @Suite("Limits, pauses and numbers, from end to end")
 struct LimitsTests {
-  private func withBusybox(
-    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
-  ) async throws {
-    try await withTestStore(account) { store in
-      let service = try await store.service()
-      _ = try await service.importBusybox(store)
-      try await body(store, service)
-      #expect(await service.stop() == 0)
-    }
-  }
-
   /// A container that sleeps.
   private func sleeper(
     _ service: TestService, _ name: String, limits: ResourceLimits? = nil,
@@ -34,7 +23,7 @@ struct LimitsTests {
 
   @Test("limits that hold, and none left behind", .enabled(if: Machine.makesGroups))
   func limits() async throws {
-    try await withBusybox(.root) { _, service in
+    try await withBusyboxService(.root) { _, service in
       let answer = try await service.send(
         ContainerRun.self,
         .init(
@@ -65,7 +54,7 @@ struct LimitsTests {
   @Test(
     "it sees its own control group and no other, and may change nothing", .enabled(if: Machine.makesGroups))
   func view() async throws {
-    try await withBusybox(.root) { _, service in
+    try await withBusyboxService(.root) { _, service in
       let script = """
         cat /sys/fs/cgroup/memory.max 2> /dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes
         ls -d /sys/fs/cgroup/coracle /sys/fs/cgroup/memory/coracle 2> /dev/null || echo no other
@@ -96,7 +85,7 @@ struct LimitsTests {
   @Test(
     "out of memory: one event for each kill, before the end, and a count", .enabled(if: Machine.makesGroups))
   func outOfMemory() async throws {
-    try await withBusybox(.root) { _, service in
+    try await withBusyboxService(.root) { _, service in
       _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
       let output = try await service.run(["sh", "-c", "tail /dev/zero; echo $?; sleep 0.1"]) {
         $0.limits = .init(memoryBytes: 16 << 20, swapBytes: 0)
@@ -148,7 +137,7 @@ struct LimitsTests {
     "pause and unpause, also of a container without limits; every service knows; a stop and a kill work",
     .enabled(if: Machine.makesGroups))
   func pause() async throws {
-    try await withBusybox(.root) { store, service in
+    try await withBusyboxService(.root) { store, service in
       let container = try await sleeper(
         service, "held", command: ["sh", "-c", "while true; do echo; done"])
       _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
@@ -194,7 +183,7 @@ struct LimitsTests {
   @Test(
     "limits are changed while a container runs, also of one that had none", .enabled(if: Machine.makesGroups))
   func update() async throws {
-    try await withBusybox(.root) { _, service in
+    try await withBusyboxService(.root) { _, service in
       let container = try await sleeper(
         service, "changed", command: ["sh", "-c", "sleep 1000 & sleep 1000 & wait"])
       _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
@@ -234,7 +223,7 @@ struct LimitsTests {
     "nothing is left of a container whose shim is killed, nor of one that could not start",
     .enabled(if: Machine.makesGroups))
   func leftovers() async throws {
-    try await withBusybox(.root) { _, service in
+    try await withBusyboxService(.root) { _, service in
       let container = try await sleeper(service, "lost", limits: .init(processes: 10))
       let pid = try #require(container.pid)
       let shim = try #require(ProcessStatus(pid: Int32(pid))?.parent)
@@ -257,7 +246,7 @@ struct LimitsTests {
     "without delegation the container runs, and each limit says why it does not apply",
     .enabled(if: Machine.hasNoDelegation))
   func notDelegated() async throws {
-    try await withBusybox(.ordinary) { _, service in
+    try await withBusyboxService(.ordinary) { _, service in
       let created = try await service.send(
         ContainerCreate.self,
         .init(image: "busybox:1", command: ["true"], limits: .init(memoryBytes: 64 << 20, processes: 5)))
@@ -281,7 +270,7 @@ struct LimitsTests {
 
   @Test("processes and numbers, with a control group and without", arguments: Account.available)
   func numbers(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let busy = try await sleeper(
         service, "busy", command: ["sh", "-c", "sleep 1000 & while true; do true; done"])
       let idle = try await sleeper(service, "idle", limits: .init(memoryBytes: 64 << 20, processes: 9))
@@ -333,7 +322,7 @@ struct LimitsTests {
 
   @Test("a process's own limits, its OOM score and the size of /dev/shm", arguments: Account.available)
   func ofProcesses(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let output = try await service.run([
         "sh", "-c",
         "ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj; grep shm /proc/mounts || cat /proc/mounts",

@@ -5,17 +5,6 @@ import Testing
 
 @Suite("container/logs")
 struct LogTests {
-  private func withBusybox(
-    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
-  ) async throws {
-    try await withTestStore(account) { store in
-      let service = try await store.service()
-      _ = try await service.importBusybox(store)
-      try await body(store, service)
-      #expect(await service.stop() == 0)
-    }
-  }
-
   private func logs(
     _ service: TestService, _ change: (inout ContainerLogs.Params) -> Void
   ) async throws -> (out: [UInt8], errors: [UInt8]) {
@@ -41,7 +30,7 @@ struct LogTests {
   @Test(
     "timestamps stand in front of each line, also of one that comes in pieces", arguments: Account.available)
   func timestamps(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       _ = try await service.run([
         "sh", "-c",
         "echo one; echo err >&2; sleep 0.4; echo -n 'be'; sleep 0.3; echo 'gun'; sleep 0.1; echo; echo -n open",
@@ -74,7 +63,7 @@ struct LogTests {
 
   @Test("every byte comes as it was written", arguments: Account.available)
   func bytes(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let bytes: [UInt8] = (0..<300).flatMap { _ in [UInt8](0...255) } + [0xE2, 0x82]
       let output = try await service.run(["cat"], input: bytes) { $0.name = "c" }
       #expect(output.exit.code == 0)
@@ -84,7 +73,7 @@ struct LogTests {
 
   @Test("a limit keeps the newest, over a restart and in another service", arguments: Account.available)
   func limits(account: Account) async throws {
-    try await withBusybox(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       let first = try await service.run(["sh", "-c", "head -c 500000 /dev/zero; echo; echo end"]) {
         $0.name = "c"
         $0.logLimits = .init(fileBytes: 65536, files: 3)

@@ -8,20 +8,9 @@ import Testing
 /// Containers of images whose files are not as tidy as those of most, for users who are not root.
 @Suite("Odd trees and other users")
 struct OddTreeTests {
-  private func withBusybox(
-    _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
-  ) async throws {
-    try await withTestStore(account) { store in
-      let service = try await store.service()
-      _ = try await service.importBusybox(store)
-      try await body(store, service)
-      #expect(await service.stop() == 0)
-    }
-  }
-
   @Test("a link to nothing where a file is mounted leads no mount out", arguments: Account.available)
   func danglingTarget(account: Account) async throws {
-    try await withBusybox(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       let outside = store.directory.appending("outside")
       let archive = try await store.busyboxArchive(
         "ln -s ../run/resolve/stub etc/resolv.conf; ln -s \(outside) etc/hosts; ln -s nowhere etc/hostname")
@@ -39,7 +28,7 @@ struct OddTreeTests {
     "a working directory that is missing is made, by root, whoever the process is; exec makes none",
     arguments: Account.available)
   func workingDirectory(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let run = try await service.run(["sh", "-c", "pwd; touch x 2> /dev/null || echo refused; ls -ldn ."]) {
         $0.workingDirectory = "/new/place"
         $0.user = "user"
@@ -61,7 +50,7 @@ struct OddTreeTests {
 
   @Test("the streams can be opened by name, whoever the process is", arguments: Account.available)
   func streamsByName(account: Account) async throws {
-    try await withBusybox(account) { _, service in
+    try await withBusyboxService(account) { _, service in
       let command = ["sh", "-c", "echo out > /dev/stdout; echo err > /dev/stderr; cat < /dev/stdin"]
       let run = try await service.run(command, input: Array("in\n".utf8)) { $0.user = "user" }
       #expect(run.stdout == "out\nin\n" && run.stderr == "err\n")
@@ -105,7 +94,7 @@ struct OddTreeTests {
   @Test(
     "a service whose parent ignored SIGCHLD still learns how containers end", arguments: Account.available)
   func ignoredChildren(account: Account) async throws {
-    try await withBusybox(account) { store, _ in
+    try await withBusyboxService(account) { store, _ in
       let repl = try Programs.directory.get().appending("coracle-repl").string
       let result = try await ChildProcess.run(
         account.launcher + [

@@ -1,6 +1,7 @@
 import EngineErrors
 import LinuxSystem
 import Metadata
+import Runner
 
 extension ContainerEngine {
   /// Sees to it that each end of a container is journalled soon after it, whichever service started it, and that
@@ -73,8 +74,10 @@ extension ContainerEngine {
   ///
   /// - Returns: false where this engine removes the container, and records the end with that.
   private func seeEnd(of record: ContainerRecord) async throws -> Bool {
+    var ended: Runner.EndedShim?
+    defer { withExtendedLifetime(ended) {} }
     if record.state != .restarting, !runner.hasRestartRule(record.id) {
-      _ = try? await runner.waitForExit(record.id)
+      ended = try? await runner.waitForEnd(record.id)
       if removals.withLock({ $0.contains(record.id) }) { return false }
     }
     _ = try await exit(of: record)

@@ -9,7 +9,7 @@ struct ContainerRefusalTests {
     "a name that nobody has, and digits with which several ids begin, in every request that names a container"
   )
   func names() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { store, service in
+    try await withBusyboxService(try #require(Account.available.first)) { store, service in
       let several = try await sharedPrefix {
         try await service.send(ContainerCreate.self, .init(image: "busybox:1", command: ["true"])).container
           .id
@@ -59,7 +59,7 @@ struct ContainerRefusalTests {
 
   @Test("what a container's state does not allow", arguments: Account.available)
   func states(account: Account) async throws {
-    try await withRefusingService(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       for (name, goes) in [("created", false), ("fleeting", true)] {
         _ = try await service.send(
           ContainerCreate.self, .init(image: "busybox:1", name: name, command: ["true"], autoRemove: goes))
@@ -126,7 +126,7 @@ struct ContainerRefusalTests {
 
   @Test("parameters that do not fit, and commands that cannot be executed", arguments: Account.available)
   func parameters(account: Account) async throws {
-    try await withRefusingService(account) { store, service in
+    try await withBusyboxService(account) { store, service in
       let size = TerminalSize(rows: 24, columns: 80)
       await service.expect(.invalidArgument, of: ContainerResize.self, .init(size: size))
       await service.expect(
@@ -155,7 +155,7 @@ struct ContainerRefusalTests {
 
   @Test("what only root's containers can have", .enabled(if: Account.available.contains(.ordinary)))
   func ordinary() async throws {
-    try await withRefusingService(.ordinary) { _, service in
+    try await withBusyboxService(.ordinary) { _, service in
       await service.expect(
         .unsupported, of: ContainerCreate.self,
         .init(image: "busybox:1", command: ["true"], userNamespace: .auto))

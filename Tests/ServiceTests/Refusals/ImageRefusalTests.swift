@@ -7,7 +7,7 @@ import Testing
 struct ImageRefusalTests {
   @Test("a name that nobody has, and one that is none, in every request that names an image")
   func names() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { store, service in
+    try await withBusyboxService(try #require(Account.available.first)) { store, service in
       let file = store.directory.appending("out.tar").string
       for (name, kind) in [("nosuch", ErrorKind.notFound), ("Not A Name", .invalidArgument)] {
         await service.expect(kind, of: ImageInspect.self, .init(image: name))
@@ -35,7 +35,7 @@ struct ImageRefusalTests {
 
   @Test("an image with several names, or with containers, is not removed by its digest")
   func removal() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { _, service in
+    try await withBusyboxService(try #require(Account.available.first)) { _, service in
       let image = try await service.send(
         ImageTag.self, .init(image: "busybox:1", reference: "busybox:2")
       ).image
@@ -47,7 +47,7 @@ struct ImageRefusalTests {
 
   @Test("archives that are not there, or are none")
   func archives() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { store, service in
+    try await withBusyboxService(try #require(Account.available.first)) { store, service in
       let (there, missing) = (
         store.directory.appending("busybox.tar").string, store.directory.appending("none/x.tar").string
       )

@@ -18,18 +18,6 @@ extension TestService {
   }
 }
 
-/// Runs `body` with a service that has `busybox:1`.
-func withRefusingService(
-  _ account: Account, _ body: @Sendable (TestStore, TestService) async throws -> Void
-) async throws {
-  try await withTestStore(account) { store in
-    let service = try await store.service()
-    _ = try await service.importBusybox(store)
-    try await body(store, service)
-    #expect(await service.stop() == 0)
-  }
-}
-
 /// A digit with which two of the ids that `make` makes begin: of seventeen, two do.
 func sharedPrefix(_ make: () async throws -> String) async throws -> String {
   var seen: Set<Character> = []

@@ -15,7 +15,7 @@ struct RegistryRefusalTests {
       (401, ErrorKind.unauthorized), (404, .notFound), (405, .unsupported), (400, .invalidArgument),
     ])
   func answers(status: Int, kind: ErrorKind) async throws {
-    try await withRefusingService(try #require(Account.available.first)) { store, service in
+    try await withBusyboxService(try #require(Account.available.first)) { store, service in
       try await withFaultyServer { server in
         let refusal = FaultyResponse(status: status)
         for path in ["/v2/", "/v2/app/manifests/1"] { server.on("GET", path, refusal) }
@@ -34,7 +34,7 @@ struct RegistryRefusalTests {
 
   @Test("a registry that is not there")
   func unreachable() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { _, service in
+    try await withBusyboxService(try #require(Account.available.first)) { _, service in
       // Nobody listens on it: to take it, one has to be root.
       let name = "127.0.0.1:1/app:1"
       await service.expect(.unreachable, of: ImagePull.self, .init(reference: name))
@@ -50,7 +50,7 @@ struct RegistryRefusalTests {
 
   @Test("a registry that confirms another digest than what it was sent")
   func wrongDigest() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { _, service in
+    try await withBusyboxService(try #require(Account.available.first)) { _, service in
       try await withFaultyServer { server in
         let image = try await service.send(ImageInspect.self, .init(image: "busybox:1"))
         // It has all blobs already.

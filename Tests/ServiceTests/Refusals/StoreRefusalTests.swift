@@ -7,7 +7,7 @@ import Testing
 struct StoreRefusalTests {
   @Test("volumes that are not there, are there already, or are used")
   func volumes() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { store, service in
+    try await withBusyboxService(try #require(Account.available.first)) { store, service in
       let (archive, out) = (
         store.directory.appending("busybox.tar").string, store.directory.appending("out.tar").string
       )
@@ -43,7 +43,7 @@ struct StoreRefusalTests {
 
   @Test("places in the journal, subscriptions and kinds that there are not")
   func others() async throws {
-    try await withRefusingService(try #require(Account.available.first)) { _, service in
+    try await withBusyboxService(try #require(Account.available.first)) { _, service in
       await service.expect(.invalidArgument, of: EventSubscribe.self, .init(after: "yesterday"))
       await service.expect(.notFound, of: EventUnsubscribe.self, .init(subscription: "e17"))
       await service.expect(
