@@ -6,42 +6,37 @@ struct StreamFlow {
   var pipe: SplicePipe?
   /// Bytes in the pipe.
   var held = 0
-  /// The source has ended.
-  var isEnding = false
-  /// The target has been told so.
+  /// The source has ended, and the target has been told so.
   var isEnded = false
 
-  enum Outcome { case waits, more, failed }
   /// One turn: then others have theirs.
   private static var turn: Int { 8 }
 
-  mutating func pump(from source: CInt, to target: CInt, _ pool: inout PipePool) -> Outcome {
+  /// - Returns: false when one of the sockets broke.
+  mutating func pump(from source: CInt, to target: CInt, _ pool: inout PipePool) -> Bool {
+    if isEnded { return true }
     for _ in 0..<Self.turn {
       if held == 0 {
-        if isEnding {
-          if !isEnded { clinux_end_stream(target) }
-          isEnded = true
-          return .waits
-        }
-        guard let pipe = pipe ?? pool.take() else { return .failed }
+        guard let pipe = pipe ?? pool.take() else { return false }
         self.pipe = pipe
         let count = clinux_splice(source, pipe.writeEnd, PipePool.capacity)
         if count <= 0 {
           let error = clinux_errno()
           giveBack(to: &pool)
-          if count < 0 { return error == EAGAIN ? .waits : .failed }
-          isEnding = true
-          continue
+          if count < 0 { return error == EAGAIN }
+          clinux_end_stream(target)
+          isEnded = true
+          return true
         }
         held = count
       }
-      guard let pipe else { return .failed }
+      guard let pipe else { return false }
       let count = clinux_splice(pipe.readEnd, target, held)
-      if count < 0 { return clinux_errno() == EAGAIN ? .waits : .failed }
+      if count < 0 { return clinux_errno() == EAGAIN }
       held -= count
     }
     if held == 0 { giveBack(to: &pool) }
-    return .more
+    return true
   }
 
   /// Only an empty pipe is anybody's.
@@ -185,20 +180,21 @@ struct StreamRelay {
       stream.isConnected = true
       clinux_tune_stream(stream.inside)
     }
-    let up = stream.up.pump(from: stream.client, to: stream.inside, &pool)
-    let down = stream.down.pump(from: stream.inside, to: stream.client, &pool)
+    let isWhole =
+      stream.up.pump(from: stream.client, to: stream.inside, &pool)
+      && stream.down.pump(from: stream.inside, to: stream.client, &pool)
     places[index].stream = stream
-    if up == .failed || down == .failed { return fail(index) }
+    guard isWhole else { return fail(index) }
     if stream.up.isEnded, stream.down.isEnded { return finish(index) }
     var (client, inside): (UInt32, UInt32) = (0, 0)
     if stream.up.held > 0 {
       inside |= CLINUX_WAIT_OUTPUT.rawValue
-    } else if !stream.up.isEnding {
+    } else if !stream.up.isEnded {
       client |= CLINUX_WAIT_INPUT.rawValue
     }
     if stream.down.held > 0 {
       client |= CLINUX_WAIT_OUTPUT.rawValue
-    } else if !stream.down.isEnding {
+    } else if !stream.down.isEnded {
       inside |= CLINUX_WAIT_INPUT.rawValue
     }
     if !wait(index, client: client, inside: inside) { fail(index) }
