@@ -434,6 +434,8 @@ void *clinux_map_memory(size_t size) {
 void clinux_release_memory(void *address, size_t size) { madvise(address, size, MADV_DONTNEED); }
 void clinux_unmap(const void *address, size_t size) { munmap((void *)address, size); }
 
+void clinux_yield(void) { sched_yield(); }
+
 void clinux_release_program(void) {
   const Elf64_Phdr *headers = (const Elf64_Phdr *)getauxval(AT_PHDR);
   size_t count = getauxval(AT_PHNUM);

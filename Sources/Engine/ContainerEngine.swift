@@ -43,6 +43,8 @@ package final class ContainerEngine: Sendable {
   let listedOptions = Mutex<[String: ListedOptions]>([:])
   /// Those that were read last.
   let decodedOptions = Mutex<(text: String, options: ContainerOptions)?>(nil)
+  /// Of the image that a container was made from last: which blob, and what it says.
+  let decodedConfig = Mutex<(digest: Digest, config: ImageConfig)?>(nil)
   /// Once it owns anything.
   let session = Mutex<OwnSession?>(nil)
   /// The runs of containers whose memory is watched.

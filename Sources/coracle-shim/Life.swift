@@ -27,6 +27,8 @@ struct Life {
       groups = Groups()
       (first, pidfd, failures) = (spare.first, spare.pidfd, spare.failures)
       try spare.give(streams, hostMounts)
+      // It is awaited, and what this process has to do now is not: on one processor it goes first.
+      clinux_yield()
       hostMounts.close()
       streams.closeTheirs()
       output = OutputDrain(stdout: streams.stdout, stderr: streams.stderr)

@@ -144,5 +144,7 @@ void *_Nullable clinux_map_memory(size_t size);
 void clinux_release_memory(void *_Nonnull address, size_t size);
 /// Unmaps the program's clean pages (text, constants): they come back from the page cache when touched.
 void clinux_release_program(void);
+/// Lets others that wait for this processor go first (sched_yield).
+void clinux_yield(void);
 /// Unmaps memory from clinux_map_file.
 void clinux_unmap(const void *_Nonnull address, size_t size);

@@ -30,9 +30,8 @@ extension ContainerEngine {
   ///
   /// Whoever drafts one records or discards it, and releases its lock.
   struct DraftContainer {
+    /// Without the options, which may change yet, and without a name where the caller gave none.
     var record: ContainerRecord
-    /// Whether the caller gave its name.
-    var isNamed: Bool
     /// With what the image and the engine have added.
     var options: ContainerOptions
     var spec: RuntimeSpec
@@ -65,7 +64,7 @@ extension ContainerEngine {
       do {
         let lock = try await locks.holdContainer(id)
         let root = root(id, of: image)
-        let config = try config(of: image)
+        let config = try recentConfig(of: image)
         let plan = try VolumePlan(options, image: config.config ?? .init())
         if !plan.entries.isEmpty { options.volumes = plan.volumes }
         var spec = try RuntimeSpec.container(
@@ -84,15 +83,14 @@ extension ContainerEngine {
         options.stopTimeoutMilliseconds =
           options.stopTimeoutMilliseconds
           ?? config.config?.stopTimeout.map { $0 < 86_400 ? max(0, $0) * 1000 : 86_400_000 }
+        // In messages about one that has no name yet, its id stands for it.
         var record = ContainerRecord(
-          id: id, name: try options.name ?? freeName(), imageDigest: image.manifestDigest,
-          imageName: options.image, createdAt: Timestamp.now,
-          options: String(decoding: try encode(options), as: UTF8.self))
+          id: id, name: options.name ?? id, imageDigest: image.manifestDigest, imageName: options.image,
+          createdAt: Timestamp.now, options: "")
         if options.resolvedHealth != nil { record.health = .starting }
         if options.lifetime == .session { record.session = try ownSession() }
         return DraftContainer(
-          record: record, isNamed: options.name != nil, options: options, spec: spec, root: root,
-          connections: connections, content: content,
+          record: record, options: options, spec: spec, root: root, connections: connections, content: content,
           volumes: plan.entries.isEmpty ? [] : try await hold(plan, lowers: root.lowers), lock: lock)
       } catch {
         try? snapshots.removeContainer(id)
@@ -113,6 +111,8 @@ extension ContainerEngine {
       try writeNewFile(
         snapshots.containerDirectory(record.id).appending("config.json"), draft.spec.encoded())
       Failpoint.containerConfigured.pass()
+      record.options = String(decoding: try encode(draft.options), as: UTF8.self)
+      if draft.options.name == nil { record.name = try freeName() }
       // Another container may take a free name first.
       while try await !insert(record, draft) { record.name = try freeName() }
       Failpoint.containerRecorded.pass()
@@ -136,7 +136,7 @@ extension ContainerEngine {
           })
       return true
     } catch {
-      if error.kind == .alreadyExists, !draft.isNamed { return false }
+      if error.kind == .alreadyExists, draft.options.name == nil { return false }
       throw error
     }
   }
@@ -157,6 +157,14 @@ extension ContainerEngine {
       }
       try writeNewFile(directory.appending(file.rawValue), Array(content.utf8))
     }
+  }
+
+  /// Many containers of one image are made in a row, and its configuration never changes.
+  private func recentConfig(of image: ImageRecord) throws -> ImageConfig {
+    if let known = decodedConfig.withLock({ $0?.digest == image.configDigest ? $0?.config : nil }) { return known }
+    let config = try config(of: image)
+    decodedConfig.withLock { $0 = (image.configDigest, config) }
+    return config
   }
 
   private func freeName() throws -> String {

@@ -7,13 +7,15 @@ extension ContainerEngine {
   /// Makes a container and starts it. When it cannot be started, one with `autoRemove` does not stay.
   package func run(_ options: ContainerOptions) async throws -> ContainerSummary {
     let draft = try await draft(options)
+    var recorded: ContainerRecord?
     do {
       defer { draft.lock.release() }
       let (record, prepared) = try await prepareAndRecord(draft)
+      recorded = record
       return try summary(try await launch(record, prepared))
     } catch {
       leave(draft.record.id)
-      if options.autoRemove { try? await remove(draft.record, withVolumes: true) }
+      if options.autoRemove, let recorded { try? await remove(recorded, withVolumes: true) }
       throw error
     }
   }
@@ -25,7 +27,6 @@ extension ContainerEngine {
     do {
       var draft = draft
       let ports = try reservePorts(&draft.options)
-      if !ports.isEmpty { draft.record.options = String(decoding: try encode(draft.options), as: UTF8.self) }
       var prepared = try await prepare(draft.record, draft.spec, draft.root, draft.options)
       prepared.ports = ports
       do {
