@@ -107,14 +107,13 @@ int clinux_epoll_wait(int epoll, uint64_t *tokens, int limit) {
   return count;
 }
 
-int clinux_inotify(const char *path) {
-  int handle = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (handle < 0) return -1;
-  if (inotify_add_watch(handle, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB) >= 0) return handle;
-  int error = errno;
-  close(handle);
-  return errno = error, -1;
+int clinux_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+
+int clinux_inotify_watch(int descriptor, const char *path) {
+  return inotify_add_watch(descriptor, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB);
 }
+
+int clinux_inotify_remove(int descriptor, int watch) { return inotify_rm_watch(descriptor, watch); }
 
 int clinux_inotify_take(int descriptor) {
   _Alignas(struct inotify_event) char buffer[4096];

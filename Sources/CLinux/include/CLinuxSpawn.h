@@ -37,8 +37,11 @@ int clinux_epoll_remove(int epoll, int descriptor);
 /// Waits for up to `limit` tokens.
 int clinux_epoll_wait(int epoll, uint64_t *_Nonnull tokens, int limit);
 
-/// An inotify descriptor (close-on-exec, non-blocking) that watches a file for writes and another name, or a directory for new names.
-int clinux_inotify(const char *_Nonnull path);
+/// An inotify descriptor (close-on-exec, non-blocking) that watches nothing yet.
+int clinux_inotify(void);
+/// Watches a file for writes and another name, or a directory for new names; answers the watch's number.
+int clinux_inotify_watch(int descriptor, const char *_Nonnull path);
+int clinux_inotify_remove(int descriptor, int watch);
 /// Takes all pending notices: 1 if there were any.
 int clinux_inotify_take(int descriptor);
 /// A descriptor that is readable from a time on (timerfd, CLOCK_REALTIME, in ns); close-on-exec.
