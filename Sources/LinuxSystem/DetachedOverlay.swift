@@ -9,9 +9,10 @@ package import SystemPackage
 /// - Parameters:
 ///   - lowers: the uppermost first.
 ///   - userXattrs: overlayfs's marks are in user attributes, as in a user namespace.
+///   - isVolatile: when it is gone the kernel has not written it to the disk, and `work` is of no use for another one.
 /// - Throws: `SystemError`; `invalidArgument` on an older kernel.
 package func mountDetachedOverlay(
-  lowers: [FilePath], upper: FilePath, work: FilePath, userXattrs: Bool
+  lowers: [FilePath], upper: FilePath, work: FilePath, userXattrs: Bool, isVolatile: Bool = false
 ) throws(SystemError) -> OwnedDescriptor {
   if userXattrs { try call("unshare", on: "mounts") { clinux_unshare_mounts() } }
   let context = try call("fsopen", on: "overlay") { clinux_fsopen("overlay") }
@@ -32,6 +33,7 @@ package func mountDetachedOverlay(
   try set("upperdir", upper)
   try set("workdir", work)
   if userXattrs { try call("fsconfig", on: "userxattr") { clinux_fsconfig(context, "userxattr", nil) } }
+  if isVolatile { try call("fsconfig", on: "volatile") { clinux_fsconfig(context, "volatile", nil) } }
   try call("fsconfig", on: "overlay") { clinux_fsconfig_create(context) }
   let mount = try call("fsmount", on: "overlay") { clinux_fsmount(context, 0) }
   return OwnedDescriptor(FileDescriptor(rawValue: mount))

@@ -69,7 +69,8 @@ package struct LaunchPlan: Hashable, Sendable {
     /// Makes every mount private, so that nothing done here reaches the host.
     case makeMountsPrivate
     /// Mounts an overlay as the new root (`fsopen`, `fsconfig`, `fsmount`); later targets are beneath it.
-    case mountOverlayRoot(lowers: [FilePath], upper: FilePath, work: FilePath, userXattrs: Bool)
+    case mountOverlayRoot(
+      lowers: [FilePath], upper: FilePath, work: FilePath, userXattrs: Bool, isVolatile: Bool = false)
     /// Bind-mounts a directory as the new root.
     case bindRoot(source: FilePath)
     /// Mounts a new file system; a missing target directory is made.
@@ -155,7 +156,7 @@ package struct LaunchPlan: Hashable, Sendable {
     /// Moves what is mounted on a directory of the stage to the same one of the new root; it is made where it is missing.
     case takeStaged(target: String)
     /// By the shim, in the host's mount namespace: an overlay, for `attachRoot`.
-    case prepareRoot(lowers: [FilePath], upper: FilePath, work: FilePath)
+    case prepareRoot(lowers: [FilePath], upper: FilePath, work: FilePath, isVolatile: Bool = false)
     /// Of the user namespace that the process is in, where it has all capabilities but is nobody.
     case becomeRoot
   }

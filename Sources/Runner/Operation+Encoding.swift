@@ -69,13 +69,13 @@ extension LaunchPlan.Operation {
 
   private func encodeMount(to encoder: inout PlanEncoder) throws(EngineError) {
     switch self {
-    case .mountOverlayRoot(let lowers, let upper, let work, let userXattrs):
+    case .mountOverlayRoot(let lowers, let upper, let work, let userXattrs, let isVolatile):
       try encoder.operation(CLINUX_OP_MOUNT_OVERLAY_ROOT) { (fields) throws(EngineError) in
-        try fields.overlay(lowers, upper, work, userXattrs: userXattrs)
+        try fields.overlay(lowers, upper, work, userXattrs: userXattrs, isVolatile: isVolatile)
       }
-    case .prepareRoot(let lowers, let upper, let work):
+    case .prepareRoot(let lowers, let upper, let work, let isVolatile):
       try encoder.operation(CLINUX_OP_PREPARE_ROOT) { (fields) throws(EngineError) in
-        try fields.overlay(lowers, upper, work, userXattrs: false)
+        try fields.overlay(lowers, upper, work, userXattrs: false, isVolatile: isVolatile)
       }
     case .takeStaged(let target):
       try encoder.operation(CLINUX_OP_TAKE_STAGED) { (fields) throws(EngineError) in
@@ -196,13 +196,14 @@ extension LaunchPlan.Operation {
 
 extension PlanEncoder {
   fileprivate mutating func overlay(
-    _ lowers: [FilePath], _ upper: FilePath, _ work: FilePath, userXattrs: Bool
+    _ lowers: [FilePath], _ upper: FilePath, _ work: FilePath, userXattrs: Bool, isVolatile: Bool
   ) throws(EngineError) {
     number(lowers.count)
     for lower in lowers { try path(lower) }
     try path(upper)
     try path(work)
     number(userXattrs ? 1 : 0)
+    number(isVolatile ? 1 : 0)
   }
 
   mutating func bind(_ mount: LaunchPlan.BindMount) throws(EngineError) {

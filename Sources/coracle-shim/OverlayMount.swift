@@ -18,6 +18,9 @@ enum OverlayMount {
       if try fields.takeNumber() != 0 {
         try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "userxattr", nil))
       }
+      if try fields.takeNumber() != 0 {
+        try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "volatile", nil))
+      }
       try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig_create(context))
       return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, rootAttributes))
     } catch {

@@ -37,7 +37,8 @@ struct BuildContainer: Sendable {
       let draft = try await draft(place, &held)
       drafted = draft
       let layer = try await run(draft, in: place)
-      await cleanUp(place.id)
+      // Its layer is whole, and the next instruction need not wait for its mounts to go.
+      build.later { [self] in await cleanUp(place.id) }
       return layer
     } catch {
       guard var failure = error as? EngineError, failure.kind == .buildFailed, var step = drafted,
@@ -73,6 +74,9 @@ struct BuildContainer: Sendable {
     do {
       // Of its run, nothing counts any more.
       try await engine.runner.cleanUp(place.id)
+      // The kernel mounts nothing again with what a volatile overlay has worked in.
+      try removeTree(place.work)
+      try makeDirectories(place.work, mode: 0o700)
       return try await build.held(place, step, state, text: prepared.instruction.source)
     } catch {
       engine.log.error("cannot keep a step of a build: \(error)")
@@ -142,7 +146,8 @@ struct BuildContainer: Sendable {
       spec.join(network: network.namespace)
     }
     let root = OverlayRoot(
-      lowers: engine.lowers(state.layers) + [engine.mountPoints], upper: place.upper, work: place.work)
+      lowers: engine.lowers(state.layers) + [engine.mountPoints], upper: place.upper, work: place.work,
+      isVolatile: true)
     let plan = try LaunchPlan.compile(spec: spec, root: root, isRootless: engine.configuration.isRootless)
     let log = directory.appending("log")
     let lines: BuildOutputLines

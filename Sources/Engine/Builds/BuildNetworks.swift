@@ -165,10 +165,12 @@ extension BuildRun {
 
   /// Whether something in these stages is to have the build's network.
   func needsNetwork(_ stages: [Int]) -> Bool {
-    stages.contains { index in
-      dockerfile.stages[index].instructions.contains { instruction in
-        if case .run(let step) = instruction.content { step.network == .default } else { false }
-      }
+    let plan = BuildPlan(dockerfile, global, request.namedContexts)
+    return stages.contains { index in
+      plan.replacement(of: index) == nil
+        && dockerfile.stages[index].instructions.contains { instruction in
+          if case .run(let step) = instruction.content { step.network == .default } else { false }
+        }
     }
   }
 }

@@ -22,8 +22,14 @@ struct BuildPlan {
     self.contexts = contexts
   }
 
+  /// The context that was given for a stage's own name: it is the whole stage then, and none of its instructions is carried out.
+  func replacement(of index: Int) -> NamedContext? {
+    dockerfile.stages[index].name.flatMap { contexts[$0] }
+  }
+
   /// - Throws: `invalidArgument` where a variable leaves no name.
   func base(of index: Int) throws(EngineError) -> Origin {
+    if let replacement = replacement(of: index) { return .context(replacement) }
     let word = dockerfile.stages[index].base.image
     let name = try global.expand(word).text
     guard !name.isEmpty else {
@@ -40,6 +46,7 @@ struct BuildPlan {
   /// - Throws: `invalidArgument` for a stage that comes later, for the step's own, or for a number that no stage has.
   func source(_ name: String, in index: Int, at position: SourcePosition) throws(EngineError) -> Origin {
     if let stage = dockerfile.stage(name, before: index) { return .stage(stage) }
+    if let context = contexts[name] { return .context(context) }
     if let later = dockerfile.stage(name, before: dockerfile.stages.count) {
       throw dockerfile.file.error(
         later == index
@@ -47,7 +54,7 @@ struct BuildPlan {
         at: position, hint: "a stage takes files from those before it")
     }
     if name == "scratch" { return .scratch }
-    if Int(name) != nil, context(name) == nil {
+    if Int(name) != nil {
       let count = dockerfile.stages.count
       throw dockerfile.file.error(
         "there is no stage \(name): the file has \(count == 1 ? "one" : "\(count)"), counted from 0",
@@ -73,6 +80,7 @@ struct BuildPlan {
     while let index = rest.popLast() {
       guard needed.insert(index).inserted else { continue }
       if case .stage(let base) = try base(of: index) { rest.append(base) }
+      if replacement(of: index) != nil { continue }
       for instruction in dockerfile.stages[index].instructions {
         for name in instruction.sourceNames {
           if case .stage(let stage) = try source(name.text, in: index, at: name.position) {

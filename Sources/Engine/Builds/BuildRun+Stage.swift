@@ -11,23 +11,25 @@ extension BuildRun {
     let stage = dockerfile.stages[index]
     var state = try await base(of: index)
     noteEnvironment(index, state.scope.environment.environment)
-    var instructions = stage.instructions
-    if let triggers = state.execution.onBuild, !triggers.isEmpty {
-      var added: [Instruction] = []
-      for trigger in triggers {
-        added.append(try Dockerfile.trigger(trigger, at: stage.from.range, dockerfile.file))
+    let isReplaced = plan.replacement(of: index) != nil
+    var triggers: [Instruction] = []
+    if !isReplaced, let texts = state.execution.onBuild, !texts.isEmpty {
+      for text in texts {
+        triggers.append(try Dockerfile.trigger(text, at: stage.from.range, dockerfile.file))
       }
-      instructions = added + instructions
       state.execution.onBuild = nil
     }
+    let instructions = triggers + (isReplaced ? [] : stage.instructions)
     let before = numbersBefore(index)
+    let firstTrigger = claimNumbers(triggers.count)
     tellBase(stage, index, number: before + 1, state)
     try await stopIfAsked(at: stage.from, state)
     for (offset, instruction) in instructions.enumerated() {
       try Task.checkCancellation()
+      let own = offset - triggers.count
       let number = StepNumber(
-        number: before + 2 + offset, stage: stage.name ?? "\(index)", index: index, ordinal: offset + 1,
-        count: instructions.count)
+        number: own < 0 ? firstTrigger + offset : before + 2 + own, stage: stage.name ?? "\(index)",
+        index: index, ordinal: offset + 1, count: instructions.count)
       do {
         state = try await carryOut(instruction, state, number)
       } catch {
@@ -38,6 +40,13 @@ extension BuildRun {
       }
     }
     return state
+  }
+
+  private var plan: BuildPlan { BuildPlan(dockerfile, global, request.namedContexts) }
+
+  /// What ONBUILD brings is known only when its image is: it is counted behind all that is in the file.
+  private func claimNumbers(_ count: Int) -> Int {
+    numbersBefore(dockerfile.stages.count) + 1 + claimTriggers(count)
   }
 
   private func numbersBefore(_ index: Int) -> Int {
@@ -77,7 +86,7 @@ extension BuildRun {
   private func base(of index: Int) async throws -> StageState {
     let stage = dockerfile.stages[index]
     do {
-      switch try BuildPlan(dockerfile, global, request.namedContexts).base(of: index) {
+      switch try plan.base(of: index) {
       case .scratch: return scratch
       case .stage(let earlier):
         var state = try await self.stage(earlier).value
@@ -99,7 +108,8 @@ extension BuildRun {
         }
         return state
       case .context(.directory), .context(.remote):
-        let name = try global.expand(stage.base.image).text
+        let isReplaced = plan.replacement(of: index) != nil
+        let name = try isReplaced ? stage.name ?? "" : global.expand(stage.base.image).text
         let copy = try Dockerfile.trigger("COPY --from=\(name) . /", at: stage.from.range, dockerfile.file)
         let number = StepNumber(
           number: numbersBefore(index) + 1, stage: stage.name ?? "\(index)", index: index, ordinal: 0,

@@ -36,6 +36,7 @@ final class BuildRun: Sendable {
     var used: [Digest] = []
     var environments: [Int: [String]] = [:]
     var lastSaved = ContinuousClock.now
+    var triggerCount = 0
     var hasHeld = false
     var caches: [ImportedCache] = []
     var cacheWarnings: [String] = []
@@ -45,6 +46,8 @@ final class BuildRun: Sendable {
     var networks: BuildNetworks?
     var warnings: [LintWarning] = []
     var needsNetwork = false
+    /// What goes on when its instruction is carried out.
+    var rest: [Task<Void, Never>] = []
     /// By stage, and by place in it.
     var outcomes: [Int: [Int: BuildStepRecord]] = [:]
   }
@@ -86,12 +89,14 @@ final class BuildRun: Sendable {
         stop(EngineError.cancelled("building"))
       }
       try Task.checkCancellation()
+      await endRest()
       await endNetworks()
       return result
     } catch {
       stop(error)
       for task in state.withLock({ Array($0.stages.values) + $0.images.values }) { _ = await task.result }
       for task in state.withLock({ Array($0.remoteContexts.values) }) { _ = await task.result }
+      await endRest()
       await endNetworks()
       throw state.withLock { $0.failure } ?? error
     }
@@ -157,6 +162,19 @@ final class BuildRun: Sendable {
       state.remoteContexts[address] = task
       return task
     }
+  }
+
+  /// Does what no instruction has to wait for; the build's end does, also where it is cancelled.
+  func later(_ work: @escaping @Sendable () async -> Void) {
+    state.withLock { $0.rest.append(Task { await work() }) }
+  }
+
+  private func endRest() async {
+    let rest = state.withLock { state in
+      defer { state.rest = [] }
+      return state.rest
+    }
+    for task in rest { await task.value }
   }
 
   // MARK: What is told
@@ -252,6 +270,16 @@ final class BuildRun: Sendable {
 
   func warn(_ text: String) {
     state.withLock { if !$0.cacheWarnings.contains(text) { $0.cacheWarnings.append(text) } }
+  }
+
+  /// Numbers for instructions that ONBUILD brings, counted from 0 over all stages.
+  ///
+  /// - Returns: the first of `count`.
+  func claimTriggers(_ count: Int) -> Int {
+    state.withLock { state in
+      defer { state.triggerCount += count }
+      return state.triggerCount
+    }
   }
 
   /// True for the first who asks: one container is kept of a build.

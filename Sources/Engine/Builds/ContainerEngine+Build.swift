@@ -52,15 +52,20 @@ extension ContainerEngine {
     }
   }
 
-  /// Tells for each instruction whether it would come from the cache, and if not why. Nothing is carried out, and nothing fetched.
+  /// Tells for each instruction whether it would come from the cache, and if not why. Nothing is carried out, and no image, file of
+  /// the web or repository is fetched for an instruction: what only those would tell is unknown. What is read is a context that is
+  /// elsewhere, where the Dockerfile is, and what caches in registries say of themselves, none of their layers.
+  ///
+  /// - Throws: as `build` for what is wrong with the Dockerfile, warnings that it wants as errors included.
   package func explainBuild(_ request: BuildRequest) async throws -> BuildExplanation {
     // So that no layer goes while it is looked at.
     let held = try await beginAddition()
     defer { held.end() }
     return try await withBuild(request, nil, .silent, nil) { build, target in
       _ = try await build.run(target)
-      return BuildExplanation(
-        steps: build.steps, warnings: warnings(build), cacheWarnings: build.cacheWarnings)
+      let warnings = warnings(build)
+      try refuse(warnings, of: build.dockerfile)
+      return BuildExplanation(steps: build.steps, warnings: warnings, cacheWarnings: build.cacheWarnings)
     }
   }
 

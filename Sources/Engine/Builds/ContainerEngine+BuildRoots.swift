@@ -50,7 +50,7 @@ extension ContainerEngine {
     do {
       return OwnedDescriptor(
         try mountDetachedOverlay(
-          lowers: lowers, upper: upper, work: work, userXattrs: configuration.isRootless
+          lowers: lowers, upper: upper, work: work, userXattrs: configuration.isRootless, isVolatile: true
         ).release())
     } catch  where error.errno == .invalidArgument {
       throw EngineError(

@@ -30,7 +30,7 @@ public enum BuildStart: RPCRequest {
     public var ssh: [BuildAgent]?
     /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
     public var allow: [String]?
-    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
+    /// In the place of stages and images of these names, of a stage with all its instructions: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
     public var noCache: Bool?
@@ -227,7 +227,7 @@ public enum BuildStart: RPCRequest {
   }
 }
 
-/// Tells for each instruction of a build whether it would come from the cache, and if not why: which file, which argument, which instruction is different from the nearest one that was built before. Nothing is carried out, and nothing fetched but what cacheFrom says of its instructions.
+/// Tells for each instruction of a build whether it would come from the cache, and if not why: which file, which argument, which instruction is different from the nearest one that was built before. Nothing is carried out, and nothing is fetched for an instruction: where only that would tell, it is not known. What is read from elsewhere is a context that is there, and what cacheFrom says of its instructions. Warnings that the Dockerfile wants as errors are errors here, too.
 public enum BuildExplain: RPCRequest {
   public static let method = Method.buildExplain
   /// What `build/explain` takes.
@@ -256,7 +256,7 @@ public enum BuildExplain: RPCRequest {
     public var ssh: [BuildAgent]?
     /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
     public var allow: [String]?
-    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
+    /// In the place of stages and images of these names, of a stage with all its instructions: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
     public var noCache: Bool?
@@ -391,7 +391,7 @@ public enum BuildVerify: RPCRequest {
     public var ssh: [BuildAgent]?
     /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
     public var allow: [String]?
-    /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
+    /// In the place of stages and images of these names, of a stage with all its instructions: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
     public var contexts: [String: String]?
     /// Whether all is built anew; false when absent.
     public var noCache: Bool?
@@ -638,7 +638,7 @@ public struct BuildDescription: RPCValue {
   public var ssh: [BuildAgent]?
   /// What RUNs may have that ask for it: security.insecure (all capabilities and devices, for --security=insecure) or network.host (the service's network, for --network=host). Nothing of it when absent.
   public var allow: [String]?
-  /// In the place of stages and images of these names: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
+  /// In the place of stages and images of these names, of a stage with all its instructions: directories as absolute paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other web addresses, which are directories with that file in them. FROM a directory begins with its files.
   public var contexts: [String: String]?
   /// Whether all is built anew; false when absent.
   public var noCache: Bool?
@@ -763,7 +763,7 @@ public struct BuildAgent: RPCValue {
 
 /// An instruction as a build met it.
 public struct BuildStep: RPCValue {
-  /// Its place in the file, FROMs included, from 1.
+  /// Its place in the file, FROMs included, from 1; what ONBUILD of an image brings is counted behind all of the file's.
   public var number: Int
   /// The stage's name, or its number.
   public var stage: String

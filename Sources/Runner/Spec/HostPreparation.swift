@@ -36,7 +36,8 @@ struct HostPreparation {
   mutating func root(_ root: OverlayRoot) throws(EngineError) -> LaunchPlan.Operation {
     guard let mapping else {
       return .mountOverlayRoot(
-        lowers: root.lowers, upper: root.upper, work: root.work, userXattrs: isRootless)
+        lowers: root.lowers, upper: root.upper, work: root.work, userXattrs: isRootless,
+        isVolatile: root.isVolatile)
     }
     let directory = root.upper.removingLastComponent()
     guard root.upper == directory.appending("upper"), root.work == directory.appending("work") else {

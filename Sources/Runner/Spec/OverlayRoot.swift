@@ -6,10 +6,14 @@ package struct OverlayRoot: Hashable, Sendable {
   package var lowers: [FilePath]
   package var upper: FilePath
   package var work: FilePath
+  /// Nothing of it is written to the disk before somebody else sees to that: neither by fsync(2) in the container nor when it is
+  /// taken down. `work` is of no use for another mount then.
+  package var isVolatile: Bool
 
-  package init(lowers: [FilePath], upper: FilePath, work: FilePath) {
+  package init(lowers: [FilePath], upper: FilePath, work: FilePath, isVolatile: Bool = false) {
     self.lowers = lowers
     self.upper = upper
     self.work = work
+    self.isVolatile = isVolatile
   }
 }

@@ -23,10 +23,13 @@ struct StagedPlan {
   /// Nil for a plan that has something out of the ordinary.
   init?(_ whole: LaunchPlan) {
     guard Self.isPossible, whole.operations.count > 2, whole.operations[0] == .makeMountsPrivate,
-      case .mountOverlayRoot(let lowers, let upper, let work, userXattrs: false) = whole.operations[1]
+      case .mountOverlayRoot(let lowers, let upper, let work, userXattrs: false, let isVolatile) =
+        whole.operations[1]
     else { return nil }
     var staged: [LaunchPlan.Operation] = [.makeMountsPrivate, .makeStage]
-    var host: [LaunchPlan.Operation] = [.prepareRoot(lowers: lowers, upper: upper, work: work)]
+    var host: [LaunchPlan.Operation] = [
+      .prepareRoot(lowers: lowers, upper: upper, work: work, isVolatile: isVolatile)
+    ]
     var rest: [LaunchPlan.Operation] = []
     var taken: [LaunchPlan.Operation] = [.attachRoot(slot: 0)]
     var isPivoted = false

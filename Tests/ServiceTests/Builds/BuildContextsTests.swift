@@ -11,7 +11,7 @@ struct BuildContextsTests {
       try await context.script(
         "mkdir -p other/etc; echo x > other/etc/x; echo no > other/no; echo no > other/.dockerignore")
       let file =
-        "FROM other AS other\nCOPY src/a /a\nFROM busybox:1\nCOPY --from=0 / /0\nCOPY --from=second / /1"
+        "FROM other AS own\nCOPY src/a /a\nFROM busybox:1\nCOPY --from=0 / /0\nCOPY --from=second / /1"
       let contexts = ["other": context.path("other"), "second": context.path("other")]
       let built = try await context.build(file, references: ["d:1"]) { $0.contexts = contexts }
       let seen = try await context.service.run("d:1", ["sh", "-c", "cd /; find 0 1 -type f | sort"])
@@ -21,6 +21,46 @@ struct BuildContextsTests {
       try await context.script("echo y > other/etc/x")
       let changed = try await context.explain(file) { $0.contexts = contexts }
       #expect(!changed.allSatisfy { $0.cached })
+    }
+  }
+
+  @Test(
+    "one of a stage's name is that stage, and none of its instructions is carried out",
+    arguments: Account.available)
+  func stages(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script("mkdir other; echo x > other/x")
+      _ = try await context.build(
+        "FROM busybox:1\nRUN echo image > /x\nONBUILD RUN echo trigger >> /x", references: ["image:1"])
+      let file = """
+        FROM missing:1 AS unused
+        RUN false
+        FROM unused AS base
+        RUN false
+        FROM base AS next
+        COPY src/a /a
+        FROM busybox:1
+        COPY --from=next / /next
+        COPY --from=1 /x /one
+        RUN --mount=from=base,source=/x,target=/m cat /m > /mounted
+        """
+      for (place, text) in [
+        (context.path("other"), "x\nx\nx\none\n"),
+        ("docker-image://image:1", "image\ntrigger\nimage\nimage\none\n"),
+      ] {
+        let built = try await context.build(file, references: ["r:1"]) { $0.contexts = ["base": place] }
+        #expect(!built.steps.contains { $0.instruction == "RUN false" })
+        let seen = try await context.service.run("r:1", ["cat", "/next/x", "/one", "/mounted", "/next/a"])
+        #expect(seen.stdout == text, "\(seen.stderr)")
+        let again = try await context.build(file) { $0.contexts = ["base": place] }
+        #expect(again.areAllCached && again.image.digest == built.image.digest)
+      }
+      // It may be what is built.
+      let whole = try await context.build(file) {
+        $0.contexts = ["base": context.path("other")]
+        $0.target = "base"
+      }
+      #expect(whole.image.layerCount == 1 && whole.steps.map(\.number) == [3])
     }
   }
 
@@ -62,6 +102,8 @@ struct BuildContextsTests {
           "FROM base:1 AS a", "RUN echo 1 > /one", "RUN cat /one > /two", "FROM busybox:1",
           "COPY --from=a /two /", "ENV A=1",
         ])
+      // No two have the same, and the file's own keep theirs.
+      #expect(built.steps.map(\.number) == [1, 6, 2, 3, 4, 5])
     }
   }
 }

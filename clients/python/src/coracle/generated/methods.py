@@ -479,10 +479,11 @@ class BuildMethods:
         allow: What RUNs may have that ask for it: security.insecure (all capabilities and
         devices, for --security=insecure) or network.host (the service's network, for
         --network=host). Nothing of it when absent.
-        contexts: In the place of stages and images of these names: directories as absolute
-        paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or
-        @DIGEST behind, git repositories as ADD names them, or other web addresses, which are
-        directories with that file in them. FROM a directory begins with its files.
+        contexts: In the place of stages and images of these names, of a stage with all its
+        instructions: directories as absolute paths, images as docker-image://NAME, OCI image
+        layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names
+        them, or other web addresses, which are directories with that file in them. FROM a
+        directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.
@@ -560,8 +561,10 @@ class BuildMethods:
     ) -> types.BuildExplainResult:
         """Tells for each instruction of a build whether it would come from the cache, and if not
         why: which file, which argument, which instruction is different from the nearest one that
-        was built before. Nothing is carried out, and nothing fetched but what cacheFrom says of
-        its instructions.
+        was built before. Nothing is carried out, and nothing is fetched for an instruction:
+        where only that would tell, it is not known. What is read from elsewhere is a context
+        that is there, and what cacheFrom says of its instructions. Warnings that the Dockerfile
+        wants as errors are errors here, too.
 
         context: The directory that files are copied from, an absolute path as the service's
         machine names it; a git repository as ADD names it; or the web address of an archive.
@@ -584,10 +587,11 @@ class BuildMethods:
         allow: What RUNs may have that ask for it: security.insecure (all capabilities and
         devices, for --security=insecure) or network.host (the service's network, for
         --network=host). Nothing of it when absent.
-        contexts: In the place of stages and images of these names: directories as absolute
-        paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or
-        @DIGEST behind, git repositories as ADD names them, or other web addresses, which are
-        directories with that file in them. FROM a directory begins with its files.
+        contexts: In the place of stages and images of these names, of a stage with all its
+        instructions: directories as absolute paths, images as docker-image://NAME, OCI image
+        layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names
+        them, or other web addresses, which are directories with that file in them. FROM a
+        directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.
@@ -671,10 +675,11 @@ class BuildMethods:
         allow: What RUNs may have that ask for it: security.insecure (all capabilities and
         devices, for --security=insecure) or network.host (the service's network, for
         --network=host). Nothing of it when absent.
-        contexts: In the place of stages and images of these names: directories as absolute
-        paths, images as docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or
-        @DIGEST behind, git repositories as ADD names them, or other web addresses, which are
-        directories with that file in them. FROM a directory begins with its files.
+        contexts: In the place of stages and images of these names, of a stage with all its
+        instructions: directories as absolute paths, images as docker-image://NAME, OCI image
+        layouts as oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names
+        them, or other web addresses, which are directories with that file in them. FROM a
+        directory begins with its files.
         no_cache: Whether all is built anew; false when absent.
         pull: Whether images are asked for at their registries also where they are there; false
         when absent.

@@ -865,10 +865,11 @@ class BuildDescription(Structure):
     it when absent.
     """
     contexts: dict[str, str] | None = None
-    """In the place of stages and images of these names: directories as absolute paths, images as
-    docker-image://NAME, OCI image layouts as oci-layout://PATH with :TAG or @DIGEST behind, git
-    repositories as ADD names them, or other web addresses, which are directories with that file
-    in them. FROM a directory begins with its files.
+    """In the place of stages and images of these names, of a stage with all its instructions:
+    directories as absolute paths, images as docker-image://NAME, OCI image layouts as
+    oci-layout://PATH with :TAG or @DIGEST behind, git repositories as ADD names them, or other
+    web addresses, which are directories with that file in them. FROM a directory begins with its
+    files.
     """
     no_cache: bool | None = None
     """Whether all is built anew; false when absent."""
@@ -914,7 +915,9 @@ class BuildStep(Structure):
     """An instruction as a build met it."""
 
     number: int
-    """Its place in the file, FROMs included, from 1."""
+    """Its place in the file, FROMs included, from 1; what ONBUILD of an image brings is counted
+    behind all of the file's.
+    """
     stage: str
     """The stage's name, or its number."""
     ordinal: int
