@@ -7,12 +7,22 @@ import SystemPackage
 
 /// COPY and ADD after their sources were found: what decides about them, and how they are carried out. Blocks.
 struct CopyStep: Sendable {
+  /// What a source, or one name that fits its pattern, has come to.
+  struct Match: Sendable {
+    var root: SourceRoot
+    var path: String
+    /// Of directories their content is copied, of files they themselves.
+    var isDirectory: Bool
+    var entries: ArraySlice<CopyEntry>
+    /// Whether a file that is an archive is unpacked.
+    var unpacks: Bool
+    /// Behind its files' names in what decides about the outcome, where several trees may have files of one name.
+    var origin: String
+  }
+
   var transfer: Transfer
-  var isAdd: Bool
-  var root: SourceRoot
-  var entries: [CopyEntry]
-  /// Of directories their content is copied, of files they themselves.
-  var matches: [(isDirectory: Bool, entries: Range<Int>)]
+  /// In the order in which they are copied: a later file takes the place of an earlier one.
+  var matches: [Match]
   /// Absolute.
   var destination: String
   /// Nil keeps the source's.
@@ -20,21 +30,40 @@ struct CopyStep: Sendable {
   var mode: ModeChange?
   var failure: @Sendable (String, String?) -> EngineError
 
+  static func matches(
+    of selection: CopySelection, in root: SourceRoot, unpacks: Bool, origin: String = ""
+  ) -> [Match] {
+    selection.matches.map {
+      Match(
+        root: root, path: $0.path, isDirectory: $0.isDirectory, entries: selection.entries[$0.entries],
+        unpacks: unpacks, origin: origin)
+    }
+  }
+
   /// What is copied, by name.
   func inputs(_ digests: FileDigests, _ isCancelled: @Sendable () -> Bool) throws -> StepInputs {
     var inputs: StepInputs = [:]
-    inputs.reserveCapacity(entries.count + transfer.inline.count)
-    var place = Place(root)
-    for entry in entries {
-      if isCancelled() { throw EngineError.cancelled("reading files") }
-      inputs["file " + entry.name] = try value(entry, &place, digests, isCancelled)
+    inputs.reserveCapacity(matches.reduce(transfer.inline.count) { $0 + $1.entries.count })
+    var place = Place()
+    for match in matches {
+      for entry in match.entries {
+        if isCancelled() { throw EngineError.cancelled("reading files") }
+        inputs["file " + entry.name + match.origin] = try value(
+          entry, match.root, &place, digests, isCancelled)
+      }
+    }
+    // Links may give files another order than their names have.
+    let paths = matches.map { $0.path + $0.origin }
+    if zip(paths, paths.dropFirst()).contains(where: { $0 > $1 }) {
+      inputs["the order of the files"] = paths.joined(separator: " ")
     }
     for file in transfer.inline { inputs["inline " + file.name] = file.content }
     return inputs
   }
 
   private func value(
-    _ entry: CopyEntry, _ place: inout Place, _ digests: FileDigests, _ isCancelled: () -> Bool
+    _ entry: CopyEntry, _ root: SourceRoot, _ place: inout Place, _ digests: FileDigests,
+    _ isCancelled: () -> Bool
   ) throws -> String {
     let status = entry.status
     let mode = String(status.permissions, radix: 8)
@@ -43,15 +72,15 @@ struct CopyStep: Sendable {
     case .regular:
       if !root.isContext {
         if status.linkCount > 1 { owner += " links:\(status.linkCount)" }
-        let (parent, name) = try place.parent(of: entry.source)
+        let (parent, name) = try place.parent(of: entry.source, in: root)
         owner += try Self.attributes(of: name, in: parent)
       }
       // Of most files it is known, and they are not even opened.
       if let known = digests.known(status) { return "sha256:\(known) \(mode)\(owner)" }
-      let (parent, name) = try place.parent(of: entry.source)
+      let (parent, name) = try place.parent(of: entry.source, in: root)
       return "sha256:\(try digests.digest(name, in: parent, status, isCancelled)) \(mode)\(owner)"
     case .symbolicLink:
-      let (parent, name) = try place.parent(of: entry.source)
+      let (parent, name) = try place.parent(of: entry.source, in: root)
       return "link to \(NameText.text(try parent.linkTarget(of: name) ?? []))\(owner)"
     case .directory: return "directory \(mode)\(owner)"
     case .characterDevice, .blockDevice:
@@ -75,23 +104,20 @@ struct CopyStep: Sendable {
 
   /// The directory of entries that come one after the other, opened once.
   struct Place {
-    private let root: SourceRoot
-    private var open: (path: String, directory: Directory)?
+    private var open: (root: SourceRoot, path: String, directory: Directory)?
 
     private final class Directory {
       let owned: OwnedDescriptor
       init(_ owned: consuming OwnedDescriptor) { self.owned = owned }
     }
 
-    init(_ root: SourceRoot) { self.root = root }
-
-    mutating func parent(of path: String) throws -> (FileDescriptor, [CChar]) {
+    mutating func parent(of path: String, in root: SourceRoot) throws -> (FileDescriptor, [CChar]) {
       let slash = path.lastIndex(of: "/")
       let parent = slash.map { String(path[..<$0]) } ?? ""
       let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
-      if open?.path != parent {
+      if open?.path != parent || open?.root !== root {
         open = (
-          parent, Directory(try root.descriptor.openDirectoryInRoot(NameText.path("/" + parent)))
+          root, parent, Directory(try root.descriptor.openDirectoryInRoot(NameText.path("/" + parent)))
         )
       }
       guard let open else { throw EngineError(.internal, "a directory was not opened") }
@@ -106,8 +132,9 @@ struct CopyStep: Sendable {
     in tree: FileDescriptor, _ options: UnpackOptions, time: FileTime?, _ isCancelled: @Sendable () -> Bool
   ) throws {
     let count = matches.count + transfer.inline.count
-    var source = Place(root)
-    let archives = try Set(matches.indices.filter { try isUnpacked(matches[$0], &source) })
+    if count == 0 { return }
+    var source = Place()
+    let archives = try matches.indices.filter { try isUnpacked(matches[$0], &source) }
     let status = try Self.lookUp(destination, in: tree)
     let endsInSlash = transfer.destination.text.hasSuffix("/") || transfer.destination.text.hasSuffix("/.")
     let isOneFile =
@@ -118,40 +145,47 @@ struct CopyStep: Sendable {
     }
     let directory = isOneFile ? Self.parent(destination) : destination
     let rename = isOneFile ? destination.split(separator: "/").last.map(String.init) : nil
-    if matches.isEmpty, transfer.inline.isEmpty { return }
 
-    let (place, missing) = try Self.deepest(directory, in: tree)
-    try Self.write(into: tree, at: place, options, time) { archive in
-      let parents = owner ?? (0, 0)
-      for path in missing {
-        try archive.addDirectory(Array(path.utf8), permissions: 0o755, owner: parents)
-      }
-      let base = missing.last ?? ""
-      for (index, match) in matches.enumerated() where !archives.contains(index) {
-        for entry in entries[match.entries] {
-          if isCancelled() { throw EngineError.cancelled("copying files") }
-          let target = CopySelection.join(base, match.isDirectory ? entry.target : rename ?? entry.target)
-          try add(entry, as: target, to: archive, &source)
+    func copy(_ range: Range<Int>) throws {
+      let (place, missing) = try Self.deepest(directory, in: tree)
+      try Self.write(into: tree, at: place, options, time) { archive in
+        let parents = owner ?? (0, 0)
+        for path in missing {
+          try archive.addDirectory(Array(path.utf8), permissions: 0o755, owner: parents)
+        }
+        let base = missing.last ?? ""
+        for match in matches[range] {
+          for entry in match.entries {
+            if isCancelled() { throw EngineError.cancelled("copying files") }
+            let target = CopySelection.join(base, match.isDirectory ? entry.target : rename ?? entry.target)
+            try add(entry, of: match.root, as: target, to: archive, &source)
+          }
+        }
+        for file in range.upperBound == matches.count ? transfer.inline : [] {
+          let target = CopySelection.join(base, rename ?? file.name)
+          try archive.addFile(
+            Array(target.utf8), Array(file.content.utf8),
+            permissions: mode?.applied(to: 0o644, isDirectory: false) ?? 0o644,
+            owner: owner ?? (0, 0))
         }
       }
-      for file in transfer.inline {
-        let target = CopySelection.join(base, rename ?? file.name)
-        try archive.addFile(
-          Array(target.utf8), Array(file.content.utf8),
-          permissions: mode?.applied(to: 0o644, isDirectory: false) ?? 0o644,
-          owner: owner ?? (0, 0))
+    }
+    var next = 0
+    for index in archives {
+      // Also of no file: it makes the directory.
+      try copy(next..<index)
+      if let entry = matches[index].entries.first {
+        try unpack(entry, of: matches[index].root, into: tree, at: destination, options, &source, isCancelled)
       }
+      next = index + 1
     }
-    for index in archives.sorted() {
-      guard let entry = entries[matches[index].entries].first else { continue }
-      try unpack(entry, into: tree, at: destination, options, &source, isCancelled)
-    }
+    if next < matches.count || !transfer.inline.isEmpty { try copy(next..<matches.count) }
   }
 
   private func add(
-    _ entry: CopyEntry, as target: String, to archive: TreeCopy, _ source: inout Place
+    _ entry: CopyEntry, of root: SourceRoot, as target: String, to archive: TreeCopy, _ source: inout Place
   ) throws {
-    let (parent, name) = try source.parent(of: entry.source)
+    let (parent, name) = try source.parent(of: entry.source, in: root)
     var changes = EntryChanges()
     changes.owner = owner ?? (root.isContext ? (0, 0) : nil)
     changes.permissions = mode?.applied(
@@ -207,22 +241,20 @@ struct CopyStep: Sendable {
 
   // MARK: Archives
 
-  private func isUnpacked(
-    _ match: (isDirectory: Bool, entries: Range<Int>), _ source: inout Place
-  ) throws -> Bool {
-    guard isAdd, transfer.unpacks ?? true, !match.isDirectory, let entry = entries[match.entries].first,
-      entry.status.kind == .regular
+  private func isUnpacked(_ match: Match, _ source: inout Place) throws -> Bool {
+    guard match.unpacks, !match.isDirectory, let entry = match.entries.first, entry.status.kind == .regular
     else { return false }
-    let (parent, name) = try source.parent(of: entry.source)
+    let root = match.root
+    let (parent, name) = try source.parent(of: entry.source, in: root)
     let file = try parent.openFileBeneath(name)
     return try ArchiveFile.isArchive(file.descriptor)
   }
 
   private func unpack(
-    _ entry: CopyEntry, into tree: FileDescriptor, at place: String, _ options: UnpackOptions,
-    _ source: inout Place, _ isCancelled: () -> Bool
+    _ entry: CopyEntry, of root: SourceRoot, into tree: FileDescriptor, at place: String,
+    _ options: UnpackOptions, _ source: inout Place, _ isCancelled: () -> Bool
   ) throws {
-    let (parent, name) = try source.parent(of: entry.source)
+    let (parent, name) = try source.parent(of: entry.source, in: root)
     let file = try parent.openFileBeneath(name)
     var options = options
     options.copy = CopyOptions(place: Array(place.utf8.drop { $0 == UInt8(ascii: "/") }))

@@ -13,7 +13,9 @@ struct PreparedMount: Sendable {
   private(set) var copy: CopyStep?
   private(set) var inputs: StepInputs = [:]
   /// The name of the one file that is mounted; nil for a directory.
-  var file: String? { copy?.matches.first?.isDirectory == false ? copy?.entries.first?.target : nil }
+  var file: String? {
+    copy?.matches.first?.isDirectory == false ? copy?.matches.first?.entries.first?.target : nil
+  }
 
   init(_ mount: RunMount, _ step: PreparedStep, _ state: StageState) async throws {
     self.mount = mount
@@ -45,19 +47,18 @@ struct PreparedMount: Sendable {
     let from = mount.from.map { Word($0, at: mount.word.position) }
     guard let root = try await step.root(from, state) else { return }
     let source = Word(mount.source ?? ".", at: mount.word.position)
-    let selected = try await onBlockingThread("select") {
+    let matches = try await onBlockingThread("select") {
       var selection = CopySelection(root, excluded: IgnoreRules(), keepsParents: false) {
         word, message, hint in
         file.error("RUN: \(message)", at: word.position, hint: hint)
       }
       // A mount's source is a path, and no pattern.
       try selection.select(source, takesPatterns: false)
-      return (entries: selection.entries, matches: selection.matches.map { ($0.isDirectory, $0.entries) })
+      return CopyStep.matches(of: selection, in: root, unpacks: false)
     }
     let copy = CopyStep(
       transfer: Transfer(sources: [source], inline: [], destination: Word("/", at: source.position)),
-      isAdd: false, root: root, entries: selected.entries,
-      matches: selected.matches.map { (isDirectory: $0.0, entries: $0.1) }, destination: "/",
+      matches: matches, destination: "/",
       failure: { file.error("RUN: \($0)", at: mount.word.position, hint: $1) })
     let digests = step.run.digests
     inputs = try await untilCancelled { isCancelled in

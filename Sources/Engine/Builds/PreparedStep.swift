@@ -12,13 +12,14 @@ struct PreparedStep: Sendable {
   let instruction: Instruction
   let run: BuildRun
   let number: BuildRun.StepNumber
-  private(set) var inputs: StepInputs
-  private(set) var copy: CopyStep?
+  var inputs: StepInputs
+  /// Of COPY and ADD, in the order in which they are written.
+  var sources: [TransferSource] = []
+  /// Nil where something has to be fetched first.
+  var copy: CopyStep?
   private(set) var mounts: [PreparedMount] = []
-  /// What ADD fetches where nothing like it is in the cache.
-  private var repository: (address: GitAddress, commit: String)?
   /// Nothing is carried out, and what it takes files from is not there yet.
-  private(set) var isUnknown = false
+  var isUnknown = false
   /// As the stage is after the instruction's own variables.
   let scope: StageScope
 
@@ -48,194 +49,6 @@ struct PreparedStep: Sendable {
   }
 
   var changesFiles: Bool { [.run, .copy, .add, .workdir].contains(instruction.keyword) }
-
-  // MARK: COPY and ADD
-
-  private mutating func prepare(_ transfer: Transfer, _ state: StageState, isAdd: Bool) async throws {
-    let file = run.dockerfile.file
-    if transfer.isLinked { inputs["place"] = state.absolute(transfer.destination.text) }
-    if let word = transfer.checksum, !isAdd || !transfer.sources.contains(where: Self.isRemote) {
-      throw file.error(
-        "a checksum is for what is fetched from elsewhere", at: word.position, hint: "leave --checksum out")
-    }
-    if transfer.sources.contains(where: Self.isRemote) {
-      let source = try remote(transfer, isAdd: isAdd)
-      if let address = try gitAddress(source, transfer) {
-        try await prepare(address, transfer, state)
-        return
-      }
-      if let checksum = transfer.checksum {
-        // What it must be is known: it is fetched where nothing like it is in the cache.
-        inputs["checksum"] = checksum.text
-        note(try await owner(of: transfer, state), transfer)
-        return
-      }
-      guard !run.isDry else {
-        isUnknown = true
-        return
-      }
-      copy = try await fetchedCopy(source, transfer, state)
-    } else {
-      guard let root = try await root(transfer.from, state) else {
-        isUnknown = true
-        return
-      }
-      copy = try await makeCopy(transfer, from: root, state, isAdd: isAdd)
-    }
-    guard let copy else { return }
-    let digests = run.digests
-    let found = try await untilCancelled { isCancelled in
-      try await onBlockingThread("hash") { try copy.inputs(digests, isCancelled) }
-    }
-    inputs.merge(found) { $1 }
-    note(copy.owner, transfer)
-  }
-
-  /// Without what is below, a name says nothing of whose the files are.
-  private mutating func note(_ owner: (user: UInt32, group: UInt32)?, _ transfer: Transfer) {
-    guard transfer.isLinked, transfer.owner?.text.isEmpty == false else { return }
-    if let owner { inputs["owner"] = "\(owner.user):\(owner.group)" } else { isUnknown = true }
-  }
-
-  // MARK: Git
-
-  private func gitAddress(_ source: Word, _ transfer: Transfer) throws -> GitAddress? {
-    guard var address = try GitAddress(source, run.dockerfile.file) else { return nil }
-    if let word = transfer.checksum {
-      try address.setChecksum(word.text, at: word.position, run.dockerfile.file)
-    }
-    if let keeps = transfer.keepsGitDirectory { address.keepsGitDirectory = keeps }
-    return address
-  }
-
-  private mutating func prepare(
-    _ address: GitAddress, _ transfer: Transfer, _ state: StageState
-  ) async throws {
-    let file = run.dockerfile.file
-    guard !run.isDry || address.knownCommit != nil else {
-      isUnknown = true
-      return
-    }
-    do {
-      let commit = try await run.remote.commit(of: address)
-      try run.remote.check(commit, address)
-      inputs["commit"] = commit
-      inputs["--keep-git-dir"] = "\(address.keepsGitDirectory)"
-      repository = (address, commit)
-    } catch let error as EngineError where error.kind != .cancelled {
-      var error = error
-      error.message = "\(file.name):\(instruction.range.start): ADD: \(error.message)"
-      throw error
-    }
-    note(try await owner(of: transfer, state), transfer)
-  }
-
-  private func gitCopy(
-    _ repository: (address: GitAddress, commit: String), _ transfer: Transfer, _ state: StageState
-  ) async throws -> CopyStep {
-    let root = try await run.remote.fetch(repository.address, repository.commit)
-    var transfer = transfer
-    let directory = repository.address.directory
-    transfer.sources = [
-      Word(
-        directory.isEmpty ? "." : directory, at: transfer.sources.first?.position ?? instruction.range.start)
-    ]
-    transfer.unpacks = false
-    return try await makeCopy(transfer, from: root, state, isAdd: true)
-  }
-
-  private func fetchedCopy(_ source: Word, _ transfer: Transfer, _ state: StageState) async throws -> CopyStep
-  {
-    let root = try await run.remote.fetch(source, checksum: transfer.checksum)
-    var transfer = transfer
-    transfer.sources = [Word(RemoteSources.fileName(source.text), at: source.position)]
-    // Archives from elsewhere are only unpacked where that is asked for.
-    transfer.unpacks = transfer.unpacks ?? false
-    return try await makeCopy(transfer, from: root, state, isAdd: true)
-  }
-
-  private func makeCopy(
-    _ transfer: Transfer, from root: SourceRoot, _ state: StageState, isAdd: Bool
-  ) async throws -> CopyStep {
-    let (file, keyword) = (run.dockerfile.file, instruction.keyword)
-    var mode: ModeChange?
-    if let word = transfer.mode, !word.text.isEmpty {
-      mode = ModeChange(word.text)
-      guard mode != nil else {
-        throw file.error(
-          "'\(word.text)' is not a mode", at: word.position, hint: "write it as 0755 or u=rwX,go=rX")
-      }
-    }
-    let excluded = try IgnoreRules(transfer.excludes.map(\.text))
-    let selection = try await onBlockingThread("select") {
-      var selection = CopySelection(root, excluded: excluded, keepsParents: transfer.keepsParents) {
-        word, message, hint in
-        file.error("\(keyword.rawValue): \(message)", at: word.position, hint: hint)
-      }
-      for source in transfer.sources { try selection.select(source) }
-      return (entries: selection.entries, matches: selection.matches.map { ($0.isDirectory, $0.entries) })
-    }
-    let target = transfer.destination.text
-    let isDirectory = target.hasSuffix("/") || target == "." || target.hasSuffix("/.")
-    guard selection.matches.count + transfer.inline.count <= 1 || isDirectory || transfer.keepsParents else {
-      throw file.error(
-        "\(keyword.rawValue) of several files needs a directory as its destination",
-        at: transfer.destination.position, hint: "write \(target)/")
-    }
-    let position = instruction.range.start
-    var step = CopyStep(
-      transfer: transfer, isAdd: isAdd, root: root, entries: selection.entries,
-      matches: selection.matches.map { (isDirectory: $0.0, entries: $0.1) },
-      destination: state.absolute(target), mode: mode,
-      failure: { file.error("\(keyword.rawValue): \($0)", at: position, hint: $1) })
-    step.owner = try await owner(of: transfer, state)
-    return step
-  }
-
-  /// Whose the copied files are to be; nil where that is not said, or cannot be known.
-  private func owner(of transfer: Transfer, _ state: StageState) async throws -> (
-    user: UInt32, group: UInt32
-  )? {
-    guard let word = transfer.owner, !word.text.isEmpty,
-      !run.isDry || !(state.isFresh || state.lacksLayers)
-    else { return nil }
-    do {
-      let identity = try UserDatabase(layers: run.engine.lowers(state.layers)).resolve(
-        Self.ownerText(word.text))
-      return (identity.uid, identity.gid)
-    } catch {
-      throw run.dockerfile.file.error(
-        "\(instruction.keyword.rawValue): \(error.message)", at: word.position, hint: error.hint)
-    }
-  }
-
-  /// A user without a group has the group of the same number, or its own by name.
-  private static func ownerText(_ text: String) -> String {
-    if text.contains(":") || UInt32(text) == nil { return text }
-    return "\(text):\(text)"
-  }
-
-  private static func isRemote(_ source: Word) -> Bool {
-    RemoteSources.isAddress(source.text)
-  }
-
-  /// The one address of an ADD.
-  private func remote(_ transfer: Transfer, isAdd: Bool) throws -> Word {
-    let file = run.dockerfile.file
-    guard let source = transfer.sources.first(where: Self.isRemote) else {
-      throw file.error("there is no address", at: instruction.range.start)
-    }
-    guard isAdd else {
-      throw file.error(
-        "COPY takes no files from elsewhere: \(source.text)", at: source.position, hint: "ADD does")
-    }
-    guard transfer.sources.count == 1, transfer.inline.isEmpty else {
-      throw EngineError(
-        .unsupported, "\(file.name):\(source.position): ADD: an address stands alone in its ADD",
-        subject: source.text, hint: "write an ADD for each source")
-    }
-    return source
-  }
 
   /// - Returns: nil where nothing is carried out, and it is not there yet.
   func root(_ from: Word?, _ state: StageState) async throws -> SourceRoot? {
@@ -324,13 +137,7 @@ struct PreparedStep: Sendable {
     let (engine, time, warnings) = (run.engine, run.time, run.layerWarnings)
     switch instruction.content {
     case .copy(let transfer), .add(let transfer):
-      var found = copy
-      if let repository {
-        found = try await gitCopy(repository, transfer, state)
-      } else if found == nil, transfer.checksum != nil {
-        found = try await fetchedCopy(try remote(transfer, isAdd: true), transfer, state)
-      }
-      guard let copy = found else { return nil }
+      let copy = if let copy { copy } else { try await fetched(transfer, state) }
       return try await untilCancelled { isCancelled in
         try await onBlockingThread("copy") {
           let options = engine.unpackOptions

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import RPCModel
 import TestSupport
@@ -27,6 +28,16 @@ extension BuildContext {
       store.account.launcher + ["sh", "-ec", "umask 022; " + script], workingDirectory: store.directory)
     guard result.succeeded else { throw TestFailure("\(script): \(result.errorText)") }
     return result.text
+  }
+
+  /// Serves `repo.git` of the test's directory as files: the plainest of git's protocols, which knows no shallow copies.
+  func serveRepository(on server: FaultyServer) async throws {
+    let root = store.directory.appending("repo.git")
+    let listed = try await ChildProcess.run(["find", ".", "-type", "f"], workingDirectory: root)
+    for name in listed.text.split(separator: "\n").map({ $0.dropFirst(2) }) {
+      let bytes = try Data(contentsOf: URL(filePath: root.appending(String(name)).string))
+      server.on("GET", "/repo.git/\(name)", .blob([UInt8](bytes)))
+    }
   }
 
   func path(_ name: String) -> String { store.directory.appending(name).string }

@@ -10,16 +10,6 @@ import Testing
 /// What of the Dockerfile language reaches beyond the context.
 @Suite("Builds: git, agents, entitlements, caches and links")
 struct BuildLanguageTests {
-  /// Serves `repo.git` of the context's directory as files: the plainest of git's protocols, which knows no shallow copies.
-  private func serve(_ context: BuildContext, on server: FaultyServer) async throws {
-    let root = context.store.directory.appending("repo.git")
-    let listed = try await ChildProcess.run(["find", ".", "-type", "f"], workingDirectory: root)
-    for name in listed.text.split(separator: "\n").map({ $0.dropFirst(2) }) {
-      let bytes = try Data(contentsOf: URL(filePath: root.appending(String(name)).string))
-      server.on("GET", "/repo.git/\(name)", .blob([UInt8](bytes)))
-    }
-  }
-
   private static let repository = """
     git init -q -b main repo; cd repo; git config user.name n; git config user.email e@example.invalid
     mkdir sub; echo first > a; echo below > sub/f; chmod 755 sub/f; git add .; git commit -q -m 1; git tag -a v1 -m v1
@@ -35,7 +25,7 @@ struct BuildLanguageTests {
     try await withFaultyServer { server in
       try await withBuildContext(account) { context in
         try await context.script(Self.repository)
-        try await serve(context, on: server)
+        try await context.serveRepository(on: server)
         let directory = context.store.directory
         func read(_ name: String) throws -> String {
           try String(contentsOf: URL(filePath: directory.appending(name).string), encoding: .utf8)
@@ -72,7 +62,7 @@ struct BuildLanguageTests {
         try await context.script(
           "cd repo; echo third > a; git commit -qa -m 3; git push -q ../repo.git main; cd ../repo.git; git update-server-info; chmod -R a+rX ."
         )
-        try await serve(context, on: server)
+        try await context.serveRepository(on: server)
         let changed = try await context.build("FROM busybox:1\nADD \(url)#v1 /tag\nADD \(url) /head")
         #expect(changed.steps.map(\.cached) == [true, false, false])
         let tag = try await context.build("FROM busybox:1\nADD \(url)#v1 /tag\nADD \(url)#\(head) /head")

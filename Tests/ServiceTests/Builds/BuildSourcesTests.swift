@@ -130,12 +130,7 @@ struct BuildSourcesTests {
       mkdir sub; echo first > a; echo below > sub/f; git add .; git commit -q -m 1; cd ..
       git clone -q --bare repo repo.git; cd repo.git; git update-server-info; chmod -R a+rX .
       """)
-    let root = context.store.directory.appending("repo.git")
-    let listed = try await ChildProcess.run(["find", ".", "-type", "f"], workingDirectory: root)
-    for name in listed.text.split(separator: "\n").map({ $0.dropFirst(2) }) {
-      let bytes = try Data(contentsOf: URL(filePath: root.appending(String(name)).string))
-      server.on("GET", "/repo.git/\(name)", .blob([UInt8](bytes)))
-    }
+    try await context.serveRepository(on: server)
   }
 
   @Test(
@@ -186,7 +181,7 @@ struct BuildSourcesTests {
         try await context.script(
           "printf 'FROM busybox:1\\nCOPY src/b /b\\n' > context/Dockerfile; tar -C context -czf context.tgz .; printf 'FROM busybox:1\\nCOPY f /f\\n' > repo/sub/Dockerfile; cd repo; git add .; git commit -qm 2; git push -q ../repo.git main; cd ../repo.git; git update-server-info; chmod -R a+rX ."
         )
-        try await refresh(context, on: server)
+        try await context.serveRepository(on: server)
         server.on("GET", "/plain", .blob(Array("plain\n".utf8)))
         server.on(
           "GET", "/context.tgz",
@@ -228,15 +223,6 @@ struct BuildSourcesTests {
           #expect(error?.data?.kind == kind, "\(place): \(error?.message ?? "")")
         }
       }
-    }
-  }
-
-  private func refresh(_ context: BuildContext, on server: FaultyServer) async throws {
-    let root = context.store.directory.appending("repo.git")
-    let listed = try await ChildProcess.run(["find", ".", "-type", "f"], workingDirectory: root)
-    for name in listed.text.split(separator: "\n").map({ $0.dropFirst(2) }) {
-      let bytes = try Data(contentsOf: URL(filePath: root.appending(String(name)).string))
-      server.on("GET", "/repo.git/\(name)", .blob([UInt8](bytes)))
     }
   }
 
