@@ -36,9 +36,9 @@ struct Doctor: ParsableCommand {
     do {
       return .good(name, try SiblingProgram.find(name, environmentVariable: "CORACLE_SHIM").string)
     } catch {
-      let reason = error as? EngineError
       return .missing(
-        name, reason?.message ?? "\(error)", remedy: reason?.hint ?? "install it beside coracle")
+        name, (error as? EngineError)?.message ?? "\(error)",
+        remedy: "sudo apt-get install --reinstall coracle  # or make install, where coracle was built")
     }
   }
 

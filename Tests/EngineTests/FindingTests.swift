@@ -1,4 +1,6 @@
+import Foundation
 import Runner
+import TestSupport
 import Testing
 
 @testable import Engine
@@ -17,8 +19,8 @@ struct FindingTests {
         hierarchies: [.init(controllers: [.memory, .cpu, .cpuset, .pids, .io], base: "/sys/fs/cgroup/user")]))
     facts.subordinateUsers = "ada:100000:65536\n"
     facts.subordinateGroups = "ada:100000:65536\n"
-    facts.store = .init(type: "ext4", freeBytes: 50_000_000_000)
-    facts.run = .init(type: "tmpfs", freeBytes: 1_000_000_000)
+    facts.store = .init(path: "/home/ada/store", type: "ext4", freeBytes: 50_000_000_000)
+    facts.run = .init(path: "/run/user/1000/coracle", type: "tmpfs", freeBytes: 1_000_000_000)
     facts.lingers = true
     return facts
   }
@@ -105,7 +107,7 @@ struct FindingTests {
         isUnified: true, hierarchies: [.init(controllers: [.memory, .pids], base: "/sys/fs/cgroup/u")])
     }
     #expect(part.text == "v2: memory pids; cpu cpuset io do not work")
-    #expect(part.remedy?.contains("Delegate=cpu cpuset io") == true)
+    #expect(part.remedy?.contains("Delegate=cpu cpuset io memory pids") == true)
     let old = try finding("control groups") {
       $0.controlGroups = ControlGroupLayout(isUnified: false, hierarchies: [])
     }
@@ -120,10 +122,80 @@ struct FindingTests {
     #expect(try finding("firewall") { $0.programs.remove("libnftables.so.1") }.verdict == .limited)
     #expect(try finding("overlayfs") { $0.fileSystems = ["ext4"] }.remedy == "sudo modprobe overlay")
     #expect(try finding("seccomp") { $0.hasSeccomp = false }.verdict == .missing)
-    #expect(try finding("store") { $0.store = .init(type: "nfs4", freeBytes: 1 << 40) }.verdict == .missing)
-    #expect(try finding("store") { $0.store = .init(type: "xfs", freeBytes: 5_000_000) }.verdict == .limited)
-    #expect(try finding("run directory") { $0.run = .init(type: "ext4", freeBytes: 0) }.verdict == .limited)
+    #expect(
+      try finding("store") { $0.store = .init(path: "/s", type: "nfs4", freeBytes: 1 << 40) }.verdict
+        == .missing)
+    #expect(
+      try finding("store") { $0.store = .init(path: "/s", type: "xfs", freeBytes: 5_000_000) }.verdict
+        == .limited)
+    #expect(
+      try finding("run directory") { $0.run = .init(path: "/r", type: "ext4", freeBytes: 0) }.verdict
+        == .limited)
     #expect(
       try finding("after logging out") { $0.lingers = false }.remedy == "sudo loginctl enable-linger ada")
+  }
+
+  /// Everything that can be amiss, each by itself.
+  private var faults: [(about: String, fault: (inout MachineFacts) -> Void)] {
+    [
+      ("kernel", { $0.kernel = "5.10.0" }), ("kernel", { $0.kernel = "6.1.0" }),
+      ("overlayfs", { $0.fileSystems = [] }), ("seccomp", { $0.hasSeccomp = false }),
+      ("user namespaces", { $0.sysctls["user.max_user_namespaces"] = "0" }),
+      ("newuidmap", { $0.programs = [] }), ("subordinate ids", { $0.subordinateUsers = "" }),
+      ("subordinate ids", { $0.subordinateGroups = "ada:1000:10" }),
+      ("control groups", { $0.controlGroups = ControlGroupLayout(isUnified: false, hierarchies: []) }),
+      ("control groups", { $0.controlGroups = ControlGroupLayout(isUnified: true, hierarchies: []) }),
+      (
+        "control groups",
+        {
+          let some = ControlGroupLayout.Hierarchy(controllers: [.memory], base: "/sys/fs/cgroup/u")
+          $0.controlGroups = ControlGroupLayout(isUnified: true, hierarchies: [some])
+        }
+      ),
+      (
+        "control groups",
+        {
+          $0.user = .init(id: 0, name: "root")
+          $0.controlGroups = ControlGroupLayout(isUnified: true, hierarchies: [])
+        }
+      ),
+      ("firewall", { $0.programs = [] }), ("pasta", { $0.programs = [] }),
+      ("/dev/net/tun", { $0.canOpenTunnels = false }),
+      ("store", { $0.store = .init(path: "/it's here", type: "9p", freeBytes: 1 << 40) }),
+      ("store", { $0.store = .init(path: "/s", type: "xfs", freeBytes: 5) }),
+      ("run directory", { $0.run = .init(path: "/tmp/a b", type: "ext4", freeBytes: 5) }),
+      ("after logging out", { $0.lingers = false }),
+    ]
+  }
+
+  @Test("what mends something is a command: a shell takes it, and it begins with a program")
+  func commands() async throws {
+    for (about, fault) in faults {
+      let found = try finding(about, fault)
+      let remedy = try #require(found.remedy, "\(found)")
+      #expect(!remedy.contains("\n"))
+      // Neither carries anything out.
+      let read = try await ChildProcess.run(["sh", "-n", "-c", remedy])
+      #expect(read.succeeded && read.errorText.isEmpty, "\(remedy): \(read.errorText)")
+      let program = remedy.replacing("sudo ", with: "").split(separator: " ").first.map(String.init) ?? ""
+      #expect(
+        [
+          "apt-get", "modprobe", "sysctl", "usermod", "echo", "mkdir", "truncate", "systemd-run", "loginctl",
+          "coracle",
+        ].contains(program), "\(remedy)")
+    }
+  }
+
+  @Test("the kernel's command line is changed by a file that GRUB reads as a shell's")
+  func kernelCommandLine() async throws {
+    let remedy = try #require(
+      try finding("control groups") {
+        $0.controlGroups = ControlGroupLayout(isUnified: false, hierarchies: [])
+      }.remedy)
+    // With a file of the test's in the place of GRUB's, and nothing that starts the machine anew.
+    let written = try #require(remedy.components(separatedBy: " | ").first)
+    let script = "GRUB_CMDLINE_LINUX=quiet; eval \"$(\(written))\"; echo \"$GRUB_CMDLINE_LINUX\""
+    let read = try await ChildProcess.run(["sh", "-c", script])
+    #expect(read.text == "quiet systemd.unified_cgroup_hierarchy=1\n", "\(read.errorText)")
   }
 }

@@ -22,14 +22,18 @@ extension Finding {
       remedy: backports(newest < KernelVersion(6, 15) ? "bookworm" : "trixie"))
   }
 
+  /// Debian's package, whose kernel has all that containers need but for its age.
+  private static var kernelPackage: String {
+    #if arch(arm64)
+      "linux-image-arm64"
+    #else
+      "linux-image-amd64"
+    #endif
+  }
+
   /// - Parameter release: Debian's whose backports have such a kernel: bookworm's have 6.12, trixie's 6.16 and later.
   private static func backports(_ release: String) -> String {
-    #if arch(arm64)
-      let kernel = "linux-image-arm64"
-    #else
-      let kernel = "linux-image-amd64"
-    #endif
-    return "install a newer kernel, on Debian: sudo apt-get install -t \(release)-backports \(kernel)"
+    "sudo apt-get install -t \(release)-backports \(kernelPackage) && sudo reboot  # Debian; elsewhere a kernel as new"
   }
 
   static func overlay(_ facts: MachineFacts) -> Finding {
@@ -47,7 +51,9 @@ extension Finding {
       ? .good(about, "there")
       : .missing(
         about, "the kernel filters no system calls",
-        remedy: "boot a kernel with CONFIG_SECCOMP_FILTER, as all distributions' are")
+        // One that was built without it cannot be given it.
+        remedy:
+          "sudo apt-get install \(kernelPackage) && sudo reboot  # or any kernel with CONFIG_SECCOMP_FILTER")
   }
 }
 

@@ -16,7 +16,10 @@ extension Finding {
     if !layout.isUnified {
       return .limited(
         about, "v1, whose groups only root can make: limits, pause and numbers do not work",
-        remedy: "boot with systemd.unified_cgroup_hierarchy=1")
+        remedy: """
+          echo 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX systemd.unified_cgroup_hierarchy=1"' | \
+          sudo tee /etc/default/grub.d/cgroup2.cfg && sudo update-grub && sudo reboot  # where systemd and GRUB start it
+          """)
     }
     if layout.hierarchies.isEmpty, !facts.user.isRoot {
       return .limited(
@@ -28,6 +31,10 @@ extension Finding {
       about, names.isEmpty ? "v2 without a controller: \(without)" : "v2: \(names); \(without)",
       remedy: facts.user.isRoot
         ? "echo '\(lacking.map { "+\($0)" }.joined(separator: " "))' | sudo tee /sys/fs/cgroup/cgroup.subtree_control"
-        : "sudo systemctl edit user@.service  # [Service] Delegate=\(lacking.joined(separator: " "))")
+        : """
+        sudo mkdir -p /etc/systemd/system/user@.service.d && \
+        printf '[Service]\\nDelegate=\(usual.map(\.rawValue).sorted().joined(separator: " "))\\n' | \
+        sudo tee /etc/systemd/system/user@.service.d/coracle.conf && sudo systemctl daemon-reload  # then log in anew
+        """)
   }
 }

@@ -25,19 +25,23 @@ extension Finding {
 
   static func directories(_ facts: MachineFacts) -> [Finding] {
     [
-      facts.store.map(store), facts.run.map { run($0, facts.user) },
+      facts.store.map { store($0, facts.user) }, facts.run.map { run($0, facts.user) },
       facts.lingers.map { lingering($0, facts.user) },
     ]
     .compactMap(\.self)
   }
 
-  private static func store(_ place: MachineFacts.FileSystem) -> Finding {
+  private static func store(_ place: MachineFacts.FileSystem, _ user: MachineFacts.User) -> Finding {
     let about = "store"
     // Upper layers need extended attributes, whiteouts and a file system that is no overlay itself.
     if ["overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuse"].contains(place.type) {
       return .missing(
         about, "it is on \(place.type), which holds no container's writable layer",
-        remedy: "coracle serve --store DIRECTORY, on ext4, xfs, btrfs or the like; or CORACLE_STORE")
+        remedy: """
+          truncate -s 16G \(word(place.path + ".img")) && \
+          /sbin/mkfs.ext4 -q -E root_owner=\(user.id):0 \(word(place.path + ".img")) && mkdir -p \(word(place.path)) && \
+          sudo mount -o loop \(word(place.path + ".img")) \(word(place.path))  # or CORACLE_STORE names another disk
+          """)
     }
     let gigabytes = Double(place.freeBytes / 100_000_000) / 10
     return place.freeBytes < 1_000_000_000
@@ -51,9 +55,15 @@ extension Finding {
       ? .good(about, place.type)
       : .limited(
         about, "it is on \(place.type), where what is left of a power cut looks like containers that run",
-        remedy: user.isRoot
-          ? "coracle serve --run DIRECTORY, on a tmpfs"
-          : "log in where a session has XDG_RUNTIME_DIR, or set CORACLE_RUN")
+        remedy: """
+          mkdir -p \(word(place.path)) && sudo mount -t tmpfs -o mode=700,uid=\(user.id) coracle \(word(place.path))
+          """)
+  }
+
+  /// As a shell takes it for one word.
+  private static func word(_ text: String) -> String {
+    text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "/._-+:@%".contains($0)) }
+      ? text : "'\(text.replacing("'", with: "'\\''"))'"
   }
 
   private static func lingering(_ lingers: Bool, _ user: MachineFacts.User) -> Finding {

@@ -13,7 +13,7 @@ package struct Finding: Sendable, Hashable, Codable {
   package var verdict: Verdict
   /// How it is, and what does not work therefore.
   package var text: String
-  /// The command that mends it, or what to do where there is none; nil for what is good.
+  /// What a shell takes that mends it, where need be with a comment on when it does; nil for what is good.
   package var remedy: String?
 
   package static func good(_ about: String, _ text: String) -> Finding {

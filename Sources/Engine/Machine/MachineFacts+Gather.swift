@@ -62,7 +62,8 @@ extension MachineFacts {
     var space = statvfs()
     guard statvfs(existing.string, &space) == 0 else { return nil }
     let (free, _) = UInt64(space.f_bavail).multipliedReportingOverflow(by: UInt64(space.f_frsize))
-    return FileSystem(type: mountedType(at: existing, mounts), freeBytes: Int64(clamping: free))
+    return FileSystem(
+      path: path.string, type: mountedType(at: existing, mounts), freeBytes: Int64(clamping: free))
   }
 
   /// That of the mount which the path is on: the last of those with the longest mount point.

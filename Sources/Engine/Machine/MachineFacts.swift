@@ -13,12 +13,16 @@ package struct MachineFacts: Sendable {
     }
   }
 
+  /// What a directory is on.
   package struct FileSystem: Sendable {
+    /// The directory, there or not.
+    package var path: String
     /// As mountinfo calls it.
     package var type: String
     package var freeBytes: Int64
 
-    package init(type: String, freeBytes: Int64) {
+    package init(path: String, type: String, freeBytes: Int64) {
+      self.path = path
       self.type = type
       self.freeBytes = freeBytes
     }
