@@ -5,18 +5,14 @@ import Runner
 
 extension ContainerEngine {
   /// Sees to it that each end of a container is journalled soon after it, whichever service started it, and that
-  /// containers with `autoRemove` go. Begins with what a crash has left in the store, and with those that ended
-  /// while no service ran. Returns when cancelled.
+  /// containers with `autoRemove` go; also those that ended while no service ran. What a crash has left is taken away meanwhile.
+  /// Returns when cancelled.
   package func watch() async {
-    do { try await collect() } catch {
-      // A session may be over before it is done, which the next one begins anew.
-      if !(error is CancellationError) { log.warning("cannot tidy up the store: \(error)") }
-    }
     do {
       let cursor = try metadata.end()
-      await removeOrphans()
-      await repairNetworks()
       await withDiscardingTaskGroup { group in
+        // No end waits for it: with many layers, or an ordinary user's networks to be made, it takes its time.
+        group.addTask { await self.tidyUp() }
         for record in (try? metadata.containers()) ?? [] {
           group.addTask { await self.seeTo(record.id) }
           if [.running, .paused].contains(record.state) { group.addTask { await self.lookAfter(record.id) } }
@@ -44,6 +40,15 @@ extension ContainerEngine {
     } catch {
       log.error("cannot watch containers: \(error)")
     }
+  }
+
+  private func tidyUp() async {
+    do { try await collect() } catch {
+      // A session may be over before it is done, which the next one begins anew.
+      if !(error is CancellationError) { log.warning("cannot tidy up the store: \(error)") }
+    }
+    await removeOrphans()
+    await repairNetworks()
   }
 
   /// What is measured of a container while it runs, whoever waits for its end.
