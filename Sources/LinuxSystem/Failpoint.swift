@@ -63,6 +63,12 @@ package enum Failpoint: String, CaseIterable, Sendable {
   /// Its row is gone, and its link is not.
   case endpointUnrecorded
 
+  // An ordinary user's network: its namespace; who keeps it, and pasta; that is ready; this service has it.
+  case userNetworkMade
+  case userNetworkKept
+  case userNetworkReady
+  case userNetworkHeld
+
   // Published ports: the host's are taken; the row has them; the forwarder has them.
   case portsReserved
   case portsRecorded

@@ -9,6 +9,8 @@ package struct FirewallPlan: Hashable, Sendable {
   /// The table's name, in the family inet.
   package var table: String
   package var networks: [BridgePlan] = []
+  /// Whether a program is the way to the outside, which may forget its connections.
+  package var isRelayed = false
 
   package init(table: String) { self.table = table }
 
@@ -29,6 +31,7 @@ package struct FirewallPlan: Hashable, Sendable {
       """
         chain forward {
           type filter hook forward priority filter; policy accept;
+          \(isRelayed ? Self.brokenOff : "")
           oifname @bridges jump inward
           iifname @internal drop
         }
@@ -48,6 +51,11 @@ package struct FirewallPlan: Hashable, Sendable {
       """,
     ].joined(separator: "\n")
   }
+
+  /// Who goes on with a connection that a former run of the program had hears that it is no more; the next one drops such
+  /// packets. The kernel has forgotten it when the program's interface went (masquerade).
+  private static let brokenOff =
+    "iifname @bridges oifname != @bridges ct state new tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset"
 
   private func set(_ name: String, _ type: String, _ elements: [String], _ flags: String = "") -> String {
     let list = elements.isEmpty ? "" : "elements = { \(elements.sorted().joined(separator: ", ")) }; "

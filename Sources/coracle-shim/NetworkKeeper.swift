@@ -1,26 +1,28 @@
 import CLinux
 
-/// Holds the network namespace that all networks of an ordinary user are in, with its way to the outside, a program such as
-/// pasta, as a child in the host's network.
+/// Holds the network namespace that all networks of an ordinary user are in, with its way to the outside as a child in the
+/// host's network.
 ///
 /// It is in that namespace itself, where others find it by the pid that the lock `lock` names. It ends when nobody has had
-/// the FIFO `users` open for a while, and with the program.
+/// the FIFO `users` open for a while, and with the way to the outside.
 struct NetworkKeeper {
   /// Of the last user's end, in ms: who starts one short container after the other does not wait for a new one each time.
   private static var patience: CInt { 10_000 }
   private let users: CInt
-  private var program: CInt = -1
+  private var uplink: CInt = -1
 
   init(_ request: Request, _ status: StatusSocket) throws(Failure) {
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     let lock = try check(CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     try check(CLINUX_STEP_LOCK, clinux_lock_for_life(lock))
     _ = unlink("users")
-    try check(CLINUX_STEP_MKNOD, mkfifo("users", 0o600))
+    _ = unlink("starting")
+    // It gets its name `users` from the service, when the program is ready.
+    try check(CLINUX_STEP_MKNOD, mkfifo("starting", 0o600))
     // Without waiting for the first of them.
-    users = try check(CLINUX_STEP_OPEN, clinux_open("users", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0))
-    let pid = try start(request)
-    program = try check(CLINUX_STEP_CLONE, clinux_pidfd_open(pid))
+    users = try check(CLINUX_STEP_OPEN, clinux_open("starting", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0))
+    let pid = try startUplink(request)
+    uplink = try check(CLINUX_STEP_CLONE, clinux_pidfd_open(pid))
     _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))
     try check(CLINUX_STEP_SETNS, clinux_setns(CInt(CLINUX_FORWARDER_NETWORK), 0x4000_0000))  // CLONE_NEWNET
     _ = clinux_prctl(38, 1, 0)  // PR_SET_NO_NEW_PRIVS
@@ -29,29 +31,11 @@ struct NetworkKeeper {
     _ = close(status.descriptor)
   }
 
-  /// The program has the namespace as its standard input, and tells what there is to tell on what this has as its target.
-  private func start(_ request: Request) throws(Failure) -> pid_t {
-    var operations = request.operations
-    guard let (code, fields) = operations.operation(), clinux_operation_code(code) == CLINUX_OP_EXECUTE else {
-      throw Failure(CLINUX_STEP_REQUEST, EINVAL)
-    }
+  /// Its standard input is the namespace, and its output what this has as its target.
+  private func startUplink(_ request: Request) throws(Failure) -> pid_t {
     let pid = try check(CLINUX_STEP_FORK, clinux_fork())
     if pid > 0 { return pid }
-    var words = fields
-    do throws(Failure) {
-      let child = Child(request, errors: -1)
-      let arguments = try child.pointers(&words)
-      let environment = try child.pointers(&words)
-      _ = clinux_die_with_parent()
-      let target = CInt(CLINUX_SHIM_TARGET.rawValue)
-      try check(CLINUX_STEP_DUP, dup2(target, 1))
-      try check(CLINUX_STEP_DUP, dup2(target, 2))
-      _ = clinux_close_from(3, 0)
-      clinux_reset_internal_signals()
-      _ = clinux_block_signals(0)
-      if let command = arguments[0] { _ = execve(command, arguments, environment) }
-    } catch {}
-    _exit(127)
+    do throws(Failure) { try NetworkUplink(request).run() } catch { _exit(127) }
   }
 
   func run() -> Never {
@@ -60,11 +44,11 @@ struct NetworkKeeper {
     clinux_release_program()
     while true {
       poll.clear()
-      poll.add(program, POLLIN)
+      poll.add(uplink, POLLIN)
       // Where nobody has it open, that is told again and again.
       if isUsed { poll.add(users, 0) }
       let ready = poll.wait(milliseconds: isUsed ? -1 : Self.patience)
-      if ready > 0, poll.isReady(program) { _exit(0) }
+      if ready > 0, poll.isReady(uplink) { _exit(0) }
       if isUsed {
         isUsed = false
       } else {
@@ -94,7 +78,7 @@ struct NetworkKeeper {
     }
     // Else its directory is gone, where nobody finds it any more.
     _ = unlink("users")
-    _ = clinux_pidfd_signal(program, SIGTERM)
+    _ = clinux_pidfd_signal(uplink, SIGTERM)
     _exit(0)
   }
 }

@@ -132,9 +132,10 @@ def ordinary(bench, archive):
         service.initialize()
         service.request("image/import", {"path": archive, "reference": IMAGE})
         command = iperf.client_command(ADDRESS)
+        broken = {"coracle": [], "pasta": []}
         contenders = [
-            Contender("coracle", lambda: iperf.bits_per_second(lambda: ran(service, command))),
-            Contender("pasta", lambda: iperf.bits_per_second(lambda: by_pasta(user, command))),
+            Contender("coracle", unbroken(lambda: ran(service, command), broken["coracle"])),
+            Contender("pasta", unbroken(lambda: by_pasta(user, command), broken["pasta"])),
         ]
         peer = bench.attempt("podman as an ordinary user", rootless_podman, bench, user, archive)
         if peer is not None:
@@ -145,7 +146,22 @@ def ordinary(bench, archive):
     for name, label in (("podman", "podman, slirp4netns"), ("pasta", "pasta by itself")):
         if name in samples:
             section.peer(label, samples[name], ratio_at_least(1) if name == "podman" else None)
+    for name, reasons in broken.items():
+        if reasons:
+            section.note(f"{name}: {len(reasons)} streams that pasta broke off were measured anew")
     return [section]
+
+
+def unbroken(run, broken):
+    """Pasta of Debian 12 dies of one stream in some hundred (ARCHITECTURE.md); such a sample is taken anew, and counted."""
+    def once():
+        for _ in range(3):
+            try:
+                return iperf.bits_per_second(run)
+            except Unavailable as reason:
+                broken.append(str(reason))
+        raise Unavailable(broken[-1])
+    return once
 
 
 def by_pasta(user, command):

@@ -18,6 +18,7 @@ extension ContainerEngine {
   private func firewallPlan() throws -> FirewallPlan {
     var plan = FirewallPlan(table: NetworkNames.table(store: try metadata.storeIdentity()))
     plan.networks = try metadata.networks().map { try $0.plan() }
+    plan.isRelayed = userNetwork != nil
     return plan
   }
 

@@ -52,7 +52,9 @@ extension ContainerEngine {
   func removeNetwork(_ record: NetworkRecord) async throws {
     guard try await metadata.removeNetwork(record, events: [.networkRemoved(record.id, name: record.name)])
     else {
-      throw EngineError(.notFound, "network \(record.name) was removed meanwhile", subject: record.id)
+      throw EngineError(
+        .notFound, "network \(record.name) was removed meanwhile", subject: record.id,
+        hint: "nothing is left to do")
     }
     Failpoint.networkUnrecorded.pass()
     guard let host = try await presentHostNetwork() else { return }
@@ -117,7 +119,7 @@ extension ContainerEngine {
 
   /// The same where it is there; nil where an ordinary user has none, and so nothing in it.
   func presentHostNetwork() async throws -> HostNetwork? {
-    guard let userNetwork, try !userNetwork.isThere() else { return try await hostNetwork() }
+    guard let userNetwork, try await !userNetwork.isThere() else { return try await hostNetwork() }
     return nil
   }
 }
@@ -132,21 +134,27 @@ private struct AskedRanges: Sendable {
       let subnet = try Subnet(parsing: text)
       // One for the host, and one for a container at least, besides the two that are nobody's.
       guard subnet.lastNumber >= 3 else {
-        throw EngineError(.invalidArgument, "address range \(subnet) is too small", subject: text)
+        throw EngineError(
+          .invalidArgument, "address range \(subnet) is too small", subject: text,
+          hint: "give one of at least four addresses: up to \(subnet.base)/\(subnet.family.length - 2)")
       }
       guard !given.contains(where: { $0.subnet.family == subnet.family }) else {
         throw EngineError(
-          .invalidArgument, "a network has one address range of IPv4 and one of IPv6 at most", subject: text)
+          .invalidArgument, "a network has one address range of IPv4 and one of IPv6 at most", subject: text,
+          hint: "give one of each, or make a network for each range")
       }
       if subnet.family == .v6, !hasIPv6 {
-        throw EngineError(.unsupported, "this machine has no IPv6", subject: text)
+        throw EngineError(
+          .unsupported, "this machine has no IPv6", subject: text,
+          hint: "leave the range out, or start the machine without ipv6.disable=1")
       }
       let host = try gateway.map { try IPAddress(parsing: $0) } ?? subnet.address(1)
       guard let number = subnet.number(of: host), number != 0,
         subnet.family == .v6 || number != subnet.lastNumber
       else {
         throw EngineError(
-          .invalidArgument, "\(host) cannot be the host's address in \(subnet)", subject: host.description)
+          .invalidArgument, "\(host) cannot be the host's address in \(subnet)", subject: host.description,
+          hint: "give another of the range, or none for \(subnet.address(1))")
       }
       given.append(BridgePlan.Range(subnet, gateway: host))
     }

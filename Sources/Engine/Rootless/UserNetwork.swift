@@ -47,9 +47,10 @@ final class UserNetwork: Sendable {
       try makeDirectories(directory, mode: 0o700)
       let lock = try await FileLock.acquire(directory.appending("change.lock"))
       defer { lock.release() }
-      let living = try keeper()
+      let living = try await wholeKeeper()
       let keeper = if let living { living } else { try await start() }
       let users = try FileDescriptor.open(users, .writeOnly, options: [.closeOnExec, .nonBlocking])
+      Failpoint.userNetworkHeld.pass()
       let former = used.withLock { use in
         defer { use = Use(keeper: keeper, users: users) }
         return use
@@ -62,13 +63,31 @@ final class UserNetwork: Sendable {
     }
   }
 
-  /// Whether somebody keeps it.
-  func isThere() throws -> Bool { try keeper() != nil }
+  /// Whether somebody keeps it. What a service left of it that was killed before it was whole is ended.
+  func isThere() async throws -> Bool {
+    guard let keeper = try keeper() else { return false }
+    if used.withLock({ $0?.keeper }) == keeper { return true }
+    let lock = try await FileLock.acquire(directory.appending("change.lock"))
+    defer { lock.release() }
+    return try await wholeKeeper() != nil
+  }
 
   /// Nil where nobody does.
   private func keeper() throws -> Int32? {
     guard case .process(let pid)? = try LifeLock.holder(of: directory.appending("lock")) else { return nil }
     return pid
+  }
+
+  /// The same under the lock. One whose service was killed before pasta was ready is ended: nobody else waits for that.
+  private func wholeKeeper() async throws -> Int32? {
+    guard let pid = try keeper() else { return nil }
+    if access(users.string, F_OK) == 0 { return pid }
+    guard let process = try? ProcessDescriptor(pid: pid) else { return nil }
+    // Still the holder: so the descriptor is that one's and not a later process's with its number.
+    guard try keeper() == pid else { return nil }
+    try process.signal(SIGKILL)
+    try await DescriptorWatcher.shared.readable(process.descriptor)
+    return nil
   }
 
   private static func open(_ directory: FilePath) throws -> FileDescriptor {
@@ -92,6 +111,7 @@ final class UserNetwork: Sendable {
       return try NetworkNamespace.current()
     }
     defer { try? namespace.close() }
+    Failpoint.userNetworkMade.pass()
     let words = try makePipe()
     defer { try? words.read.close() }
     do {
@@ -99,10 +119,14 @@ final class UserNetwork: Sendable {
       try await runner.keepNetwork(
         namespace, in: directory, program: Self.arguments(program), output: words.write)
     }
+    Failpoint.userNetworkKept.pass()
     try await onBlockingThread("pasta") { try Self.awaitReadiness(words.read) }
     guard let pid = try keeper() else {
       throw EngineError(.internal, "the keeper of the user's network ended unexpectedly")
     }
+    // Last: one with this name is whole.
+    try rename(directory.appending("starting"), to: users)
+    Failpoint.userNetworkReady.pass()
     return pid
   }
 

@@ -64,6 +64,7 @@ extension Failpoint {
     // NetworkRecoveryTests, PortRecoveryTests
     case .networkRecorded, .bridgeMade, .bridgeUp, .firewallChanged, .networkUnrecorded, .bridgeRemoved,
       .endpointRecorded, .linkMade, .linkReady, .hostsWritten, .endpointUnrecorded,
+      .userNetworkMade, .userNetworkKept, .userNetworkReady, .userNetworkHeld,
       .portsReserved, .portsRecorded, .portsPublished, .portsWithdrawn:
       []
     }

@@ -1,6 +1,8 @@
 import Glibc
+import LinuxSystem
 import RPCModel
 import RPCTransport
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -71,28 +73,50 @@ struct NetworkScene: Sendable {
     return [endpoint.ipv4, endpoint.ipv6].compactMap { $0.map { String($0.prefix { $0 != "/" }) } }
   }
 
-  /// The names of the interfaces that the engine has made on the host.
+  /// Where the engine makes networks: the host's network namespace, or an ordinary user's own.
+  ///
+  /// - Throws: where the user has none.
+  func placeOfNetworks() throws -> FilePath {
+    guard store.account == .ordinary else { return host.path }
+    guard case .process(let keeper) = try LifeLock.holder(of: store.run.appending("network/lock")) else {
+      throw TestFailure("nobody keeps the user's network")
+    }
+    return FilePath("/proc/\(keeper)/ns/net")
+  }
+
+  /// What a shell says there.
+  @discardableResult
+  func amongNetworks(_ script: String) async throws -> String {
+    let launcher = ["/usr/bin/nsenter", "--net=\(try placeOfNetworks())", "--"]
+    let done = try await ChildProcess.run(launcher + ["/bin/sh", "-ec", script])
+    guard done.succeeded else { throw TestFailure("\(script): \(done.errorText)") }
+    return done.text
+  }
+
+  /// The names of the interfaces that the engine has made.
   func interfaces() async throws -> [String] {
-    try await host.shell("ls /sys/class/net 2> /dev/null; ip -o link").split(separator: "\n").compactMap {
-      line in
+    try await amongNetworks("ip -o link").split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ")
-      guard words.count > 2, let name = words[1].split(separator: "@").first else { return nil }
-      let text = name.hasSuffix(":") ? String(name.dropLast()) : String(name)
-      return text.hasPrefix("cor-") || text.hasPrefix("cv") ? text : nil
+      guard words.count > 2, let name = words[1].split(whereSeparator: { $0 == "@" || $0 == ":" }).first
+      else { return nil }
+      return name.hasPrefix("cor-") || name.hasPrefix("cv") ? String(name) : nil
     }
   }
 
-  /// Links go after their container, in the kernel's own time.
+  /// Links go after their container, in the kernel's own time: waits until there are only so many.
   func waitForInterfaces(_ count: Int) async throws {
-    for _ in 0..<200 {
-      if try await interfaces().count == count { return }
-      try await Task.sleep(for: .milliseconds(50))
-    }
-    Issue.record("there are still \(try await interfaces())")
+    let changes = try await LinkChanges(in: placeOfNetworks())
+    while try await interfaces().count != count { try await changes.next() }
   }
 
   /// Removes all containers and networks, and sees that nothing is left of them.
   func leaveNothing() async throws {
+    try await removeAll()
+    #expect(await service.stop() == 0)
+  }
+
+  /// The same while the service goes on.
+  func removeAll() async throws {
     for container in try await service.send(ContainerList.self, .init(all: true)).containers {
       _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
     }
@@ -100,14 +124,24 @@ struct NetworkScene: Sendable {
       _ = try await service.send(NetworkRemove.self, .init(network: network.id))
     }
     try await waitForInterfaces(0)
-    #expect(try await host.shell("nft list tables").isEmpty)
-    #expect(await service.stop() == 0)
+    let tables = try await amongNetworks("nft list tables")
+    #expect(tables.isEmpty)
   }
 
   func expect<Request: RPCRequest>(
     _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params,
     _ location: SourceLocation = #_sourceLocation
   ) async {
-    await service.expect(kind, of: type, params, location)
+    do {
+      _ = try await service.send(type, params)
+      Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
+    } catch {
+      let data = (error as? RPCError)?.data
+      #expect(data?.kind == kind, "\(Request.method.rawValue): \(error)", sourceLocation: location)
+      // What to do instead.
+      #expect(
+        data?.hint != nil || kind == .notFound, "\(Request.method.rawValue): \(error)",
+        sourceLocation: location)
+    }
   }
 }

@@ -16,6 +16,10 @@ struct PortRecoveryTests {
     return pid
   }
 
+  private func children(of pid: Int32) async throws -> [Int32] {
+    try await ChildProcess.run(["pgrep", "-P", "\(pid)"]).text.split(separator: "\n").compactMap { Int32($0) }
+  }
+
   private func end(_ pid: Int32) async throws {
     let process = try ProcessDescriptor(pid: pid)
     try process.signal(SIGKILL)
@@ -63,9 +67,9 @@ struct PortRecoveryTests {
   }
 
   @Test(
-    "the keeper of a user's network, or pasta, is killed: the next look makes all of it anew",
+    "the keeper of a user's network, or its child that runs pasta, is killed: the next look makes all of it anew",
     .enabled(if: Account.available.contains(.ordinary)), arguments: [false, true])
-  func keeper(killingPasta: Bool) async throws {
+  func keeper(killingChild: Bool) async throws {
     try await NetworkScene.with(.ordinary) { scene, elsewhere in
       try await scene.importServer()
       let web = try await scene.serve("web", [.init(containerPort: 80)])
@@ -75,10 +79,9 @@ struct PortRecoveryTests {
       let witness = try await scene.store.service("witness")
       _ = try await witness.send(NetworkList.self, .init())
       let keeper = try holder(scene, "network/lock")
-      if killingPasta {
+      if killingChild {
         let process = try ProcessDescriptor(pid: keeper)
-        let children = try await ChildProcess.run(["pgrep", "-P", "\(keeper)"]).text.split(separator: "\n")
-        try await end(#require(children.first.flatMap { Int32($0) }))
+        try await end(#require(children(of: keeper).first))
         try await DescriptorWatcher.shared.readable(process.descriptor)
       } else {
         try await end(keeper)
@@ -97,6 +100,100 @@ struct PortRecoveryTests {
       let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port)/")
       #expect(outside == "hello\n")
       #expect(await witness.stop() == 0)
+    }
+  }
+
+  @Test(
+    "pasta dies: another one is there at once, and connections by the former break off instead of hanging",
+    .enabled(if: Account.available.contains(.ordinary)))
+  func pastaDies() async throws {
+    try await NetworkScene.with(.ordinary) { scene, elsewhere in
+      try await scene.importServer()
+      try await scene.start("talker")
+      let keeper = try holder(scene, "network/lock")
+      let server = try await ChildProcess.spawn(
+        elsewhere.launcher + [
+          "python3", "-uc",
+          """
+          import socket
+          server = socket.create_server(('', 7000))
+          print(1, end='')
+          while True:
+              connection = server.accept()[0]
+              byte = connection.recv(1)
+              print(byte.decode(), end='')
+              connection.send(b'heard')
+              if byte == b'z':
+                  connection.close()
+          """,
+        ], output: .pipe, diesWithTests: true)
+      let output = try #require(server.standardOutput)
+      func expectByte(_ expected: String) async throws {
+        try await DescriptorWatcher.shared.readable(output)
+        var byte: [UInt8] = [0]
+        _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+        #expect(byte == Array(expected.utf8))
+      }
+      try await expectByte("1")
+      let service = scene.service
+      // Nobody reads what it says, so it goes on, and waits, until it hears that there is nobody.
+      let talk = Task {
+        try await service.exec("talker", ["sh", "-c", "busybox yes | nc 192.0.2.2 7000"]).exit
+      }
+      try await expectByte("y")
+      let uplink = try #require(try await children(of: keeper).first)
+      try await end(#require(children(of: uplink).first))
+      let exit = try await talk.value
+      #expect(exit.code != 0)
+      #expect(try holder(scene, "network/lock") == keeper)
+      #expect(try await children(of: uplink).count == 1)
+      let heard = try await scene.shell(
+        "talker",
+        """
+        busybox mkfifo /ask; exec 3<>/ask
+        until printf z >&3; test "$(nc -w 20 192.0.2.2 7000 <&3)" = heard; do :; done; echo yes
+        """)
+      #expect(heard == "yes\n")
+      server.signal(SIGKILL)
+      _ = try await server.waitForExit()
+      try await scene.removeAll()
+    }
+  }
+
+  @Test(
+    "a service is killed while it makes the user's network: the next one has it whole, and nothing of another",
+    .enabled(if: Account.available.contains(.ordinary)),
+    arguments: [Failpoint.userNetworkMade, .userNetworkKept, .userNetworkReady, .userNetworkHeld])
+  func making(failpoint: Failpoint) async throws {
+    try await NetworkScene.with(.ordinary) { scene, _ in
+      try await scene.importServer()
+      let doomed = try await scene.store.service("doomed", failpoint: failpoint.rawValue)
+      await #expect(throws: (any Error).self) {
+        _ = try await doomed.send(NetworkCreate.self, .init(name: "back"))
+      }
+      #expect(await doomed.process.waitForExit() == 128 + SIGKILL)
+      // Where nobody hears that pasta is ready, it may have ended by itself.
+      let keeper = try? holder(scene, "network/lock")
+      #expect(failpoint == .userNetworkKept || (keeper == nil) == (failpoint == .userNetworkMade))
+      var left: [ProcessDescriptor] = []
+      if let keeper, failpoint == .userNetworkKept {
+        let uplinks = try await children(of: keeper)
+        let programs = uplinks.isEmpty ? [] : try await children(of: uplinks[0])
+        left = ([keeper] + uplinks + programs).compactMap { try? ProcessDescriptor(pid: $0) }
+      }
+      let web = try await scene.serve("web", [.init(containerPort: 80)])
+      try await scene.start("other")
+      let page = try await scene.get("web", 80, from: "other")
+      #expect(page == "hello\n")
+      // By the way to the outside, and back.
+      let around = try await scene.get("192.0.2.1", #require(web.ports?.first?.hostPort), from: "other")
+      #expect(around == "hello\n")
+      if failpoint == .userNetworkKept {
+        for process in left { try await DescriptorWatcher.shared.readable(process.descriptor) }
+      } else if let keeper {
+        #expect(try holder(scene, "network/lock") == keeper)
+      }
+      try await scene.removeAll()
     }
   }
 

@@ -1,5 +1,4 @@
 import Glibc
-import LinuxSystem
 import RPCModel
 import TestSupport
 import Testing
@@ -9,17 +8,6 @@ import Testing
   "An ordinary user's networks", .requires(.networks),
   .enabled("needs an ordinary user") { Account.available.contains(.ordinary) })
 struct UserNetworkTests {
-  /// What a shell in the user's network says.
-  private func inside(_ scene: NetworkScene, _ script: String) async throws -> String {
-    guard case .process(let keeper) = try LifeLock.holder(of: scene.store.run.appending("network/lock"))
-    else {
-      throw TestFailure("nobody keeps the user's network")
-    }
-    let done = try await ChildProcess.run(["nsenter", "--net=/proc/\(keeper)/ns/net", "sh", "-ec", script])
-    guard done.succeeded else { throw TestFailure("\(script): \(done.errorText)") }
-    return done.text
-  }
-
   @Test(
     "names, aliases and addresses of both families lead to who is in the same network, and to nobody else")
   func names() async throws {
@@ -45,7 +33,8 @@ struct UserNetworkTests {
       let pid = try #require(first.pid)
       let route = try await ChildProcess.run(["nsenter", "--net=/proc/\(pid)/ns/net", "ip", "route"]).text
       #expect(route.contains("rto_min lock 5ms"), "\(route)")
-      #expect(try await !inside(scene, "nft list tables").isEmpty)
+      let tables = try await scene.amongNetworks("nft list tables")
+      #expect(!tables.isEmpty)
     }
   }
 
@@ -83,7 +72,7 @@ struct UserNetworkTests {
       _ = try await scene.service.importBusybox(scene.store)
       let network = try await scene.create("back")
       _ = try await scene.service.run(["true"]) { $0.networks = [.init(network: "back")] }
-      let rules = try await inside(scene, "nft list ruleset")
+      let rules = try await scene.amongNetworks("nft list ruleset")
       for _ in 0..<25 {
         try await withThrowingTaskGroup { group in
           for _ in 0..<8 {
@@ -98,18 +87,11 @@ struct UserNetworkTests {
           try await group.waitForAll()
         }
       }
-      // Links go after their container, in the kernel's own time.
-      var links: [String] = []
-      for _ in 0..<400 {
-        links = try await inside(scene, "ls /sys/class/net > /dev/null; ip -o link").split(separator: "\n")
-          .map {
-            String($0.split(separator: " ")[1].prefix { $0 != ":" && $0 != "@" })
-          }
-        if links.count == 3 { break }
-        try await Task.sleep(for: .milliseconds(50))
-      }
-      #expect(Set(links) == ["lo", "up0", network.interface])
-      #expect(try await inside(scene, "nft list ruleset") == rules)
+      try await scene.waitForInterfaces(1)
+      let interfaces = try await scene.interfaces()
+      #expect(interfaces == [network.interface])
+      let rulesThen = try await scene.amongNetworks("nft list ruleset")
+      #expect(rulesThen == rules)
       let leases = try await scene.service.send(NetworkInspect.self, .init(network: "back")).endpoints
       #expect(leases.count == 1)
       let held = try await ChildProcess.run([

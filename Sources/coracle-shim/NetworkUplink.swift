@@ -1,0 +1,79 @@
+import CLinux
+
+/// Runs the program that connects a user's networks to the outside, such as pasta, and runs it again where it ends: pasta of
+/// Debian 12 dies when a TCP stream's sequence numbers start over, as they do once in 4 GiB, while packets of it are missing.
+///
+/// A process of its own, since the program is to be in the host's network, which its keeper has left for good.
+struct NetworkUplink {
+  private let arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  private let environment: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+
+  /// In the process, a child of the keeper's, with the network namespace as its standard input.
+  init(_ request: Request) throws(Failure) {
+    _ = clinux_die_with_parent()
+    var operations = request.operations
+    guard let (code, fields) = operations.operation(), clinux_operation_code(code) == CLINUX_OP_EXECUTE else {
+      throw Failure(CLINUX_STEP_REQUEST, EINVAL)
+    }
+    var words = fields
+    let child = Child(request, errors: -1)
+    arguments = try child.pointers(&words)
+    environment = try child.pointers(&words)
+    let output = CInt(CLINUX_SHIM_TARGET.rawValue)
+    try check(CLINUX_STEP_DUP, dup2(output, 1))
+    try check(CLINUX_STEP_DUP, dup2(output, 2))
+    _ = clinux_close_from(3, 0)
+    clinux_reset_internal_signals()
+    _ = clinux_block_signals(0)
+  }
+
+  func run() -> Never {
+    runOnce(output: 1)
+    // With this name the network was whole. What keeps a program from becoming ready at all is the service's to tell.
+    var isUseful = access("users", F_OK) == 0
+    while isUseful { isUseful = runAgain() }
+    _exit(0)
+  }
+
+  /// - Returns: whether it became ready, of which it tells on its standard output. What it says else nobody reads any more.
+  private func runAgain() -> Bool {
+    do throws(Failure) {
+      let words = try Pipe()
+      let null = try check(CLINUX_STEP_OPEN, clinux_open("/dev/null", O_RDWR | O_CLOEXEC, 0))
+      try check(CLINUX_STEP_DUP, dup2(null, 2))
+      _ = close(null)
+      let program = try start(output: words.writeEnd)
+      _ = close(words.writeEnd)
+      var isReady = false
+      var bytes: InlineArray<64, UInt8> = InlineArray(repeating: 0)
+      while withUnsafeMutableBytes(of: &bytes, { read(words.readEnd, $0.baseAddress, 64) }) > 0 {
+        isReady = true
+      }
+      _ = close(words.readEnd)
+      awaitEnd(program)
+      return isReady
+    } catch { return false }
+  }
+
+  private func runOnce(output: CInt) {
+    do throws(Failure) { awaitEnd(try start(output: output)) } catch {}
+  }
+
+  /// - Returns: its descriptor.
+  private func start(output: CInt) throws(Failure) -> CInt {
+    let pid = try check(CLINUX_STEP_FORK, clinux_fork())
+    if pid == 0 {
+      _ = clinux_die_with_parent()
+      if dup2(output, 1) == 1, let command = arguments[0] { _ = execve(command, arguments, environment) }
+      _exit(127)
+    }
+    clinux_release_program()
+    return try check(CLINUX_STEP_CLONE, clinux_pidfd_open(pid))
+  }
+
+  private func awaitEnd(_ program: CInt) {
+    var status: CInt = 0
+    _ = clinux_wait_pidfd(program, &status, 0, 0)
+    _ = close(program)
+  }
+}
