@@ -99,7 +99,9 @@ extension MetadataStore {
         arguments: endpoint.arguments)
     } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_PRIMARYKEY {
       throw EngineError(
-        .alreadyExists, "the container is connected to network \(network.name) already", subject: network.name
+        .alreadyExists, "the container is connected to network \(network.name) already",
+        subject: network.name,
+        hint: "for other addresses or aliases, disconnect it first"
       )
     }
     return endpoint

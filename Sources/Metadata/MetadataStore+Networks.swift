@@ -75,7 +75,7 @@ extension MetadataStore {
         let names = try String.fetchAll(database, sql: "SELECT name FROM networks")
         throw EngineError(
           .notFound, "no such network: \(text.prefix(200))", subject: text,
-          hint: NearMiss.hint(text, in: names))
+          hint: NearMiss.hint(text, in: names) ?? "network list shows those that are there")
       }
       guard ids.count == 1 else {
         throw EngineError(

@@ -17,12 +17,16 @@ package enum AddressPool {
     // RFC 4193: fd, forty random bits, and a number of sixteen more, all of them random here.
     let (pool, length) =
       family == .v4 ? (pool4, length4) : (Subnet(IPAddress(.v6, 0xfd << 120), prefix: 8), 64)
-    let count = UInt64(1) << UInt64(length - pool.prefix)
+    let count = UInt128(1) << UInt128(length - pool.prefix)
     let shift = UInt128(family.length - length)
-    for step in 0..<min(count, 65536) {
-      let number = UInt128((seed &+ step) % count)
+    var step: UInt128 = 0
+    while step < count {
+      let number = (UInt128(seed) + step) % count
       let subnet = Subnet(pool.address(number << shift), prefix: length)
-      if !taken.contains(where: subnet.overlaps) { return subnet }
+      guard let other = taken.first(where: subnet.overlaps) else { return subnet }
+      step += 1
+      // Behind all of it, where it is larger.
+      if other.prefix < length { step += (other.lastNumber - (subnet.base.bits - other.base.bits)) >> shift }
     }
     throw EngineError(
       .noSpace, "no address range is free: all of \(pool) is taken", subject: pool.description,
@@ -46,7 +50,7 @@ package enum AddressPool {
         throw EngineError(
           .invalidArgument, "address \(address) is not in the network", subject: address.description,
           hint: ranges.isEmpty
-            ? nil : "its ranges are \(ranges.map(\.subnet.description).joined(separator: " and "))")
+            ? "it has no ranges" : "its ranges are \(ranges.map(\.subnet.description).joined(separator: " and "))")
       }
       guard range.canGive(address) else {
         throw EngineError(

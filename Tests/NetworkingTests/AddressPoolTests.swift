@@ -17,6 +17,14 @@ struct AddressPoolTests {
     }
   }
 
+  @Test(arguments: [0, 0x00ff_ffff_ffff_ffff, 0x7f12_3456_789a_bcde] as [UInt64])
+  func rangesBehindALargeOneAreFound(seed: UInt64) throws {
+    let taken = try ["fd00::/9", "fd80::/10", "fdc0::/16"].map { try Subnet(parsing: $0) }
+    let subnet = try AddressPool.free(.v6, besides: taken, seed: seed)
+    #expect(!taken.contains { $0.overlaps(subnet) })
+    #expect(subnet.description.hasPrefix("fd") && subnet.prefix == 64)
+  }
+
   @Test func whenAllRangesAreTakenThatIsSaid() throws {
     let taken = [try Subnet(parsing: "10.0.0.0/8")]
     let error = #expect(throws: EngineError.self) { try AddressPool.free(.v4, besides: taken, seed: 7) }

@@ -42,7 +42,8 @@ extension ContainerEngine {
       let address = try IPAddress(parsing: text)
       guard address.family == family else {
         throw EngineError(
-          .invalidArgument, "not an address of IPv\(family == .v4 ? 4 : 6): \(text)", subject: text)
+          .invalidArgument, "not an address of IPv\(family == .v4 ? 4 : 6): \(text)", subject: text,
+          hint: "give one such as \(family == .v4 ? "192.0.2.7" : "2001:db8::7")")
       }
       return address.description
     }

@@ -41,7 +41,8 @@ package final class ReservedPort: Sendable {
     case .addressNotAvailable:
       return EngineError(
         .invalidArgument, "\(purpose): the address is not one of this machine's", subject: port.description,
-        causes: [error.description])
+        causes: [error.description],
+        hint: "name one that `ip address` shows, 127.0.0.1 for this machine alone, or none for all of them")
     case .permissionDenied, .notPermitted:
       return EngineError(
         .permissionDenied, "\(purpose): it takes root", subject: port.description,

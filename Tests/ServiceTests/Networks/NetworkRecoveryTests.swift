@@ -37,9 +37,10 @@ struct NetworkRecoveryTests {
 
   @Test(
     "a service is killed between two steps: the next one has all of it or nothing, and it works",
-    arguments: Death.all)
-  func killed(death: Death) async throws {
-    try await NetworkScene.with { scene in
+    arguments: Death.all, Account.available)
+  func killed(death: Death, account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      _ = try await scene.service.importBusybox(scene.store)
       let creation = ContainerCreation(
         image: "busybox:1", name: "made", command: ["sleep", "10000"],
         networks: [.init(network: "back", aliases: ["it"])], initProcess: true)
@@ -79,6 +80,7 @@ struct NetworkRecoveryTests {
       }
       #expect(await doomed.process.waitForExit() == 128 + SIGKILL)
       try await expectWhole(scene, after: death)
+      try await scene.removeAll()
     }
   }
 
@@ -96,7 +98,7 @@ struct NetworkRecoveryTests {
     case .remove:
       #expect(networks.isEmpty)
       #expect(try await scene.interfaces().isEmpty)
-      #expect(try await scene.host.shell("nft list tables").isEmpty)
+      #expect(try await scene.amongNetworks("nft list tables").isEmpty)
     case .run, .start:
       if containers.contains(where: { $0.name == "made" && $0.state == .running }) {
         #expect(try await scene.reaches("other", "it"))
@@ -209,9 +211,10 @@ struct NetworkRecoveryTests {
     }
   }
 
-  @Test("services that allocate at once never give an address twice")
-  func concurrentServices() async throws {
-    try await NetworkScene.with { scene in
+  @Test("services that allocate at once never give an address twice", arguments: Account.available)
+  func concurrentServices(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      _ = try await scene.service.importBusybox(scene.store)
       _ = try await scene.create("back")
       let addresses = try await withThrowingTaskGroup(of: [String].self) { group in
         for number in 0..<4 {
@@ -236,6 +239,7 @@ struct NetworkRecoveryTests {
         return try await group.reduce(into: []) { $0 += $1 }
       }
       #expect(addresses.count == 120 && Set(addresses).count == 120)
+      try await scene.removeAll()
     }
   }
 }
