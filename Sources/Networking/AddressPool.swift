@@ -50,7 +50,8 @@ package enum AddressPool {
         throw EngineError(
           .invalidArgument, "address \(address) is not in the network", subject: address.description,
           hint: ranges.isEmpty
-            ? "it has no ranges" : "its ranges are \(ranges.map(\.subnet.description).joined(separator: " and "))")
+            ? "it has no ranges"
+            : "its ranges are \(ranges.map(\.subnet.description).joined(separator: " and "))")
       }
       guard range.canGive(address) else {
         throw EngineError(
