@@ -7,7 +7,7 @@ extension Session {
     -> ContainerDetach.Result
   {
     let detach = try state.withLock { state in
-      guard let running = state.running[params.request] else {
+      guard let running = state.running[params.request], !running.isAnswered else {
         throw EngineError(
           .notFound, "no request \(params.request) is under way", subject: "\(params.request)")
       }

@@ -33,7 +33,7 @@ extension Session {
 
   private func resize(_ request: RequestID, to size: RPCModel.TerminalSize) throws {
     let open: ExecTerminal? = try state.withLock { state in
-      guard let running = state.running[request] else {
+      guard let running = state.running[request], !running.isAnswered else {
         throw EngineError(.notFound, "no request \(request) is under way", subject: "\(request)")
       }
       switch running.terminal {

@@ -20,7 +20,7 @@ struct Doctor: ParsableCommand {
       store: location.store, run: location.run, environment: environment, userID: effectiveIDs().user)
     var findings = Finding.all(
       .gather(store: location.store, run: location.run, path: environment["PATH"] ?? ""))
-    findings.append(Self.shim())
+    findings.append(Self.shim().remedied(by: .init(id: effectiveIDs().user, name: nil)))
     if json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -47,12 +47,29 @@ struct SSHTests {
         [
           "sh", "-ec",
           """
-          tar -cf - README.md | coracle-repl --server "$0" -c 'cp - web:/'
-          coracle-repl --server "$0" -c 'cp web:/README.md -' | tar -xOf - | cmp - README.md
-          coracle-repl --server "$0" -c 'rm -f web'
-          """, host.server,
-        ], environment: ["CORACLE_STORE": "/nowhere", "CORACLE_RUN": "/nowhere"])
+          repl() { coracle-repl --server "$server" -c "$1"; }
+          repl 'cp README.md web:/tmp/
+          cp README.md web:/tmp/other.md
+          cp app web:/srv
+          cp app/. web:/tmp
+          exec web cat /srv/page /tmp/page'
+          repl 'cp web:/tmp/other.md "back & again.md"
+          cp web:/srv .
+          cp web:/srv/. fresh'
+          cmp README.md 'back & again.md'; cat srv/page fresh/page
+          ! repl 'cp web:/tmp/README.md nowhere/x' 2> refused; grep -q nowhere refused
+          ! repl 'cp none web:/tmp' 2> refused; grep -q 'none' refused
+          ! repl 'cp web:/none x' 2> refused; grep -q 'there is no /none' refused
+          repl 'exec web sh -c "cp /bin/busybox /su; chmod 4755 /su"
+          cp web:/su su'
+          test -x su; ! test -u su
+          tar -cf - README.md | coracle-repl --server "$server" -c 'cp - web:/'
+          coracle-repl --server "$server" -c 'cp web:/README.md -' | tar -xOf - | cmp - README.md
+          repl 'rm -f web'
+          """,
+        ], environment: ["CORACLE_STORE": "/nowhere", "CORACLE_RUN": "/nowhere", "server": host.server])
       #expect(copied.succeeded, "\(copied.all)")
+      #expect(copied.text.split(separator: "\n").count { $0 == "a page" } == 4, "\(copied.all)")
       let failed = try await project.run(
         ["coracle-repl", "--server", host.server, "-c", "run --rm hello:1 sh -c 'exit 7'"])
       #expect(failed.status == .exited(7), "\(failed.all)")

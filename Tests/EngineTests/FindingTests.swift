@@ -46,6 +46,9 @@ struct FindingTests {
     facts.subordinateUsers = ""
     facts.lingers = nil
     #expect(Finding.all(facts).allSatisfy { $0.verdict == .good })
+    facts.programs = []
+    let firewall = Finding.all(facts).first { $0.about == "firewall" }
+    #expect(firewall?.remedy == "apt-get install libnftables1")
   }
 
   @Test("kernels by their numbers")

@@ -30,7 +30,17 @@ package struct Finding: Sendable, Hashable, Codable {
 
   /// All that there is to say of a machine, in the order in which a start needs it.
   package static func all(_ facts: MachineFacts) -> [Finding] {
-    [kernel(facts), overlay(facts), seccomp(facts)] + userNamespace(facts) + [controlGroups(facts)]
+    let findings =
+      [kernel(facts), overlay(facts), seccomp(facts)] + userNamespace(facts) + [controlGroups(facts)]
       + networks(facts) + directories(facts)
+    return findings.map { $0.remedied(by: facts.user) }
+  }
+
+  /// Root may do all of it, and a machine where only root works has no sudo.
+  package func remedied(by user: MachineFacts.User) -> Finding {
+    guard user.isRoot else { return self }
+    var finding = self
+    finding.remedy = remedy?.replacing("sudo ", with: "")
+    return finding
   }
 }

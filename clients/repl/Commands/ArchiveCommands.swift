@@ -148,18 +148,24 @@ struct ArchiveInput: Sendable {
   /// - Parameter file: `-`, an archive, or a directory; of this machine, wherever the service is.
   init(_ session: REPLSession, file name: String) throws {
     if name == "-" {
-      (path, file) = (nil, nil)
-      attachment = try Attachment(session, input: true, output: .none)
+      self.init(path: nil, try Attachment(session, input: true, output: .none), nil)
     } else if session.isRemote {
-      let file = try LocalFile.reading(absolutePath(name))
-      (path, self.file) = (nil, file)
-      attachment = Attachment(session, input: file.descriptor) {
-        do { try await file.finish() } catch { return (error as? RPCError)?.data }
-        return nil
-      }
+      self.init(session, try LocalFile.reading(absolutePath(name)))
     } else {
-      (path, attachment, file) = (absolutePath(name), nil, nil)
+      self.init(path: absolutePath(name), nil, nil)
     }
+  }
+
+  init(_ session: REPLSession, _ file: LocalFile) {
+    let attachment = Attachment(session, input: file.descriptor) {
+      do { try await file.finish() } catch { return (error as? RPCError)?.data }
+      return nil
+    }
+    self.init(path: nil, attachment, file)
+  }
+
+  private init(path: String?, _ attachment: Attachment?, _ file: LocalFile?) {
+    (self.path, self.attachment, self.file) = (path, attachment, file)
   }
 
   var stream: StreamID? { attachment?.inputStream }

@@ -19,7 +19,7 @@ extension FieldList {
   private mutating func add(lifeOf container: ContainerInspect.Result) {
     let asked = container.creation
     if let policy = asked.restart {
-      let count = container.container.restartCount ?? 0
+      let count = container.container.restartCount
       add("restart", policy.text + (count > 0 ? ", \(count) so far" : ""))
     }
     if asked.lifetime == .session { add("lifetime", "its session's") }

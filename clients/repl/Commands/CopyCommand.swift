@@ -16,15 +16,12 @@ struct Copy: REPLCommand {
   var followLink = false
 
   func run(_ session: REPLSession) async throws -> Int32 {
-    if session.isRemote, source != "-", target != "-" {
-      throw RPCError(
-        code: 0, message: "files here are not the engine's to copy: it is on another machine",
-        data: ErrorData(
-          kind: .unsupported, retriable: false, causes: [],
-          hint: "carry an archive: cp - web:/etc < files.tar, or cp web:/etc - > files.tar"))
-    }
     let ownership = archive ? CopyOwnership(keeps: true) : nil
     switch (place(source), place(target)) {
+    case (nil, let (container, path)?) where session.isRemote && source != "-":
+      let answer = try await FarFiles(session: session, container: container, path: path)
+        .put(hostPath(source), ownership)
+      report(answer.entries, answer.bytes, answer, session)
     case (nil, let (container, path)?):
       let input = source == "-" ? try ArchiveInput(session, file: "-") : nil
       let params = ContainerCopyTo.Params(
@@ -48,6 +45,10 @@ struct Copy: REPLCommand {
             container: container, source: path, stream: stream, initialCredit: credit, followLinks: followLink
           ))
       }
+    case (let (container, path)?, nil) where session.isRemote:
+      let answer = try await FarFiles(session: session, container: container, path: path)
+        .fetch(hostPath(target), keepsOwners: archive, followsLinks: followLink)
+      report(answer.entries, answer.bytes, answer, session)
     case (let (container, path)?, nil):
       let answer = try await session.request(
         ContainerCopyFrom.self,

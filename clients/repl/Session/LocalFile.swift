@@ -29,37 +29,69 @@ final class LocalFile: Sendable {
   static func reading(_ path: String) throws -> LocalFile {
     var isDirectory: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
-      return try archive(of: path)
+      return try archive(["-C", path, "-cf", "-", "."])
     }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     if descriptor < 0 { throw systemFailure("cannot read \(path)", errno, subject: path) }
     return LocalFile(descriptor)
   }
 
-  private static func archive(of directory: String) throws -> LocalFile {
-    guard let pipe = makePipe() else { throw systemFailure("cannot make a pipe", errno) }
-    let tar = Process()
-    tar.executableURL = URL(filePath: "/usr/bin/env")
-    tar.arguments = ["tar", "-C", directory, "-cf", "-", "."]
-    tar.standardInput = FileHandle.nullDevice
-    tar.standardOutput = FileHandle(fileDescriptor: pipe.write, closeOnDealloc: false)
-    let end = ProgramEnd()
-    tar.terminationHandler = { end.report($0.terminationStatus) }
-    let file = LocalFile(pipe.read, end)
-    // Its end is seen when nobody has the other one open any more.
-    defer { close(pipe.write) }
-    do { try tar.run() } catch { throw failure("cannot run tar: \(error)", .unsupported, "install tar") }
-    return file
+  /// A file, or a directory with all that is in it, as an archive that has it under its own name or another one; of a path that ends
+  /// in `/.` what is in the directory, or a directory of that name.
+  static func tree(_ source: String, as name: String?) throws -> LocalFile {
+    var found = stat()
+    guard lstat(source, &found) == 0 else {
+      throw systemFailure("cannot read \(source)", errno, subject: source)
+    }
+    if source.hasSuffix("/.") {
+      let renaming = name.map { ["--transform", Self.renaming(from: #"\."#, to: $0)] } ?? []
+      return try archive(["-C", source] + renaming + ["-cf", "-", "."])
+    }
+    let (parent, last) = FarFiles.split(source)
+    let renaming = name.map { ["--transform", Self.renaming(from: #"\./[^/]*"#, to: $0)] } ?? []
+    return try archive(["-C", parent] + renaming + ["-cf", "-", "./\(last)"])
   }
 
-  private static func failure(_ message: String, _ kind: ErrorKind, _ hint: String) -> RPCError {
+  /// What tar(1) renames members by, and what hard links lead to, but no symbolic links.
+  static func renaming(from pattern: String, to name: String) -> String {
+    let plain = name.map { "\\&,".contains($0) ? "\\\($0)" : String($0) }.joined()
+    return "flags=rSh;s,^\(pattern),\(plain),"
+  }
+
+  private static func archive(_ arguments: [String]) throws -> LocalFile {
+    guard let pipe = makePipe() else { throw systemFailure("cannot make a pipe", errno) }
+    // Its end is seen when nobody has the other one open any more.
+    defer { close(pipe.write) }
+    do {
+      return LocalFile(pipe.read, try tar(arguments, output: pipe.write))
+    } catch {
+      close(pipe.read)
+      throw error
+    }
+  }
+
+  /// - Parameters: descriptors that stay the caller's; without one there is nothing to read, or it goes where this program's does.
+  static func tar(_ arguments: [String], input: CInt? = nil, output: CInt? = nil) throws -> ProgramEnd {
+    let tar = Process()
+    tar.executableURL = URL(filePath: "/usr/bin/env")
+    tar.arguments = ["tar"] + arguments
+    tar.standardInput =
+      input.map { FileHandle(fileDescriptor: $0, closeOnDealloc: false) } ?? FileHandle.nullDevice
+    if let output { tar.standardOutput = FileHandle(fileDescriptor: output, closeOnDealloc: false) }
+    let end = ProgramEnd()
+    tar.terminationHandler = { end.report($0.terminationStatus) }
+    do { try tar.run() } catch { throw failure("cannot run tar: \(error)", .unsupported, "install tar") }
+    return end
+  }
+
+  static func failure(_ message: String, _ kind: ErrorKind, _ hint: String) -> RPCError {
     RPCError(
       code: 0, message: message, data: ErrorData(kind: kind, retriable: false, causes: [], hint: hint))
   }
 }
 
 /// How a program has ended, for any number of tasks that wait for it.
-private final class ProgramEnd: Sendable {
+final class ProgramEnd: Sendable {
   private let ended: AsyncStream<Void>
   private let end: AsyncStream<Void>.Continuation
   private let found = Mutex<Int32?>(nil)
