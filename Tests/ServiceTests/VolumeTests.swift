@@ -218,6 +218,7 @@ struct VolumeTests {
         mount.subpath = subpath
         let error = await failure { [mount] in _ = try await service.run(["true"]) { $0.mounts = [mount] } }
         #expect(error?.data?.kind == kind, "\(subpath) \(error?.message ?? "")")
+        #expect(error?.data?.hint != nil, "\(subpath) \(error?.message ?? "")")
       }
       let outside = await failure {
         _ = try await service.run(["true"]) {

@@ -94,12 +94,16 @@ func checkSubpath(_ subpath: String, of source: FilePath, _ what: String) throws
     let top = try openDirectory(source)
     _ = try top.descriptor.openPlaceBeneath(subpath)
   } catch {
-    if error.errno == .improperLink {
+    switch error.errno {
+    case .improperLink:
       throw EngineError(
         .invalidArgument, "a link leads from \(subpath) out of \(what)", subject: subpath,
-        causes: [error.description])
+        causes: [error.description], hint: "name the place that it leads to by a mount of its own")
+    case .noSuchFileOrDirectory:
+      throw EngineError(
+        .notFound, "there is no \(subpath) in \(what)", subject: subpath, causes: [error.description],
+        hint: "make it there first, or mount all of it")
+    default: throw EngineError("mount \(subpath) of \(what)", error, subject: subpath)
     }
-    throw EngineError(
-      "mount \(subpath) of \(what)", error, subject: subpath)
   }
 }
