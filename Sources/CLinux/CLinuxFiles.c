@@ -28,6 +28,12 @@ int clinux_start_writeback(int descriptor, int64_t offset, int64_t length) {
   return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
+int clinux_bypass_cache(int descriptor, int bypasses) {
+  int flags = fcntl(descriptor, F_GETFL);
+  if (flags < 0) return -1;
+  return fcntl(descriptor, F_SETFL, bypasses ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
 ssize_t clinux_write_without_waiting(int descriptor, const void *bytes, size_t count) {
   struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
   return pwritev2(descriptor, &part, 1, -1, RWF_NOWAIT);

@@ -10,9 +10,6 @@ import SystemPackage
 /// Written by one thread at a time; `bytesWritten`, `abandon` and `suspend` may be called from any. One that is dropped
 /// without a commit leaves nothing.
 package final class BlobWriter: Sendable {
-  /// Bytes after which the kernel is asked to begin writing, so that the sync at the end is short.
-  private static let writebackStep: Int64 = 8 << 20
-
   private let store: ContentStore
   private let expected: Digest?
   private let size: Int64?
@@ -21,13 +18,7 @@ package final class BlobWriter: Sendable {
   /// What an earlier writer of the same blob has left, in bytes, for `resume` to take over.
   package let leftover: Int64
 
-  private struct Open {
-    var file: FileDescriptor
-    var hasher = SHA256Box()
-    var writebackFrom: Int64 = 0
-  }
-  // Guarded by its mutex; the hasher in it is used by the holder alone.
-  private let open: Mutex<Open?>
+  private let open: Mutex<BlobFile?>
 
   init(store: ContentStore, expected: Digest?, size: Int64?) throws(EngineError) {
     self.store = store
@@ -47,7 +38,7 @@ package final class BlobWriter: Sendable {
         try? file.close()
         throw error
       }
-      open = Mutex(Open(file: file))
+      open = Mutex(BlobFile(file))
     } catch {
       throw EngineError("begin blob \(expected?.short ?? "")", wrapping: error, subject: path.string)
     }
@@ -66,12 +57,10 @@ package final class BlobWriter: Sendable {
     defer { buffer.deallocate() }
     while bytesWritten < leftover {
       let count = try open.withLock { open -> Int in
-        guard let file = open?.file else { throw EngineError.cancelled("taking in a blob") }
+        guard let file = open else { throw EngineError.cancelled("taking in a blob") }
         let most = Int(min(Int64(buffer.count), leftover - bytesWritten))
         let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<most]))
         guard count > 0 else { throw SystemError("read", .ioError, on: path.string) }
-        open?.hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        open?.writebackFrom += Int64(count)
         written.add(Int64(count), ordering: .relaxed)
         return count
       }
@@ -84,16 +73,11 @@ package final class BlobWriter: Sendable {
   package func write(_ bytes: UnsafeRawBufferPointer) throws(EngineError) {
     do {
       try open.withLock { open in
-        guard open != nil else { throw EngineError.cancelled("taking in a blob") }
+        guard let file = open else { throw EngineError.cancelled("taking in a blob") }
         let total = written.load(ordering: .relaxed) + Int64(bytes.count)
         if let size, total > size { throw wrongSize("more than") }
-        try open?.file.writeAll(bytes)
-        open?.hasher.update(bytes)
+        try file.write(bytes)
         written.store(total, ordering: .relaxed)
-        if let from = open?.writebackFrom, total - from >= Self.writebackStep {
-          open?.file.startWriteback(offset: from, length: total - from)
-          open?.writebackFrom = total
-        }
       }
     } catch {
       throw EngineError(
@@ -107,18 +91,14 @@ package final class BlobWriter: Sendable {
   /// - Throws: `digestMismatch`, `corrupt` for a wrong size; nothing is left then.
   @discardableResult
   package func commit() throws(EngineError) -> Digest {
-    guard
-      let state = open.withLock({ open in
-        defer { open = nil }
-        return open
-      })
-    else { throw .cancelled("taking in a blob") }
+    guard let file = takeFile() else { throw .cancelled("taking in a blob") }
     do {
-      defer { try? state.file.close() }
+      defer { file.close() }
       if let size, bytesWritten != size { throw wrongSize("less than") }
+      try file.flush()
       // Where less was written over it than an earlier writer had left.
-      if leftover > bytesWritten { try state.file.setLength(bytesWritten) }
-      let digest = state.hasher.finish()
+      if leftover > bytesWritten { try file.setLength(bytesWritten) }
+      let digest = file.finish()
       if let expected, digest != expected {
         throw EngineError(
           .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",
@@ -137,21 +117,23 @@ package final class BlobWriter: Sendable {
   /// Gives the blob up and leaves what there is of it, if anything, for a later writer. After `commit` it does nothing.
   package func suspend() {
     guard expected != nil, max(bytesWritten, leftover) > 0 else { return abandon() }
-    try? open.withLock { open in
-      defer { open = nil }
-      return open
-    }?.file.close()
+    guard let file = takeFile() else { return }
+    try? file.flush()
+    file.close()
   }
 
   /// Gives the blob up and removes what there is of it. After `commit` it does nothing.
   package func abandon() {
-    let state = open.withLock { open in
+    guard let file = takeFile() else { return }
+    file.close()
+    try? removeFile(path)
+  }
+
+  private func takeFile() -> BlobFile? {
+    open.withLock { open in
       defer { open = nil }
       return open
     }
-    guard let state else { return }
-    try? state.file.close()
-    try? removeFile(path)
   }
 
   private func wrongSize(_ how: String) -> EngineError {
@@ -160,18 +142,5 @@ package final class BlobWriter: Sendable {
       subject: expected?.description,
       hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry",
       retriable: true)
-  }
-}
-
-/// A hasher that can live in a structure with copies; all of them are the same hasher. It is used under the
-/// lock of its writer alone, or by who has taken it out of there.
-private final class SHA256Box: @unchecked Sendable {
-  private var hasher: SHA256? = SHA256()
-
-  func update(_ bytes: UnsafeRawBufferPointer) { hasher?.update(bytes) }
-
-  func finish() -> Digest {
-    let finished = hasher.take()
-    return (finished ?? SHA256()).finish()
   }
 }

@@ -64,7 +64,6 @@ extension TreeWriter {
       isPlain = false
       try descriptor.setLength(entry.size)
     }
-    if end >= Self.writebackFrom { descriptor.startWriteback(offset: 0, length: end) }
     if owner.user != ownUser || owner.group != ownGroup || options.copy != nil {
       try descriptor.setOwner(owner.user, group: owner.group)
       if permissions(entry) & 0o7000 == 0 { try descriptor.setPermissions(permissions(entry)) }
@@ -83,9 +82,6 @@ extension TreeWriter {
       ? (end + blockSize - 1) / blockSize * blockSize : try descriptor.status().bytesOnDisk
     bytesOnDisk? += size
   }
-
-  /// Files of this size or more begin their way to the disk at once, so that the sync at the end is short.
-  private static let writebackFrom: Int64 = 256 << 10
 
   func writeLink(_ base: [CChar], _ entry: ArchiveEntry, in parent: FileDescriptor, _ name: [UInt8])
     throws

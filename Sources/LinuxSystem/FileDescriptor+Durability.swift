@@ -19,6 +19,14 @@ extension FileDescriptor {
     _ = clinux_start_writeback(rawValue, offset, length)
   }
 
+  /// Has what is read and written from now on go to the disk itself, or by the page cache again (O_DIRECT). Past the cache, a
+  /// file system takes whole blocks only, at an offset and from an address that are multiples of theirs, else EINVAL.
+  ///
+  /// - Throws: `invalidArgument` for a file system that has nothing but its cache.
+  package func bypassCache(_ bypasses: Bool) throws(SystemError) {
+    try call("fcntl") { clinux_bypass_cache(rawValue, bypasses ? 1 : 0) }
+  }
+
   /// Writes all of `bytes` at the file's position, however many calls it takes (write(2)).
   package func writeFully(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
     var rest = bytes[...]

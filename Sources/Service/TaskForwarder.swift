@@ -47,19 +47,19 @@ final class TaskForwarder: TaskObserver {
 
   func progressed(task: Int, done: Int64, total: Int64?) {
     let now = clock.now
-    let due: Known? = known.withLock { known in
-      guard let last = known[task]?.lastReport else { return nil }
-      guard now - last >= Self.interval else {
-        // Sent when its time has come, also where nothing comes after it.
-        if known[task]?.held == nil { reportHeld(task, at: last + Self.interval) }
+    let (due, later): (Known?, ContinuousClock.Instant?) = known.withLock { known in
+      guard let entry = known[task] else { return (nil, nil) }
+      guard now - entry.lastReport >= Self.interval else {
         known[task]?.held = (done, total)
-        return nil
+        return (nil, entry.held == nil ? entry.lastReport + Self.interval : nil)
       }
       known[task]?.lastReport = now
       known[task]?.held = nil
-      return known[task]
+      return (entry, nil)
     }
     if let due { report(due, done, total) }
+    // Sent when its time has come, also where nothing comes after it.
+    if let later { reportHeld(task, at: later) }
   }
 
   private func reportHeld(_ task: Int, at instant: ContinuousClock.Instant) {

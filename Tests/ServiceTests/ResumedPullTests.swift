@@ -21,7 +21,8 @@ struct ResumedPullTests {
     let account = try #require(Account.available.first)
     try await withTestStore(account) { store in
       try await withFaultyServer { server in
-        let image = try await ServedImage(store)
+        let archive = try await store.busyboxArchive(#"head -c 3000000 /dev/urandom > "$root"/noise"#)
+        let image = try await ServedImage(tars: [archive.readAll()])
         let layer = image.layers[0]
         let half = layer.count / 2
         image.serve(on: server) { point, response in
@@ -41,7 +42,7 @@ struct ResumedPullTests {
         }
         let partial = store.store.appending("ingest/\(Digest(of: layer).hex).partial")
         if end == .cancelled || end == .killed {
-          // All that the server sends has been written when the progress says so.
+          // All that the server sends has come when the progress says so.
           await first.notifications.wait { all in
             all.contains { if case .taskProgressed(let task) = $0 { task.done >= half } else { false } }
           }
@@ -64,7 +65,9 @@ struct ResumedPullTests {
   func resumes(end: PullEnd) async throws {
     try await afterHalf(end) { store, service, server, image, partial in
       let half = try partial.readAll().count
-      #expect(half >= image.layers[0].count / 2)
+      // Who is killed takes along what has come since the last piece was whole.
+      let lost = end == .killed ? 256 << 10 : 0
+      #expect(half >= image.layers[0].count / 2 - lost)
       let asked = ranges(server).count
       let name = "\(server.host)/app:1"
       let pulled = try await service.send(ImagePull.self, .init(reference: name))

@@ -25,6 +25,8 @@ int clinux_renameat2(int from_directory, const char *from, int to_directory, con
 int clinux_syncfs(int descriptor);
 /// sync_file_range(2) with SYNC_FILE_RANGE_WRITE: starts writing dirty pages and does not wait.
 int clinux_start_writeback(int descriptor, int64_t offset, int64_t length);
+/// Sets or clears O_DIRECT (fcntl(2), F_SETFL).
+int clinux_bypass_cache(int descriptor, int bypasses);
 
 /// One record of getdents64(2).
 struct clinux_dirent {
