@@ -4,8 +4,8 @@ import SystemPackage
 
 /// The file of a blob that grows, hashed as it does.
 ///
-/// Bytes are gathered into large pieces, which go to the disk past the page cache where the file system can: nobody reads the
-/// blob of a pulled layer soon, and the cache takes ten times as much of the processor, and room from what is read.
+/// Bytes are gathered into large pieces. Those of a blob that nobody reads soon go to the disk past the page cache, where the file
+/// system can: the cache takes several times as much of the processor, and room from what is read.
 ///
 /// `@unchecked Sendable`: it is used under the lock of its writer alone, or by who has taken it out of there.
 final class BlobFile: @unchecked Sendable {
@@ -23,11 +23,14 @@ final class BlobFile: @unchecked Sendable {
   /// Of the file, where the piece will go.
   private var position: Int64 = 0
   private var writebackFrom: Int64 = 0
-  /// Nil before the first whole piece.
+  /// Nil before the first whole piece of a blob that is to bypass the cache.
   private var isDirect: Bool?
 
   /// - Parameter file: at its beginning; closed by `close`.
-  init(_ file: FileDescriptor) { self.file = file }
+  init(_ file: FileDescriptor, bypassesCache: Bool) {
+    self.file = file
+    isDirect = bypassesCache ? nil : false
+  }
 
   deinit { piece.deallocate() }
 
@@ -89,6 +92,9 @@ final class BlobFile: @unchecked Sendable {
 
   /// Cuts off what follows the bytes that were written.
   func setLength(_ length: Int64) throws { try file.setLength(length) }
+
+  /// Hashes nothing; before the first byte.
+  func leaveHashing() { hasher = nil }
 
   /// The digest of all bytes; no more are taken after it.
   func finish() -> Digest {

@@ -4,8 +4,8 @@ package import OCIModel
 import Synchronization
 import SystemPackage
 
-/// A blob on its way into the store: hashed over the bytes that are written, and renamed to its digest when it
-/// is whole (invariant 2).
+/// A blob on its way into the store: hashed over the bytes that are written, by it or by who unpacks the same bytes, and renamed
+/// to its digest when it is whole (invariant 2).
 ///
 /// Written by one thread at a time; `bytesWritten`, `abandon` and `suspend` may be called from any. One that is dropped
 /// without a commit leaves nothing.
@@ -38,7 +38,8 @@ package final class BlobWriter: Sendable {
         try? file.close()
         throw error
       }
-      open = Mutex(BlobFile(file))
+      // One that was asked for comes from elsewhere, and is unpacked on the way. Others are read next: unpacked, or pushed.
+      open = Mutex(BlobFile(file, bypassesCache: expected != nil))
     } catch {
       throw EngineError("begin blob \(expected?.short ?? "")", wrapping: error, subject: path.string)
     }
@@ -47,6 +48,9 @@ package final class BlobWriter: Sendable {
   deinit { abandon() }
 
   package var bytesWritten: Int64 { written.load(ordering: .relaxed) }
+
+  /// Leaves the hashing to who follows the bytes and gives their digest to `commit`. Before the first byte.
+  package func leaveHashing() { open.withLock { $0?.leaveHashing() } }
 
   /// Takes over what there is of the blob already: hashes it, and passes it on to who follows the bytes. Before the first
   /// `write`, whose bytes come after it; without this call they come in its place.
@@ -88,9 +92,10 @@ package final class BlobWriter: Sendable {
   /// Verifies the blob and gives it its name. Always closes the writer, also when it throws. Does not wait for the disk:
   /// the caller syncs the store before anything else names the blob.
   ///
+  /// - Parameter hashed: the digest of all bytes, after `leaveHashing`.
   /// - Throws: `digestMismatch`, `corrupt` for a wrong size; nothing is left then.
   @discardableResult
-  package func commit() throws(EngineError) -> Digest {
+  package func commit(hashed: Digest? = nil) throws(EngineError) -> Digest {
     guard let file = takeFile() else { throw .cancelled("taking in a blob") }
     do {
       defer { file.close() }
@@ -98,7 +103,7 @@ package final class BlobWriter: Sendable {
       try file.flush()
       // Where less was written over it than an earlier writer had left.
       if leftover > bytesWritten { try file.setLength(bytesWritten) }
-      let digest = file.finish()
+      let digest = hashed ?? file.finish()
       if let expected, digest != expected {
         throw EngineError(
           .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",

@@ -35,7 +35,8 @@ package final class LayerUnpacker: Sendable {
       do {
         outcome.digest.withLock { $0 = nil }
         let result = try Inflation(
-          input, output, options.limits, checksItself: !options.isCheckedByDigest
+          input, output, options.limits, checksItself: !options.isCheckedByDigest,
+          hashesArchive: options.hashesArchive
         ).run()
         outcome.digest.withLock { $0 = result }
         output.finish()
@@ -87,7 +88,8 @@ package final class LayerUnpacker: Sendable {
       throw EngineError(.internal, "cannot unpack the layer: its threads ended early")
     }
     return UnpackedLayer(
-      diffID: digest.diffID, uncompressedSize: digest.size, entries: tree.entries, warnings: tree.warnings,
+      diffID: digest.diffID, archive: digest.archive, uncompressedSize: digest.size, entries: tree.entries,
+      warnings: tree.warnings,
       dependencies: tree.dependencies.isEmpty ? nil : tree.dependencies, bytesOnDisk: tree.bytesOnDisk)
   }
 

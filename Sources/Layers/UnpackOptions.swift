@@ -73,6 +73,8 @@ package struct UnpackOptions: Sendable {
   package var highestID: UInt32
   /// Whether the caller compares the digest of the uncompressed bytes, so that no weaker check of them is of use.
   package var isCheckedByDigest = false
+  /// Whether the archive is hashed as it comes too, which costs little beside the other digest.
+  package var hashesArchive = false
 
   package init(
     overlayXattrs: OverlayXattrs, highestID: UInt32 = .max - 1, limits: UnpackLimits = UnpackLimits()
@@ -87,6 +89,8 @@ package struct UnpackOptions: Sendable {
 package struct UnpackedLayer: Sendable {
   /// The digest of the uncompressed archive.
   package var diffID: Digest
+  /// The digest of the archive as it came, compressed or not; nil without `hashesArchive`.
+  package var archive: Digest?
   package var uncompressedSize: Int64
   package var entries: Int
   /// What was left out and why, a sentence each; at most a hundred.

@@ -1,4 +1,3 @@
-import COpenSSL
 package import EngineErrors
 
 /// A content digest in the form of the OCI image specification ("Digests"): `sha256:` and 64 lower-case
@@ -50,7 +49,7 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
     self = Array(bytes).withUnsafeBytes { Digest(of: $0) }
   }
 
-  fileprivate init(raw: [UInt8]) {
+  init(raw: [UInt8]) {
     let digits = Array("0123456789abcdef".utf8)
     let hex = raw.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
     description = Self.algorithm + String(decoding: hex, as: UTF8.self)
@@ -77,28 +76,5 @@ extension Digest: Codable {
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)
-  }
-}
-
-/// A running SHA-256 over bytes as they pass (OpenSSL's EVP, which uses the processor's SHA instructions).
-package struct SHA256: ~Copyable {
-  private let context: OpaquePointer?
-
-  package init() {
-    context = EVP_MD_CTX_new()
-    EVP_DigestInit_ex(context, EVP_sha256(), nil)
-  }
-
-  deinit { EVP_MD_CTX_free(context) }
-
-  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
-  }
-
-  /// The digest of all bytes so far; the hasher takes no more after it.
-  package consuming func finish() -> Digest {
-    var raw = [UInt8](repeating: 0, count: 32)
-    EVP_DigestFinal_ex(context, &raw, nil)
-    return Digest(raw: raw)
   }
 }

@@ -100,6 +100,24 @@ struct UnpackTests {
     }
   }
 
+  @Test("an archive's own digest is told where it is wanted", arguments: ["", "gzip", "zstd"])
+  func archiveDigest(compression: String) async throws {
+    var tar = TarArchive()
+    // Of pieces of all kinds: much comes of some, and some stay as they are.
+    tar.add("a", content: String(repeating: "text ", count: 300_000))
+    tar.add("b", content: String((0..<300_000).map { Character(UnicodeScalar(UInt8(33 + $0 &* $0 % 89))) }))
+    let archive =
+      compression.isEmpty
+      ? tar.whole : try await ChildProcess.run([compression, "-c"], input: .bytes(tar.whole)).stdout
+    try await withTarget { [archive, tar] target, _ in
+      var options = UnpackOptions(overlayXattrs: .trusted)
+      options.hashesArchive = true
+      let layer = try await unpack(archive, into: target, pieces: 100_000, options: options)
+      #expect(layer.archive == Digest(of: archive))
+      #expect(layer.diffID == Digest(of: tar.whole))
+    }
+  }
+
   @Test(
     "invariant 8: what an archive says stays below its directory",
     arguments: [

@@ -23,6 +23,27 @@ import Testing
     #expect(hasher.finish() == Digest(of: bytes))
   }
 
+  @Test("two at once are what each is alone, whatever their pieces", arguments: [64, 128, 77, 4096])
+  func twoAtOnce(step: Int) {
+    let one = (0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    let other = (0..<7000).map { UInt8(truncatingIfNeeded: $0 &* 17 &+ 5) }
+    // The second one's pieces are longer at first, and then there are none left.
+    for otherStep in [step, step * 3, 1] {
+      var hasher = SHA256()
+      var otherHasher = SHA256()
+      var otherStart = 0
+      for start in stride(from: 0, to: one.count, by: step) {
+        let otherEnd = min(otherStart + otherStep, other.count)
+        one[start..<min(start + step, one.count)].withUnsafeBytes { bytes in
+          other[otherStart..<otherEnd].withUnsafeBytes { SHA256.update(&hasher, bytes, &otherHasher, $0) }
+        }
+        otherStart = otherEnd
+      }
+      #expect(hasher.finish() == Digest(of: one))
+      #expect(otherHasher.finish() == Digest(of: other[..<otherStart]))
+    }
+  }
+
   @Test(arguments: [
     "", "sha256:", "sha256:abc", "sha512:" + String(repeating: "a", count: 128),
     "sha256:" + String(repeating: "A", count: 64), "sha256:" + String(repeating: "g", count: 64),

@@ -79,7 +79,8 @@ extension ContainerEngine {
     let blob = layer.descriptor
     let unpacking: LayerUnpacking?
     do {
-      unpacking = needsTree(layer) ? try LayerUnpacking(layer.diffID, self, addition) : nil
+      unpacking = needsTree(layer) ? try LayerUnpacking(layer.diffID, self, addition, hashesBlob: true) : nil
+      if unpacking != nil { writer.leaveHashing() }
     } catch {
       writer.suspend()
       throw error
@@ -101,7 +102,7 @@ extension ContainerEngine {
       let unpacked = try await onBlockingThread("unpack") {
         // The tree first: a blob whose tree is not what the image says must not stay.
         let unpacked = try unpacking?.finish()
-        _ = try writer.commit()
+        _ = try writer.commit(hashed: unpacked?.archive)
         return unpacked
       }
       try await metadata.append(
@@ -249,14 +250,18 @@ final class LayerUnpacking: Sendable {
   private let unpacker: LayerUnpacker
   private let addition: Addition
 
-  /// - Parameter expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
-  init(_ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition) throws {
+  /// - Parameters:
+  ///   - expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
+  ///   - hashesBlob: whether `UnpackedLayer.archive` is to tell the digest of what is written.
+  init(_ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition, hashesBlob: Bool = false) throws
+  {
     self.expected = expected
     self.addition = addition
     stage = try engine.snapshots.stage()
     do {
       var options = engine.unpackOptions
       options.isCheckedByDigest = expected != nil
+      options.hashesArchive = hashesBlob
       unpacker = try LayerUnpacker(into: stage.directory, options: options)
     } catch {
       stage.discard()
