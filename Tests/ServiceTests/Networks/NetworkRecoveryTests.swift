@@ -242,4 +242,33 @@ struct NetworkRecoveryTests {
       try await scene.removeAll()
     }
   }
+
+  @Test("a container's end is told while networks are still being repaired", .timeLimit(.minutes(1)))
+  func endMeanwhile() async throws {
+    let host = try await TestNetwork()
+    try await withTestStore(.root) { store in
+      var store = store
+      store.network = host
+      let first = try await store.service()
+      _ = try await first.importBusybox(store)
+      _ = try await first.send(NetworkCreate.self, .init(name: "back"))
+      let container = try await first.send(
+        ContainerRun.self,
+        .init(image: "busybox:1", name: "ending", command: ["sleep", "10000"], detach: true)
+      ).container
+      // Nobody else is to see the end.
+      #expect(await first.stop() == 0)
+      let busy = try FileLock.acquireBlocking(store.store.appending("networks.lock"))
+      defer { busy.release() }
+      let service = try await store.service()
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["container.exited"]))
+      kill(try #require(container.pid.map { pid_t($0) }), SIGKILL)
+      let told = await service.notifications.event("container.exited", subject: container.id)
+      #expect(told != nil)
+      busy.release()
+      _ = try await service.send(ContainerRemove.self, .init(container: "ending"))
+      _ = try await service.send(NetworkRemove.self, .init(network: "back"))
+      #expect(await service.stop() == 0)
+    }
+  }
 }
