@@ -198,10 +198,10 @@ struct BuildContainer: Sendable {
         case .stderr(let bytes): lines.take(bytes, .stderr)
         case .lost: []
         }
-      if !whole.isEmpty { try await build.output?(whole) }
+      if !whole.isEmpty { try await build.output?.write(whole) }
     }
     let rest = lines.finish()
-    if !rest.isEmpty { try await build.output?(rest) }
+    if !rest.isEmpty { try await build.output?.write(rest) }
     return lines
   }
 

@@ -18,7 +18,7 @@ final class BuildRun: Sendable {
   let reporter: TaskReporter
   /// Nil where nothing is carried out, and it is only told what would be.
   let addition: Addition?
-  let output: (@Sendable ([UInt8]) async throws -> Void)?
+  let output: OutputTurns?
   /// Whether what is built becomes the cache's.
   let keepsSteps: Bool
   let layerWarnings = LayerWarnings.current
@@ -66,7 +66,7 @@ final class BuildRun: Sendable {
     self.digests = digests
     self.addition = addition
     self.reporter = reporter
-    self.output = output
+    self.output = output.map { OutputTurns($0) }
     time = try BuildTime(global)
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 import OCIModel
 import RPCModel
 import RPCTransport
@@ -80,25 +81,28 @@ struct BuildFaultTests {
     try await withBuildContext(account) { context in
       let doomed = BuildContext(store: context.store, service: try await context.store.service())
       let out = doomed.service.process.connection.receiver(credit: 1 << 20)
+      let sleep = "sleep 10007\(account == .root ? 7 : 8)"
       var params = doomed.params(
-        "FROM busybox:1\nRUN --mount=type=secret,id=k sh -c 'echo begun; exec sleep 100077'")
+        "FROM busybox:1\nRUN --mount=type=secret,id=k sh -c 'echo begun; exec \(sleep)'")
       params.secrets = [BuildSecret(id: "k", value: "v")]
       params.output = out.id
       let building = Task { [params] in try await doomed.service.send(BuildStart.self, params) }
       for await chunk in out.chunks where String(decoding: chunk, as: UTF8.self).contains("begun") { break }
+      let inside = try await processes(sleep)
+      try #require(!inside.isEmpty)
       doomed.service.process.kill(9)
       await #expect(throws: (any Error).self) { _ = try await building.value }
       _ = await doomed.service.process.waitForExit()
       // Its shim ends it when it sees the service gone, and nobody else waits for that.
-      try await wait(for: "sleep 100077")
+      for process in inside { try await DescriptorWatcher.shared.readable(process.descriptor) }
       try await expectSound(context)
     }
   }
 
-  /// Waits until no process has such a command line.
-  private func wait(for command: String) async throws {
-    while try await ChildProcess.run(["pgrep", "-x", "-f", command]).succeeded {
-      try await Task.sleep(for: .milliseconds(20))
+  /// Those that have such words in their command lines.
+  private func processes(_ words: String) async throws -> [ProcessDescriptor] {
+    try await ChildProcess.run(["pgrep", "-f", words]).text.split(separator: "\n").compactMap { line in
+      Int32(line).flatMap { try? ProcessDescriptor(pid: $0) }
     }
   }
 

@@ -7,6 +7,27 @@ import Testing
 
 @Suite("A build is a graph of steps")
 struct BuildGraphTests {
+  @Test("what RUNs write at once arrives whole, line by line", arguments: Account.available)
+  func lines(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let names = (0..<8).map { "s\($0)" }
+      var file = ""
+      for name in names {
+        file += "FROM busybox:1 AS \(name)\nRUN for i in $(seq 300); do echo \(name) $i; done\n"
+      }
+      file += "FROM busybox:1\n"
+      for name in names { file += "COPY --from=\(name) /etc/passwd /\(name)\n" }
+      let output = FoundDigest()
+      _ = try await context.build(file, output: output)
+      let lines = output.text.split(separator: "\n")
+      for (index, name) in names.enumerated() {
+        let prefix = "#\(2 * index + 2) "
+        let own = lines.filter { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
+        #expect(own == (1...300).map { "\(name) \($0)" }, "\(name)")
+      }
+    }
+  }
+
   @Test(
     "stages that need nothing of each other run at once, those that nobody needs never, and each instruction is a task",
     arguments: Account.available)
