@@ -54,6 +54,9 @@ package struct BuildRequest: Sendable {
   /// Whether a context that is a git repository has its history.
   var keepsGitDirectory: Bool { ["1", "true"].contains(arguments["BUILDKIT_CONTEXT_KEEP_GIT_DIR"]) }
 
+  /// Whether the image itself is to have the cache, which this builder sends apart.
+  var wantsInlineCache: Bool { ["1", "true"].contains(arguments["BUILDKIT_INLINE_CACHE"]) }
+
   /// Which rules count, instead of what the file says.
   var check: String? { arguments["BUILDKIT_DOCKERFILE_CHECK"] }
 

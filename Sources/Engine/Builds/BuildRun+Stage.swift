@@ -98,7 +98,10 @@ extension BuildRun {
         if let word = stage.base.platform {
           platform = try Platform(parsing: global.expand(word).text)
         }
-        let state = try await image(name, platform: platform).value
+        let state: StageState
+        do { state = try await image(name, platform: platform).value } catch {
+          throw meant(error, name, before: index)
+        }
         let found = state.config.platform
         if !(isDry && state.isFresh), (found.os, found.architecture) != (platform.os, platform.architecture) {
           note(
@@ -121,6 +124,15 @@ extension BuildRun {
     } catch let error as EngineError where error.kind != .cancelled {
       throw located(error, stage.from)
     }
+  }
+
+  /// Where no image of a name can be had, a stage before may be meant.
+  func meant(_ error: any Error, _ name: String, before index: Int) -> any Error {
+    guard var error = error as? EngineError, error.kind != .cancelled,
+      let near = NearMiss.of(name, in: dockerfile.stages.prefix(index).compactMap(\.name), ignoringCase: true)
+    else { return error }
+    error.hint = "did you mean the stage \(near)?"
+    return error
   }
 
   private static let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -120,6 +120,10 @@ extension ContainerEngine {
       self, request, dockerfile, global, context: context, digests: FileDigests(digestFile(request)),
       addition: addition, reporter: reporter, output: output, keepsSteps: keepsSteps)
     try build.checkDebug(target)
+    if request.wantsInlineCache, request.cacheTarget == nil {
+      build.warn(
+        "BUILDKIT_INLINE_CACHE puts no cache into the image here: send one with cacheTo (--cache-to)")
+    }
     try await build.importCaches()
     do {
       let result = try await body(build, target)

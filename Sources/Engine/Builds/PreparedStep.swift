@@ -75,7 +75,10 @@ struct PreparedStep: Sendable {
         "there are no files in scratch", at: from.position, hint: "name a stage, an image or a context")
     case .stage(let index): source = try await run.stage(index).value
     case .image(let name), .context(.image(let name)):
-      source = try await run.image(name, platform: run.request.platform).value
+      do { source = try await run.image(name, platform: run.request.platform).value } catch {
+        guard case .image = origin else { throw error }
+        throw run.meant(error, name, before: number.index)
+      }
     case .context(.layout(let path, let tag, let digest)):
       source = try await run.layout(path, tag, digest).value
     case .context(.remote(let address)):

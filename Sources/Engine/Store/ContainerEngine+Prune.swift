@@ -101,6 +101,8 @@ extension ContainerEngine {
         return try chosen.map { finding, leftover in
           if isCancelled() { throw CancellationError() }
           guard still.contains(leftover.path) else {
+            // Whoever was making it was about to remove it as well.
+            if !fileExists(leftover.path) { return (finding, nil) }
             return (finding, EngineError(.conflict, "it is in use again"))
           }
           do { try remove(leftover) } catch { return (finding, error) }

@@ -149,8 +149,9 @@ struct BuildCacheTests {
       }
       let images = try await context.images()
       #expect(images.names == ["docker.io/library/busybox:1"] && images.unnamed == 0)
-      let built = try await context.build(file)
+      let built = try await context.build(file) { $0.arguments = ["BUILDKIT_INLINE_CACHE": "1"] }
       #expect(built.areAllCached)
+      #expect(built.cacheWarnings?.first?.contains("--cache-to") == true, "\(built.cacheWarnings ?? [])")
     }
   }
 

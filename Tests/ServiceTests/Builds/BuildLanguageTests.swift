@@ -251,4 +251,71 @@ struct BuildLanguageTests {
       try await context.script("test ! -e late")
     }
   }
+
+  @Test(
+    "modifiers, heredocs, flags and the ignore file of a Dockerfile's own do in a build what they say",
+    arguments: Account.available)
+  func whole(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        """
+        cd context; mkdir -p go/deep vendor; touch go/a.go go/b.md go/deep/c.go vendor/v extra
+        printf '*\\n!go\\n!vendor\\n' > Build.file.dockerignore; printf 'go\\n' > .dockerignore
+        cat > Build.file << 'END'
+        # syntax=docker/dockerfile:1
+        # check=skip=JSONArgsRecommended;error=false
+        ARG VERSION=v1.2.3
+        FROM busybox:1 AS base
+        ARG VERSION
+        ARG NAME="a/b/c.tar.gz"
+        ENV PLAIN=${UNSET:-default} SET=${VERSION:+yes} NOT=${UNSET:+no} \\
+            SHORT=${VERSION#v} LONG=${NAME##*/} STEM=${NAME%.*} FIRST=${NAME%%/*} ONE=${NAME/\\//-} ALL=${NAME//\\//-}
+        RUN <<end cat > /vars
+        $PLAIN $SET $NOT $SHORT $LONG $STEM $FIRST $ONE $ALL
+        end
+        RUN --network=none --security=sandbox echo ran > /ran
+        COPY --exclude=*.md --exclude=deep go /no-md/
+        COPY --parents go/./deep/*.go vendor /parents/
+        COPY <<one <<"two" /here/
+        $PLAIN
+        one
+        $PLAIN
+        two
+        RUN <<end
+        #!/bin/sh
+        echo script > /script
+        end
+        HEALTHCHECK --interval=1m30s --timeout=3s --start-period=5s --start-interval=2s --retries=2 CMD cat /vars
+        CMD cat /vars
+        FROM base
+        RUN cat /vars /here/one /here/two /ran /script; cd /; find no-md parents -type f | sort
+        END
+        """)
+      let output = FoundDigest()
+      let built = try await context.build("", references: ["lang:1"], output: output) {
+        $0.dockerfile = nil
+        $0.file = "Build.file"
+      }
+      let lines = output.text.split(separator: "\n").map { $0.drop { $0 != " " }.dropFirst() }
+      #expect(
+        lines == [
+          "default yes  1.2.3 c.tar.gz a/b/c.tar a a-b/c.tar.gz a-b-c.tar.gz", "default", "$PLAIN", "ran",
+          "script", "no-md/a.go", "parents/deep/c.go", "parents/vendor/v",
+        ], "\(output.text)")
+      #expect(built.warnings?.map(\.rule) == ["UndefinedVar"])
+      let config = try await context.service.send(ImageInspect.self, .init(image: "lang:1")).config
+      #expect(config.healthCheck?.startIntervalMs == 2000 && config.healthCheck?.startPeriodMs == 5000)
+      #expect(config.healthCheck?.intervalMs == 90_000 && config.healthCheck?.timeoutMs == 3000)
+    }
+  }
+
+  @Test("with another escape, a backslash is one", arguments: Account.available)
+  func escape(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let output = FoundDigest()
+      _ = try await context.build(
+        "# escape=`\nFROM busybox:1\nENV A=c:\\dir `\n  B=`$x\nRUN echo \"$A\" `\n  \"$B\"", output: output)
+      #expect(output.text == "#3 c:\\dir $x\n")
+    }
+  }
 }

@@ -173,6 +173,30 @@ struct BuildNetworkTests {
     }
   }
 
+  @Test("where no image of a name can be had, the stage that may be meant is told", .requires(.mount))
+  func nearStage() async throws {
+    try await withBuildContext(.root) { context in
+      let store = context.store
+      for file in [
+        "FROM busybox:1 AS builder\\nFROM busybox:1\\nCOPY --from=bilder /a /\\n",
+        "FROM busybox:1 AS builder\\nFROM biulder\\n",
+      ] {
+        try await context.script("printf '\(file)' > context/Dockerfile")
+        // In a network namespace from which nobody is asked for anything.
+        let built = try await ChildProcess.run(
+          [
+            "/usr/bin/unshare", "--net", "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=\(store.directory)", "CORACLE_STORE=\(store.store)",
+            "CORACLE_RUN=\(store.directory)/other-run", "NO_COLOR=1",
+            try Programs.directory.get().appending("coracle-repl").string, "-c",
+            "build --network none \(context.path)",
+          ], workingDirectory: store.directory)
+        #expect(built.status == .exited(1), "\(built.text)")
+        #expect(built.errorText.contains("did you mean the stage builder?"), "\(built.errorText)")
+      }
+    }
+  }
+
   @Test(
     "where no networks can be made, RUNs have none, and it is said; one that is named is an error",
     .requires(.mount), arguments: Account.available)

@@ -227,7 +227,7 @@ struct Build: REPLCommand {
         } else if directory == nil {
           description.file = file
         } else {
-          description.dockerfile = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+          description.dockerfile = String(decoding: try LocalFile.content(of: path), as: UTF8.self)
         }
       }
       description.target = target
@@ -331,7 +331,7 @@ extension BuildDescription {
     if !keepsContext { context = nil }
     secrets = try secrets?.map { secret in
       guard let path = secret.path else { return secret }
-      let bytes = try Data(contentsOf: URL(filePath: path))
+      let bytes = try LocalFile.content(of: path)
       return BuildSecret(id: secret.id, base64: bytes.base64EncodedString())
     }
   }

@@ -36,6 +36,20 @@ final class LocalFile: Sendable {
     return LocalFile(descriptor)
   }
 
+  /// All that is in a file.
+  static func content(of path: String) throws -> Data {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { throw systemFailure("cannot read \(path)", errno, subject: path) }
+    let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    var found = stat()
+    guard fstat(descriptor, &found) == 0, found.st_mode & S_IFMT != S_IFDIR else {
+      throw systemFailure("cannot read \(path)", EISDIR, subject: path)
+    }
+    do { return try file.readToEnd() ?? Data() } catch {
+      throw systemFailure("cannot read \(path)", EIO, subject: path)
+    }
+  }
+
   /// A file, or a directory with all that is in it, as an archive that has it under its own name or another one; of a path that ends
   /// in `/.` what is in the directory, or a directory of that name.
   static func tree(_ source: String, as name: String?) throws -> LocalFile {
