@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from coracle import AsyncClient, CommandFailed, ConnectionLost, errors, types
+from coracle import AsyncClient, CommandFailed, ConnectionLost, InvalidMessage, errors, types
 
 
 async def test_a_command_runs_to_its_end(open_client, image):
@@ -127,6 +127,35 @@ async def test_what_is_not_there_is_pulled(open_client):
         assert seen[-1].parent is None and seen[-1].outcome == types.TaskOutcome.SUCCEEDED
         assert any(task.parent and task.title.startswith("layer ") for task in seen), seen
         await client.image.remove(reference)
+
+
+async def test_what_else_is_missing_is_told_and_not_pulled(open_client, image):
+    async with open_client() as client:
+
+        async def pull(reference, *, progress=None):
+            raise AssertionError(f"{reference} was to be pulled")
+
+        client.pull = pull
+        for arguments, options in (["/no/command"], {}), (["true"], {"networks": [{"network": "nowhere"}]}):
+            for action in client.run, client.start:
+                with pytest.raises(errors.NotFoundError) as caught:
+                    await action(image, arguments, pull=True, auto_remove=True, **options)
+                assert ("nowhere" if options else "/no/command") in str(caught.value)
+        assert await client.containers(all=True) == []
+
+
+async def test_words_that_are_no_unicode_are_told_and_the_session_goes_on(open_client, image):
+    async with open_client() as client:
+        connection = await client.connect()
+        with pytest.raises(InvalidMessage, match="no Unicode"):
+            await client.run(image, ["echo", "\udcff"])
+        with pytest.raises(UnicodeEncodeError):
+            await client.run(image, ["cat"], input="\udcff", init_process=True)
+        with pytest.raises(InvalidMessage, match="bytes, and the service takes"):
+            await client.run(image, ["echo", "x" * connection.info.capabilities.max_frame_bytes])
+        assert (await client.run(image, ["echo", "on"])).text == "on\n"
+        assert await client.connect() is connection
+        assert await client.containers(all=True) == []
 
 
 async def test_the_service_can_be_behind_any_command(image):

@@ -7,7 +7,7 @@ import signal
 import pytest
 from standin import stand_in
 
-from coracle import AsyncClient, ConnectionLost, ProtocolError, types
+from coracle import AsyncClient, AsyncProcess, ConnectionLost, InvalidMessage, ProtocolError, types
 from coracle.connection import Connection
 
 SILENT = ["sleep", "1000"]
@@ -82,4 +82,34 @@ async def test_an_answer_that_cannot_be_read_is_told_to_who_waits_for_it(answer)
     with pytest.raises(ProtocolError):
         await asyncio.wait_for(connection.request("container/list", {}, types.ContainerListResult), 10)
     await connection.request("system/ping", {}, type(None))
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("\udcff", r"no Unicode, '\\udcff'"), ("x" * (1 << 20), "takes 1048576"), (float("nan"), "not JSON compliant")],
+    ids=["a surrogate", "too long", "no number"],
+)
+async def test_what_cannot_be_sent_is_its_caller_s_mistake_alone(value, reason):
+    answer = 'if method == "system/ping": send(id=id, result=None)'
+    connection = await Connection.open(stand_in(answer))
+    waiting = connection.call("container/wait", {}, type(None))
+    with pytest.raises(InvalidMessage, match=f"cannot send container/run.*{reason}"):
+        await connection.request("container/run", {"image": value}, type(None))
+    assert list(connection._calls) == [waiting.number]
+    await connection.request("system/ping", {}, type(None))
+    assert not waiting.answer.done()
+    await connection.close()
+
+
+async def test_a_command_that_cannot_be_sent_leaves_nothing_behind():
+    connection = await Connection.open(stand_in("send(id=id, result=None)"))
+
+    async def connect():
+        return connection
+
+    with pytest.raises(InvalidMessage):
+        async with AsyncProcess(connect, "container/run", {"image": "\udcff"}, type(None), has_input=True):
+            pass
+    assert not (connection._incoming or connection._outgoing or connection._listeners or connection._calls)
     await connection.close()

@@ -10,7 +10,7 @@ from .blocking_container import Container, Process
 from .client import AsyncClient
 from .container import AsyncContainer
 from .events import Event
-from .failure import CommandFailed, ConnectionLost, CoracleError, ProtocolError, ServiceError
+from .failure import CommandFailed, ConnectionLost, CoracleError, InvalidMessage, ProtocolError, ServiceError
 from .generated import types
 from .process import AsyncProcess, Output
 from .request import Progress
@@ -25,6 +25,7 @@ __all__ = [
     "Container",
     "CoracleError",
     "Event",
+    "InvalidMessage",
     "Output",
     "Process",
     "Progress",

@@ -239,10 +239,18 @@ class AsyncClient(Methods):
         try:
             return await action()
         except NotFoundError:
-            if not pull:
+            # It may as well be a network or the command: then nothing is fetched, and no registry asked for a name.
+            if not pull or await self._has_image(image):
                 raise
             await self.pull(image)
             return await action()
+
+    async def _has_image(self, image: str) -> bool:
+        try:
+            await self.image.inspect(image)
+            return True
+        except NotFoundError:
+            return False
 
 
 def creation(image: str, command: Sequence[str] | None, options: types.ContainerCreationOptions) -> dict[str, object]:

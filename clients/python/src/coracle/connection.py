@@ -88,6 +88,7 @@ class Connection:
         except BaseException:
             await self.close(patience=1)
             raise
+        self._process.longest_message = self.info.capabilities.max_frame_bytes
         self.notify(types.InitializedNotification())
         return self
 
@@ -103,15 +104,14 @@ class Connection:
     def call(
         self, method: str, params: Mapping[str, object], result: type[T], progress: ProgressCallback | None = None
     ) -> Call[T]:
-        """Sends a request."""
+        """Sends a request. Raises InvalidMessage where it cannot be said."""
         call = Call(next(self._numbers), result, progress, self)
         if self._failure:
             call.answer.set_exception(self._failure)
         else:
-            # First, since what cannot be written is the caller's mistake and no request.
-            message = {"jsonrpc": "2.0", "id": call.number, "method": method, "params": encode(params)}
+            # First, since what cannot be sent is the caller's mistake and no request.
+            self._process.send({"jsonrpc": "2.0", "id": call.number, "method": method, "params": encode(params)})
             self._calls[call.number] = call
-            self._process.send(message)
         return call
 
     async def request(

@@ -21,6 +21,12 @@ class ProtocolError(CoracleError):
     """The service has said something that this package does not understand."""
 
 
+class InvalidMessage(CoracleError, ValueError):
+    """What is asked cannot be said to the service: it has text that is no Unicode, a number that JSON does not know, or is
+    longer than the service takes. Nothing was sent, and the session goes on.
+    """
+
+
 class ServiceError(CoracleError):
     """The service has answered with an error. There is a subclass for each kind (`coracle.errors`); this class itself
     is raised for a kind that is newer than this package, and where JSON-RPC's code says it all.

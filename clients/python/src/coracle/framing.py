@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .failure import ConnectionLost, ProtocolError
+from .failure import ConnectionLost, InvalidMessage, ProtocolError
 
 LOG = logging.getLogger("coracle")
 KEPT_ERRORS = 4096
@@ -24,6 +24,8 @@ class ServiceProcess:
         self._input, self._output, self._errors = process.stdin, process.stdout, process.stderr
         self._command = command
         self._complaints = b""
+        self.longest_message: int | None = None
+        """The bytes that the service takes for one message, where they are known."""
         self._listener = asyncio.create_task(self._listen())
 
     @classmethod
@@ -81,8 +83,19 @@ class ServiceProcess:
             raise ProtocolError("a message of the service is not JSON") from None
 
     def send(self, message: Mapping[str, object]) -> None:
-        """Queues a message. `flush` waits until there is room for more."""
-        body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        """Queues a message. `flush` waits until there is room for more. Raises InvalidMessage, and queues nothing, where the
+        service could not read it: it does not know which request it then has to answer.
+        """
+        try:
+            body = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except UnicodeEncodeError as error:
+            text = f"text that is no Unicode, {error.object[error.start : error.end]!a}"
+            raise InvalidMessage(f"cannot send {message.get('method')}: it has {text}") from error
+        except ValueError as error:
+            raise InvalidMessage(f"cannot send {message.get('method')}: {error}") from error
+        if self.longest_message and len(body) > self.longest_message:
+            lengths = f"{len(body)} bytes, and the service takes {self.longest_message}"
+            raise InvalidMessage(f"cannot send {message.get('method')}: it has {lengths}")
         self._input.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
 
     async def flush(self) -> None:

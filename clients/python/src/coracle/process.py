@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from .connection import Call, Connection
-from .failure import CommandFailed
+from .failure import CommandFailed, CoracleError
 from .generated import types
 from .streams import IncomingStream, OutgoingStream
 
@@ -71,7 +71,11 @@ class AsyncProcess:
             self.stdin = connection.sender()
             self._params["stdin"] = self.stdin.name
         self._unlisten = connection.listen(self._notice)
-        self._call = connection.call(self._method, self._params, self._result)
+        try:
+            self._call = connection.call(self._method, self._params, self._result)
+        except Exception:
+            self._release()
+            raise
         self._call.answer.add_done_callback(self._end)
         return self
 
@@ -97,12 +101,14 @@ class AsyncProcess:
 
     async def communicate(self, data: bytes | str | None = None) -> Output:
         """Writes its standard input, where there is one, reads all that it writes, and waits for its end."""
+        # At once: what is no Unicode is the caller's mistake, and the command would wait for it.
+        given = data.encode() if isinstance(data, str) else data or b""
 
         async def feed() -> None:
             if self.stdin:
                 # A command that does not read to the end is no failure.
                 with contextlib.suppress(BrokenPipeError):
-                    await self.stdin.write(data or b"")
+                    await self.stdin.write(given)
                 self.stdin.close()
 
         feeding = asyncio.create_task(feed())
@@ -150,10 +156,13 @@ class AsyncProcess:
 
     def _end(self, answer: asyncio.Future[Any]) -> None:
         """All that belongs to the request has come, streams included, and of a failed one nothing more will."""
-        self._unlisten()
         self._started.set()
+        self._release(cast(Any, answer.exception()) if not answer.cancelled() else None)
+
+    def _release(self, failure: CoracleError | None = None) -> None:
+        self._unlisten()
         for stream in (self.stdout, self.stderr):
-            stream.fail(cast(Any, answer.exception()) if not answer.cancelled() else None)
+            stream.fail(failure)
         if self.stdin:
             self.stdin.fail(None)
 
