@@ -7,6 +7,7 @@
 ;;; Code:
 
 (require 'coracle-output)
+(require 'coracle-subscription)
 (require 'tabulated-list)
 
 (defconst coracle-list-buffer "*coracle containers*")
@@ -58,49 +59,30 @@
            (setq tabulated-list-entries (mapcar #'coracle--row (plist-get result :containers)))
            (tabulated-list-print t)))))))
 
-(defun coracle--list-notice (method params)
-  "Read the list anew when METHOD with PARAMS is about a change of it."
-  (when-let ((buffer (get-buffer coracle-list-buffer)))
-    (pcase method
-      ('event/occurred
-       (when (equal (plist-get params :subscription) (buffer-local-value 'coracle--subscription buffer))
-         (coracle-list-refresh)))
-      ('exit
-       (with-current-buffer buffer (setq coracle--subscription nil))
-       (run-at-time 0.5 nil #'coracle--list-subscribe)))))
-
-(defun coracle--list-subscribe ()
-  "Subscribe for the list, where it is not subscribed, and read it anew."
-  (when-let ((buffer (get-buffer coracle-list-buffer)))
-    (unless (buffer-local-value 'coracle--subscription buffer)
-      (coracle-request
-       'event/subscribe '(:kinds ["container."])
-       (lambda (failure answer)
-         (cond (failure (message "%s" (coracle-sentence failure)))
-               ((buffer-live-p buffer)
-                (with-current-buffer buffer
-                  (setq coracle--subscription (plist-get answer :subscription)))
-                (coracle-list-refresh))))))))
-
 (defun coracle--list-leave ()
   "End the subscription."
-  (remove-hook 'coracle-notification-functions #'coracle--list-notice)
   (when coracle--subscription
-    (coracle-request 'event/unsubscribe `(:subscription ,coracle--subscription) #'ignore)))
+    (coracle-unfollow coracle--subscription)))
 
 ;;;###autoload
 (defun coracle-list ()
   "Show all containers."
   (interactive)
+  ;; Where there is none, there is nothing to show.
+  (coracle-connection)
   (let ((buffer (get-buffer-create coracle-list-buffer)))
     (with-current-buffer buffer
       (unless (derived-mode-p 'coracle-list-mode)
         (coracle-list-mode))
-      (unless coracle--subscription
-        (add-hook 'coracle-notification-functions #'coracle--list-notice)
+      (if coracle--subscription
+          (coracle-list-refresh)
         (setq coracle--subscription
-              (plist-get (coracle-ask 'event/subscribe '(:kinds ["container."])) :subscription)))
-      (coracle-list-refresh))
+              (coracle-follow (lambda () '(:kinds ["container."]))
+                              (lambda (_) (coracle-list-refresh))
+                              (lambda (failure _)
+                                (if failure
+                                    (message "%s" (coracle-sentence failure))
+                                  (coracle-list-refresh)))))))
     (pop-to-buffer buffer)))
 
 (defun coracle--selected ()

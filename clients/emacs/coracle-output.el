@@ -55,6 +55,8 @@ Pieces may end in the middle of a character."
 CALLBACK is called with an error or nil, and a result.  ATTACH is called with
 the streams, and answers the parameters that name them; those are in `streams'
 when it is nil."
+  ;; Where there is none, there is nothing to show.
+  (coracle-connection)
   (let* ((buffer (generate-new-buffer name))
          (streams (list :stdout (coracle-open-stream (coracle--decoder buffer))
                         :stderr (coracle-open-stream (coracle--decoder buffer))

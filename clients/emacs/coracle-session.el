@@ -25,8 +25,7 @@ Of a service elsewhere: (\"coracle\" \"repl\" \"--server\" \"ssh host coracle se
   :type '(repeat string))
 
 (defclass coracle-session (jsonrpc-process-connection)
-  ((last-request :initform nil :documentation "The id of the request that was sent last.")
-   (methods :initform nil :documentation "The requests that the service answers.")))
+  ((last-request :initform nil :documentation "The id of the request that was sent last.")))
 
 (cl-defmethod jsonrpc-connection-send :before ((connection coracle-session) &key id method &allow-other-keys)
   "Keep the ID of a request to CONNECTION, by which it can be cancelled.
@@ -41,27 +40,74 @@ A message with a METHOD and an ID is one."
 (defvar coracle-notification-functions nil
   "Functions of a method's symbol and its parameters.
 They are called with all that the service says without being asked.
-Also called with `exit', when the service has ended.")
+Also called with `begin', when there is a session, with `exit', when the
+service has ended, and with `stop', when a person wants none.")
 
 (defconst coracle-window 1048576 "The bytes that a stream may have under way.")
 
+(defvar coracle--opening nil "The session that is being begun, or nil.")
+(defvar coracle--waiting nil "What to call, with an error or nil, when that is over.")
+(defvar coracle--is-stopping nil "Whether a person is ending the session.")
+
+(defun coracle--open (callback)
+  "Begin the session where there is none, and wait for nothing.
+CALLBACK is called with an error, or with nil when there is one."
+  (cond
+   ((and coracle--connection (jsonrpc-running-p coracle--connection))
+    (funcall callback nil))
+   (coracle--opening
+    (push callback coracle--waiting))
+   ((not (executable-find (car coracle-command)))
+    (funcall callback `(:message ,(format "Cannot find %s" (car coracle-command)))))
+   (t
+    (let ((connection
+           (make-instance 'coracle-session :name "coracle" :events-buffer-scrollback-size 0
+                          :process #'coracle--start
+                          :notification-dispatcher #'coracle--dispatch
+                          :on-shutdown #'coracle--ended)))
+      (setq coracle--opening connection
+            coracle--waiting (list callback))
+      (add-function :around (process-sentinel (jsonrpc--process connection)) #'coracle--hush)
+      (condition-case failure
+          (jsonrpc-async-request
+           ;; Without the editor's process: behind ssh it would be one of another machine.
+           connection :initialize '(:clientInfo (:name "emacs"))
+           :timeout nil
+           :success-fn (lambda (_)
+                         (jsonrpc-notify connection :initialized (make-hash-table))
+                         (coracle--opened connection nil))
+           :error-fn (lambda (failure) (coracle--opened connection failure)))
+        ;; It has ended before it could be written to.
+        (error (coracle--opened connection `(:code -1 :message ,(error-message-string failure)))))))))
+
+(defun coracle--hush (sentinel process change)
+  "Call SENTINEL with PROCESS and CHANGE, but without its message.
+Whoever waits for the service is told of its end by others."
+  (cl-letf (((symbol-function 'jsonrpc--message) #'ignore))
+    (funcall sentinel process change)))
+
+(defun coracle--opened (connection failure)
+  "Tell who waits that CONNECTION is there, or FAILURE."
+  (when (eq connection coracle--opening)
+    (let ((calls (reverse coracle--waiting)))
+      (setq coracle--opening nil
+            coracle--waiting nil)
+      (unless failure (setq coracle--connection connection))
+      (dolist (call calls) (funcall call failure))
+      (unless failure
+        (run-hook-with-args 'coracle-notification-functions 'begin nil)))))
+
 (defun coracle-connection ()
   "The session, which is begun where there is none."
-  (unless (and coracle--connection (jsonrpc-running-p coracle--connection))
-    (unless (executable-find (car coracle-command))
-      (user-error "Cannot find %s" (car coracle-command)))
-    (let* ((connection
-            (make-instance 'coracle-session :name "coracle" :events-buffer-scrollback-size 0
-                           :process #'coracle--start
-                           :notification-dispatcher #'coracle--dispatch
-                           :on-shutdown #'coracle--ended))
-           ;; Without the editor's process: behind ssh it would be one of another machine.
-           (answer (coracle--wait connection :initialize '(:clientInfo (:name "emacs")))))
-      (setf (slot-value connection 'methods)
-            (append (plist-get (plist-get answer :capabilities) :methods) nil))
-      (jsonrpc-notify connection :initialized (make-hash-table))
-      (setq coracle--connection connection)))
-  coracle--connection)
+  (let (answer)
+    (coracle--open (lambda (failure) (setq answer (list failure))))
+    (with-timeout (60 (coracle-stop)
+                      (user-error "The service does not answer"))
+      (while (not answer)
+        (accept-process-output nil 1)))
+    (when (car answer)
+      (user-error "%s" (coracle-sentence (car answer))))
+    coracle--connection))
 
 (defun coracle--start ()
   "Start the service."
@@ -70,20 +116,21 @@ Also called with `exit', when the service has ended.")
                 :stderr (get-buffer-create "*coracle stderr*")))
 
 (defun coracle-stop ()
-  "End the session."
+  "End the session.
+Whoever follows events goes on with the next one."
   (interactive)
-  (when-let ((connection coracle--connection))
-    (when (jsonrpc-running-p connection)
+  (let ((coracle--is-stopping t)
+        (connection coracle--connection))
+    (when coracle--opening
+      (delete-process (jsonrpc--process coracle--opening)))
+    (when (and connection (jsonrpc-running-p connection))
       (ignore-errors (coracle--wait connection :shutdown nil))
-      (jsonrpc-notify connection :exit (make-hash-table))
-      (with-timeout (5)
+      (ignore-errors (jsonrpc-notify connection :exit (make-hash-table)))
+      (with-timeout (5 (delete-process (jsonrpc--process connection)))
         (while (jsonrpc-running-p connection)
           (accept-process-output nil 0.01))))
-    (setq coracle--connection nil)))
-
-(defun coracle-has-method-p (method)
-  "Whether the service answers METHOD."
-  (member method (slot-value (coracle-connection) 'methods)))
+    (setq coracle--connection nil)
+    (run-hook-with-args 'coracle-notification-functions 'stop nil)))
 
 (defun coracle--ended (connection)
   "Tell everyone that CONNECTION has ended."

@@ -37,6 +37,7 @@
   "Send METHOD with PARAMS, and report how far it is under TITLE.
 CALLBACK is called with an error or nil, and a result.  Answer a function that
 cancels the request."
+  (coracle-connection)
   (let* ((token (format "emacs%d" (cl-incf coracle--last-token)))
          (reporter (make-progress-reporter (concat title "…") 0 100))
          (notice

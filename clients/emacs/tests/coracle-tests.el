@@ -46,6 +46,19 @@
       (beginning-of-line)
       t)))
 
+(defun coracle-test-kill ()
+  "Let the service die."
+  (let ((process (jsonrpc--process coracle--connection)))
+    (signal-process process 'KILL)
+    (coracle-wait (not (process-live-p process)))
+    (coracle-wait (not coracle--connection))))
+
+(defun coracle-test-services ()
+  "The services that this editor has started and that have not ended."
+  (seq-filter (lambda (process) (and (string-match-p "\\`coracle\\(<[0-9]+>\\)?\\'" (process-name process))
+                                     (process-live-p process)))
+              (process-list)))
+
 (ert-deftest coracle-test-errors ()
   "Errors have a sentence, their causes and a hint."
   (let ((failure (should-error (coracle-ask 'container/start '(:container "nobody")) :type 'user-error)))
@@ -134,7 +147,7 @@
   "The list goes on when the service has ended."
   (coracle-list)
   (let ((buffer (get-buffer coracle-list-buffer)))
-    (delete-process (jsonrpc--process coracle--connection))
+    (coracle-test-kill)
     (call-process "coracle" nil nil nil "repl" "-c" "create --name outside hello:1 true")
     (coracle-wait (coracle-test-has buffer "^ outside"))
     (call-process "coracle" nil nil nil "repl" "-c" "rm outside")
@@ -221,7 +234,7 @@
    (coracle-wait (funcall told "\\`first: started\\'"))
    (coracle-wait (funcall told "\\`first: exited with 3\\'"))
    (setq words nil)
-   (delete-process (jsonrpc--process coracle--connection))
+   (coracle-test-kill)
    (call-process "coracle" nil nil nil "repl" "-c" "rm first")
    (coracle-wait (funcall told "\\`first: removed\\'"))
    (should (= (length (seq-filter (lambda (text) (string-match-p "\\`first" text)) words)) 1))
@@ -230,6 +243,74 @@
    (coracle-test-start "second")
    (coracle-test-remove "second")
    (should-not (funcall told "second"))))
+
+(ert-deftest coracle-test-stop ()
+  "The session that a person ends stays ended; events and the list go on with the next one."
+  (coracle-hearing
+   (coracle-list)
+   (coracle-events-mode 1)
+   (coracle-wait (coracle-subscription-name coracle--events-subscription))
+   (coracle-stop)
+   (should-not (coracle-test-services))
+   (call-process "coracle" nil nil nil "repl" "-c" "create --name outside hello:1 true")
+   ;; Far longer than the first pause after which they would begin one.
+   (with-timeout ((* 5 coracle-first-pause))
+     (while (not (coracle-test-services))
+       (accept-process-output nil 0.01)))
+   (should-not (coracle-test-services))
+   (should-not words)
+   (coracle-ask 'system/ping)
+   (coracle-wait (funcall told "\\`outside: created\\'"))
+   (coracle-wait (coracle-test-has coracle-list-buffer "^ outside"))
+   (coracle-events-mode -1)
+   (kill-buffer coracle-list-buffer)
+   (coracle-test-remove "outside")))
+
+(ert-deftest coracle-test-outage ()
+  "An outage is told of once; pauses grow, until a person ends that."
+  (coracle-hearing
+   (coracle-events-mode 1)
+   (coracle-wait (coracle-subscription-name coracle--events-subscription))
+   (let* ((starts (make-temp-file "coracle"))
+          (coracle-command `("sh" "-c" ,(format "date +%%s%%N >> %s; exit 255" starts)))
+          (times (lambda ()
+                   (with-temp-buffer
+                     (insert-file-contents starts)
+                     (mapcar #'string-to-number (split-string (buffer-string) "\n" t))))))
+     (coracle-test-kill)
+     (coracle-wait (>= (length (funcall times)) 4))
+     (coracle-wait (not (coracle-test-services)))
+     (should (= (length words) 1))
+     (pcase-let ((`(,_ ,second ,third ,fourth . ,_) (funcall times)))
+       ;; In nanoseconds, at least.
+       (should (>= (- third second) 200000000))
+       (should (>= (- fourth third) 400000000)))
+     (coracle-stop)
+     (should-not (coracle-subscription-timer coracle--events-subscription)))
+   ;; One that says nothing holds nobody up, and goes as well.
+   (coracle-ask 'system/ping)
+   (coracle-wait (coracle-subscription-name coracle--events-subscription))
+   (let ((coracle-command '("sleep" "1000")))
+     (coracle-test-kill)
+     (coracle-wait coracle--opening)
+     (coracle-stop)
+     (should-not (or coracle--opening (coracle-test-services)))
+     (should-not (coracle-subscription-timer coracle--events-subscription)))
+   (coracle-ask 'system/ping)
+   (coracle-test-start "after" "exit 0")
+   (coracle-wait (funcall told "\\`after: exited with 0\\'"))
+   (coracle-events-mode -1)
+   (coracle-test-remove "after")))
+
+(ert-deftest coracle-test-no-program ()
+  "A program that is not there leaves no buffers behind."
+  (coracle-stop)
+  (let ((coracle-command '("/no/coracle" "serve"))
+        (before (buffer-list)))
+    (dolist (action (list (lambda () (coracle-run "hello:1" '("true"))) (lambda () (coracle-logs "web"))
+                          #'coracle-list (lambda () (coracle-pull "hello:1"))))
+      (should (string-match-p "Cannot find /no/coracle" (cadr (should-error (funcall action) :type 'user-error)))))
+    (should (equal (buffer-list) before))))
 
 (ert-deftest coracle-test-no-service ()
   "A service that is not there is told of."

@@ -6,7 +6,7 @@ M.command = { 'coracle', 'serve' }
 M.repl = { 'coracle', 'repl' }
 
 local client_id
-local methods = {}
+local is_stopping = false
 local waiting = {}
 local streams = {}
 local listeners = {}
@@ -30,7 +30,12 @@ local function tell(method, params)
 end
 
 local function dispatch(method)
-  return function(_, params)
+  -- Neovim's own is for statuslines that show what language servers do.
+  local own = vim.lsp.handlers[method]
+  return function(err, params, context, config)
+    if own then
+      own(err, params, context, config)
+    end
     if method == 'stream/data' then
       local stream = streams[params.stream]
       if stream then
@@ -58,26 +63,68 @@ local function handlers()
   return found
 end
 
-local function answer_waiting(err, client)
+local function take_waiting()
   local calls = waiting
   waiting = {}
-  for _, call in ipairs(calls) do
+  return calls
+end
+
+local function answer_waiting(err, client)
+  for _, call in ipairs(take_waiting()) do
     call(err, client)
   end
 end
 
-local function connect(callback)
-  local client = client_id and vim.lsp.get_client_by_id(client_id)
-  if client and client.initialized then
-    return callback(nil, client)
+local function current()
+  return client_id and vim.lsp.get_client_by_id(client_id)
+end
+
+--- Keeps back Neovim's own notification of an ending, which comes in the next turn of its loop: whoever waits for the service
+--- is told with the words of this one.
+local function hush()
+  local notify = vim.notify
+  local function filtered(text, ...)
+    if not tostring(text):find('^Client .* quit with exit code') then
+      return notify(text, ...)
+    end
   end
-  table.insert(waiting, callback)
-  if #waiting > 1 then
-    return
+  vim.notify = filtered
+  vim.schedule(function()
+    vim.schedule(function()
+      if vim.notify == filtered then
+        vim.notify = notify
+      end
+    end)
+  end)
+end
+
+local start
+
+local function ended(code, signal, lost)
+  client_id = nil
+  local how = code == 0 and signal ~= 0 and ('by signal ' .. signal) or ('with status ' .. code)
+  local err = { message = 'the service has ended ' .. how, is_deliberate = is_stopping }
+  for name, stream in pairs(streams) do
+    streams[name] = nil
+    stream.close(err)
   end
+  is_stopping = false
+  for _, call in ipairs(lost) do
+    call(err)
+  end
+  tell('exit', err)
+  -- Those who came since are for the next one.
+  if #waiting > 0 and not client_id then
+    start()
+  end
+end
+
+function start()
   -- Which the language client only tells by a message of its own.
   if vim.fn.executable(M.command[1]) == 0 then
-    return answer_waiting({ message = 'cannot find ' .. M.command[1] .. ' in PATH' })
+    return vim.schedule(function()
+      answer_waiting({ message = 'cannot find ' .. M.command[1] .. ' in PATH' })
+    end)
   end
   client_id = vim.lsp.start_client({
     name = 'coracle',
@@ -88,30 +135,44 @@ local function connect(callback)
       params.processId = vim.NIL
       params.capabilities = vim.empty_dict()
     end,
-    on_init = function(started, result)
-      methods = {}
-      for _, method in ipairs(result.capabilities.methods) do
-        methods[method] = true
-      end
-      answer_waiting(nil, started)
+    on_init = function(started)
+      -- Only behind this does Neovim find it by its id.
+      vim.schedule(function()
+        answer_waiting(nil, started)
+        tell('begin')
+      end)
     end,
-    on_exit = vim.schedule_wrap(function(code)
-      client_id = nil
-      local err = { message = 'the service has ended with status ' .. code }
-      for name, stream in pairs(streams) do
-        streams[name] = nil
-        stream.close(err)
-      end
-      answer_waiting(err)
-      tell('exit', err)
-    end),
+    on_exit = function(code, signal)
+      hush()
+      local lost = is_stopping and {} or take_waiting()
+      vim.schedule(function()
+        ended(code, signal, lost)
+      end)
+    end,
     on_error = function(_, err)
       answer_waiting({ message = tostring(err) })
     end,
   })
+  if not client_id then
+    vim.schedule(function()
+      answer_waiting({ message = 'cannot start ' .. M.command[1] })
+    end)
+  end
 end
 
---- Sends a request and calls back with its error or its result. Answers a table with `cancel`; a cancelled request calls
+local function connect(callback)
+  local client = current()
+  if client and client.initialized and not is_stopping then
+    return callback(nil, client)
+  end
+  table.insert(waiting, callback)
+  -- Else one begins, or ends and is followed by another.
+  if #waiting == 1 and not client_id then
+    start()
+  end
+end
+
+--- Sends a request and calls back, never before this returns, with its error or its result. Answers a table with `cancel`; a cancelled request calls
 --- back, with an error whose code is -32800, when its work has stopped.
 function M.request(method, params, callback)
   local call = { is_cancelled = false }
@@ -138,7 +199,9 @@ function M.request(method, params, callback)
       end
     end)
     if not sent then
-      return answer({ message = 'the service has ended' })
+      return vim.schedule(function()
+        answer({ message = 'the service has ended' })
+      end)
     end
     call.id = id
   end)
@@ -152,15 +215,10 @@ function M.request(method, params, callback)
 end
 
 function M.notify(method, params)
-  local client = client_id and vim.lsp.get_client_by_id(client_id)
+  local client = current()
   if client then
     client.rpc.notify(method, params)
   end
-end
-
---- Whether the service has a method; of a session that is open.
-function M.has(method)
-  return methods[method] == true
 end
 
 --- Registers a stream of the service's and answers its name.
@@ -171,11 +229,19 @@ function M.open_stream(stream)
   return name
 end
 
---- Ends the session.
+--- Ends the session, or keeps the next one from being begun by whoever follows events. A second time while that has not been
+--- done, it kills the service.
 function M.stop()
-  local client = client_id and vim.lsp.get_client_by_id(client_id)
+  local client = current()
+  local stopped = { message = 'the session was ended', is_deliberate = true }
   if client then
-    client.stop()
+    if not is_stopping then
+      answer_waiting(stopped)
+    end
+    client.stop(is_stopping)
+    is_stopping = true
+  else
+    tell('exit', stopped)
   end
 end
 
