@@ -12,16 +12,18 @@ coracle_id=0
 
 coracle_open() {
   if (($# == 0)); then set -- coracle serve; fi
-  coproc CORACLE { exec "$@" --framing lines; }
-  # Bash forgets it when the service ends.
+  # It begins only when it is known by names of the script's own: bash forgets those of a coprocess that has ended.
+  coproc CORACLE { read -r && exec "$@" --framing lines; }
   coracle_pid=$CORACLE_PID
+  exec {coracle_in}<&"${CORACLE[0]}" {coracle_out}>&"${CORACLE[1]}"
+  echo >&"$coracle_out"
   coracle_request initialize '{"clientInfo": {"name": "shell"}}' && coracle_notify initialized
 }
 
 coracle_request() {
   coracle_id=$((coracle_id + 1))
-  jq -cn --argjson id "$coracle_id" --arg method "$1" --argjson params "${2:-"{}"}" \
-    '{jsonrpc: "2.0", $id, $method, $params}' >&"${CORACLE[1]}"
+  coracle_write --argjson id "$coracle_id" --arg method "$1" --argjson params "${2:-"{}"}" \
+    '{jsonrpc: "2.0", $id, $method, $params}' || return
   while coracle_read; do
     if [[ $(jq -r '.id // empty' <<< "$coracle_message") == "$coracle_id" ]]; then
       coracle_result=$(jq -c '.result // empty' <<< "$coracle_message")
@@ -36,13 +38,20 @@ coracle_request() {
 }
 
 coracle_read() {
-  IFS= read -r coracle_message <&"${CORACLE[0]}" || { echo 'the service has ended' >&2; return 1; }
+  IFS= read -r coracle_message <&"$coracle_in" || { echo 'the service has ended' >&2; return 1; }
 }
 
 coracle_notify() {
-  jq -cn --arg method "$1" --argjson params "${2:-"{}"}" '{jsonrpc: "2.0", $method, $params}' >&"${CORACLE[1]}"
+  coracle_write --arg method "$1" --argjson params "${2:-"{}"}" '{jsonrpc: "2.0", $method, $params}'
+}
+
+# Writes the message that jq makes. That nobody takes it, since the service has ended, is told by the next coracle_read.
+coracle_write() {
+  local message
+  message=$(jq -cn "$@") || return
+  cat <<< "$message" >&"$coracle_out" 2> /dev/null || true
 }
 
 coracle_close() {
-  coracle_request shutdown && coracle_notify exit && wait "$coracle_pid"
+  coracle_request shutdown && coracle_notify exit && exec {coracle_in}<&- {coracle_out}>&- && wait "$coracle_pid"
 }
