@@ -35,6 +35,8 @@ final class ArchiveWriter {
   private let xattrs: OverlayXattrs
   /// What an archive cannot have, a sentence each; at most a hundred.
   private(set) var leftOut: [String] = []
+  /// Of the files written by `writeEntry`, in bytes.
+  private(set) var contentSize: Int64 = 0
   private let header: FileHeader
   private let content = FileContent()
 
@@ -127,6 +129,7 @@ final class ArchiveWriter {
     }
     if let file = header.content, found.status.size > 0 {
       try writeFile(file, found.status)
+      contentSize = contentSize.addingSaturated(found.status.size)
     } else {
       try check(archive_write_header(archive, header.entry))
     }

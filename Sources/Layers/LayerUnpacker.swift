@@ -88,8 +88,8 @@ package final class LayerUnpacker: Sendable {
       throw EngineError(.internal, "cannot unpack the layer: its threads ended early")
     }
     return UnpackedLayer(
-      diffID: digest.diffID, archive: digest.archive, uncompressedSize: digest.size, entries: tree.entries,
-      warnings: tree.warnings,
+      diffID: digest.diffID, archive: digest.archive, uncompressedSize: digest.size,
+      contentSize: tree.contentSize, entries: tree.entries, warnings: tree.warnings,
       dependencies: tree.dependencies.isEmpty ? nil : tree.dependencies, bytesOnDisk: tree.bytesOnDisk)
   }
 
@@ -128,6 +128,7 @@ private func fail(_ pipes: [BytePipe], _ error: EngineError) {
 
 struct UnpackedTree: Sendable {
   var entries: Int
+  var contentSize: Int64
   var warnings: [String]
   var dependencies: ParentDependencies
   var bytesOnDisk: Int64?
@@ -141,8 +142,10 @@ private func unpackTree(_ pipe: BytePipe, _ root: FileDescriptor, _ options: Unp
   let tree = try TreeWriter(root, options)
   let reader = try ArchiveReader(pipe)
   var entries = 0
+  var contentSize: Int64 = 0
   while let entry = try reader.next() {
     entries += 1
+    if entry.kind == .file { contentSize = contentSize.addingSaturated(entry.size) }
     do {
       try tree.write(entry, reader)
     } catch let error as SystemError {
@@ -152,7 +155,7 @@ private func unpackTree(_ pipe: BytePipe, _ root: FileDescriptor, _ options: Unp
   try reader.drain()
   try tree.finish()
   return UnpackedTree(
-    entries: entries, warnings: tree.warnings, dependencies: tree.dependencies,
+    entries: entries, contentSize: contentSize, warnings: tree.warnings, dependencies: tree.dependencies,
     bytesOnDisk: tree.bytesOnDisk)
 }
 

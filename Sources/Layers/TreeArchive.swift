@@ -26,9 +26,11 @@ package struct TreeArchive {
   /// Writes the archive: sorted by name, each directory before what is in it. What goes away meanwhile is left out; no
   /// symbolic link is followed, also not one that takes a directory's place meanwhile. Blocks.
   ///
-  /// - Returns: how many entries there were.
+  /// - Returns: how many entries there were, and how many bytes their files have.
   /// - Throws: `notFound` where the entry is gone; what reading the tree or the sink fails with.
-  package func write(sink: (UnsafeRawBufferPointer) throws -> Void) throws -> Int {
+  package func write(sink: (UnsafeRawBufferPointer) throws -> Void) throws -> (
+    entries: Int, contentSize: Int64
+  ) {
     try withoutActuallyEscaping(sink) { sink in
       let writer = try ArchiveWriter(sink, overlayXattrs, idShift: idShift)
       var count = 0
@@ -46,7 +48,7 @@ package struct TreeArchive {
         }
       }
       try writer.finish()
-      return count
+      return (count, writer.contentSize)
     }
   }
 

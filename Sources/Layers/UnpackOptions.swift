@@ -92,6 +92,8 @@ package struct UnpackedLayer: Sendable {
   /// The digest of the archive as it came, compressed or not; nil without `hashesArchive`.
   package var archive: Digest?
   package var uncompressedSize: Int64
+  /// Of its files, in bytes; holes count.
+  package var contentSize: Int64
   package var entries: Int
   /// What was left out and why, a sentence each; at most a hundred.
   package var warnings: [String]
@@ -109,4 +111,12 @@ package struct ParentDependencies: Sendable {
   package var links: [(path: [UInt8], target: [UInt8])] = []
 
   var isEmpty: Bool { impliedDirectories.isEmpty && links.isEmpty }
+}
+
+extension Int64 {
+  /// Sizes that an archive says: their sum may be beyond all numbers.
+  func addingSaturated(_ other: Int64) -> Int64 {
+    let (sum, isOver) = addingReportingOverflow(other)
+    return isOver ? (other > 0 ? .max : .min) : sum
+  }
 }

@@ -2,6 +2,7 @@ import EngineErrors
 import Glibc
 import LinuxSystem
 import OCIModel
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -119,16 +120,19 @@ struct UnpackTests {
   }
 
   @Test(
-    "invariant 8: what an archive says stays below its directory",
+    "CVE-2014-6407, invariant 8: what an archive says stays below its directory",
     arguments: [
       ("../outside/new", TarArchive.Kind.file, ""), ("/../../outside/new", .file, ""),
       ("a/../../outside/new", .file, ""),
       ("hard", .hardLink, "../outside/sentinel"), ("hard", .hardLink, "/../outside/sentinel"),
+      ("hard", .hardLink, "a/../../outside/sentinel"),
     ])
   func names(path: String, kind: TarArchive.Kind, link: String) async throws {
     try await withTarget { target, outside in
       var tar = TarArchive()
       tar.add(path, kind, link: link, content: kind == .file ? "evil" : "")
+      // Through the link that there is perhaps.
+      tar.add(path, content: "evil")
       // Taken as below the root, or refused: both are fine as long as nothing outside changes.
       _ = try? await unpack(tar.whole, into: target)
       let sentinel = try status(outside.appending("sentinel"))
@@ -137,17 +141,22 @@ struct UnpackTests {
   }
 
   @Test(
-    "invariant 8: no symbolic link is followed, whatever comes after it", arguments: ["../outside", "/", "."])
+    "CVE-2014-6407, CVE-2014-9356, invariant 8: no symbolic link is followed, whatever comes after it",
+    arguments: ["outside", "../outside", "../../outside", "/", "."])
   func symlinks(link: String) async throws {
     try await withTarget { target, outside in
       let entries: [(String, TarArchive.Kind, String)] = [
         ("x/sentinel", .file, ""), ("x/new", .file, ""), ("x/new", .directory, ""),
-        ("copy", .hardLink, "x/sentinel"), ("x/.wh.sentinel", .file, ""),
+        ("copy", .hardLink, "x/sentinel"), ("x/.wh.sentinel", .file, ""), ("x/.wh..wh..opq", .file, ""),
+        ("x/../sentinel", .file, ""), ("x", .file, ""), ("x/", .directory, ""),
       ]
       for (path, kind, to) in entries {
         var tar = TarArchive()
-        tar.add("x", .symlink, link: link == "../outside" ? outside.string : link)
+        // From the place of the first one, and from that of a directory in it.
+        tar.add("x", .symlink, link: link == "outside" ? outside.string : link)
         tar.add(path, kind, link: to, content: kind == .file ? "evil" : "")
+        tar.add("d/x", .symlink, link: link == "outside" ? outside.string + "/sentinel" : link + "/sentinel")
+        tar.add("d/x", content: "evil")
         _ = try? await unpack(tar.whole, into: target)
         #expect(try status(outside.appending("sentinel")).st_nlink == 1)
         try removeTree(target)
@@ -156,15 +165,60 @@ struct UnpackTests {
     }
   }
 
-  @Test("the layer's own root cannot become something else", arguments: [".", "./", "/"])
+  @Test(
+    "CVE-2021-29136: the layer's own root cannot become something else",
+    arguments: [".", "./", "/", "/.", "a/.."])
   func root(path: String) async throws {
     try await withTarget { target, outside in
       var tar = TarArchive()
       tar.add(path, .symlink, link: outside.string)
       tar.add("new", content: "evil")
+      tar.add("./sentinel", content: "evil")
+      tar.add("/sentinel", content: "evil")
       _ = try? await unpack(tar.whole, into: target)
       let root = try status(target)
       #expect(root.st_mode & S_IFMT == S_IFDIR)
+    }
+  }
+
+  @Test(
+    "CVE-2025-47290: a directory that is exchanged for a link while a layer is unpacked leads none of it out",
+    arguments: ["d", "d/e"])
+  func exchangedPath(path: String) async throws {
+    try await withTarget { target, outside in
+      var tar = TarArchive()
+      for index in 0..<2000 {
+        tar.add("d/e/file\(index)", content: "evil", mode: 0o600, uid: 1)
+        tar.add("d/e/link\(index)", .hardLink, link: "d/e/file\(index)")
+        tar.add("d/e/to\(index)", .symlink, link: "x", uid: 1)
+        tar.add("d/e/sub\(index)/", .directory, mode: 0o700)
+        // The directory is opened anew after it.
+        tar.add("other\(index)/f", content: "x")
+        tar.add("d/e/.wh.sentinel")
+      }
+      let archive = tar.whole
+      let (victim, link) = (target.appending(path), target.removingLastComponent().appending("link"))
+      @Sendable func restore() throws {
+        guard try fileKind(link) != .symbolicLink else { return }
+        try removeTree(link)
+        try call("symlink", on: link.string) { symlink(outside.string, link.string) }
+      }
+      try restore()
+      let unpacking = Mutex(true)
+      async let swaps = onBlockingThread("swap") {
+        var swaps = 0
+        while unpacking.withLock({ $0 }) {
+          guard (try? exchange(link, victim)) != nil else { continue }
+          swaps += 1
+          try? exchange(link, victim)
+          // What was unpacked meanwhile took the link's place, and has its name.
+          try restore()
+        }
+        return swaps
+      }
+      for _ in 0..<5 { _ = try? await unpack(archive, into: target, pieces: 64 << 10) }
+      unpacking.withLock { $0 = false }
+      #expect(try await swaps > 0)
     }
   }
 

@@ -67,7 +67,7 @@ private let descriptor = #"{"mediaType":"x","digest":"sha256:\#(hex)","size":3}"
     #"{"schemaVersion":2,"config":{"digest":"sha256:\#(hex)","size":1e30},"layers":[]}"#,
     #"{"schemaVersion":2,"config":{"digest":"sha256:\#(hex)","size":99999999999999999999},"layers":[]}"#,
     #"{"schemaVersion":2,"config":{"digest":"sha256:\#(hex)"},"layers":[]}"#,
-    // Two readings of one document.
+    // Two readings of one document (CVE-2021-41190).
     #"{"schemaVersion":2,"config":\#(descriptor),"layers":[],"manifests":[]}"#,
     #"{"schemaVersion":2,"mediaType":"\#(MediaType.ociIndex)","config":\#(descriptor),"layers":[]}"#,
     String(repeating: "[", count: 100_000),

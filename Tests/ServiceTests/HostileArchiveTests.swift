@@ -1,3 +1,4 @@
+import LinuxSystem
 import OCIModel
 import RPCModel
 import SystemPackage
@@ -22,6 +23,11 @@ struct HostileArchiveTests {
     elif kind == "good-compressed":
       import gzip; files["l/layer.tar"] = gzip.compress(layer)
     elif kind == "config-outside": item["Config"] = "../../../../etc/passwd"
+    elif kind == "id-outside":
+      item["Layers"] = ["../../x/layer.tar"]; files["../../x/layer.tar"] = files.pop("l/layer.tar")
+      files["../../x/json"] = b'{"id": "../../x"}'; files["../../x/VERSION"] = b"1.0"
+      files["repositories"] = b'{"../../x": {"../../y": "../../x"}}'
+    elif kind == "tag-outside": item["RepoTags"] = ["../../x:1"]
     elif kind == "config-absolute": item["Config"] = "/etc/passwd"
     elif kind == "layer-outside": item["Layers"] = ["../../../../etc/passwd"]
     elif kind == "entry-outside": files["../../sentinel"] = b"x"
@@ -102,7 +108,8 @@ struct HostileArchiveTests {
 
   private static let mismatches: Set = ["layer-changed", "oci-blob-changed"]
   private static let bad = [
-    "config-outside", "config-absolute", "layer-outside", "entry-outside", "link-outside", "link-absolute",
+    "config-outside", "config-absolute", "id-outside", "tag-outside", "layer-outside", "entry-outside",
+    "link-outside", "link-absolute",
     "link-circle", "list-object", "list-null", "list-empty", "list-text", "list-numbers", "list-tags-text",
     "list-layers-object", "list-bad-name", "list-big", "list-twice", "list-device", "layer-twice",
     "layer-missing", "layer-more", "layer-changed", "layer-text", "config-missing", "config-types",
@@ -111,7 +118,9 @@ struct HostileArchiveTests {
     "empty", "text", "gzip-truncated", "sparse-layer", "sparse-blob",
   ]
 
-  @Test("each is refused with its kind, leaves nothing in the store or outside, and the service lives on")
+  @Test(
+    "CVE-2014-9358, CVE-2021-41190: each is refused with its kind, leaves nothing in the store or outside, and the service lives on"
+  )
   func corpus() async throws {
     try await withTestStore(try #require(Account.available.first)) { store in
       let service = try await store.service()
@@ -174,6 +183,106 @@ struct HostileArchiveTests {
       }
       #expect(error?.data?.kind == .notFound)
       #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test(
+    "CVE-2023-25153: documents of 1 GiB in an archive or a layout are refused without being read into memory",
+    arguments: Account.available)
+  func hugeDocuments(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      // Holes: they take neither time nor disk to make.
+      let maker = #"""
+        import json, os, sys, tarfile
+        kind, name, target = sys.argv[1:4]
+        size = 1 << 30
+        if kind == "archive":
+          info = tarfile.TarInfo(name); info.size = size
+          with open(target, "wb") as file:
+            file.write(info.tobuf()); file.truncate(512 + size + 1024)
+        else:
+          os.makedirs(target + "/blobs/sha256", exist_ok=True)
+          digest = "a" * 64
+          if name == "blob":
+            open(target + "/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [
+              {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:" + digest, "size": size}]}))
+            name = "blobs/sha256/" + digest
+          with open(target + "/" + name, "wb") as file: file.truncate(size)
+        """#
+      let before = try ProcessMemory.peak(service.process.pid)
+      for (kind, name) in [
+        ("archive", "manifest.json"), ("archive", "index.json"), ("archive", "oci-layout"),
+        ("archive", "repositories"), ("layout", "index.json"), ("layout", "oci-layout"), ("layout", "blob"),
+      ] {
+        let target = store.directory.appending("\(kind)-\(name)")
+        let made = try await ChildProcess.run(["python3", "-c", maker, kind, name, target.string])
+        #expect(made.succeeded, "\(made.errorText)")
+        let error = await #expect(throws: RPCError.self, "\(kind) \(name)") {
+          try await service.send(ImageLoad.self, .init(path: target.string))
+        }
+        #expect(error?.data?.kind == .corrupt, "\(kind) \(name): \(error?.message ?? "")")
+        try await expectEmpty(store)
+        try removeTree(target)
+      }
+      let grown = try ProcessMemory.peak(service.process.pid) - before
+      #expect(grown < 24 << 20, "\(grown >> 20) MiB")
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test(
+    "CVE-2014-9357: what an image calls a decompressor or an archiver is never run",
+    arguments: Account.available)
+  func helpers(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let programs =
+        "xz unxz xzcat lzma gzip gunzip zcat pigz unpigz bzip2 bunzip2 zstd unzstd tar bsdtar git cp"
+      let formats = [("gz", "gzip"), ("xz", "xz"), ("bz2", "bzip2"), ("zst", "zstd -q")]
+      try await context.script(
+        """
+        cd context; mkdir -p trap/usr/bin trap/usr/local/bin
+        printf '#!/bin/sh\\necho ran > /ran\\necho ran > ran\\n' > trap/usr/bin/xz; chmod 755 trap/usr/bin/xz
+        for name in \(programs); do
+          cp trap/usr/bin/xz trap/usr/local/bin/$name; cp trap/usr/bin/xz trap/usr/bin/$name 2> /dev/null || true
+        done
+        echo inside > inside
+        \(formats.map { "tar -cf - inside | \($0.1) -c > a.tar.\($0.0)" }.joined(separator: "; "))
+        """)
+      let additions = formats.map { "ADD a.tar.\($0.0) /\($0.0)/" }.joined(separator: "\n")
+      let file = """
+        FROM busybox:1 AS trap
+        COPY trap/usr /usr
+        ENV PATH=/usr/local/bin:/usr/bin:/bin
+        FROM trap
+        \(additions)
+        RUN test ! -e /ran && test ! -e ran && cat /*/inside
+        """
+      let output = FoundDigest()
+      let built = try await context.build(file, references: ["trap:1"], output: output)
+      #expect(output.text.split(separator: "\n").count == formats.count, "\(output.text)")
+      // Saved and loaded, its layers are unpacked by another way.
+      let archive = context.path("trap.tar")
+      _ = try await context.service.send(ImageSave.self, .init(images: ["trap:1"], path: archive))
+      _ = try await context.service.send(ImageRemove.self, .init(image: "trap:1"))
+      _ = try await context.service.send(ImageLoad.self, .init(path: archive))
+      _ = try await context.service.send(
+        ContainerCreate.self, .init(image: built.image.digest, name: "c", command: ["true"]))
+      for (name, _) in formats {
+        let sender = context.service.process.connection.sender()
+        let bytes = try context.store.directory.appending("context/a.tar.\(name)").readAll()
+        let feeding = Task {
+          _ = try? await sender.send(bytes)
+          await sender.close()
+        }
+        _ = try? await context.service.send(
+          ContainerCopyTo.self, .init(container: "c", target: "/tmp", stream: sender.id))
+        feeding.cancel()
+      }
+      let changed = try await context.service.send(ContainerDiff.self, .init(container: "c")).changes
+      #expect(!changed.contains { $0.path.hasSuffix("ran") }, "\(changed)")
+      let found = try await ChildProcess.run(["find", context.store.directory.string, "-name", "ran"])
+      #expect(found.text.isEmpty, "\(found.text)")
     }
   }
 }

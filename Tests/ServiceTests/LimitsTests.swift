@@ -87,7 +87,7 @@ struct LimitsTests {
   func outOfMemory() async throws {
     try await withBusyboxService(.root) { _, service in
       _ = try await service.send(EventSubscribe.self, .init(kinds: ["container."]))
-      let output = try await service.run(["sh", "-c", "tail /dev/zero; echo $?; sleep 0.1"]) {
+      let output = try await service.run(["sh", "-c", "tail /dev/zero; echo $?"]) {
         $0.limits = .init(memoryBytes: 16 << 20, swapBytes: 0)
       }
       #expect(output.stdout == "137\n")
@@ -108,7 +108,12 @@ struct LimitsTests {
       _ = try await service.importBusybox(store)
       let container = try await sleeper(
         service, "alone", limits: .init(memoryBytes: 16 << 20, swapBytes: 0),
-        command: ["sh", "-c", "trap 'tail /dev/zero; echo killed' USR1; while true; do sleep 0.05; done"])
+        command: [
+          "sh", "-c",
+          "trap 'tail /dev/zero; echo killed' USR1; echo ready; sleep 1000 & while true; do wait; done",
+        ])
+      _ = try await service.send(
+        ContainerWait.self, .init(container: "alone", until: .init(condition: .logMatch, pattern: "ready")))
       let log = FilePath(try await service.send(ContainerInspect.self, .init(container: "alone")).logPath)
       let cursor = try await service.send(SystemInfo.self, .init()).cursor
       service.process.kill(SIGKILL)

@@ -261,6 +261,8 @@ struct BuildContainer: Sendable {
         if let lock { held.locks.append(lock) }
         var options = MountOptions(.bind, target: prepared.target)
         options.source = source.string
+        // What is in a cache, RUNs may have exchanged for anything: it is looked up beneath it (CVE-2024-23651).
+        options.subpath = prepared.file.map { NameText.path($0).string }
         options.isReadOnly = mount.isReadOnly
         mounts.append(options)
       case .bind:
@@ -333,6 +335,7 @@ struct BuildContainer: Sendable {
   /// file is mounted.
   ///
   /// - Parameter isLocked: whether this RUN holds it for itself already.
+  /// - Returns: its directory, also where one file in it is mounted.
   private func cache(_ prepared: PreparedMount, isLocked: Bool) async throws -> (FilePath, FileLock?) {
     let mount = prepared.mount
     let caches = engine.cacheMounts
@@ -374,7 +377,7 @@ struct BuildContainer: Sendable {
       }
     }
     engine.noteCacheMount(place, id: id)
-    return (prepared.file.map { place.appending(NameText.path($0).components) } ?? place, lock)
+    return (place, lock)
   }
 
   /// On a tmpfs, and only as long as the RUN takes.

@@ -2000,7 +2000,7 @@ public enum ContainerCopyTo: RPCRequest {
   public struct Result: RPCValue {
     /// How many files and directories were written.
     public var entries: Int
-    /// How many bytes the archive had that they went as.
+    /// How many bytes the files have.
     public var bytes: Int
 
     public init(
@@ -2106,7 +2106,7 @@ public enum ContainerCopyFrom: RPCRequest {
   public struct Result: RPCValue {
     /// How many files and directories were read.
     public var entries: Int
-    /// How many bytes the archive had that they went as.
+    /// How many bytes the files have.
     public var bytes: Int
 
     public init(

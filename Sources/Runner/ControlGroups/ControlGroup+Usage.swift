@@ -52,7 +52,7 @@ extension ControlGroup {
 
   private func measureUnified(_ usage: inout ResourceUsage) {
     let cpu = StatLines(read(.cpu, "cpu.stat"))
-    if let time = cpu["usage_usec"] { usage.cpuTime = time.saturating(earlierCPUTime) }
+    if let time = cpu["usage_usec"] { usage.cpuTime = time.saturating(earlierCPUTime ?? 0) }
     usage.throttledTime = cpu["throttled_usec"]
     if let current = number(.memory, "memory.current") {
       let droppable = StatLines(read(.memory, "memory.stat"))["inactive_file"] ?? 0
@@ -69,7 +69,7 @@ extension ControlGroup {
 
   private func measureLegacy(_ usage: inout ResourceUsage) {
     if let time = number(.cpuacct, "cpuacct.usage") {
-      usage.cpuTime = (time / 1000).saturating(earlierCPUTime)
+      usage.cpuTime = (time / 1000).saturating(earlierCPUTime ?? 0)
     }
     usage.throttledTime = StatLines(read(.cpu, "cpu.stat"))["throttled_time"].map { $0 / 1000 }
     if let current = number(.memory, "memory.usage_in_bytes") {

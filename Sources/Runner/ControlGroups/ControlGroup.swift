@@ -13,8 +13,8 @@ package struct ControlGroup: Hashable, Sendable {
 
   package var isUnified: Bool
   package var parts: [Part]
-  /// Processor time in microseconds that its processes had used when they were moved into it; 0 for one that was there first.
-  package var earlierCPUTime: UInt64 = 0
+  /// Processor time in microseconds that its processes had used when they were moved into it; nil for one that was there first.
+  package var earlierCPUTime: UInt64?
 
   /// Where a controller's files are; nil where the group does not have it.
   func directory(_ controller: ControlGroupController) -> FilePath? {

@@ -14,14 +14,14 @@ enum GroupFile {
       let names = part.controllers.map(\.rawValue).joined(separator: ",")
       return "\(version) \(names.isEmpty ? "-" : names) \(part.directory)\n"
     }
-    return parts.joined() + (group.earlierCPUTime > 0 ? "base \(group.earlierCPUTime)\n" : "")
+    return parts.joined() + (group.earlierCPUTime.map { "base \($0)\n" } ?? "")
   }
 
   static func group(_ text: String) -> ControlGroup? {
     var group = ControlGroup(isUnified: false, parts: [])
     for line in text.split(separator: "\n") {
       let words = line.split(separator: " ", maxSplits: 2)
-      if words.count == 2, words[0] == "base" { group.earlierCPUTime = UInt64(words[1]) ?? 0 }
+      if words.count == 2, words[0] == "base" { group.earlierCPUTime = UInt64(words[1]) }
       guard words.count == 3 else { continue }
       group.isUnified = words[0] == "v2"
       group.parts.append(

@@ -24,7 +24,7 @@ extension Runner {
 
   /// Makes a container's group in time for its first process. Blocks.
   func makeGroup(_ id: String, _ resources: RuntimeSpec.Resources?) throws(EngineError) {
-    var group = groups.group(of: id)
+    let group = groups.group(of: id)
     do {
       try GroupFile.write(group, directory(of: id))
       try groups.make(group)
@@ -36,7 +36,6 @@ extension Runner {
       removeGroup(id)
       return
     }
-    group.earlierCPUTime = 0
     if let resources { try group.begin(resources) }
   }
 

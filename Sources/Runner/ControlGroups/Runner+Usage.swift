@@ -16,6 +16,12 @@ extension Runner {
       measureProcesses(group?.processes().sorted() ?? ContainerProcesses.ids(of: first), &usage)
     }
     group?.measure(&usage)
+    if let group, group.earlierCPUTime != nil {
+      // What its processes had before they came is counted where they were.
+      var mapped = ResourceUsage()
+      measureProcesses(group.processes().sorted(), &mapped)
+      usage.memory = max(usage.memory, mapped.memory)
+    }
     measureNetwork(first, &usage)
     return usage
   }

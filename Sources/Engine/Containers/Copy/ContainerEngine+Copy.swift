@@ -2,6 +2,7 @@ import EngineErrors
 import Glibc
 import Layers
 import LinuxSystem
+import Synchronization
 import SystemPackage
 
 /// Whose copied files are.
@@ -14,7 +15,7 @@ package enum CopyOwner: Hashable, Sendable {
 /// What a copy has moved.
 package struct CopyResult: Sendable {
   package var entries: Int
-  /// Of the archive that it went as.
+  /// Of the files.
   package var bytes: Int64
 }
 
@@ -109,23 +110,19 @@ extension ContainerEngine {
     let from = try CopyPath(source, of: "source")
     let root = try await openRoot(of: name)
     let (directory, shift) = (root.directory.descriptor, root.idShift)
-    let entries = Counter()
-    let bytes = try await reporter.task("copy from \(name)") { [self] progress, _ in
+    let written = Mutex(CopyResult(entries: 0, bytes: 0))
+    _ = try await reporter.task("copy from \(name)") { [self] progress, _ in
       try await writeArchive(to: output, progress: progress) { [self] sink in
         let found = try find(from, in: directory, followsLinks: followsLinks)
         defer { try? found.parent.close() }
-        entries.value = try TreeArchive(
+        let tree = try TreeArchive(
           found.root(as: found.name), overlayXattrs: unpackOptions.overlayXattrs, idShift: shift
         ).write(sink: sink)
+        written.withLock { $0 = CopyResult(entries: tree.entries, bytes: tree.contentSize) }
       }
     }
     withExtendedLifetime(root) {}
-    return CopyResult(entries: entries.value, bytes: bytes)
-  }
-
-  /// Set on the one thread and read after it.
-  private final class Counter: @unchecked Sendable {
-    var value = 0
+    return written.withLock { $0 }
   }
 
   // MARK: A container's end
@@ -178,6 +175,6 @@ extension CopyOwner? {
 
 extension CopyResult {
   fileprivate init(_ layer: UnpackedLayer) {
-    self.init(entries: layer.entries, bytes: layer.uncompressedSize)
+    self.init(entries: layer.entries, bytes: layer.contentSize)
   }
 }

@@ -95,14 +95,14 @@ extension ContainerEngine {
     defer { tree.close() }
     let unpacker = try LayerUnpacker(into: root, named: "/", options: options)
     var done: Int64 = 0
-    let entries = try tree.write { bytes in
+    let written = try tree.write { bytes in
       if isCancelled() { throw EngineError.cancelled("copying files") }
       try unpacker.write(bytes)
       done += Int64(bytes.count)
       progress.report(done)
     }
     _ = try unpacker.finish()
-    return CopyResult(entries: entries, bytes: done)
+    return CopyResult(entries: written.entries, bytes: written.contentSize)
   }
 
   static func place(_ directory: FilePath) -> [UInt8] {

@@ -1330,7 +1330,7 @@ class ContainerCopyToResult(Structure):
     entries: int
     """How many files and directories were written."""
     bytes: int
-    """How many bytes the archive had that they went as."""
+    """How many bytes the files have."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -1340,7 +1340,7 @@ class ContainerCopyFromResult(Structure):
     entries: int
     """How many files and directories were read."""
     bytes: int
-    """How many bytes the archive had that they went as."""
+    """How many bytes the files have."""
 
 
 @dataclass(kw_only=True, slots=True)
