@@ -36,7 +36,11 @@ final class ArchiveWriter {
   /// What an archive cannot have, a sentence each; at most a hundred.
   private(set) var leftOut: [String] = []
   /// Of the files written by `writeEntry`, in bytes.
-  private(set) var contentSize: Int64 = 0
+  private(set) var contentSize: Int64 = 0 {
+    didSet { contentProgress?(contentSize) }
+  }
+  /// Is told of it as it grows.
+  var contentProgress: ((Int64) -> Void)?
   private let header: FileHeader
   private let content = FileContent()
 
@@ -129,7 +133,6 @@ final class ArchiveWriter {
     }
     if let file = header.content, found.status.size > 0 {
       try writeFile(file, found.status)
-      contentSize = contentSize.addingSaturated(found.status.size)
     } else {
       try check(archive_write_header(archive, header.entry))
     }
@@ -165,12 +168,15 @@ final class ArchiveWriter {
       }
     }
     try check(archive_write_header(archive, header.entry))
+    let before = contentSize
     var position: Int64 = 0
     while let (bytes, offset) = try content.nextBlock() {
       try writeHole(from: &position, to: offset)
       try write(bytes)
       position += Int64(bytes.count)
+      contentSize = before.addingSaturated(position)
     }
+    contentSize = before.addingSaturated(size)
     // A file that shrinks while it is read is filled up with zeroes by libarchive.
     if position == ranges.last?.upperBound ?? 0 { try writeHole(from: &position, to: size) }
   }

@@ -26,13 +26,15 @@ package struct TreeArchive {
   /// Writes the archive: sorted by name, each directory before what is in it. What goes away meanwhile is left out; no
   /// symbolic link is followed, also not one that takes a directory's place meanwhile. Blocks.
   ///
+  /// - Parameter progress: is told how many bytes of files were written so far.
   /// - Returns: how many entries there were, and how many bytes their files have.
   /// - Throws: `notFound` where the entry is gone; what reading the tree or the sink fails with.
-  package func write(sink: (UnsafeRawBufferPointer) throws -> Void) throws -> (
-    entries: Int, contentSize: Int64
-  ) {
+  package func write(
+    progress: ((Int64) -> Void)? = nil, sink: (UnsafeRawBufferPointer) throws -> Void
+  ) throws -> (entries: Int, contentSize: Int64) {
     try withoutActuallyEscaping(sink) { sink in
       let writer = try ArchiveWriter(sink, overlayXattrs, idShift: idShift)
+      writer.contentProgress = progress
       var count = 0
       switch root {
       case .contents(let directory): count = try walk(directory, as: [], writer)

@@ -90,6 +90,16 @@ struct ResourceLimitsTests {
 
   @Test("0 of a new container is no limit, but of swap: none at all")
   func zeros() {
+    let swapless = limits {
+      $0.memoryBytes = 64 << 20
+      $0.swapBytes = 0
+    }
+    for old in [ResourceLimits(), limits { $0.memoryBytes = 32 << 20 }, limits { $0.processes = 0 }] {
+      let new = old.updated(with: swapless)
+      #expect(new.memoryBytes == 64 << 20 && new.swapBytes == 0)
+    }
+    #expect(swapless.updated(with: limits { $0.memoryBytes = 96 << 20 }).swapBytes == 0)
+    #expect(swapless.updated(with: limits { $0.swapBytes = 0 }).swapBytes == nil)
     let asked = limits {
       $0.memoryBytes = 64 << 20
       $0.swapBytes = 0

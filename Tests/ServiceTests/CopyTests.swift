@@ -84,12 +84,18 @@ struct CopyTests {
   func out(account: Account) async throws {
     try await withContainers(account) { store, service, running, stopped in
       let site = try await site(store)
+      let earlier = service.notifications.all.count
       _ = try await service.send(
         ContainerCopyTo.self, .init(container: running, target: "/srv", path: site.string))
       let target = store.directory.appending("out-\(running)")
       let copied = try await service.send(
         ContainerCopyFrom.self, .init(container: running, source: "/srv/site", path: target.string))
       #expect(copied.entries == 6 && copied.bytes == 14)
+      // So does its progress, without what the archive has around the files.
+      let told = service.notifications.all.dropFirst(earlier).compactMap {
+        if case .taskProgressed(let task) = $0 { task.done } else { nil }
+      }
+      #expect(told.allSatisfy { $0 <= 14 }, "\(told)")
       #expect(try target.appending("sub/deep").readAll() == Array("deep\n".utf8))
       let seen = try await ChildProcess.run(["stat", "-c", "%U %a", target.appending("index").string])
       #expect(seen.text == "\(account == .root ? "root" : "coracle-test") 755\n", "\(seen.text)")

@@ -194,7 +194,7 @@ struct HostileArchiveTests {
       let service = try await store.service()
       // Holes: they take neither time nor disk to make.
       let maker = #"""
-        import json, os, sys, tarfile
+        import hashlib, json, os, sys, tarfile
         kind, name, target = sys.argv[1:4]
         size = 1 << 30
         if kind == "archive":
@@ -203,7 +203,9 @@ struct HostileArchiveTests {
             file.write(info.tobuf()); file.truncate(512 + size + 1024)
         else:
           os.makedirs(target + "/blobs/sha256", exist_ok=True)
-          digest = "a" * 64
+          hasher = hashlib.sha256()
+          for _ in range(size >> 20): hasher.update(bytes(1 << 20))
+          digest = hasher.hexdigest()
           if name == "blob":
             open(target + "/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": [
               {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:" + digest, "size": size}]}))

@@ -225,6 +225,34 @@ struct LimitsTests {
   }
 
   @Test(
+    "a group that a running container gets counts the memory that it had before",
+    .enabled(if: Machine.makesGroups), arguments: [false, true])
+  func earlierMemory(isPaused: Bool) async throws {
+    try await withBusyboxService(.root) { _, service in
+      let bytes = 8 << 20
+      let command = "x=$(head -c \(bytes) /dev/zero | busybox tr '\\0' x); echo ready; sleep 1000; true"
+      let container = try await sleeper(service, "holds", command: ["sh", "-c", command])
+      _ = try await service.send(
+        ContainerWait.self, .init(container: "holds", until: .init(condition: .logMatch, pattern: "ready")))
+      func memory() async throws -> Int {
+        try await service.send(ContainerStats.self, .init(containers: ["holds"])).stats.first?.memoryBytes ?? 0
+      }
+      #expect(try await memory() >= bytes)
+      if isPaused {
+        _ = try await service.send(ContainerPause.self, .init(container: "holds"))
+        #expect(try await memory() >= bytes)
+        _ = try await service.send(ContainerUnpause.self, .init(container: "holds"))
+      } else {
+        _ = try await service.send(
+          ContainerUpdate.self, .init(container: "holds", limits: .init(processes: 20)))
+      }
+      #expect(try Machine.group(try #require(container.pid)).processes("memory").count == 2)
+      #expect(try await memory() >= bytes)
+      _ = try await service.send(ContainerRemove.self, .init(container: "holds", force: true))
+    }
+  }
+
+  @Test(
     "nothing is left of a container whose shim is killed, nor of one that could not start",
     .enabled(if: Machine.makesGroups))
   func leftovers() async throws {

@@ -84,7 +84,9 @@ extension ResourceLimits {
     var limits = self
     limits.memoryBytes = number(memoryBytes, update.memoryBytes)
     limits.memoryReservationBytes = number(memoryReservationBytes, update.memoryReservationBytes)
-    limits.swapBytes = number(swapBytes, update.swapBytes)
+    // Beside a limit of memory, no swap is a limit as well.
+    limits.swapBytes =
+      update.memoryBytes ?? 0 > 0 ? update.swapBytes ?? swapBytes : number(swapBytes, update.swapBytes)
     // Without a limit of memory there is none for swap.
     if limits.memoryBytes == nil, update.swapBytes == nil { limits.swapBytes = nil }
     limits.cpuMillis = number(cpuMillis, update.cpuMillis)
@@ -104,11 +106,7 @@ extension ResourceLimits {
   }
 
   /// 0, and an empty text, of a new container is no limit, but of swap: no swap.
-  var withoutZeros: ResourceLimits {
-    var limits = ResourceLimits().updated(with: self)
-    if memoryBytes ?? 0 > 0 { limits.swapBytes = swapBytes }
-    return limits
-  }
+  var withoutZeros: ResourceLimits { ResourceLimits().updated(with: self) }
 
   private static func all(_ path: FilePath) -> String {
     ((try? readSmallFile(path, limit: 4096)) ?? "0").split(separator: "\n").first.map(String.init) ?? "0"

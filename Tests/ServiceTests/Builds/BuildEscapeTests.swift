@@ -73,7 +73,7 @@ struct BuildEscapeTests {
         "\"source=src,suid\",target=/m", "\"source=src,x-coracle.subpath=..\",target=/m",
         "source=src:\(outside),target=/m",
       ] {
-        let error = try await context.failure("FROM busybox:1\nRUN --mount=\(mount) true")
+        let error = try await context.failure("FROM busybox:1\nRUN --mount='\(mount)' true")
         #expect(error.data?.kind == .invalidArgument, "\(mount): \(error.message)")
       }
       // In a path they are characters of a name.
@@ -81,7 +81,7 @@ struct BuildEscapeTests {
       _ = try await context.build(
         """
         FROM busybox:1
-        RUN --mount=type=tmpfs,"target=/m:suid,dev,exec",size=1m busybox grep /m: /proc/mounts
+        RUN --mount='type=tmpfs,"target=/m:suid,dev,exec",size=1m' busybox grep /m: /proc/mounts
         """, output: output)
       let options = output.text.split(separator: " ").dropFirst(4).first?.split(separator: ",") ?? []
       #expect(output.text.contains(" /m:suid,dev,exec tmpfs "), "\(output.text)")

@@ -94,12 +94,9 @@ extension ContainerEngine {
   ) throws -> CopyResult {
     defer { tree.close() }
     let unpacker = try LayerUnpacker(into: root, named: "/", options: options)
-    var done: Int64 = 0
-    let written = try tree.write { bytes in
+    let written = try tree.write(progress: { progress.report($0) }) { bytes in
       if isCancelled() { throw EngineError.cancelled("copying files") }
       try unpacker.write(bytes)
-      done += Int64(bytes.count)
-      progress.report(done)
     }
     _ = try unpacker.finish()
     return CopyResult(entries: written.entries, bytes: written.contentSize)
