@@ -3145,7 +3145,7 @@ public struct ResourceLimits: RPCValue {
   public var memoryBytes: Int?
   /// What memory it is left with when the machine is short of it.
   public var memoryReservationBytes: Int?
-  /// Of swap besides the memory; as much as the kernel gives when absent.
+  /// Of swap besides the memory; as much as the kernel gives when absent. Beside memoryBytes 0 is none, in container/update too; alone it takes the limit away there.
   public var swapBytes: Int?
   /// Of processor time in a thousandth of one processor: 1500 is one and a half.
   public var cpuMillis: Int?

@@ -1684,7 +1684,9 @@ class ResourceLimits(Structure):
     memory_reservation_bytes: int | None = None
     """What memory it is left with when the machine is short of it."""
     swap_bytes: int | None = None
-    """Of swap besides the memory; as much as the kernel gives when absent."""
+    """Of swap besides the memory; as much as the kernel gives when absent. Beside memoryBytes 0 is
+    none, in container/update too; alone it takes the limit away there.
+    """
     cpu_millis: int | None = None
     """Of processor time in a thousandth of one processor: 1500 is one and a half."""
     cpu_weight: int | None = None
