@@ -235,7 +235,8 @@ struct LimitsTests {
       _ = try await service.send(
         ContainerWait.self, .init(container: "holds", until: .init(condition: .logMatch, pattern: "ready")))
       func memory() async throws -> Int {
-        try await service.send(ContainerStats.self, .init(containers: ["holds"])).stats.first?.memoryBytes ?? 0
+        try await service.send(ContainerStats.self, .init(containers: ["holds"])).stats.first?.memoryBytes
+          ?? 0
       }
       #expect(try await memory() >= bytes)
       if isPaused {
