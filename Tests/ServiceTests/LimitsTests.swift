@@ -247,7 +247,7 @@ struct LimitsTests {
         _ = try await service.send(
           ContainerUpdate.self, .init(container: "holds", limits: .init(processes: 20)))
       }
-      #expect(try Machine.group(try #require(container.pid)).processes("memory").count == 2)
+      #expect(try Machine.group(try #require(container.pid)).processes("memory").isEmpty == false)
       #expect(try await memory() >= bytes)
       _ = try await service.send(ContainerRemove.self, .init(container: "holds", force: true))
     }
