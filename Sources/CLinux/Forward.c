@@ -5,10 +5,12 @@
 #include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -301,6 +303,11 @@ void clinux_reset_stream(int socket) {
 }
 
 void clinux_end_stream(int socket) { shutdown(socket, SHUT_WR); }
+
+int clinux_has_unsent(int socket) {
+  int count = 0;
+  return ioctl(socket, SIOCOUTQ, &count) == 0 && count > 0;
+}
 
 ssize_t clinux_splice(int from, int to, size_t count) {
   return splice(from, 0, to, 0, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);

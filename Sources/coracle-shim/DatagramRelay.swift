@@ -8,6 +8,9 @@ struct DatagramRelay {
     var port: Int
     /// -1 for a free place.
     var socket: CInt
+    /// 4 or 6, by which it leads there.
+    var version: UInt8
+    var hasAnswer: Bool
     var generation: UInt32
     /// Seconds since the machine started.
     var lastSeen: UInt32
@@ -47,15 +50,63 @@ struct DatagramRelay {
       var peer = clinux_peer()
       let size = clinux_receive_datagram(port.socket, buffer, Self.largest, &peer)
       if size < 0 { return }
-      guard let socket = socket(of: &peer, index, port) else { continue }
-      if clinux_send(socket, buffer, size, 0) < 0, clinux_errno() == ECONNREFUSED {
-        // The word of an earlier one, told only now.
-        _ = clinux_send(socket, buffer, size, 0)
-      }
+      guard let place = place(of: &peer, index, port) else { continue }
+      let error = pass(size, to: place)
+      if error != 0, connectAnew(place, port, error) { _ = pass(size, to: place) }
     }
   }
 
-  private mutating func socket(of peer: inout clinux_peer, _ index: Int, _ port: Port) -> CInt? {
+  /// - Returns: 0, or why the way there is of no use.
+  private func pass(_ size: Int, to place: Int) -> CInt {
+    let socket = peers[place].socket
+    var sent = clinux_send(socket, buffer, size, 0)
+    // The word of an earlier one, told only now.
+    if sent < 0, clinux_errno() == ECONNREFUSED { sent = clinux_send(socket, buffer, size, 0) }
+    if sent >= 0 {
+      // Where nobody listens that is told at once, since it is in this network.
+      return peers[place].hasAnswer ? 0 : clinux_socket_error(socket)
+    }
+    switch clinux_errno() {
+    // Too much at once, or too large: there is no better way.
+    case EAGAIN, ENOBUFS, ENOMEM, EMSGSIZE: return 0
+    case let error: return error
+    }
+  }
+
+  /// A peer's next way there: to another address than the one that has gone from the container, or to that of IPv6 where nobody
+  /// listens at that of IPv4, and back.
+  private func connectAnew(_ place: Int, _ port: Port, _ error: CInt) -> Bool {
+    let isRefused = error == ECONNREFUSED
+    let former = peers[place].version
+    guard let (socket, version) = connect(port, avoiding: isRefused ? former : 0) else { return false }
+    let token = EventToken(.peer, place, generation: peers[place].generation)
+    guard !isRefused || version != former,
+      clinux_epoll_set(epoll, socket, token.bits, CLINUX_WAIT_INPUT.rawValue, 0) == 0
+    else {
+      _ = close(socket)
+      return false
+    }
+    _ = close(peers[place].socket)
+    peers[place].socket = socket
+    peers[place].version = version
+    peers[place].hasAnswer = false
+    return true
+  }
+
+  /// - Parameter avoided: a version of IP that is taken only where there is no other.
+  private func connect(_ port: Port, avoiding avoided: UInt8) -> (socket: CInt, version: UInt8)? {
+    var own = clinux_own_addresses()
+    guard clinux_find_own_addresses(&own) == 0 else { return nil }
+    let hasBoth = own.v4_interface != 0 && own.v6_interface != 0
+    let version: UInt8 = hasBoth ? (avoided == 4 ? 6 : 4) : own.v4_interface != 0 ? 4 : 6
+    let socket =
+      version == 4
+      ? clinux_connect_port(CLINUX_UDP.rawValue, &own.v4, 4, port.target)
+      : own.v6_interface != 0 ? clinux_connect_port(CLINUX_UDP.rawValue, &own.v6, 16, port.target) : -1
+    return socket < 0 ? nil : (socket, version)
+  }
+
+  private mutating func place(of peer: inout clinux_peer, _ index: Int, _ port: Port) -> Int? {
     let now = clinux_uptime()
     var free: Int?
     var oldest = 0
@@ -66,7 +117,7 @@ struct DatagramRelay {
         memcmp(&peers[place].peer, &peer, MemoryLayout<clinux_peer>.size) == 0
       {
         peers[place].lastSeen = now
-        return peers[place].socket
+        return place
       } else if peers[oldest].socket < 0 || peers[place].lastSeen < peers[oldest].lastSeen {
         oldest = place
       }
@@ -76,23 +127,19 @@ struct DatagramRelay {
       free = oldest
     }
     let place = free ?? end
-    var own = clinux_own_addresses()
-    guard clinux_find_own_addresses(&own) == 0 else { return nil }
-    let socket =
-      own.v4_interface != 0
-      ? clinux_connect_port(CLINUX_UDP.rawValue, &own.v4, 4, port.target)
-      : own.v6_interface != 0 ? clinux_connect_port(CLINUX_UDP.rawValue, &own.v6, 16, port.target) : -1
-    guard socket >= 0 else { return nil }
+    guard let (socket, version) = connect(port, avoiding: 0) else { return nil }
     let generation = place < end ? peers[place].generation &+ 1 & 0xff_ffff : 0
     let token = EventToken(.peer, place, generation: generation)
     guard clinux_epoll_set(epoll, socket, token.bits, CLINUX_WAIT_INPUT.rawValue, 0) == 0 else {
       _ = close(socket)
       return nil
     }
-    peers[place] = Peer(peer: peer, port: index, socket: socket, generation: generation, lastSeen: now)
+    peers[place] = Peer(
+      peer: peer, port: index, socket: socket, version: version, hasAnswer: false, generation: generation,
+      lastSeen: now)
     end = max(end, place + 1)
     count += 1
-    return socket
+    return place
   }
 
   /// Passes on what the container answers.
@@ -104,6 +151,7 @@ struct DatagramRelay {
       // Nobody listens there: that was the error, and it is taken.
       if size < 0 { return }
       peers[place].lastSeen = clinux_uptime()
+      peers[place].hasAnswer = true
       _ = clinux_send_datagram(ports.socket(peers[place].port), buffer, size, &peers[place].peer)
     }
   }

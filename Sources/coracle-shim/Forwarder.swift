@@ -12,6 +12,9 @@ struct Forwarder {
   private var ports: PortTable
   private var streams: StreamRelay
   private var datagrams: DatagramRelay
+  /// When connections are taken again, after which there were no descriptors or no memory for one; in seconds since the machine
+  /// started, or 0.
+  private var shortUntil: UInt32 = 0
 
   init(_ request: Request, _ status: StatusSocket) throws(Failure) {
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
@@ -46,7 +49,7 @@ struct Forwarder {
     var tokens: InlineArray<32, UInt64> = InlineArray(repeating: 0)
     var isIdle = false
     while true {
-      let patience = isIdle ? datagrams.patience : 50
+      let patience = !isIdle ? 50 : shortUntil > 0 ? 1000 : datagrams.patience
       let count = withUnsafeMutableBytes(of: &tokens) {
         clinux_epoll_wait_for(
           epoll, $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt64.self), 32, patience)
@@ -64,7 +67,20 @@ struct Forwarder {
       }
       for index in 0..<Int(max(count, 0)) { handle(EventToken(bits: tokens[index])) }
       datagrams.expire()
+      endShortage()
       ports.setAccepting(streams.hasRoom)
+    }
+  }
+
+  /// A socket that has a connection to take is told of again and again: so it is not waited for meanwhile.
+  private mutating func endShortage() {
+    guard streams.isShort || control.isShort else { return shortUntil = 0 }
+    if shortUntil == 0 {
+      shortUntil = clinux_uptime() + 1
+    } else if clinux_uptime() >= shortUntil {
+      shortUntil = 0
+      streams.endShortage()
+      control.endShortage()
     }
   }
 

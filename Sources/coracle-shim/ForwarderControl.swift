@@ -12,6 +12,8 @@ struct ForwarderControl {
   private let epoll: CInt
   private let socket: CInt
   private var clients: InlineArray<8, CInt> = InlineArray(repeating: -1)
+  /// A resource was short; for a while no connection is taken.
+  private(set) var isShort = false
 
   init(_ epoll: CInt, _ status: StatusSocket) throws(Failure) {
     self.epoll = epoll
@@ -24,7 +26,22 @@ struct ForwarderControl {
 
   mutating func accept() {
     let client = clinux_accept(socket)
-    if client >= 0 { add(client) }
+    if client >= 0 { return add(client) }
+    switch clinux_errno() {
+    case EMFILE, ENFILE, ENOMEM, ENOBUFS: setShort(true)
+    default: return
+    }
+  }
+
+  mutating func endShortage() {
+    if isShort { setShort(false) }
+  }
+
+  /// Who connects waits in the kernel meanwhile.
+  private mutating func setShort(_ isShort: Bool) {
+    self.isShort = isShort
+    let events = isShort ? 0 : CLINUX_WAIT_INPUT.rawValue
+    _ = clinux_epoll_set(epoll, socket, EventToken(.listener).bits, events, 1)
   }
 
   private mutating func add(_ client: CInt) {

@@ -6,13 +6,15 @@ struct StreamFlow {
   var pipe: SplicePipe?
   /// Bytes in the pipe.
   var held = 0
-  /// The source has ended, and the target has been told so.
+  /// The source has ended, and the target has been told so; or nothing more goes this way.
   var isEnded = false
+  /// The target takes no more. What it sent before that may be on its way still.
+  var isCutOff = false
 
   /// One turn: then others have theirs.
   private static var turn: Int { 8 }
 
-  /// - Returns: false when one of the sockets broke.
+  /// - Returns: false when the source broke, or the system is short of something.
   mutating func pump(from source: CInt, to target: CInt, _ pool: inout PipePool) -> Bool {
     if isEnded { return true }
     for _ in 0..<Self.turn {
@@ -32,10 +34,19 @@ struct StreamFlow {
       }
       guard let pipe else { return false }
       let count = clinux_splice(pipe.readEnd, target, held)
-      if count < 0 { return clinux_errno() == EAGAIN }
+      if count < 0 { return clinux_errno() == EAGAIN || cutOff(clinux_errno()) }
       held -= count
     }
     if held == 0 { giveBack(to: &pool) }
+    return true
+  }
+
+  private mutating func cutOff(_ error: CInt) -> Bool {
+    if error == ENOMEM || error == ENOBUFS { return false }
+    close()
+    held = 0
+    isEnded = true
+    isCutOff = true
     return true
   }
 
@@ -84,8 +95,8 @@ struct StreamRelay {
   private var firstFree: UInt32 = 0
   private var count = 0
   private var pool = PipePool()
-  /// A resource was short; until a connection ends no other is taken.
-  private var isShort = false
+  /// A resource was short; until a connection ends, or for a while, no other is taken.
+  private(set) var isShort = false
 
   init(_ epoll: CInt, returnsAnswers: Bool) throws(Failure) {
     self.epoll = epoll
@@ -96,6 +107,8 @@ struct StreamRelay {
   }
 
   var hasRoom: Bool { count < capacity && !isShort }
+
+  mutating func endShortage() { isShort = false }
 
   mutating func releaseMemory() {
     guard count == 0, end > 0 else { return }
@@ -114,7 +127,7 @@ struct StreamRelay {
       if client < 0 {
         switch clinux_errno() {
         case EMFILE, ENFILE, ENOMEM, ENOBUFS:
-          isShort = count > 0
+          isShort = true
           return false
         default: return true
         }
@@ -184,8 +197,9 @@ struct StreamRelay {
       stream.up.pump(from: stream.client, to: stream.inside, &pool)
       && stream.down.pump(from: stream.inside, to: stream.client, &pool)
     places[index].stream = stream
-    guard isWhole else { return fail(index) }
-    if stream.up.isEnded, stream.down.isEnded { return finish(index) }
+    if !isWhole || stream.up.isEnded && stream.down.isEnded {
+      return conclude(index, stream, isWhole: isWhole)
+    }
     var (client, inside): (UInt32, UInt32) = (0, 0)
     if stream.up.held > 0 {
       inside |= CLINUX_WAIT_OUTPUT.rawValue
@@ -198,6 +212,19 @@ struct StreamRelay {
       inside |= CLINUX_WAIT_INPUT.rawValue
     }
     if !wait(index, client: client, inside: inside) { fail(index) }
+  }
+
+  /// A server that answers before it has heard all, and closes, resets its connection: the client gets the answer, and hears
+  /// of the reset only where nothing of that is on the way still, since a reset throws it away.
+  private mutating func conclude(_ index: Int, _ stream: Stream, isWhole: Bool) {
+    let isGraceful =
+      switch (stream.up.isCutOff, stream.down.isCutOff) {
+      case (false, false): isWhole
+      case (true, false): clinux_has_unsent(stream.client) != 0
+      case (false, true): clinux_has_unsent(stream.inside) != 0
+      case (true, true): false
+      }
+    if isGraceful { finish(index) } else { fail(index) }
   }
 
   private mutating func connectElsewhere(_ index: Int, _ stream: Stream) {

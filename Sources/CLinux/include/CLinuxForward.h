@@ -66,6 +66,8 @@ void clinux_tune_stream(int socket);
 void clinux_reset_stream(int socket);
 /// shutdown(2) of writing.
 void clinux_end_stream(int socket);
+/// Whether the other side has not confirmed all that was sent (SIOCOUTQ).
+int clinux_has_unsent(int socket);
 /// splice(2), without waiting.
 ssize_t clinux_splice(int from, int to, size_t count);
 /// A non-blocking pipe of this capacity, or of the standard one where that is too much.

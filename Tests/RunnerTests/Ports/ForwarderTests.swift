@@ -25,6 +25,31 @@ final class ForwarderTests {
     try await containers.runner.waitForOutput(id, at: containers.log(id), containing: "up")
   }
 
+  private func pid() throws -> Int32 {
+    guard case .running(let pid) = try containers.runner.state("c") else {
+      throw TestFailure("it does not run")
+    }
+    return pid
+  }
+
+  private func forwarder() throws -> Int32 {
+    let lock = containers.runner.directory(of: "c").appending("ports.lock")
+    guard case .process(let pid)? = try LifeLock.holder(of: lock) else {
+      throw TestFailure("nobody holds the lock")
+    }
+    return pid
+  }
+
+  /// Runs a server in Python in the container's network, which has said something when it listens.
+  private func startServer(_ script: String) async throws -> ChildProcess {
+    let server = try await ChildProcess.spawn(
+      ["nsenter", "-n", "-t", "\(try pid())", "python3", "-uc", script], output: .pipe, diesWithTests: true)
+    let output = try #require(server.standardOutput)
+    var byte = [UInt8](repeating: 0, count: 1)
+    _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+    return server
+  }
+
   private func publish(_ port: ForwardedPort, of id: String = "c") async throws -> ForwardedPort {
     let reserved = try ReservedPort(port)
     try await containers.runner.publish([reserved], of: id)
@@ -236,23 +261,13 @@ final class ForwarderTests {
 
   @Test func datagramsFindTheirWayBack() async throws {
     try await startEcho()
-    guard case .running(let pid) = try containers.runner.state("c") else {
-      Issue.record("it does not run")
-      return
-    }
-    let server = try await ChildProcess.spawn(
-      [
-        "nsenter", "-n", "-t", "\(pid)", "python3", "-uc",
-        """
-        import socket
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print("up")
-        while True:
-            data, peer = s.recvfrom(65536); s.sendto(b"<" + data + b">", peer)
-        """,
-      ], output: .pipe, diesWithTests: true)
-    let output = try #require(server.standardOutput)
-    var byte = [UInt8](repeating: 0, count: 1)
-    _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+    let server = try await startServer(
+      """
+      import socket
+      s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 53)); print("up")
+      while True:
+          data, peer = s.recvfrom(65536); s.sendto(b"<" + data + b">", peer)
+      """)
     let port = try await publish(free(53, .udp))
     let answer = try await client(
       port,
@@ -269,5 +284,101 @@ final class ForwarderTests {
     #expect(answer == "True\n60002")
     server.signal(SIGKILL)
     _ = try await server.waitForExit()
+  }
+
+  @Test func datagramsFollowTheContainersAddress() async throws {
+    try await startEcho()
+    let server = try await startServer(
+      """
+      import select, socket
+      narrow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); narrow.bind(("", 53))
+      wide = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+      wide.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1); wide.bind(("::", 54)); print("up")
+      while True:
+          for s in select.select([narrow, wide], [], [])[0]:
+              data, peer = s.recvfrom(100); s.sendto(peer[0].encode(), peer)
+      """)
+    let (narrow, wide) = (try await publish(free(53, .udp)), try await publish(free(54, .udp)))
+    let inside = "[\"nsenter\", \"-n\", \"-t\", \"\(try pid())\", \"sh\", \"-ec\"]"
+    let answer = try await client(
+      narrow,
+      """
+      import subprocess
+      def inside(script): subprocess.run(\(inside) + [script], check=True)
+      def ask(s): s.send(b"?"); return s.recv(100).decode()
+      def peer(port):
+          s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.connect(("127.0.0.1", port))
+          return s
+      one = peer(port); print(ask(one))
+      # As when it leaves a network and comes back.
+      inside("ip addr del 10.99.0.2/32 dev lo; ip addr add 10.99.0.3/32 dev lo"); print(ask(one))
+      # One that listens at IPv6 alone.
+      inside("ip addr add fd00:99::2/128 dev lo nodad"); two = peer(\(wide.hostPort)); print(ask(two), ask(two), ask(one))
+      """)
+    #expect(answer == "10.99.0.2\n10.99.0.3\nfd00:99::2 fd00:99::2 10.99.0.3")
+    server.signal(SIGKILL)
+    _ = try await server.waitForExit()
+  }
+
+  /// As a web server's to a body that is too large: it has not read all of it when it closes, and so its system resets.
+  @Test func anAnswerBeforeTheQuestionsEndArrives() async throws {
+    try await startEcho()
+    let port = try await publish(free(81))
+    let answer = try await client(
+      port,
+      """
+      import os, signal, subprocess
+      forwarder = \(try forwarder())
+      server = subprocess.Popen(["nsenter", "-n", "-t", "\(try pid())", "python3", "-uc", '''
+      import socket, sys
+      c = socket.create_server(("", 81))
+      print("up")
+      c = c.accept()[0]; c.recv(1); c.recv(1, socket.MSG_PEEK); print("heard")
+      sys.stdin.readline()
+      c.sendall(b"x" * 32768); c.close(); print("closed")
+      '''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+      server.stdout.readline()
+      c = socket.create_connection(("127.0.0.1", port), 20); c.sendall(b"??")
+      server.stdout.readline()
+      # It comes to both, what the client has sent and the reset, at once.
+      os.kill(forwarder, signal.SIGSTOP)
+      while open(f"/proc/{forwarder}/stat").read().rsplit(")", 1)[1].split()[0] != "T": pass
+      c.sendall(b"y" * 1000); server.stdin.write("go\\n"); server.stdin.flush()
+      server.stdout.readline()
+      os.kill(forwarder, signal.SIGCONT)
+      try:
+          while True: c.sendall(b"y" * 65536)
+      except ConnectionError: pass
+      heard = 0
+      try:
+          while part := c.recv(65536): heard += len(part)
+      except ConnectionError: pass
+      print(heard)
+      """)
+    #expect(answer == "32768")
+  }
+
+  @Test func withoutDescriptorsConnectionsWait() async throws {
+    try await startEcho()
+    let port = try await publish(free())
+    let answer = try await client(
+      port,
+      """
+      import resource
+      connect().close()
+      forwarder = \(try forwarder())
+      def spent(): return sum(map(int, open(f"/proc/{forwarder}/stat").read().rsplit(")", 1)[1].split()[11:13]))
+      soft, hard = resource.prlimit(forwarder, resource.RLIMIT_NOFILE)
+      resource.prlimit(forwarder, resource.RLIMIT_NOFILE, (0, hard))
+      c = socket.create_connection(("127.0.0.1", port), 1); c.sendall(b"?")
+      before = spent()
+      try: print(c.recv(1))
+      except TimeoutError: print("waits")
+      # In hundredths of that second.
+      print(spent() - before < 30)
+      resource.prlimit(forwarder, resource.RLIMIT_NOFILE, (soft, hard))
+      c.settimeout(20); print(c.recv(1).decode())
+      """)
+    #expect(answer == "waits\nTrue\n?")
   }
 }
