@@ -4,7 +4,7 @@ import CLinux
 /// host's network.
 ///
 /// It is in that namespace itself, where others find it by the pid that the lock `lock` names. It ends when nobody has had
-/// the FIFO `users` open for a while, and with the way to the outside.
+/// the FIFO `users` open for a while, and with its child.
 struct NetworkKeeper {
   /// Of the last user's end, in ms: who starts one short container after the other does not wait for a new one each time.
   private static var patience: CInt { 10_000 }
@@ -15,10 +15,9 @@ struct NetworkKeeper {
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     let lock = try check(CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     try check(CLINUX_STEP_LOCK, clinux_lock_for_life(lock))
-    _ = unlink("users")
-    _ = unlink("starting")
-    // It gets its name `users` from the service, when the program is ready.
-    try check(CLINUX_STEP_MKNOD, mkfifo("starting", 0o600))
+    // It gets its name `users` from the service, when the program is ready. That of a keeper before this one is there already:
+    // shims open it once, and count as users of this one then.
+    if mkfifo("starting", 0o600) != 0, clinux_errno() != EEXIST { throw Failure(CLINUX_STEP_MKNOD) }
     // Without waiting for the first of them.
     users = try check(CLINUX_STEP_OPEN, clinux_open("starting", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0))
     let pid = try startUplink(request)

@@ -27,32 +27,31 @@ struct NetworkUplink {
     _ = clinux_block_signals(0)
   }
 
+  /// Without an end of its own, once the network was whole: its keeper sees when nobody needs it any more.
   func run() -> Never {
     runOnce(output: 1)
     // With this name the network was whole. What keeps a program from becoming ready at all is the service's to tell.
-    var isUseful = access("users", F_OK) == 0
-    while isUseful { isUseful = runAgain() }
-    _exit(0)
+    guard access("users", F_OK) == 0, silence() else { _exit(0) }
+    var pause: CInt = 0
+    while true {
+      let start = clinux_uptime()
+      runOnce(output: 1)
+      // As where the machine has no default route for a while, without which pasta does not start.
+      pause = clinux_uptime() - start >= Self.enough ? 0 : min(max(Self.shortest, pause * 2), Self.longest)
+      _ = poll(nil, 0, pause)
+    }
   }
 
-  /// - Returns: whether it became ready, of which it tells on its standard output. What it says else nobody reads any more.
-  private func runAgain() -> Bool {
-    do throws(Failure) {
-      let words = try Pipe()
-      let null = try check(CLINUX_STEP_OPEN, clinux_open("/dev/null", O_RDWR | O_CLOEXEC, 0))
-      try check(CLINUX_STEP_DUP, dup2(null, 2))
-      _ = close(null)
-      let program = try start(output: words.writeEnd)
-      _ = close(words.writeEnd)
-      var isReady = false
-      var bytes: InlineArray<64, UInt8> = InlineArray(repeating: 0)
-      while withUnsafeMutableBytes(of: &bytes, { read(words.readEnd, $0.baseAddress, 64) }) > 0 {
-        isReady = true
-      }
-      _ = close(words.readEnd)
-      awaitEnd(program)
-      return isReady
-    } catch { return false }
+  /// Seconds: after a life of that length it is run again at once.
+  private static var enough: UInt32 { 10 }
+  /// In ms.
+  private static var shortest: CInt { 100 }
+  private static var longest: CInt { 10_000 }
+
+  /// What it says from now on nobody reads any more.
+  private func silence() -> Bool {
+    let null = clinux_open("/dev/null", O_RDWR | O_CLOEXEC, 0)
+    return null >= 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2
   }
 
   private func runOnce(output: CInt) {

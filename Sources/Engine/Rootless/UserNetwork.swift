@@ -36,6 +36,8 @@ final class UserNetwork: Sendable {
 
   /// What says that somebody needs it, by having it open for writing.
   var users: FilePath { directory.appending("users") }
+  /// The same while there is no way to the outside yet.
+  private var starting: FilePath { directory.appending("starting") }
 
   /// Sees to it that the namespace is there.
   ///
@@ -112,6 +114,8 @@ final class UserNetwork: Sendable {
     }
     defer { try? namespace.close() }
     Failpoint.userNetworkMade.pass()
+    // The shims of containers that run have it open, and count as the next keeper's users.
+    _ = try renameIfPresent(users, to: starting)
     let words = try makePipe()
     defer { try? words.read.close() }
     do {
@@ -125,7 +129,7 @@ final class UserNetwork: Sendable {
       throw EngineError(.internal, "the keeper of the user's network ended unexpectedly")
     }
     // Last: one with this name is whole.
-    try rename(directory.appending("starting"), to: users)
+    try rename(starting, to: users)
     Failpoint.userNetworkReady.pass()
     return pid
   }

@@ -104,6 +104,85 @@ struct PortRecoveryTests {
   }
 
   @Test(
+    "a keeper that took another's place stays for containers that were there before, when no service is",
+    .enabled(if: Account.available.contains(.ordinary)))
+  func keeperWithoutServices() async throws {
+    let (host, elsewhere) = (try await TestNetwork(), try await TestNetwork())
+    try await host.connect(elsewhere)
+    chmod("/dev/net/tun", 0o666)
+    try await withTestStore(.ordinary) { store in
+      var store = store
+      store.network = host
+      let first = try await store.service()
+      let scene = NetworkScene(store: store, host: host, service: first)
+      try await scene.importServer()
+      try await scene.start("a")
+      let keeper = try holder(scene, "network/lock")
+      try await end(keeper)
+      _ = try await first.send(NetworkList.self, .init())
+      let next = try holder(scene, "network/lock")
+      #expect(next != keeper)
+      // To its reader it ends when nobody has it open for writing: what the keeper waits for.
+      let users = try FileDescriptor.open(
+        store.run.appending("network/users"), .readOnly, options: [.nonBlocking, .closeOnExec])
+      defer { try? users.close() }
+      #expect(await first.stop() == 0)
+      var byte: [UInt8] = [0]
+      #expect(throws: Errno.resourceTemporarilyUnavailable) {
+        try byte.withUnsafeMutableBytes { try users.read(into: $0) }
+      }
+      let last = try await store.service("last")
+      _ = try await last.send(ContainerRemove.self, .init(container: "a", force: true))
+      #expect(try holder(scene, "network/lock") == next)
+      #expect(await last.stop() == 0)
+      try await DescriptorWatcher.shared.readable(users)
+      #expect(try byte.withUnsafeMutableBytes { try users.read(into: $0) } == 0)
+    }
+  }
+
+  @Test(
+    "pasta cannot start for a while: the user's network stays, and it is tried again, after longer and longer pauses",
+    .enabled(if: Account.available.contains(.ordinary)))
+  func pastaCannotStart() async throws {
+    try await NetworkScene.with(.ordinary) { scene, _ in
+      try await scene.importServer()
+      let port = try #require(try await scene.serve("web", [.init(containerPort: 80)]).ports?.first?.hostPort)
+      try await scene.start("talker")
+      let keeper = try holder(scene, "network/lock")
+      let uplink = try #require(try await children(of: keeper).first)
+      /// Of all programs that it has seen the end of: it grows with each (cminflt).
+      func pages() throws -> Int {
+        let stat = try readSmallFile(FilePath("/proc/\(uplink)/stat"), limit: 4096)
+        let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+        return try #require(fields.count > 8 ? Int(fields[8]) : nil)
+      }
+      // Without a default route it does not start.
+      try await scene.host.shell("ip route del default; ip -6 route del default")
+      var known = try pages()
+      let start = ContinuousClock.now
+      try await end(#require(children(of: uplink).first))
+      // The one that was killed, and three that came after it.
+      for _ in 0..<4 {
+        while try pages() == known { await Task.yield() }
+        known = try pages()
+      }
+      #expect(ContinuousClock.now - start >= .milliseconds(300))
+      #expect(try holder(scene, "network/lock") == keeper)
+      try await scene.host.shell("ip route add default via 192.0.2.2; ip route add default via 2001:db8::2")
+      let heard = try await scene.shell(
+        "talker",
+        """
+        busybox mkfifo /ask; exec 3<>/ask
+        until printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; nc -w 20 192.0.2.1 \(port) <&3 | busybox grep -q hello; do :; done
+        echo yes
+        """)
+      #expect(heard == "yes\n")
+      #expect(try holder(scene, "network/lock") == keeper)
+      try await scene.removeAll()
+    }
+  }
+
+  @Test(
     "pasta dies: another one is there at once, and connections by the former break off instead of hanging",
     .enabled(if: Account.available.contains(.ordinary)))
   func pastaDies() async throws {
