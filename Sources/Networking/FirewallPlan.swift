@@ -3,8 +3,9 @@ import LinuxSystem
 
 /// What the firewall is to do for all networks of a store.
 ///
-/// Packets between two networks, and from elsewhere to a container, do not pass; answers do, and what comes in by a published
-/// port. What leaves for the outside has the host's address (NAT). An internal network has no outside.
+/// Packets between two networks, and from elsewhere to a container, do not pass; answers do. What comes in by a published port
+/// is no packet of a forward's: the container's forwarder has the connection. What leaves for the outside has the host's address
+/// (NAT). An internal network has no outside.
 package struct FirewallPlan: Hashable, Sendable {
   /// The table's name, in the family inet.
   package var table: String
@@ -40,7 +41,6 @@ package struct FirewallPlan: Hashable, Sendable {
           iifname . oifname @own accept
           iifname @internal drop
           oifname @internal drop
-          ct status dnat accept
           drop
         }
         chain postrouting {
