@@ -2,8 +2,14 @@ package import EngineErrors
 
 /// Which ranges networks get, and which addresses of a range who is connected gets.
 package enum AddressPool {
-  /// Private addresses that neither Docker nor podman takes by itself, and that home routers seldom have.
-  private static let pool4 = Subnet(IPAddress(.v4, 0x0aa0_0000), prefix: 11)
+  /// Private addresses: first those that neither Docker nor podman takes by itself, and that home routers seldom have; then, as
+  /// on a machine where a way leads to all of 10.0.0.0/8, the ends of the other ranges, whose beginnings others take.
+  private static let pools4 = [
+    Subnet(IPAddress(.v4, 0x0aa0_0000), prefix: 11), Subnet(IPAddress(.v4, 0xac18_0000), prefix: 13),
+    Subnet(IPAddress(.v4, 0xc0a8_8000), prefix: 17), Subnet(IPAddress(.v4, 0x6460_0000), prefix: 11),
+  ]
+  /// RFC 4193: fd, forty random bits, and a number of sixteen more, all of them random here.
+  private static let pool6 = Subnet(IPAddress(.v6, 0xfd << 120), prefix: 8)
   /// 4093 containers.
   private static let length4 = 20
 
@@ -14,11 +20,21 @@ package enum AddressPool {
   package static func free(
     _ family: IPAddress.Family, besides taken: [Subnet], seed: UInt64
   ) throws(EngineError) -> Subnet {
-    // RFC 4193: fd, forty random bits, and a number of sixteen more, all of them random here.
-    let (pool, length) =
-      family == .v4 ? (pool4, length4) : (Subnet(IPAddress(.v6, 0xfd << 120), prefix: 8), 64)
+    let pools = family == .v4 ? pools4 : [pool6]
+    for pool in pools {
+      if let subnet = free(pool, family == .v4 ? length4 : 64, besides: taken, seed: seed) { return subnet }
+    }
+    let all = pools.map(\.description).joined(separator: ", ")
+    throw EngineError(
+      .noSpace, "no address range is free: all of \(all) is taken", subject: all,
+      hint: "remove networks that nothing needs, or give a range to which no route leads: "
+        + "network create NAME --subnet RANGE, with the name bridge for the network that containers have by default"
+    )
+  }
+
+  private static func free(_ pool: Subnet, _ length: Int, besides taken: [Subnet], seed: UInt64) -> Subnet? {
     let count = UInt128(1) << UInt128(length - pool.prefix)
-    let shift = UInt128(family.length - length)
+    let shift = UInt128(pool.family.length - length)
     var step: UInt128 = 0
     while step < count {
       let number = (UInt128(seed) + step) % count
@@ -28,9 +44,7 @@ package enum AddressPool {
       // Behind all of it, where it is larger.
       if other.prefix < length { step += (other.lastNumber - (subnet.base.bits - other.base.bits)) >> shift }
     }
-    throw EngineError(
-      .noSpace, "no address range is free: all of \(pool) is taken", subject: pool.description,
-      hint: "remove networks that nothing needs, or give a range")
+    return nil
   }
 
   /// Addresses of a network for one that is to be connected: those that are asked for, and else the next that are free, in

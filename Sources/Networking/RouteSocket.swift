@@ -165,20 +165,23 @@ final class RouteSocket {
     var interface: UInt32?
   }
 
-  /// Those to other places: of the main table and of further ones, not of the host's own addresses.
+  /// Those to other places, of the main table and of further ones, and those to the host's own addresses, of which some have
+  /// no other; but for the loopback interface's own range.
   func routes(_ family: IPAddress.Family) throws -> [Route] {
     try netlink.request("list the routes", Int(RTM_GETROUTE), flags: NLM_F_DUMP) { message in
       message.add(UInt8(truncatingIfNeeded: family.number))
       for _ in 0..<11 { message.add(UInt8(0)) }
     }.compactMap { answer -> Route? in
       let header = Array(answer.body.prefix(12))
-      // The table `local` has what the others have, and multicast.
-      guard header.count == 12, header[4] != 255, CInt(header[0]) == family.number else { return nil }
+      // Besides its own addresses (RTN_LOCAL), the table `local` has what the others have, and multicast.
+      guard header.count == 12, header[4] != 255 || header[7] == 2, CInt(header[0]) == family.number
+      else { return nil }
       let attributes = answer.attributes(after: 12)
       let zero = [UInt8](repeating: 0, count: family.length / 8)
       guard let base = IPAddress(attributes[Int(RTA_DST.rawValue)] ?? zero[...], family: header[0]) else {
         return nil
       }
+      if header[4] == 255, base.isLoopback { return nil }
       return Route(
         destination: Subnet(base, prefix: Int(header[1])), interface: attributes.number(Int(RTA_OIF.rawValue))
       )

@@ -26,7 +26,13 @@ struct AddressPoolTests {
   }
 
   @Test func whenAllRangesAreTakenThatIsSaid() throws {
-    let taken = [try Subnet(parsing: "10.0.0.0/8")]
+    var taken = try ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/11"].map {
+      try Subnet(parsing: $0)
+    }
+    // Nearly: of 10.0.0.0/8 alone somebody may have the whole.
+    let last = try AddressPool.free(.v4, besides: taken, seed: 7)
+    #expect(try Subnet(parsing: "100.96.0.0/11").contains(last.base) && last.prefix == 20)
+    taken.append(try Subnet(parsing: "100.64.0.0/10"))
     let error = #expect(throws: EngineError.self) { try AddressPool.free(.v4, besides: taken, seed: 7) }
     #expect(error?.kind == .noSpace)
   }

@@ -128,6 +128,11 @@ extension ContainerEngine {
 private struct AskedRanges: Sendable {
   private var given: [BridgePlan.Range] = []
   private var chosen: [IPAddress.Family] = []
+  /// The machine's own addresses, and those of groups.
+  private static let reserved = [
+    Subnet(IPAddress(.v4, 0x7f00_0000), prefix: 8), Subnet(IPAddress(.v4, 0xe000_0000), prefix: 4),
+    Subnet(IPAddress(.v6, 1), prefix: 128), Subnet(IPAddress(.v6, 0xff << 120), prefix: 8),
+  ]
 
   init(_ options: NetworkOptions, hasIPv6: Bool) throws {
     for (text, gateway) in options.ranges {
@@ -137,6 +142,12 @@ private struct AskedRanges: Sendable {
         throw EngineError(
           .invalidArgument, "address range \(subnet) is too small", subject: text,
           hint: "give one of at least four addresses: up to \(subnet.base)/\(subnet.family.length - 2)")
+      }
+      if let reserved = Self.reserved.first(where: { $0.overlaps(subnet) }) {
+        throw EngineError(
+          .invalidArgument,
+          "address range \(subnet) is, or has, a part of \(reserved), which no network can have",
+          subject: text, hint: "give a private one, such as 10.89.0.0/24 or fd00:1::/64")
       }
       guard !given.contains(where: { $0.subnet.family == subnet.family }) else {
         throw EngineError(
