@@ -33,7 +33,7 @@ package struct LinkPlan: Hashable, Sendable {
   package var peer: String
   package var interface: String
   package var addresses: [IPAddress]
-  /// By which the outside is reached; empty where another link does that, or none.
+  /// By which the outside is reached, one of each family at most; those of which another link does that are not among them.
   package var gateways: [IPAddress]
 
   package init(

@@ -55,16 +55,21 @@ extension HostNetwork {
   }
 
   /// Gives a namespace the ways to the outside that it is to have now, and takes others away.
-  package func route(by gateways: [IPAddress], on interface: String?, in namespace: FileDescriptor)
-    async throws(EngineError)
-  {
+  ///
+  /// - Parameter links: all that it has.
+  package func route(by links: [LinkPlan], in namespace: FileDescriptor) async throws(EngineError) {
     try await run("set a container's routes") { session in
       try session.elsewhere({ try NetworkNamespace.enter(namespace) }) {
         let inside = try RouteSocket()
-        for family in [IPAddress.Family.v4, .v6] { try inside.removeDefaultRoute(family) }
-        guard let interface, let link = try inside.link(named: interface) else { return }
-        for gateway in gateways {
-          try inside.addDefaultRoute(by: gateway, on: link.index, isRelayed: session.isRelayed)
+        for family in [IPAddress.Family.v4, .v6] {
+          let ways = links.lazy.compactMap { link in
+            link.gateways.first { $0.family == family }.map { (interface: link.interface, gateway: $0) }
+          }
+          if let way = ways.first, let link = try inside.link(named: way.interface) {
+            try inside.addDefaultRoute(by: way.gateway, on: link.index, isRelayed: session.isRelayed)
+          } else {
+            try inside.removeDefaultRoute(family)
+          }
         }
       }
     }

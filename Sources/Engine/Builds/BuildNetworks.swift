@@ -95,7 +95,7 @@ final class BuildNetworks: Sendable {
         build: id, ofSession: engine.ownSession(), to: network.id, choosing: ContainerEngine.addressChoice)
       Failpoint.endpointRecorded.pass()
       let link = endpoint.plan(
-        in: try network.plan(), store: try engine.metadata.storeIdentity(), isWayOut: true)
+        in: try network.plan(), store: try engine.metadata.storeIdentity())
       try await host.attach([link], to: namespace.descriptor)
       try await engine.ensureFirewall()
     }

@@ -90,7 +90,8 @@ extension ContainerEngine {
         if options.resolvedHealth != nil { record.health = .starting }
         if options.lifetime == .session { record.session = try ownSession() }
         return DraftContainer(
-          record: record, options: options, spec: spec, root: root, connections: connections, content: content,
+          record: record, options: options, spec: spec, root: root, connections: connections,
+          content: content,
           volumes: plan.entries.isEmpty ? [] : try await hold(plan, lowers: root.lowers), lock: lock)
       } catch {
         try? snapshots.removeContainer(id)
@@ -161,7 +162,9 @@ extension ContainerEngine {
 
   /// Many containers of one image are made in a row, and its configuration never changes.
   private func recentConfig(of image: ImageRecord) throws -> ImageConfig {
-    if let known = decodedConfig.withLock({ $0?.digest == image.configDigest ? $0?.config : nil }) { return known }
+    if let known = decodedConfig.withLock({ $0?.digest == image.configDigest ? $0?.config : nil }) {
+      return known
+    }
     let config = try config(of: image)
     decodedConfig.withLock { $0 = (image.configDigest, config) }
     return config

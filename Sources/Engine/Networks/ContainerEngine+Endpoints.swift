@@ -90,6 +90,7 @@ extension ContainerEngine {
     do {
       if let namespace {
         try await attach(record, to: namespace, only: endpoint)
+        try await setWayOut(of: record.id, in: namespace)
       }
     } catch {
       // Also in a task that is cancelled.
@@ -158,23 +159,21 @@ extension ContainerEngine {
     }
   }
 
-  /// The routes to the outside are those of the first network that has any.
+  /// The routes to the outside are, of each family, those of the first network that has any.
   private func setWayOut(of container: String, in namespace: HeldNamespace) async throws {
-    let links = try links(of: container)
-    let way = links.first { !$0.gateways.isEmpty }
-    try await hostNetwork().route(by: way?.gateways ?? [], on: way?.interface, in: namespace.descriptor)
+    try await hostNetwork().route(by: links(of: container), in: namespace.descriptor)
   }
 
-  /// All connections of a container, the one with the way to the outside among them.
+  /// All connections of a container, those with the way to the outside among them.
   func links(of container: String) throws -> [LinkPlan] {
     let store = try metadata.storeIdentity()
-    var hasWayOut = false
+    var missing: Set<IPAddress.Family> = [.v4, .v6]
     return try metadata.endpoints(container: container).map { endpoint in
       guard let network = try metadata.network(id: endpoint.network) else {
         throw EngineError(.corrupt, "a network of the container is not there", subject: endpoint.network)
       }
-      let link = endpoint.plan(in: try network.plan(), store: store, isWayOut: !hasWayOut)
-      hasWayOut = hasWayOut || !link.gateways.isEmpty
+      let link = endpoint.plan(in: try network.plan(), store: store, wayOutOf: missing)
+      missing.subtract(link.gateways.map(\.family))
       return link
     }
   }

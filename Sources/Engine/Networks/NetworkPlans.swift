@@ -28,12 +28,15 @@ extension EndpointRecord {
     [address4, address6].compactMap { $0.flatMap { try? IPAddress(parsing: $0) } }
   }
 
-  /// - Parameter isWayOut: whether the container reaches the outside by this network.
-  func plan(in network: BridgePlan, store: String, isWayOut: Bool) -> LinkPlan {
+  /// - Parameter families: those of which the container has no other way to the outside.
+  func plan(
+    in network: BridgePlan, store: String, wayOutOf families: Set<IPAddress.Family> = [.v4, .v6]
+  ) -> LinkPlan {
     LinkPlan(
       bridge: network, peer: NetworkNames.peer(self, store: store), interface: interface,
       addresses: addresses,
-      gateways: isWayOut && !network.isInternal ? network.ranges.map(\.gateway) : [])
+      gateways: network.isInternal
+        ? [] : network.ranges.map(\.gateway).filter { families.contains($0.family) })
   }
 
   func summary(of network: NetworkRecord, containerName: String) -> EndpointSummary {

@@ -168,11 +168,44 @@ struct NetworkTests {
     }
   }
 
+  @Test("the way to the outside is, of each family, that of the first network that has one")
+  func waysOut() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("narrow") { $0.subnets = [.init(subnet: "10.77.0.0/24")] }
+      let wide = try await scene.create("wide") {
+        $0.subnets = [.init(subnet: "10.78.0.0/24"), .init(subnet: "fd00:78::/64")]
+      }
+      #expect(wide.subnets.map(\.gateway) == ["10.78.0.1", "fd00:78::1"])
+      func ways(_ container: String) async throws -> [String] {
+        let routes = try await scene.shell(container, "/bin/busybox ip route; /bin/busybox ip -6 route")
+        return routes.split(separator: "\n").filter { $0.hasPrefix("default") }.compactMap {
+          $0.split(separator: " ").dropFirst(2).first.map(String.init)
+        }
+      }
+      try await scene.start("a", [.init(network: "narrow"), .init(network: "wide")])
+      #expect(try await ways("a") == ["10.77.0.1", "fd00:78::1"])
+      try await scene.start("b", [.init(network: "narrow")])
+      #expect(try await ways("b") == ["10.77.0.1"])
+      _ = try await scene.service.send(NetworkConnect.self, .init(network: "wide", container: "b"))
+      #expect(try await ways("b") == ["10.77.0.1", "fd00:78::1"])
+      _ = try await scene.service.send(NetworkDisconnect.self, .init(network: "narrow", container: "b"))
+      #expect(try await ways("b") == ["10.78.0.1", "fd00:78::1"])
+      _ = try await scene.service.send(NetworkConnect.self, .init(network: "narrow", container: "b"))
+      let again = try await ways("b")
+      _ = try await scene.service.send(ContainerRestart.self, .init(container: "b", timeoutMs: 0))
+      #expect(try await ways("b") == again)
+      #expect(again.count == 2)
+    }
+  }
+
   @Test("fixed addresses are given once, and ranges only where they are free")
   func ranges() async throws {
     try await NetworkScene.with { scene in
       try await scene.host.shell(
-        "ip link add other type bridge; ip addr add 10.99.0.1/16 dev other; ip link set other up")
+        """
+        ip link add other type bridge; ip addr add 10.99.0.1/16 dev other
+        ip addr add 10.66.0.5/32 dev other; ip link set other up
+        """)
       _ = try await scene.create("back") {
         $0.subnets = [.init(subnet: "10.77.0.0/29", gateway: "10.77.0.6"), .init(subnet: "fd00:77::/64")]
         $0.mtu = 1400
@@ -197,11 +230,11 @@ struct NetworkTests {
       for name in ["none", "host", "", "a/b"] {
         await scene.expect(.invalidArgument, of: NetworkCreate.self, .init(name: name))
       }
-      for taken in ["10.77.0.0/24", "10.99.3.0/24", "fd00:77::/80"] {
+      for taken in ["10.77.0.0/24", "10.99.3.0/24", "10.66.0.0/24", "fd00:77::/80"] {
         await scene.expect(
           .conflict, of: NetworkCreate.self, .init(name: "x", subnets: [.init(subnet: taken)]))
       }
-      for wrong in ["10.1.0.1/24", "10.1.0.0/31", "ten"] {
+      for wrong in ["10.1.0.1/24", "10.1.0.0/31", "ten", "127.5.0.0/24", "224.0.1.0/24", "0.0.0.0/0"] {
         await scene.expect(
           .invalidArgument, of: NetworkCreate.self, .init(name: "x", subnets: [.init(subnet: wrong)]))
       }
@@ -232,6 +265,12 @@ struct NetworkTests {
       #expect(one.subnets.first?.subnet == "10.191.240.0/20")
       #expect(
         one.subnets.last.map { ("fd8"..."fdf").contains($0.subnet.prefix(3)) } == true, "\(one.subnets)")
+      // Then it is of another range, and at last of none.
+      let other = try await scene.create("other")
+      #expect(other.subnets.first?.subnet.hasPrefix("172.") == true, "\(other.subnets)")
+      for range in ["172.24.0.0/13", "192.168.0.0/16", "100.64.0.0/10"] {
+        try await scene.host.shell("ip route add \(range) via 192.0.2.2")
+      }
       await scene.expect(.noSpace, of: NetworkCreate.self, .init(name: "two"))
       await scene.expect(
         .conflict, of: NetworkCreate.self, .init(name: "two", subnets: [.init(subnet: "10.191.225.0/24")]))
