@@ -72,15 +72,20 @@ extension ContainerEngine {
     if !ContainerState.live.contains(record.state) {
       record = try await markRunning(record, pid: 0, at: Timestamp.now)
     }
+    var hasBegun = false
     for entry in try runner.lives(record.id, after: record.livesRead) {
       switch entry.content {
       case .ended(let exit, let until):
+        hasBegun = false
         record = try await markRestarting(record, ExitStatus(exit), until: until, livesRead: entry.end)
       case .started(let pid, let at):
+        hasBegun = true
         record = try await markRestarted(record, pid: pid, at: Int64(clamping: at), livesRead: entry.end)
       }
     }
     runner.forgetLives(record.id, before: record.livesRead)
+    // Under the container's lock, which it waits for.
+    if hasBegun { Task { [id = record.id] in await repairNetworks(of: id) } }
     return record
   }
 

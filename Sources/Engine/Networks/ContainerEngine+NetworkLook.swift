@@ -75,6 +75,28 @@ extension ContainerEngine {
     }
   }
 
+  /// What was lost of a container's links and ports between two of its lives, when no process is in its network through which
+  /// that could be reached, comes back with the next one.
+  func repairNetworks(of container: String) async {
+    do {
+      let endpoints = try metadata.endpoints(container: container)
+      if endpoints.isEmpty { return }
+      let store = try metadata.storeIdentity()
+      let found = try await hostNetwork().interfaces(endpoints.map { NetworkNames.peer($0, store: store) })
+      for endpoint in endpoints {
+        let peer = NetworkNames.peer(endpoint, store: store)
+        guard let bridge = try metadata.network(id: endpoint.network)?.bridge, found[peer] != bridge else {
+          continue
+        }
+        try await reattach(endpoint, peer: peer, to: bridge)
+      }
+      if let record = try metadata.container(id: container) { try await restorePorts(of: record) }
+    } catch {
+      if error is CancellationError { return }
+      log.warning("cannot connect container \(container.prefix(12)) again: \(error)")
+    }
+  }
+
   /// Makes a running container's link anew that was lost, or not made to its end.
   private func reattach(_ endpoint: EndpointRecord, peer: String, to bridge: String) async throws {
     guard let lock = try? await locks.holdContainer(endpoint.container) else { return }

@@ -91,23 +91,26 @@ extension ContainerEngine {
 
   /// Sees to it that the ports of all containers that run are published; a part of `repairNetworks`.
   func restorePorts() async throws {
-    for record in try metadata.containers(in: [.running, .paused]) {
-      guard try options(record).ports?.isEmpty == false,
-        let lock = try? await locks.holdContainer(record.id)
-      else { continue }
-      defer { lock.release() }
-      guard let record = try metadata.container(id: record.id), [.running, .paused].contains(record.state)
-      else { continue }
-      do {
-        try await runner.publish(lostPorts(options(record)), of: record.id)
-        if !runner.hasForwarder(record.id) {
-          log.warning("the published ports of container \(record.name) are others' by now")
-        }
-      } catch let error as EngineError where error.kind == .conflict {
-        // It has just ended.
-      } catch {
-        log.warning("cannot publish the ports of container \(record.name) again: \(error)")
+    for record in try metadata.containers(in: [.running, .paused]) { try await restorePorts(of: record) }
+  }
+
+  /// The same for one of them.
+  func restorePorts(of record: ContainerRecord) async throws {
+    guard try options(record).ports?.isEmpty == false,
+      let lock = try? await locks.holdContainer(record.id)
+    else { return }
+    defer { lock.release() }
+    guard let record = try metadata.container(id: record.id), [.running, .paused].contains(record.state)
+    else { return }
+    do {
+      try await runner.publish(lostPorts(options(record)), of: record.id)
+      if !runner.hasForwarder(record.id) {
+        log.warning("the published ports of container \(record.name) are others' by now")
       }
+    } catch let error as EngineError where error.kind == .conflict {
+      // It has just ended.
+    } catch {
+      log.warning("cannot publish the ports of container \(record.name) again: \(error)")
     }
   }
 

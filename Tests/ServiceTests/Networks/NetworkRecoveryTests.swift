@@ -167,6 +167,33 @@ struct NetworkRecoveryTests {
   }
 
   @Test(
+    "a link that was lost comes back when the container's policy starts it again",
+    arguments: Account.available)
+  func nextLife(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      _ = try await scene.service.importBusybox(scene.store)
+      let first = try await scene.start("first") {
+        $0.initProcess = nil
+        $0.restart = .init(kind: .always)
+      }
+      let peer = try #require(try await scene.interfaces().first { $0.hasPrefix("cv") })
+      try await scene.amongNetworks("ip link del \(peer)")
+      kill(Int32(clamping: try #require(first.pid)), SIGKILL)
+      while try await scene.service.send(ContainerInspect.self, .init(container: "first")).container
+        .restartCount == 0
+      {
+        await Task.yield()
+      }
+      try await scene.waitForInterfaces(2)
+      try await scene.start("second")
+      for address in try await scene.addresses("first", "bridge") {
+        #expect(try await scene.reaches("second", address))
+      }
+      try await scene.removeAll()
+    }
+  }
+
+  @Test(
     "two hundred containers and their networks that come and go leave no interface, rule, mount, namespace or lease"
   )
   func manyContainers() async throws {
