@@ -123,11 +123,13 @@ Whoever follows events goes on with the next one."
         (connection coracle--connection))
     (when coracle--opening
       (delete-process (jsonrpc--process coracle--opening)))
-    (when (and connection (jsonrpc-running-p connection))
-      (ignore-errors (coracle--wait connection :shutdown nil))
-      (ignore-errors (jsonrpc-notify connection :exit (make-hash-table)))
+    (when connection
+      (when (jsonrpc-running-p connection)
+        (ignore-errors (coracle--wait connection :shutdown nil))
+        (ignore-errors (jsonrpc-notify connection :exit (make-hash-table))))
+      ;; Until it has been told of, too: afterwards it would not be known for what it is.
       (with-timeout (5 (delete-process (jsonrpc--process connection)))
-        (while (jsonrpc-running-p connection)
+        (while (eq connection coracle--connection)
           (accept-process-output nil 0.01))))
     (setq coracle--connection nil)
     (run-hook-with-args 'coracle-notification-functions 'stop nil)))

@@ -97,7 +97,7 @@ What has never been there may be a mistake of the person's, who was told."
     (setf (coracle-subscription-timer subscription) nil)))
 
 (defun coracle--subscriptions-notice (method params)
-  "Take what METHOD with PARAMS says about what is followed."
+  "Take METHOD with PARAMS, where it is about what is followed."
   (dolist (subscription coracle--subscriptions)
     (pcase method
       ('event/occurred
