@@ -35,18 +35,20 @@ package final class TreeCopy {
       guard try header.describe(UpperEntry(path: path, name: name, parent: parent, status: status), changes)
       else { return }
       guard let file = header.content else {
-        try check(try parent.status(of: name), is: status, source)
+        try Self.check(try parent.status(of: name), is: status, source)
         return try tree.write(
           ArchiveEntry(header.entry), MemoryContent(UnsafeRawBufferPointer(start: nil, count: 0)))
       }
       _ = try content.open(file, status)
       try tree.write(ArchiveEntry(header.entry), content)
-      try check(try file.status(), is: status, source)
+      try Self.check(try file.status(), is: status, source)
     }
   }
 
   /// What was looked at must be what was copied.
-  private func check(_ now: FileStatus?, is status: FileStatus, _ source: String) throws {
+  ///
+  /// - Throws: `conflict` where it is not.
+  package static func check(_ now: FileStatus?, is status: FileStatus, _ source: String) throws {
     guard let now, now.identity == status.identity, now.kind == status.kind,
       now.kind == .directory || (now.size == status.size && now.changed == status.changed)
     else {

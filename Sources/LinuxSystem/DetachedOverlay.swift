@@ -33,7 +33,11 @@ package func mountDetachedOverlay(
   try set("upperdir", upper)
   try set("workdir", work)
   if userXattrs { try call("fsconfig", on: "userxattr") { clinux_fsconfig(context, "userxattr", nil) } }
-  if isVolatile { try call("fsconfig", on: "volatile") { clinux_fsconfig(context, "volatile", nil) } }
+  if isVolatile {
+    try call("fsconfig", on: "volatile") { clinux_fsconfig(context, "volatile", nil) }
+    // With an index the kernel refuses (EBUSY) a lower layer that was the upper one of an overlay which is not gone yet.
+    try call("fsconfig", on: "index") { clinux_fsconfig(context, "index", "off") }
+  }
   try call("fsconfig", on: "overlay") { clinux_fsconfig_create(context) }
   let mount = try call("fsmount", on: "overlay") { clinux_fsmount(context, 0) }
   return OwnedDescriptor(FileDescriptor(rawValue: mount))

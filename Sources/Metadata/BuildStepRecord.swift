@@ -12,8 +12,6 @@ package struct BuildStepRecord: Hashable, Sendable {
   package var inputs: [String: String]
   /// Nil where it changed no file.
   package var layer: LayerRecord?
-  /// Where the same content was found by another way: the key under which the steps after it go on.
-  package var canonical: Digest?
   /// How long it took, in milliseconds.
   package var milliseconds: Int64
   /// In nanoseconds since 1970.
@@ -22,14 +20,13 @@ package struct BuildStepRecord: Hashable, Sendable {
 
   package init(
     key: Digest, parent: Digest, source: String, inputs: [String: String], layer: LayerRecord? = nil,
-    canonical: Digest? = nil, milliseconds: Int64 = 0, createdAt: Int64
+    milliseconds: Int64 = 0, createdAt: Int64
   ) {
     self.key = key
     self.parent = parent
     self.source = source
     self.inputs = inputs
     self.layer = layer
-    self.canonical = canonical
     self.milliseconds = milliseconds
     self.createdAt = createdAt
     usedAt = createdAt

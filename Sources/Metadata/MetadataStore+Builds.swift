@@ -26,7 +26,7 @@ extension MetadataStore {
         try Row.fetchAll(
           database,
           sql: """
-            SELECT \(BuildStepRecord.columns) FROM buildSteps WHERE \(condition) AND canonical IS NULL
+            SELECT \(BuildStepRecord.columns) FROM buildSteps WHERE \(condition)
             ORDER BY usedAt DESC LIMIT 1
             """, arguments: arguments
         ).map { try BuildStepRecord($0) }
@@ -52,21 +52,22 @@ extension MetadataStore {
     }
   }
 
-  /// Keeps steps whose layers are on the disk, and notes that others were of use.
+  /// Keeps steps whose layers are on the disk, notes that others were of use, and what stages began with.
   package func recordBuildSteps(
-    _ steps: [BuildStepRecord], used: [Digest], at time: Int64, events: [JournalEvent] = []
+    _ steps: [BuildStepRecord], used: [Digest], bases: [BuildBase] = [], at time: Int64,
+    events: [JournalEvent] = []
   ) async throws(EngineError) {
     try await write("record the steps of a build", .disk) { database in
       let insertion = try database.cachedStatement(
         sql: """
-          INSERT INTO buildSteps (\(BuildStepRecord.columns), blob, tree) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO buildSteps (\(BuildStepRecord.columns), blob, tree) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (key) DO UPDATE SET layer = excluded.layer, blob = excluded.blob, tree = excluded.tree,
-            canonical = excluded.canonical, milliseconds = excluded.milliseconds, createdAt = excluded.createdAt,
-            usedAt = excluded.usedAt
+            milliseconds = excluded.milliseconds, createdAt = excluded.createdAt, usedAt = excluded.usedAt
           """)
       for step in steps { try insertion.execute(arguments: try step.arguments()) }
       let use = try database.cachedStatement(sql: "UPDATE buildSteps SET usedAt = ? WHERE key = ?")
       for key in used { try use.execute(arguments: [time, key.description]) }
+      try Self.insert(bases, at: time, in: database)
     } events: {
       events
     }
@@ -136,7 +137,7 @@ extension MetadataStore {
 extension BuildStepRecord {
   /// Without its inputs.
   static let plainColumns = columns.replacing("inputs", with: "'{}'")
-  static let columns = "key, parent, source, inputs, layer, canonical, milliseconds, createdAt, usedAt"
+  static let columns = "key, parent, source, inputs, layer, milliseconds, createdAt, usedAt"
 
   init(_ row: Row) throws {
     func decode<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
@@ -146,9 +147,8 @@ extension BuildStepRecord {
       key: row.digest(0), parent: row.digest(1), source: row.value(2),
       inputs: decode([String: String].self, row.value(3)),
       layer: (row.optional(4) as String?).map { try decode(LayerRecord.self, $0) },
-      canonical: (row.optional(5) as String?).map { text in try row.checked { try Digest(text) } },
-      milliseconds: row.value(6), createdAt: row.value(7))
-    usedAt = try row.value(8)
+      milliseconds: row.value(5), createdAt: row.value(6))
+    usedAt = try row.value(7)
   }
 
   fileprivate func arguments() throws -> StatementArguments {
@@ -159,7 +159,7 @@ extension BuildStepRecord {
     }
     return [
       key.description, parent.description, source, try encode(inputs), try layer.map { try encode($0) },
-      canonical?.description, milliseconds, createdAt, usedAt, layer?.descriptor.digest.description,
+      milliseconds, createdAt, usedAt, layer?.descriptor.digest.description,
       layer?.key.description,
     ]
   }

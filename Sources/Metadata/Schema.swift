@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 7
+  static let version = 8
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,7 +11,7 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second, third, fourth, fifth, sixth, seventh].enumerated()
+      for (number, step) in [first, second, third, fourth, fifth, sixth, seventh, eighth].enumerated()
       where try found(in: database) <= number {
         try database.execute(sql: step)
       }
@@ -203,5 +203,14 @@ enum Schema {
       id TEXT PRIMARY KEY, network TEXT NOT NULL REFERENCES networks ON DELETE RESTRICT, session TEXT NOT NULL,
       address4 TEXT, address6 TEXT, UNIQUE (network, address4), UNIQUE (network, address6)
     ) STRICT, WITHOUT ROWID;
+    """
+
+  /// Which images builds have begun with.
+  private static let eighth = """
+    CREATE TABLE buildBases (
+      name TEXT NOT NULL, platform TEXT NOT NULL, config TEXT NOT NULL, manifest TEXT NOT NULL,
+      usedAt INTEGER NOT NULL, PRIMARY KEY (name, platform, config)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE buildSteps DROP COLUMN canonical;
     """
 }

@@ -19,6 +19,7 @@ extension BuildRequest {
     }
     dockerfile = wire.file
     dockerfileText = wire.dockerfile.map { Array($0.utf8) }
+    ignoreText = wire.dockerignore.map { Array($0.utf8) }
     target = wire.target
     arguments = wire.arguments ?? [:]
     labels = wire.labels ?? [:]
@@ -141,10 +142,11 @@ extension BuildStep {
     self.init(
       number: step.number, stage: step.stage, ordinal: step.ordinal, line: step.line,
       instruction: step.instruction, cached: step.isCached,
-      reasons: step.reasons.isEmpty ? nil : step.reasons,
+      unknown: step.isUnknown ? true : nil, reasons: step.reasons.isEmpty ? nil : step.reasons,
       durationMs: step.milliseconds.map { Int($0) }, layer: step.layer?.description,
       layerSize: step.layerSize.map { Int($0) }, lastRunAt: step.lastRunAt.map { WireTime.text($0) },
-      lastDurationMs: step.lastMilliseconds.map { Int($0) }, cachedFrom: step.cachedFrom?.description)
+      lastDurationMs: step.lastMilliseconds.map { Int($0) },
+      lastLayerSize: step.lastLayerSize.map { Int($0) }, cachedFrom: step.cachedFrom?.description)
   }
 }
 

@@ -38,7 +38,7 @@ extension Child {
     options.add(",workdir=")
     try addDescriptor(of: try fields.takeString(), to: &options)
     if try fields.takeNumber() != 0 { options.add(",userxattr") }
-    if try fields.takeNumber() != 0 { options.add(",volatile") }
+    if try fields.takeNumber() != 0 { options.add(",volatile,index=off") }
     if options.isTooLong { throw Failure(CLINUX_STEP_MOUNT, E2BIG) }
     try check(CLINUX_STEP_MOUNT, clinux_mount_overlay_here(options.cString))
     _ = clinux_close_from(firstFree, 0)

@@ -20,6 +20,8 @@ enum OverlayMount {
       }
       if try fields.takeNumber() != 0 {
         try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "volatile", nil))
+        // With an index the kernel refuses (EBUSY) a lower layer that was the upper one of a RUN whose overlay is not gone yet.
+        try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig(context, "index", "off"))
       }
       try check(CLINUX_STEP_FSCONFIG, clinux_fsconfig_create(context))
       return try check(CLINUX_STEP_FSMOUNT, clinux_fsmount(context, rootAttributes))

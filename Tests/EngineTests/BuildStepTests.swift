@@ -77,6 +77,34 @@ struct BuildStepTests {
   }
 
   @Test(
+    "what ADD calls a file of the web",
+    arguments: [
+      ("https://example.com/a/b.tar?x=/y#z", "b.tar"), ("https://example.com/a/b//", "b"),
+      ("https://example.com/a%20b%2Fc%20d", "c d"), ("https://example.com/a/..", "__unnamed__"),
+      ("https://example.com/%2e%2E/", "__unnamed__"), ("https://example.com", "__unnamed__"),
+      ("https://example.com/a%00b", "__unnamed__"), ("https://example.com/a%zz", "__unnamed__"),
+    ])
+  func names(_ address: String, _ name: String) {
+    #expect(RemoteSources.fileName(address) == name)
+  }
+
+  @Test("what contradicts a repository's own address is refused where it is said")
+  func contradictions() throws {
+    let position = SourcePosition(line: 2, column: 5)
+    let (file, hex) = (SourceFile("Dockerfile"), "0123456789abcdef")
+    var address = try #require(
+      try GitAddress(Word("https://example.com/r.git?checksum=\(hex)&keep-git-dir=true", at: position), file))
+    #expect(address.keepsGitDirectory && address.saysKeepsGitDirectory == true)
+    // The beginning of the same one.
+    try address.setChecksum(String(hex.prefix(8)), at: position, file)
+    #expect(address.checksum == hex)
+    let error = #expect(throws: EngineError.self) {
+      try address.setChecksum("fedcba9876543210", at: position, file)
+    }
+    #expect(error?.message.hasPrefix("Dockerfile:2:5: ADD: the checksum ") == true)
+  }
+
+  @Test(
     "addresses, with git's short form of those for SSH",
     arguments: [
       ("https://example.com/x", true), ("git@example.com:o/r.git", true), ("me_1@example.com:r", true),

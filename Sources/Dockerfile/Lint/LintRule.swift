@@ -26,7 +26,7 @@ package enum LintRule: String, Sendable, CaseIterable, Hashable {
   case exposeInvalidFormat = "ExposeInvalidFormat"
 
   /// Only reported where it is asked for.
-  package var isExperimental: Bool { self == .invalidDefinitionDescription }
+  package var isExperimental: Bool { self == .invalidDefinitionDescription || self == .copyIgnoredFile }
 }
 
 /// Something that a build does as it is written, and that was hardly meant.

@@ -6,10 +6,12 @@ package import SystemPackage
 package struct BuildRequest: Sendable {
   /// Nil for a Dockerfile that copies nothing of its own.
   package var context: BuildContext?
-  /// In the context; `Dockerfile` where nil.
+  /// In the context; `Dockerfile` where nil. With a text, only what that is called.
   package var dockerfile: String?
   /// Instead of a file.
   package var dockerfileText: [UInt8]?
+  /// What the Dockerfile's own `.dockerignore` says, where the context has it not.
+  package var ignoreText: [UInt8]?
   /// The last stage where nil.
   package var target: String?
   package var arguments: [String: String] = [:]
@@ -118,15 +120,19 @@ package struct BuiltStep: Hashable, Sendable {
   /// In one line.
   package var instruction: String
   package var isCached: Bool
-  /// Why it was not, as far as an earlier build can tell; nil where it was.
+  /// Nothing is carried out, and it is not known whether it would come from the cache.
+  package var isUnknown: Bool
+  /// Why it was not, as far as an earlier build can tell; of FROM also what its image was before.
   package var reasons: [String]
   package var milliseconds: Int64?
   /// The compressed layer's.
   package var layer: Digest?
   package var layerSize: Int64?
-  /// Of the earlier run that it was compared with, in nanoseconds since 1970.
+  /// Of the earlier run that it comes from, or was compared with, in nanoseconds since 1970.
   package var lastRunAt: Int64?
   package var lastMilliseconds: Int64?
+  /// The compressed layer's.
+  package var lastLayerSize: Int64?
   /// The cache in a registry that it comes from; nil for the store's own.
   package var cachedFrom: Reference?
 }

@@ -76,11 +76,20 @@ extension BuildRun {
   }
 
   private func tellBase(_ stage: Dockerfile.Stage, _ index: Int, number: Int, _ state: StageState) {
-    tell(
-      BuiltStep(
-        number: number, stage: stage.name ?? "\(index)", ordinal: 0, line: stage.from.range.start.line,
-        instruction: stage.from.source, isCached: !state.isFresh,
-        reasons: state.isFresh ? ["its image is not there, or is built anew"] : []), of: index)
+    if var step = step(0, of: index) {
+      // Of a directory its files have told all but the instruction's text.
+      step.instruction = stage.from.source
+      return tell(step, of: index)
+    }
+    var step = BuiltStep(
+      number: number, stage: stage.name ?? "\(index)", ordinal: 0, line: stage.from.range.start.line,
+      instruction: stage.from.source, isCached: !state.isFresh, isUnknown: state.isUnknown, reasons: [])
+    if state.isFresh {
+      step.reasons = ["its image is not there, or is built anew"]
+    } else if let change = state.base?.change {
+      step.reasons = [change]
+    }
+    tell(step, of: index)
   }
 
   private func base(of index: Int) async throws -> StageState {
@@ -100,6 +109,7 @@ extension BuildRun {
         }
         let state: StageState
         do { state = try await image(name, platform: platform).value } catch {
+          guard case .image = try plan.base(of: index) else { throw error }
           throw meant(error, name, before: index)
         }
         let found = state.config.platform
@@ -128,10 +138,11 @@ extension BuildRun {
 
   /// Where no image of a name can be had, a stage before may be meant.
   func meant(_ error: any Error, _ name: String, before index: Int) -> any Error {
-    guard var error = error as? EngineError, error.kind != .cancelled,
+    // Hubs say also of what they have not that it is not allowed.
+    guard var error = error as? EngineError, error.kind == .notFound || error.kind == .unauthorized,
       let near = NearMiss.of(name, in: dockerfile.stages.prefix(index).compactMap(\.name), ignoringCase: true)
     else { return error }
-    error.hint = "did you mean the stage \(near)?"
+    error.hint = "did you mean the stage \(near)?" + (error.hint.map { " or else: \($0)" } ?? "")
     return error
   }
 
@@ -141,6 +152,7 @@ extension BuildRun {
     var execution = ImageConfig.Execution()
     let environment = [Self.path]
     execution.env = environment
+    execution.workingDir = "/"
     return StageState(
       layers: [],
       config: ImageConfig(
@@ -150,9 +162,9 @@ extension BuildRun {
 
   /// An image that is in the store, or is fetched.
   func baseState(_ name: String, _ platform: Platform) async throws -> StageState {
-    var found: ImageRecord?
-    if !request.pulls { found = try? engine.image(named: name) }
-    if let image = found, !image.platform.satisfies(platform) { found = nil }
+    let fullName = (try? Reference(parsing: name))?.description ?? name
+    let earlier = try engine.metadata.buildBases(named: fullName, platform)
+    var found = request.pulls ? nil : try present(name, platform, earlier)
     if found == nil, isDry {
       var state = scratch
       state.isFresh = true
@@ -160,11 +172,31 @@ extension BuildRun {
     }
     if found == nil {
       let reference = try Reference(parsing: name)
-      _ = try await engine.pull(reference, platform: platform, takesOnly: true, reporter: reporter)
-      found = try engine.image(named: name)
+      let pulled = try await engine.pull(reference, platform: platform, takesOnly: true, reporter: reporter)
+      // Not by its name, which another platform's may have by now.
+      found = try engine.metadata.image(pulled.image.digest)
     }
     guard let image = found else { throw EngineError(.notFound, "no image is named \(name)", subject: name) }
-    return state(of: try engine.config(of: image), image.configDigest, layers: image.layers)
+    var state = state(of: try engine.config(of: image), image.configDigest, layers: image.layers)
+    let base = BuildBase(
+      name: fullName, platform: platform, manifest: image.manifestDigest, config: image.configDigest)
+    if earlier.first != base { keep(base) }
+    state.base = BaseImage(name: name, image: base, earlier: earlier)
+    return state
+  }
+
+  /// The image of a name for a platform, where it is in the store: a name leads to one platform's only, and went on when the next
+  /// one's was pulled.
+  private func present(_ name: String, _ platform: Platform, _ earlier: [BuildBase]) throws -> ImageRecord? {
+    guard let named = try? engine.image(named: name) else { return nil }
+    if named.platform.satisfies(platform) { return named }
+    guard let last = earlier.first else { return nil }
+    // It was pulled for this platform, and is the only one there.
+    if last.manifest == named.manifestDigest { return named }
+    guard let image = try engine.metadata.image(last.manifest), image.platform.satisfies(platform) else {
+      return nil
+    }
+    return image
   }
 
   /// What a stage begins with that begins with an image.
@@ -191,19 +223,22 @@ extension BuildRun {
     _ instruction: Instruction, _ before: StageState, _ number: StepNumber
   ) async throws -> StageState {
     var state = before
+    state.base = nil
     var missing: [StageScope.Missing] = []
     let expanded = try state.scope.expand(instruction, missing: &missing)
     let step = try await PreparedStep(expanded, state, number, self)
     var built = BuiltStep(
       number: number.number, stage: number.stage, ordinal: number.ordinal, line: instruction.range.start.line,
-      instruction: instruction.source, isCached: false, reasons: [])
+      instruction: instruction.source, isCached: false, isUnknown: false, reasons: [])
     try await stopIfAsked(at: instruction, before, step)
     let key = StepKey.make(parent: before.key, step.inputs)
     // What stands alone is found again also where what is below it was changed.
     let parent = step.isLinked ? StepKey.nothing : before.key
     let own = step.isLinked ? StepKey.make(parent: parent, step.inputs) : key
     var found: CachedStep?
-    if !before.isFresh || step.isLinked, !step.isUnknown, request.usesCache { found = try await cached(own) }
+    if !before.isFresh || step.isLinked, step.unknown == nil, request.usesCache {
+      found = try await cached(own)
+    }
     if let found {
       var record = found.record
       // They are what its key is made of, and were not read.
@@ -212,9 +247,10 @@ extension BuildRun {
       built.cachedFrom = found.source
       built.layer = record.layer?.descriptor.digest
       built.layerSize = record.layer?.descriptor.size
+      built.note(record)
       if found.source == nil { use(record) }
       note(record, number)
-      state.key = record.canonical ?? key
+      state.key = key
       state.lacksLayers = before.lacksLayers || !found.isHere
       try step.apply(to: &state, layer: record.layer, time)
       await reporter.task(number.title(instruction.source) + " (cached)") { _, _ in }
@@ -227,6 +263,7 @@ extension BuildRun {
     if isDry {
       try step.apply(to: &state, layer: nil, time)
       state.isFresh = true
+      state.isUnknown = built.isUnknown
       tell(built, of: number.index)
       return state
     }
@@ -261,23 +298,50 @@ extension BuildRun {
       built.reasons = ["the cache was not asked for"]
       return
     }
-    if step.isUnknown {
-      built.reasons = ["what it takes files from is not in the store yet, or is built anew"]
-      return
-    }
     if before.isFresh, !step.isLinked {
-      built.reasons = ["an instruction before it is not cached"]
+      built.isUnknown = isDry && before.isUnknown
+      built.reasons = [
+        built.isUnknown
+          ? "it is not known of an instruction before it" : "an instruction before it is not cached"
+      ]
       return
     }
-    let candidates =
-      try engine.metadata.buildSteps(
-        like: instruction.source, keyword: instruction.keyword.rawValue, after: parent)
-      + importedSteps(like: instruction.source, keyword: instruction.keyword.rawValue, after: parent)
-    let comparison = StepComparison(
-      step.inputs, after: parent, source: instruction.source, candidates)
+    if let unknown = step.unknown {
+      built.isUnknown = isDry
+      built.reasons = [unknown]
+      return
+    }
+    func candidates(after parent: Digest) throws -> [BuildStepRecord] {
+      let (source, keyword) = (instruction.source, instruction.keyword.rawValue)
+      return try engine.metadata.buildSteps(like: source, keyword: keyword, after: parent)
+        + importedSteps(like: source, keyword: keyword, after: parent)
+    }
+    let base = step.isLinked ? nil : before.base
+    var comparison = StepComparison(
+      step.inputs, after: parent, source: instruction.source, try candidates(after: parent), base?.change)
+    if !comparison.isOfSamePlace {
+      // The same instruction on what the stage's image was.
+      for other in base?.others ?? [] {
+        let parent = StepKey.base(other.config)
+        let found = StepComparison(
+          step.inputs, after: parent, source: instruction.source, try candidates(after: parent))
+        guard found.isOfSamePlace, let change = base?.change(from: other) else { continue }
+        comparison = found
+        comparison.reasons = [change] + found.differences
+        break
+      }
+    }
     built.reasons = comparison.reasons
-    built.lastRunAt = comparison.nearest?.createdAt
-    built.lastMilliseconds = comparison.nearest?.milliseconds
+    if let nearest = comparison.nearest { built.note(nearest) }
+  }
+}
+
+extension BuiltStep {
+  /// When it was last carried out, and what that came to.
+  fileprivate mutating func note(_ record: BuildStepRecord) {
+    lastRunAt = record.createdAt
+    lastMilliseconds = record.milliseconds
+    lastLayerSize = record.layer?.descriptor.size
   }
 }
 

@@ -34,6 +34,7 @@ final class BuildRun: Sendable {
     var steps: [Int: [Int: BuiltStep]] = [:]
     var records: [BuildStepRecord] = []
     var used: [Digest] = []
+    var bases: [BuildBase] = []
     var environments: [Int: [String]] = [:]
     var lastSaved = ContinuousClock.now
     var triggerCount = 0
@@ -183,6 +184,8 @@ final class BuildRun: Sendable {
     state.withLock { $0.steps[stage, default: [:]][step.ordinal] = step }
   }
 
+  func step(_ ordinal: Int, of stage: Int) -> BuiltStep? { state.withLock { $0.steps[stage]?[ordinal] } }
+
   var steps: [BuiltStep] {
     state.withLock { state in
       state.steps.sorted { $0.key < $1.key }.flatMap { $0.value.sorted { $0.key < $1.key }.map(\.value) }
@@ -240,6 +243,8 @@ final class BuildRun: Sendable {
   // MARK: The cache
 
   func keep(_ record: BuildStepRecord) { state.withLock { $0.records.append(record) } }
+
+  func keep(_ base: BuildBase) { state.withLock { $0.bases.append(base) } }
 
   /// Notes what a step has come to, for who asks for this build's cache.
   func note(_ record: BuildStepRecord, _ number: StepNumber) {
@@ -301,19 +306,20 @@ final class BuildRun: Sendable {
   /// - Parameter all: else only when the last time was some seconds ago.
   func saveSteps(all: Bool) async throws {
     guard let addition, keepsSteps else { return }
-    let (records, used) = state.withLock { state -> ([BuildStepRecord], [Digest]) in
-      guard all || ContinuousClock.now - state.lastSaved > .seconds(3) else { return ([], []) }
+    let (records, used, bases) = state.withLock { state -> ([BuildStepRecord], [Digest], [BuildBase]) in
+      guard all || ContinuousClock.now - state.lastSaved > .seconds(3) else { return ([], [], []) }
       defer {
+        state.bases = []
         state.records = []
         state.used = []
         state.lastSaved = .now
       }
-      return (state.records, state.used)
+      return (state.records, state.used, state.bases)
     }
-    if records.isEmpty && used.isEmpty { return }
+    if records.isEmpty && used.isEmpty && bases.isEmpty { return }
     if records.contains(where: { $0.layer != nil }) {
       try await onBlockingThread("sync") { try addition.sync() }
     }
-    try await engine.metadata.recordBuildSteps(records, used: used, at: Timestamp.now)
+    try await engine.metadata.recordBuildSteps(records, used: used, bases: bases, at: Timestamp.now)
   }
 }

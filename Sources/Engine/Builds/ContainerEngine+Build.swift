@@ -79,7 +79,7 @@ extension ContainerEngine {
   }
 
   /// - Throws: `invalidArgument` where there are warnings, and the file asks for errors instead.
-  private func refuse(_ warnings: [LintWarning], of dockerfile: Dockerfile) throws(EngineError) {
+  func refuse(_ warnings: [LintWarning], of dockerfile: Dockerfile) throws(EngineError) {
     guard dockerfile.directives.check.isError, let first = warnings.first else { return }
     throw dockerfile.file.error(
       "\(first.rule.rawValue): \(first.message)", at: first.position,
@@ -101,7 +101,7 @@ extension ContainerEngine {
     if let opened {
       context = opened
     } else {
-      context = try await openContext(request.context, name, request, reporter)
+      context = try await openContext(request.context, request, reporter)
     }
     let bytes = try await onBlockingThread("dockerfile") {
       try request.dockerfileText ?? Self.readDockerfile(name, in: context)
@@ -155,13 +155,12 @@ extension ContainerEngine {
 
   // MARK: The context
 
-  /// - Parameters:
-  ///   - name: of the Dockerfile.
-  ///   - request: with what a context that is elsewhere is asked for.
+  /// - Parameter request: which Dockerfile's `.dockerignore` counts, and with what a context that is elsewhere is asked for.
   func openContext(
-    _ context: BuildContext?, _ name: String, _ request: BuildRequest = .init(),
-    _ reporter: TaskReporter = .silent
+    _ context: BuildContext?, _ request: BuildRequest, _ reporter: TaskReporter = .silent
   ) async throws -> SourceRoot? {
+    let name = request.dockerfile ?? "Dockerfile"
+    let ignore = IgnoreSource(request)
     switch context {
     case nil: return nil
     case .directory(let path):
@@ -170,11 +169,11 @@ extension ContainerEngine {
         do { directory = try openDirectory(path).release() } catch {
           throw EngineError("open the context", wrapping: error, subject: path.string)
         }
-        return try Self.context(OwnedDescriptor(directory), dockerfile: name)
+        return try Self.context(OwnedDescriptor(directory), ignore)
       }
     case .archive(let source):
       do {
-        return try await unpackContext(name) { body in try source.read({ _ in }, body) }
+        return try await unpackContext(ignore) { body in try source.read({ _ in }, body) }
       } catch {
         source.stop()
         throw error
@@ -186,14 +185,14 @@ extension ContainerEngine {
       if isGit {
         return try await onBlockingThread("context") {
           try Self.context(
-            OwnedDescriptor(root.descriptor.openDirectoryInRoot("/").release()), dockerfile: name
+            OwnedDescriptor(root.descriptor.openDirectoryInRoot("/").release()), ignore
           ) {
             withExtendedLifetime(root) {}
           }
         }
       }
       let limits = unpackOptions.limits
-      return try await unpackContext(name) { body in
+      return try await unpackContext(ignore) { body in
         func open() throws -> OwnedDescriptor {
           try root.descriptor.openInRoot(
             FilePath("/" + RemoteSources.fileName(address)), flags: O_RDONLY | O_CLOEXEC)
@@ -214,7 +213,8 @@ extension ContainerEngine {
   ///
   /// - Parameter read: gives its bytes, on a thread of its own.
   private func unpackContext(
-    _ name: String, _ read: @escaping @Sendable ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    _ ignore: IgnoreSource,
+    _ read: @escaping @Sendable ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
   ) async throws -> SourceRoot {
     let step = try prepareStep()
     do {
@@ -230,7 +230,7 @@ extension ContainerEngine {
             try unpacker.write(bytes)
           }
           _ = try unpacker.finish()
-          return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), dockerfile: name) {
+          return try Self.context(OwnedDescriptor(openDirectory(step.upper).release()), ignore) {
             [self] in
             discardStep(step.id)
           }
@@ -242,17 +242,19 @@ extension ContainerEngine {
     }
   }
 
-  /// - Parameter dockerfile: nil for a context that has none.
   static func context(
-    _ directory: consuming OwnedDescriptor, named title: String = "the context", dockerfile: String?,
+    _ directory: consuming OwnedDescriptor, named title: String = "the context", _ ignore: IgnoreSource,
     cleanUp: @escaping @Sendable () -> Void = {}
   ) throws -> SourceRoot {
     var rules = IgnoreRules()
-    // That of the Dockerfile itself comes first.
-    for name in (dockerfile.map { [$0 + ".dockerignore"] } ?? []) + [".dockerignore"] {
-      guard let bytes = try read(name, in: directory.descriptor) else { continue }
+    if case .text(let bytes, let name) = ignore {
       rules = try IgnoreRules(parsing: bytes, name: name)
-      break
+    } else {
+      for name in ignore.files {
+        guard let bytes = try read(name, in: directory.descriptor) else { continue }
+        rules = try IgnoreRules(parsing: bytes, name: name)
+        break
+      }
     }
     return SourceRoot(directory, name: title, ignored: rules, isContext: true, cleanUp: cleanUp)
   }

@@ -15,7 +15,9 @@ package struct ContextEntry: Hashable, Sendable {
 extension ContainerEngine {
   /// What a context holds, and what is left out by which rule; of a directory that is left out whole, it alone.
   package func listContext(_ path: FilePath, dockerfile: String?) async throws -> [ContextEntry] {
-    guard let root = try await openContext(.directory(path), dockerfile ?? "Dockerfile") else { return [] }
+    var request = BuildRequest()
+    request.dockerfile = dockerfile
+    guard let root = try await openContext(.directory(path), request) else { return [] }
     return try await untilCancelled { isCancelled in
       try await onBlockingThread("context") {
         var entries: [ContextEntry] = []

@@ -43,13 +43,14 @@ extension ContainerEngine {
     let addition = try await beginAddition()
     defer { addition.end() }
     // Read once: it may come as a stream.
-    let context = try await openContext(
-      request.context, request.dockerfile ?? "Dockerfile", request, reporter)
+    let context = try await openContext(request.context, request, reporter)
     var (before, beforeConfig) = (known, try known.map { try config(of: $0) })
     if known == nil {
       let draft = try await withBuild(request, addition, reporter, output, opened: context) {
         (build, target) async throws -> DraftImage in
-        try self.draft(try await build.run(target), request, build)
+        let state = try await build.run(target)
+        try refuse(warnings(build), of: build.dockerfile)
+        return try self.draft(state, request, build)
       }
       (before, beforeConfig) = (draft.record, draft.config)
     }
@@ -58,7 +59,9 @@ extension ContainerEngine {
     let (after, steps) = try await withBuild(
       anew, addition, reporter, output, opened: context, keepsSteps: false
     ) { (build, target) async throws -> (DraftImage, [BuiltStep]) in
-      (try self.draft(try await build.run(target), anew, build), build.steps)
+      let state = try await build.run(target)
+      try refuse(warnings(build), of: build.dockerfile)
+      return (try self.draft(state, anew, build), build.steps)
     }
     guard let before, let beforeConfig else {
       throw EngineError(.internal, "there is no image to compare with")

@@ -256,6 +256,10 @@ struct CopyStep: Sendable {
   ) throws {
     let (parent, name) = try source.parent(of: entry.source, in: root)
     let file = try parent.openFileBeneath(name)
+    func checkFile() throws {
+      try TreeCopy.check(try file.descriptor.status(), is: entry.status, NameText.shown(entry.source))
+    }
+    try checkFile()
     var options = options
     options.copy = CopyOptions(place: Array(place.utf8.drop { $0 == UInt8(ascii: "/") }))
     options.copy?.owner = owner
@@ -264,6 +268,7 @@ struct CopyStep: Sendable {
       if isCancelled() { throw EngineError.cancelled("unpacking \(entry.source)") }
       try unpacker.write(bytes)
     }
+    try checkFile()
     _ = try unpacker.finish()
   }
 }

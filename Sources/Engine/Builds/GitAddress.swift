@@ -14,6 +14,8 @@ struct GitAddress: Hashable, Sendable {
   private(set) var checksum: String?
   /// Whether `.git` is copied as well.
   var keepsGitDirectory = false
+  /// The same as the address itself says it.
+  private(set) var saysKeepsGitDirectory: Bool?
   private(set) var hasSubmodules = true
 
   /// Nil for what is no git repository.
@@ -48,8 +50,10 @@ struct GitAddress: Hashable, Sendable {
         case "branch": reference = "refs/heads/" + value
         case "tag": reference = "refs/tags/" + value
         case "subdir": directory = value
-        case "checksum", "commit": checksum = value
-        case "keep-git-dir": keepsGitDirectory = value != "false" && value != "0"
+        case "checksum", "commit": try setChecksum(value, at: word.position, file)
+        case "keep-git-dir":
+          keepsGitDirectory = value != "false" && value != "0"
+          saysKeepsGitDirectory = keepsGitDirectory
         case "submodules": hasSubmodules = value != "false" && value != "0"
         default:
           throw fail(
@@ -71,10 +75,9 @@ struct GitAddress: Hashable, Sendable {
     guard directory != "..", !directory.hasPrefix("../") else {
       throw fail("'\(directory)' is outside of the repository")
     }
-    if let checksum { try setChecksum(checksum, at: word.position, file) }
   }
 
-  /// - Throws: `invalidArgument` for what is no commit's name.
+  /// - Throws: `invalidArgument` for what is no commit's name, or another one than was said before.
   mutating func setChecksum(_ text: String, at position: SourcePosition, _ file: SourceFile)
     throws(EngineError)
   {
@@ -83,7 +86,17 @@ struct GitAddress: Hashable, Sendable {
         "ADD: '\(text.prefix(100))' is not the name of a commit", at: position,
         hint: "write it as 40 hexadecimal digits")
     }
-    checksum = text.lowercased()
+    let digits = text.lowercased()
+    guard let before = checksum else {
+      checksum = digits
+      return
+    }
+    guard before.hasPrefix(digits) || digits.hasPrefix(before) else {
+      throw file.error(
+        "ADD: the checksum \(digits) is not the one that was said before: \(before)", at: position,
+        hint: "leave one of them out")
+    }
+    if digits.utf8.count > before.utf8.count { checksum = digits }
   }
 
   /// What is known of the commit without asking.

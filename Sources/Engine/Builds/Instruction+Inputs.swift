@@ -21,7 +21,8 @@ extension Instruction {
     }
     func list(_ words: [Word]) -> String { "\(words.map(\.text))" }
     switch content {
-    case .from(let base): inputs["image"] = base.image.text
+    // What a stage begins with is in the key of its first instruction.
+    case .from: break
     case .run(let step):
       set(step.command)
       for (index, mount) in step.mounts.enumerated() { inputs["mount \(index)"] = mount.summary }

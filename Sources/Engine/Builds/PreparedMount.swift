@@ -12,6 +12,8 @@ struct PreparedMount: Sendable {
   /// What is copied for a bind mount, or into a cache that is not there yet.
   private(set) var copy: CopyStep?
   private(set) var inputs: StepInputs = [:]
+  /// As the step's.
+  private(set) var unknown: String?
   /// The name of the one file that is mounted; nil for a directory.
   var file: String? {
     copy?.matches.first?.isDirectory == false ? copy?.matches.first?.entries.first?.target : nil
@@ -45,7 +47,13 @@ struct PreparedMount: Sendable {
     }
     guard mount.kind == .bind || (mount.kind == .cache && mount.from != nil) else { return }
     let from = mount.from.map { Word($0, at: mount.word.position) }
-    guard let root = try await step.root(from, state) else { return }
+    let root: SourceRoot
+    switch try await step.root(from, state) {
+    case .there(let found): root = found
+    case .unknown(let why):
+      unknown = why
+      return
+    }
     let source = Word(mount.source ?? ".", at: mount.word.position)
     let matches = try await onBlockingThread("select") {
       var selection = CopySelection(root, excluded: IgnoreRules(), keepsParents: false) {

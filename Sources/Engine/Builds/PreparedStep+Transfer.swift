@@ -25,7 +25,7 @@ extension PreparedStep {
       if Self.isRemote(first) {
         rest.removeFirst()
         guard let found = try await remote(first, transfer) else {
-          isUnknown = true
+          unknown = Self.unasked(first.text)
           return
         }
         sources.append(found)
@@ -34,8 +34,11 @@ extension PreparedStep {
       // Those of the same tree together.
       let local = rest.prefix { !Self.isRemote($0) }
       rest = rest.dropFirst(local.count)
-      guard let root = try await root(transfer.from, state) else {
-        isUnknown = true
+      let root: SourceRoot
+      switch try await self.root(transfer.from, state) {
+      case .there(let found): root = found
+      case .unknown(let why):
+        unknown = why
         return
       }
       sources.append(
@@ -45,8 +48,8 @@ extension PreparedStep {
     let known = sources.flatMap { source -> [CopyStep.Match] in
       if case .files(let matches) = source { matches } else { [] }
     }
-    let unknown = sources.count { if case .files = $0 { false } else { true } }
-    try checkDestination(transfer, count: known.count + unknown + transfer.inline.count)
+    let unfetched = sources.count { if case .files = $0 { false } else { true } }
+    try checkDestination(transfer, count: known.count + unfetched + transfer.inline.count)
     let copy = try await makeCopy(transfer, known, state)
     let digests = run.digests
     let found = try await untilCancelled { isCancelled in
@@ -54,7 +57,7 @@ extension PreparedStep {
     }
     inputs.merge(found) { $1 }
     note(copy.owner, transfer)
-    if unknown == 0 { self.copy = copy }
+    if unfetched == 0 { self.copy = copy }
   }
 
   /// The whole, with what has to be fetched for it.
@@ -107,7 +110,11 @@ extension PreparedStep {
   /// Without what is below, a name says nothing of whose the files are.
   private mutating func note(_ owner: (user: UInt32, group: UInt32)?, _ transfer: Transfer) {
     guard transfer.isLinked, transfer.owner?.text.isEmpty == false else { return }
-    if let owner { inputs["owner"] = "\(owner.user):\(owner.group)" } else { isUnknown = true }
+    if let owner {
+      inputs["owner"] = "\(owner.user):\(owner.group)"
+    } else {
+      unknown = "what is below it tells whose the files are, and is not in the store yet"
+    }
   }
 
   // MARK: From elsewhere
@@ -146,7 +153,14 @@ extension PreparedStep {
     if let word = transfer.checksum {
       try address.setChecksum(word.text, at: word.position, run.dockerfile.file)
     }
-    if let keeps = transfer.keepsGitDirectory { address.keepsGitDirectory = keeps }
+    if let keeps = transfer.keepsGitDirectory {
+      guard address.saysKeepsGitDirectory ?? keeps == keeps else {
+        throw run.dockerfile.file.error(
+          "ADD: --keep-git-dir=\(keeps) is not what the address says", at: source.position,
+          hint: "leave one of them out")
+      }
+      address.keepsGitDirectory = keeps
+    }
     return address
   }
 

@@ -18,8 +18,8 @@ struct PreparedStep: Sendable {
   /// Nil where something has to be fetched first.
   var copy: CopyStep?
   private(set) var mounts: [PreparedMount] = []
-  /// Nothing is carried out, and what it takes files from is not there yet.
-  var isUnknown = false
+  /// Why it is not known all that decides about it: nothing is carried out, and what it takes files from is not there yet.
+  var unknown: String?
   /// As the stage is after the instruction's own variables.
   let scope: StageScope
 
@@ -50,15 +50,23 @@ struct PreparedStep: Sendable {
 
   var changesFiles: Bool { [.run, .copy, .add, .workdir].contains(instruction.keyword) }
 
-  /// - Returns: nil where nothing is carried out, and it is not there yet.
-  func root(_ from: Word?, _ state: StageState) async throws -> SourceRoot? {
+  /// What a step takes files from.
+  enum Root {
+    case there(SourceRoot)
+    /// Nothing is carried out, and it is not there yet; why.
+    case unknown(String)
+  }
+
+  static func unasked(_ address: String) -> String { "it would have to be asked for: \(address.prefix(200))" }
+
+  func root(_ from: Word?, _ state: StageState) async throws -> Root {
     guard let from else {
       guard let context = run.context else {
         throw run.dockerfile.file.error(
           "there is no context to take files from", at: instruction.range.start,
           hint: "give the build a directory or an archive")
       }
-      return context
+      return .there(context)
     }
     let plan = BuildPlan(run.dockerfile, run.global, run.request.namedContexts)
     let origin: BuildPlan.Origin
@@ -82,20 +90,26 @@ struct PreparedStep: Sendable {
     case .context(.layout(let path, let tag, let digest)):
       source = try await run.layout(path, tag, digest).value
     case .context(.remote(let address)):
-      if run.isDry { return nil }
-      return try await run.remoteContext(address, at: from.position).value
+      if run.isDry { return .unknown(Self.unasked(address)) }
+      return .there(try await run.remoteContext(address, at: from.position).value)
     case .context(.directory(let path)):
       return try await onBlockingThread("context") {
         let directory: FileDescriptor
         do { directory = try openDirectory(path).release() } catch {
           throw EngineError("open the context \(from.text)", wrapping: error, subject: path.string)
         }
-        return try ContainerEngine.context(OwnedDescriptor(directory), named: from.text, dockerfile: nil)
+        return .there(
+          try ContainerEngine.context(
+            OwnedDescriptor(directory), named: from.text, .context(dockerfile: nil)))
       }
     }
-    if run.isDry, source.isFresh || source.lacksLayers { return nil }
+    if run.isDry, source.isFresh || source.lacksLayers {
+      return .unknown("what it takes files from is not in the store yet, or is built anew: \(from.text)")
+    }
     let (engine, name) = (run.engine, from.text)
-    return try await onBlockingThread("open stage") { try engine.openTree(source.layers, name: name) }
+    return try await onBlockingThread("open stage") {
+      .there(try engine.openTree(source.layers, name: name))
+    }
   }
 
   // MARK: RUN
@@ -121,9 +135,7 @@ struct PreparedStep: Sendable {
     if run.request.hostname != BuildRequest.hostname { inputs["hostname"] = run.request.hostname }
     for (index, mount) in step.mounts.enumerated() {
       let prepared = try await PreparedMount(mount, self, state)
-      if mount.kind == .bind || mount.kind == .cache && mount.from != nil, prepared.copy == nil {
-        isUnknown = true
-      }
+      unknown = unknown ?? prepared.unknown
       for (name, value) in prepared.inputs {
         // Several mounts may have files of one name.
         inputs[index == 0 ? name : "\(name) in mount \(index + 1)", default: ""] += value

@@ -1,5 +1,6 @@
 import Dockerfile
 import EngineErrors
+import Foundation
 import LinuxSystem
 import OCIModel
 import Synchronization
@@ -77,14 +78,16 @@ extension RemoteSources {
     return hasher.finish()
   }
 
-  /// The last part of the address's path.
+  /// The last part of the address's path, decoded and without slashes behind it.
   static func fileName(_ address: String) -> String {
     let path = address.split(separator: "://", maxSplits: 1).last.map(String.init) ?? address
     let plain = path.prefix { $0 != "?" && $0 != "#" }
-    let parts = plain.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-    guard let last = parts.last, !last.isEmpty, last != ".", last != "..", last.utf8.count < 256 else {
-      return "__unnamed__"
-    }
+    guard let slash = plain.firstIndex(of: "/"),
+      let decoded = String(plain[slash...]).removingPercentEncoding,
+      // A slash that was encoded parts names as others do.
+      let last = decoded.split(separator: "/").last, last != ".", last != "..", last.utf8.count < 256,
+      !last.utf8.contains(0)
+    else { return "__unnamed__" }
     return String(last)
   }
 }

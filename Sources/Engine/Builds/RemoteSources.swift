@@ -10,7 +10,7 @@ package struct RemoteSources: Sendable {
   let reporter: TaskReporter
   let file: SourceFile
 
-  /// Whether a context is an address, and no path.
+  /// Whether a context is an address, and no path. The REPL has the same rule, `ContextAddress`.
   package static func isAddress(_ text: String) -> Bool {
     if ["http://", "https://", "git://", "ssh://"].contains(where: { text.hasPrefix($0) }) { return true }
     // git's short form for SSH: `user@host:path`.

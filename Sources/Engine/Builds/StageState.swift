@@ -14,6 +14,10 @@ struct StageState: Sendable {
   var isFresh = false
   /// Where nothing is carried out: some of its layers are not in the store, but where they can be fetched from.
   var lacksLayers = false
+  /// Where no instruction stands on it yet.
+  var base: BaseImage?
+  /// Of an instruction before, it is not known whether it would come from the cache.
+  var isUnknown = false
   /// Whether CMD was in this stage: ENTRYPOINT takes away an earlier image's only.
   var setsCommand = false
 

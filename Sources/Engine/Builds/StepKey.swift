@@ -29,9 +29,17 @@ enum StepKey {
 /// Why an instruction is not taken from the cache: what is different from the nearest earlier one.
 struct StepComparison {
   var reasons: [String]
-  var nearest: BuildStepRecord?
+  private(set) var nearest: BuildStepRecord?
+  /// The same instruction was carried out at the same place.
+  private(set) var isOfSamePlace = false
+  /// What decides about it and was different then.
+  private(set) var differences: [String] = []
 
-  init(_ inputs: StepInputs, after parent: Digest, source: String, _ candidates: [BuildStepRecord]) {
+  /// - Parameter change: what is known to be different below; nil where nothing is.
+  init(
+    _ inputs: StepInputs, after parent: Digest, source: String, _ candidates: [BuildStepRecord],
+    _ change: String? = nil
+  ) {
     /// The same instruction at the same place, another one there, the same one elsewhere.
     func distance(_ step: BuildStepRecord) -> Int {
       step.parent != parent ? 2 : step.source == source ? 0 : 1
@@ -41,13 +49,14 @@ struct StepComparison {
       return
     }
     self.nearest = nearest
-    let differences = Self.differences(nearest.inputs, inputs)
-    if nearest.parent == parent, nearest.source == source {
+    switch distance(nearest) {
+    case 0:
+      isOfSamePlace = true
+      differences = Self.differences(nearest.inputs, inputs)
       reasons = differences.isEmpty ? ["its layer is not in the store any more"] : differences
-    } else if nearest.parent == parent {
-      reasons = ["the instruction was \(nearest.source.prefix(200))"]
-    } else {
-      reasons = ["what is before it is different"] + differences
+    case 1: reasons = ["the instruction was \(nearest.source.prefix(200))"]
+    // It may be another project's, whose files say nothing of this one's.
+    default: reasons = [change ?? "what is before it is different"]
     }
   }
 

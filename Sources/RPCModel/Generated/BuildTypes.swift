@@ -10,10 +10,12 @@ public enum BuildStart: RPCRequest {
     public var context: String?
     /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
     public var contextStream: StreamID?
-    /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build.
+    /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it is called.
     public var file: String?
-    /// The Dockerfile's text, instead of a file.
+    /// The Dockerfile's text, instead of a file; then `file` has no .dockerignore of its own in the context.
     public var dockerfile: String?
+    /// The text of the Dockerfile's own .dockerignore, instead of one in the context.
+    public var dockerignore: String?
     /// The stage to build; the last one when absent.
     public var target: String?
     /// Values for ARGs.
@@ -58,6 +60,7 @@ public enum BuildStart: RPCRequest {
       contextStream: StreamID? = nil,
       file: String? = nil,
       dockerfile: String? = nil,
+      dockerignore: String? = nil,
       target: String? = nil,
       arguments: [String: String]? = nil,
       labels: [String: String]? = nil,
@@ -82,6 +85,7 @@ public enum BuildStart: RPCRequest {
       self.contextStream = contextStream
       self.file = file
       self.dockerfile = dockerfile
+      self.dockerignore = dockerignore
       self.target = target
       self.arguments = arguments
       self.labels = labels
@@ -104,7 +108,7 @@ public enum BuildStart: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case context, contextStream, file, dockerfile, target, arguments, labels, platform, network, secrets, ssh, allow, contexts, noCache, pull, cacheFrom, references, output, initialCredit, outputs, cacheTo, debug, workDoneToken
+      case context, contextStream, file, dockerfile, dockerignore, target, arguments, labels, platform, network, secrets, ssh, allow, contexts, noCache, pull, cacheFrom, references, output, initialCredit, outputs, cacheTo, debug, workDoneToken
     }
 
     public init(from decoder: any Decoder) throws {
@@ -113,6 +117,7 @@ public enum BuildStart: RPCRequest {
       contextStream = try members.decodeIfPresent(StreamID.self, forKey: .contextStream)
       file = try members.decodeIfPresent(String.self, forKey: .file)
       dockerfile = try members.decodeIfPresent(String.self, forKey: .dockerfile)
+      dockerignore = try members.decodeIfPresent(String.self, forKey: .dockerignore)
       target = try members.decodeIfPresent(String.self, forKey: .target)
       arguments = try members.decodeIfPresent([String: String].self, forKey: .arguments)
       labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
@@ -140,6 +145,7 @@ public enum BuildStart: RPCRequest {
       json.member(#""contextStream":"#, contextStream)
       json.member(#""file":"#, file)
       json.member(#""dockerfile":"#, dockerfile)
+      json.member(#""dockerignore":"#, dockerignore)
       json.member(#""target":"#, target)
       json.member(#""arguments":"#, arguments)
       json.member(#""labels":"#, labels)
@@ -164,12 +170,12 @@ public enum BuildStart: RPCRequest {
 
     /// With what is not given absent.
     public init(_ buildDescription: BuildDescription) {
-      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
+      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, dockerignore: buildDescription.dockerignore, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
     }
 
     /// What is built, and from what.
     public var buildDescription: BuildDescription {
-      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
+      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, dockerignore: dockerignore, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
     }
   }
 
@@ -236,10 +242,12 @@ public enum BuildExplain: RPCRequest {
     public var context: String?
     /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
     public var contextStream: StreamID?
-    /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build.
+    /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it is called.
     public var file: String?
-    /// The Dockerfile's text, instead of a file.
+    /// The Dockerfile's text, instead of a file; then `file` has no .dockerignore of its own in the context.
     public var dockerfile: String?
+    /// The text of the Dockerfile's own .dockerignore, instead of one in the context.
+    public var dockerignore: String?
     /// The stage to build; the last one when absent.
     public var target: String?
     /// Values for ARGs.
@@ -270,6 +278,7 @@ public enum BuildExplain: RPCRequest {
       contextStream: StreamID? = nil,
       file: String? = nil,
       dockerfile: String? = nil,
+      dockerignore: String? = nil,
       target: String? = nil,
       arguments: [String: String]? = nil,
       labels: [String: String]? = nil,
@@ -287,6 +296,7 @@ public enum BuildExplain: RPCRequest {
       self.contextStream = contextStream
       self.file = file
       self.dockerfile = dockerfile
+      self.dockerignore = dockerignore
       self.target = target
       self.arguments = arguments
       self.labels = labels
@@ -307,6 +317,7 @@ public enum BuildExplain: RPCRequest {
       json.member(#""contextStream":"#, contextStream)
       json.member(#""file":"#, file)
       json.member(#""dockerfile":"#, dockerfile)
+      json.member(#""dockerignore":"#, dockerignore)
       json.member(#""target":"#, target)
       json.member(#""arguments":"#, arguments)
       json.member(#""labels":"#, labels)
@@ -324,12 +335,12 @@ public enum BuildExplain: RPCRequest {
 
     /// With what is not given absent.
     public init(_ buildDescription: BuildDescription) {
-      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
+      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, dockerignore: buildDescription.dockerignore, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
     }
 
     /// What is built, and from what.
     public var buildDescription: BuildDescription {
-      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
+      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, dockerignore: dockerignore, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
     }
   }
 
@@ -371,10 +382,12 @@ public enum BuildVerify: RPCRequest {
     public var context: String?
     /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
     public var contextStream: StreamID?
-    /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build.
+    /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it is called.
     public var file: String?
-    /// The Dockerfile's text, instead of a file.
+    /// The Dockerfile's text, instead of a file; then `file` has no .dockerignore of its own in the context.
     public var dockerfile: String?
+    /// The text of the Dockerfile's own .dockerignore, instead of one in the context.
+    public var dockerignore: String?
     /// The stage to build; the last one when absent.
     public var target: String?
     /// Values for ARGs.
@@ -413,6 +426,7 @@ public enum BuildVerify: RPCRequest {
       contextStream: StreamID? = nil,
       file: String? = nil,
       dockerfile: String? = nil,
+      dockerignore: String? = nil,
       target: String? = nil,
       arguments: [String: String]? = nil,
       labels: [String: String]? = nil,
@@ -434,6 +448,7 @@ public enum BuildVerify: RPCRequest {
       self.contextStream = contextStream
       self.file = file
       self.dockerfile = dockerfile
+      self.dockerignore = dockerignore
       self.target = target
       self.arguments = arguments
       self.labels = labels
@@ -453,7 +468,7 @@ public enum BuildVerify: RPCRequest {
     }
 
     private enum CodingKeys: CodingKey {
-      case context, contextStream, file, dockerfile, target, arguments, labels, platform, network, secrets, ssh, allow, contexts, noCache, pull, cacheFrom, image, output, initialCredit, workDoneToken
+      case context, contextStream, file, dockerfile, dockerignore, target, arguments, labels, platform, network, secrets, ssh, allow, contexts, noCache, pull, cacheFrom, image, output, initialCredit, workDoneToken
     }
 
     public init(from decoder: any Decoder) throws {
@@ -462,6 +477,7 @@ public enum BuildVerify: RPCRequest {
       contextStream = try members.decodeIfPresent(StreamID.self, forKey: .contextStream)
       file = try members.decodeIfPresent(String.self, forKey: .file)
       dockerfile = try members.decodeIfPresent(String.self, forKey: .dockerfile)
+      dockerignore = try members.decodeIfPresent(String.self, forKey: .dockerignore)
       target = try members.decodeIfPresent(String.self, forKey: .target)
       arguments = try members.decodeIfPresent([String: String].self, forKey: .arguments)
       labels = try members.decodeIfPresent([String: String].self, forKey: .labels)
@@ -486,6 +502,7 @@ public enum BuildVerify: RPCRequest {
       json.member(#""contextStream":"#, contextStream)
       json.member(#""file":"#, file)
       json.member(#""dockerfile":"#, dockerfile)
+      json.member(#""dockerignore":"#, dockerignore)
       json.member(#""target":"#, target)
       json.member(#""arguments":"#, arguments)
       json.member(#""labels":"#, labels)
@@ -507,12 +524,12 @@ public enum BuildVerify: RPCRequest {
 
     /// With what is not given absent.
     public init(_ buildDescription: BuildDescription) {
-      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
+      self.init(context: buildDescription.context, contextStream: buildDescription.contextStream, file: buildDescription.file, dockerfile: buildDescription.dockerfile, dockerignore: buildDescription.dockerignore, target: buildDescription.target, arguments: buildDescription.arguments, labels: buildDescription.labels, platform: buildDescription.platform, network: buildDescription.network, secrets: buildDescription.secrets, ssh: buildDescription.ssh, allow: buildDescription.allow, contexts: buildDescription.contexts, noCache: buildDescription.noCache, pull: buildDescription.pull, cacheFrom: buildDescription.cacheFrom)
     }
 
     /// What is built, and from what.
     public var buildDescription: BuildDescription {
-      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
+      BuildDescription(context: context, contextStream: contextStream, file: file, dockerfile: dockerfile, dockerignore: dockerignore, target: target, arguments: arguments, labels: labels, platform: platform, network: network, secrets: secrets, ssh: ssh, allow: allow, contexts: contexts, noCache: noCache, pull: pull, cacheFrom: cacheFrom)
     }
   }
 
@@ -618,10 +635,12 @@ public struct BuildDescription: RPCValue {
   public var context: String?
   /// The stream on which the client will send the context as a tar archive, plain or compressed, instead of a path; the service grants its credit.
   public var contextStream: StreamID?
-  /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build.
+  /// The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it is called.
   public var file: String?
-  /// The Dockerfile's text, instead of a file.
+  /// The Dockerfile's text, instead of a file; then `file` has no .dockerignore of its own in the context.
   public var dockerfile: String?
+  /// The text of the Dockerfile's own .dockerignore, instead of one in the context.
+  public var dockerignore: String?
   /// The stage to build; the last one when absent.
   public var target: String?
   /// Values for ARGs.
@@ -652,6 +671,7 @@ public struct BuildDescription: RPCValue {
     contextStream: StreamID? = nil,
     file: String? = nil,
     dockerfile: String? = nil,
+    dockerignore: String? = nil,
     target: String? = nil,
     arguments: [String: String]? = nil,
     labels: [String: String]? = nil,
@@ -669,6 +689,7 @@ public struct BuildDescription: RPCValue {
     self.contextStream = contextStream
     self.file = file
     self.dockerfile = dockerfile
+    self.dockerignore = dockerignore
     self.target = target
     self.arguments = arguments
     self.labels = labels
@@ -689,6 +710,7 @@ public struct BuildDescription: RPCValue {
     json.member(#""contextStream":"#, contextStream)
     json.member(#""file":"#, file)
     json.member(#""dockerfile":"#, dockerfile)
+    json.member(#""dockerignore":"#, dockerignore)
     json.member(#""target":"#, target)
     json.member(#""arguments":"#, arguments)
     json.member(#""labels":"#, labels)
@@ -775,7 +797,9 @@ public struct BuildStep: RPCValue {
   public var instruction: String
   /// Whether it came, or would come, from the cache.
   public var cached: Bool
-  /// Why it did not, a clause each; absent where it did.
+  /// Of build/explain: whether only the build will know, for which what it takes files from has to be asked for, or built anew; it is not `cached` then. False when absent.
+  public var unknown: Bool?
+  /// Why it did not, a clause each; of FROM also what its image was before; absent where there is nothing to say.
   public var reasons: [String]?
   /// How long it took; absent where it was not carried out.
   public var durationMs: Int?
@@ -783,10 +807,12 @@ public struct BuildStep: RPCValue {
   public var layer: Digest?
   /// Of the compressed layer, in bytes.
   public var layerSize: Int?
-  /// When the one was carried out that it was compared with.
+  /// When the one was carried out that it comes from, or was compared with.
   public var lastRunAt: Time?
   /// How long that took.
   public var lastDurationMs: Int?
+  /// Of the compressed layer that it came to, in bytes; absent where it changed no file.
+  public var lastLayerSize: Int?
   /// The name in cacheFrom that it came, or would come, from; absent for the store's own cache.
   public var cachedFrom: String?
 
@@ -797,12 +823,14 @@ public struct BuildStep: RPCValue {
     line: Int,
     instruction: String,
     cached: Bool,
+    unknown: Bool? = nil,
     reasons: [String]? = nil,
     durationMs: Int? = nil,
     layer: Digest? = nil,
     layerSize: Int? = nil,
     lastRunAt: Time? = nil,
     lastDurationMs: Int? = nil,
+    lastLayerSize: Int? = nil,
     cachedFrom: String? = nil
   ) {
     self.number = number
@@ -811,17 +839,19 @@ public struct BuildStep: RPCValue {
     self.line = line
     self.instruction = instruction
     self.cached = cached
+    self.unknown = unknown
     self.reasons = reasons
     self.durationMs = durationMs
     self.layer = layer
     self.layerSize = layerSize
     self.lastRunAt = lastRunAt
     self.lastDurationMs = lastDurationMs
+    self.lastLayerSize = lastLayerSize
     self.cachedFrom = cachedFrom
   }
 
   private enum CodingKeys: CodingKey {
-    case number, stage, ordinal, line, instruction, cached, reasons, durationMs, layer, layerSize, lastRunAt, lastDurationMs, cachedFrom
+    case number, stage, ordinal, line, instruction, cached, unknown, reasons, durationMs, layer, layerSize, lastRunAt, lastDurationMs, lastLayerSize, cachedFrom
   }
 
   public init(from decoder: any Decoder) throws {
@@ -832,12 +862,14 @@ public struct BuildStep: RPCValue {
     line = try members.decode(Int.self, in: 0...9007199254740991, forKey: .line)
     instruction = try members.decode(String.self, forKey: .instruction)
     cached = try members.decode(Bool.self, forKey: .cached)
+    unknown = try members.decodeIfPresent(Bool.self, forKey: .unknown)
     reasons = try members.decodeIfPresent([String].self, forKey: .reasons)
     durationMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .durationMs)
     layer = try members.decodeIfPresent(Digest.self, forKey: .layer)
     layerSize = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .layerSize)
     lastRunAt = try members.decodeIfPresent(Time.self, forKey: .lastRunAt)
     lastDurationMs = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .lastDurationMs)
+    lastLayerSize = try members.decodeIfPresent(Int.self, in: 0...9007199254740991, forKey: .lastLayerSize)
     cachedFrom = try members.decodeIfPresent(String.self, forKey: .cachedFrom)
   }
 
@@ -849,12 +881,14 @@ public struct BuildStep: RPCValue {
     json.member(#""line":"#, line)
     json.member(#""instruction":"#, instruction)
     json.member(#""cached":"#, cached)
+    json.member(#""unknown":"#, unknown)
     json.member(#""reasons":"#, reasons)
     json.member(#""durationMs":"#, durationMs)
     json.member(#""layer":"#, layer)
     json.member(#""layerSize":"#, layerSize)
     json.member(#""lastRunAt":"#, lastRunAt)
     json.member(#""lastDurationMs":"#, lastDurationMs)
+    json.member(#""lastLayerSize":"#, lastLayerSize)
     json.member(#""cachedFrom":"#, cachedFrom)
     json.endObject()
   }

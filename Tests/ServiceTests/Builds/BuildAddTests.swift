@@ -49,8 +49,9 @@ struct BuildAddTests {
         #expect(again.areAllCached)
         // Without asking, nothing is known of what others have.
         let explained = try await context.explain(file)
-        #expect(
-          explained[1].reasons == ["what it takes files from is not in the store yet, or is built anew"])
+        #expect(explained[1].reasons == ["it would have to be asked for: \(url)/one"])
+        #expect(explained.map(\.unknown) == [nil, true, true, true, true, true])
+        #expect(explained[2].reasons == ["it is not known of an instruction before it"])
 
         server.on("GET", "/dir/two", .blob(Array("other\n".utf8)))
         let changed = try await context.build(file)

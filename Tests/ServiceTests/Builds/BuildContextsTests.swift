@@ -20,7 +20,38 @@ struct BuildContextsTests {
       #expect(again.areAllCached && again.image.digest == built.image.digest)
       try await context.script("echo y > other/etc/x")
       let changed = try await context.explain(file) { $0.contexts = contexts }
-      #expect(!changed.allSatisfy { $0.cached })
+      #expect(changed[0].instruction == "FROM other AS own" && !changed[0].cached)
+      #expect(changed[0].reasons == ["etc/x has other content"])
+    }
+  }
+
+  @Test(
+    "a Dockerfile that is elsewhere has its own name and its own .dockerignore", arguments: Account.available)
+  func elsewhere(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        """
+        printf 'FROM busybox:1\\nCOPY . /c\\nRUN ls /c /c/src && false\\n' > prod.Dockerfile
+        echo src/a > prod.Dockerfile.dockerignore; echo src/b > context/prod.Dockerfile.dockerignore
+        """)
+      let failed = try await context.store.runProgram(
+        "coracle-repl",
+        ["-c", "build --network none -f \(context.path("prod.Dockerfile")) \(context.path)"])
+      #expect(failed.status != .exited(0))
+      #expect(failed.errorText.contains("prod.Dockerfile:3:1: RUN: "), "\(failed.errorText)")
+      // Only `src/b` was there.
+      let file = "FROM busybox:1\nCOPY . /c"
+      for (text, names) in [
+        ("src/a", "b\nprod.Dockerfile.dockerignore\nsrc\n"),
+        (nil, "a\nb\nprod.Dockerfile.dockerignore\nsrc\n"),
+      ] {
+        _ = try await context.build(file, references: ["i:1"]) {
+          $0.file = "prod.Dockerfile"
+          $0.dockerignore = text
+        }
+        let seen = try await context.service.run("i:1", ["sh", "-c", "cd /c; (ls; ls src) | sort"])
+        #expect(seen.stdout == names)
+      }
     }
   }
 

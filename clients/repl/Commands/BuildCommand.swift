@@ -18,7 +18,8 @@ struct Build: REPLCommand {
       """)
   static var completesInOrder: [[NameKind]]? { [[.files]] }
   @Option(name: .shortAndLong, help: "The image's name; several are possible.") var tag: [String] = []
-  @Option(name: .shortAndLong, help: "The Dockerfile; the context's own when absent.") var file: String?
+  @Option(name: .shortAndLong, help: "The Dockerfile, - for standard input; the context's own when absent.")
+  var file: String?
   @Option(help: "The stage to build; the last one when absent.") var target: String?
   @Option(help: "A value for an ARG, NAME=value, or NAME for this one's own variable.") var buildArg:
     [String] = []
@@ -53,6 +54,9 @@ struct Build: REPLCommand {
   var context: String = "."
 
   func validate() throws {
+    guard file != "-" || context != "-" else {
+      throw ValidationError("standard input is the Dockerfile or the context, not both")
+    }
     guard output.count(where: \.goesToStandardOutput) <= 1 else {
       throw ValidationError("standard output takes one output only")
     }
@@ -79,7 +83,7 @@ struct Build: REPLCommand {
 
   func run(_ session: REPLSession) async throws -> Int32 {
     var description = try description
-    let isElsewhere = Self.isAddress(context)
+    let isElsewhere = ContextAddress.isOne(context)
     if session.isRemote { try description.takeFiles(keepsContext: isElsewhere) }
     let archive =
       context == "-" || (session.isRemote && !isElsewhere) ? try ArchiveInput(session, file: context) : nil
@@ -215,10 +219,13 @@ struct Build: REPLCommand {
   private var description: BuildDescription {
     get throws {
       var description = BuildDescription()
-      let isElsewhere = Self.isAddress(context)
+      let isElsewhere = ContextAddress.isOne(context)
       let directory = context == "-" || isElsewhere ? nil : absolutePath(context)
       description.context = isElsewhere ? context : directory
-      if let file {
+      if file == "-" {
+        description.dockerfile = String(
+          decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+      } else if let file {
         let path = absolutePath(file)
         let clean = { (path: String) in URL(filePath: path).standardizedFileURL.path(percentEncoded: false) }
         let root = directory.map { clean($0) }.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
@@ -227,7 +234,13 @@ struct Build: REPLCommand {
         } else if directory == nil {
           description.file = file
         } else {
+          // It is elsewhere, and what it leaves out of the context is said beside it.
+          description.file = URL(filePath: path).lastPathComponent
           description.dockerfile = String(decoding: try LocalFile.content(of: path), as: UTF8.self)
+          let ignore = path + ".dockerignore"
+          if FileManager.default.fileExists(atPath: ignore) {
+            description.dockerignore = String(decoding: try LocalFile.content(of: ignore), as: UTF8.self)
+          }
         }
       }
       description.target = target
@@ -242,7 +255,7 @@ struct Build: REPLCommand {
         description.contexts = try assignments(buildContext).mapValues { place in
           let layout = "oci-layout://"
           if place.hasPrefix(layout) { return layout + absolutePath(String(place.dropFirst(layout.count))) }
-          return place.contains("://") || Self.isAddress(place) ? place : absolutePath(place)
+          return place.contains("://") || ContextAddress.isOne(place) ? place : absolutePath(place)
         }
       }
       description.cacheFrom = cacheFrom.isEmpty ? nil : cacheFrom.map(\.reference)
@@ -250,11 +263,6 @@ struct Build: REPLCommand {
       description.pull = pull ? true : nil
       return description
     }
-  }
-
-  /// Whether a context is a git repository or a file of the web, which the service fetches.
-  private static func isAddress(_ text: String) -> Bool {
-    ["http://", "https://", "git@", "git://", "ssh://"].contains { text.hasPrefix($0) }
   }
 
   private static func agent(_ text: String) throws -> BuildAgent {
@@ -294,15 +302,24 @@ struct Build: REPLCommand {
 
   private static func show(_ steps: [BuildStep], _ terminal: Terminal) {
     for step in steps {
-      let mark = step.cached ? terminal.green("cached ") : terminal.red("missing")
+      let mark =
+        step.cached
+        ? terminal.green("cached ") : step.unknown == true ? "unknown" : terminal.red("missing")
       terminal.print("\(mark)  \(step.line): \(step.instruction.shortened(to: 100))")
       if let from = step.cachedFrom { terminal.print("           in \(FamiliarName(from).text)") }
       for reason in step.reasons ?? [] { terminal.print("           \(reason)") }
-      if let duration = step.lastDurationMs, !step.cached, duration > 0 {
-        terminal.print("           it took \(Double(duration) / 1000) s the last time")
-      }
+      if let last = lastRun(step) { terminal.print("           \(last)") }
     }
   }
+}
+
+/// What is known of the run that an instruction comes from, or was compared with.
+private func lastRun(_ step: BuildStep) -> String? {
+  guard let time = step.lastRunAt else { return nil }
+  var parts = ["the last run: \(Age(time).text)"]
+  if let duration = step.lastDurationMs, duration > 0 { parts.append("\(Double(duration) / 1000) s") }
+  if let size = step.lastLayerSize { parts.append(ByteCount(size).text) }
+  return parts.joined(separator: ", ")
 }
 
 extension BuildOutputOption {

@@ -429,6 +429,7 @@ class BlockingBuildMethods:
         context_stream: types.StreamID | None = None,
         file: str | None = None,
         dockerfile: str | None = None,
+        dockerignore: str | None = None,
         target: str | None = None,
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
@@ -463,8 +464,12 @@ class BlockingBuildMethods:
         context_stream: The stream on which the client will send the context as a tar archive,
         plain or compressed, instead of a path; the service grants its credit.
         file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
-        says, or else .dockerignore, is not there for the build.
-        dockerfile: The Dockerfile's text, instead of a file.
+        says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it
+        is called.
+        dockerfile: The Dockerfile's text, instead of a file; then `file` has no .dockerignore of
+        its own in the context.
+        dockerignore: The text of the Dockerfile's own .dockerignore, instead of one in the
+        context.
         target: The stage to build; the last one when absent.
         arguments: Values for ARGs.
         labels: Labels of the image, over those of the file.
@@ -515,6 +520,7 @@ class BlockingBuildMethods:
                 "contextStream": context_stream,
                 "file": file,
                 "dockerfile": dockerfile,
+                "dockerignore": dockerignore,
                 "target": target,
                 "arguments": arguments,
                 "labels": labels,
@@ -546,6 +552,7 @@ class BlockingBuildMethods:
         context_stream: types.StreamID | None = None,
         file: str | None = None,
         dockerfile: str | None = None,
+        dockerignore: str | None = None,
         target: str | None = None,
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
@@ -571,8 +578,12 @@ class BlockingBuildMethods:
         context_stream: The stream on which the client will send the context as a tar archive,
         plain or compressed, instead of a path; the service grants its credit.
         file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
-        says, or else .dockerignore, is not there for the build.
-        dockerfile: The Dockerfile's text, instead of a file.
+        says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it
+        is called.
+        dockerfile: The Dockerfile's text, instead of a file; then `file` has no .dockerignore of
+        its own in the context.
+        dockerignore: The text of the Dockerfile's own .dockerignore, instead of one in the
+        context.
         target: The stage to build; the last one when absent.
         arguments: Values for ARGs.
         labels: Labels of the image, over those of the file.
@@ -608,6 +619,7 @@ class BlockingBuildMethods:
                 "contextStream": context_stream,
                 "file": file,
                 "dockerfile": dockerfile,
+                "dockerignore": dockerignore,
                 "target": target,
                 "arguments": arguments,
                 "labels": labels,
@@ -631,6 +643,7 @@ class BlockingBuildMethods:
         context_stream: types.StreamID | None = None,
         file: str | None = None,
         dockerfile: str | None = None,
+        dockerignore: str | None = None,
         target: str | None = None,
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
@@ -659,8 +672,12 @@ class BlockingBuildMethods:
         context_stream: The stream on which the client will send the context as a tar archive,
         plain or compressed, instead of a path; the service grants its credit.
         file: The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore
-        says, or else .dockerignore, is not there for the build.
-        dockerfile: The Dockerfile's text, instead of a file.
+        says, or else .dockerignore, is not there for the build. With `dockerfile`, only what it
+        is called.
+        dockerfile: The Dockerfile's text, instead of a file; then `file` has no .dockerignore of
+        its own in the context.
+        dockerignore: The text of the Dockerfile's own .dockerignore, instead of one in the
+        context.
         target: The stage to build; the last one when absent.
         arguments: Values for ARGs.
         labels: Labels of the image, over those of the file.
@@ -703,6 +720,7 @@ class BlockingBuildMethods:
                 "contextStream": context_stream,
                 "file": file,
                 "dockerfile": dockerfile,
+                "dockerignore": dockerignore,
                 "target": target,
                 "arguments": arguments,
                 "labels": labels,

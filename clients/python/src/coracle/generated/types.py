@@ -835,10 +835,14 @@ class BuildDescription(Structure):
     """
     file: str | None = None
     """The Dockerfile, in the context; Dockerfile when absent. What FILE.dockerignore says, or else
-    .dockerignore, is not there for the build.
+    .dockerignore, is not there for the build. With `dockerfile`, only what it is called.
     """
     dockerfile: str | None = None
-    """The Dockerfile's text, instead of a file."""
+    """The Dockerfile's text, instead of a file; then `file` has no .dockerignore of its own in the
+    context.
+    """
+    dockerignore: str | None = None
+    """The text of the Dockerfile's own .dockerignore, instead of one in the context."""
     target: str | None = None
     """The stage to build; the last one when absent."""
     arguments: dict[str, str] | None = None
@@ -928,8 +932,14 @@ class BuildStep(Structure):
     """The instruction in one line, as it is written."""
     cached: bool
     """Whether it came, or would come, from the cache."""
+    unknown: bool | None = None
+    """Of build/explain: whether only the build will know, for which what it takes files from has to
+    be asked for, or built anew; it is not `cached` then. False when absent.
+    """
     reasons: list[str] | None = None
-    """Why it did not, a clause each; absent where it did."""
+    """Why it did not, a clause each; of FROM also what its image was before; absent where there is
+    nothing to say.
+    """
     duration_ms: int | None = None
     """How long it took; absent where it was not carried out."""
     layer: Digest | None = None
@@ -937,9 +947,11 @@ class BuildStep(Structure):
     layer_size: int | None = None
     """Of the compressed layer, in bytes."""
     last_run_at: Time | None = None
-    """When the one was carried out that it was compared with."""
+    """When the one was carried out that it comes from, or was compared with."""
     last_duration_ms: int | None = None
     """How long that took."""
+    last_layer_size: int | None = None
+    """Of the compressed layer that it came to, in bytes; absent where it changed no file."""
     cached_from: str | None = None
     """The name in cacheFrom that it came, or would come, from; absent for the store's own cache."""
 
@@ -2603,6 +2615,7 @@ class BuildDescriptionOptions(TypedDict, total=False):
     context_stream: StreamID | None
     file: str | None
     dockerfile: str | None
+    dockerignore: str | None
     target: str | None
     arguments: dict[str, str] | None
     labels: dict[str, str] | None
