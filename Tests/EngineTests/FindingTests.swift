@@ -1,5 +1,6 @@
 import Foundation
 import Runner
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -17,6 +18,7 @@ struct FindingTests {
       controlGroups: ControlGroupLayout(
         isUnified: true,
         hierarchies: [.init(controllers: [.memory, .cpu, .cpuset, .pids, .io], base: "/sys/fs/cgroup/user")]))
+    facts.modules = ["bridge", "veth", "nf_tables", "overlay"]
     facts.subordinateUsers = "ada:100000:65536\n"
     facts.subordinateGroups = "ada:100000:65536\n"
     facts.store = .init(path: "/home/ada/store", type: "ext4", freeBytes: 50_000_000_000)
@@ -34,7 +36,7 @@ struct FindingTests {
   @Test("a machine that lacks nothing is good in every respect")
   func good() {
     let findings = Finding.all(complete)
-    #expect(findings.count == 13)
+    #expect(findings.count == 14)
     #expect(findings.allSatisfy { $0.verdict == .good && $0.remedy == nil })
   }
 
@@ -123,11 +125,25 @@ struct FindingTests {
     #expect(try finding("pasta") { $0.programs.remove("pasta") }.remedy == "sudo apt-get install passt")
     #expect(try finding("/dev/net/tun") { $0.canOpenTunnels = false }.verdict == .limited)
     #expect(try finding("firewall") { $0.programs.remove("libnftables.so.1") }.verdict == .limited)
-    #expect(try finding("overlayfs") { $0.fileSystems = ["ext4"] }.remedy == "sudo modprobe overlay")
+    // A kernel of a machine that has just started loads the module at the first mount.
+    #expect(try finding("overlayfs") { $0.fileSystems = ["ext4"] }.verdict == .good)
+    let without = try finding("overlayfs") {
+      $0.fileSystems = ["ext4"]
+      $0.modules = ["bridge"]
+    }
+    #expect(without.verdict == .missing && without.remedy?.contains("linux-image") == true)
+    let unknown = try finding("overlayfs") {
+      $0.fileSystems = ["ext4"]
+      $0.modules = nil
+    }
+    #expect(unknown.verdict == .missing && unknown.remedy == "sudo modprobe overlay")
+    let modules = try finding("network modules") { $0.modules?.subtract(["veth", "nf_tables"]) }
+    #expect(modules.verdict == .limited && modules.text.contains("no veth, no nf_tables:"))
+    for type in ["nfs4", "fuseblk", "fuse", "fuse.sshfs", "fuse.fuse-overlayfs", "ntfs3", "virtiofs"] {
+      let found = try finding("store") { $0.store = .init(path: "/s", type: type, freeBytes: 1 << 40) }
+      #expect(found.verdict == .missing && found.text.contains(type))
+    }
     #expect(try finding("seccomp") { $0.hasSeccomp = false }.verdict == .missing)
-    #expect(
-      try finding("store") { $0.store = .init(path: "/s", type: "nfs4", freeBytes: 1 << 40) }.verdict
-        == .missing)
     #expect(
       try finding("store") { $0.store = .init(path: "/s", type: "xfs", freeBytes: 5_000_000) }.verdict
         == .limited)
@@ -142,7 +158,20 @@ struct FindingTests {
   private var faults: [(about: String, fault: (inout MachineFacts) -> Void)] {
     [
       ("kernel", { $0.kernel = "5.10.0" }), ("kernel", { $0.kernel = "6.1.0" }),
-      ("overlayfs", { $0.fileSystems = [] }), ("seccomp", { $0.hasSeccomp = false }),
+      (
+        "overlayfs",
+        {
+          $0.fileSystems = []
+          $0.modules = []
+        }
+      ),
+      (
+        "overlayfs",
+        {
+          $0.fileSystems = []
+          $0.modules = nil
+        }
+      ), ("network modules", { $0.modules = [] }), ("seccomp", { $0.hasSeccomp = false }),
       ("user namespaces", { $0.sysctls["user.max_user_namespaces"] = "0" }),
       ("newuidmap", { $0.programs = [] }), ("subordinate ids", { $0.subordinateUsers = "" }),
       ("subordinate ids", { $0.subordinateGroups = "ada:1000:10" }),
@@ -186,6 +215,29 @@ struct FindingTests {
           "apt-get", "modprobe", "sysctl", "usermod", "echo", "mkdir", "truncate", "systemd-run", "loginctl",
           "coracle",
         ].contains(program), "\(remedy)")
+    }
+  }
+
+  @Test("modules by the lists that depmod writes, and mounts by mountinfo")
+  func lists() {
+    let list = """
+      kernel/fs/overlayfs/overlay.ko.xz:
+      kernel/net/netfilter/nf_tables.ko: kernel/net/netfilter/nfnetlink.ko kernel/lib/libcrc32c.ko
+      kernel/drivers/net/a-name.ko.zst:
+      no module
+      """
+    #expect(MachineFacts.moduleNames(list) == ["overlay", "nf_tables", "a_name"])
+    let mounts = #"""
+      22 1 8:1 / / rw - ext4 /dev/sda1 rw
+      30 22 0:50 / /mnt/a\040b rw,relatime shared:5 - fuse.sshfs host: rw
+      31 22 0:51 / /mnt/a rw - tmpfs none rw
+      32 30 0:52 / /mnt/a\040b/back\134slash rw - xfs /dev/sdb rw
+      """#
+    for (path, type) in [
+      ("/mnt/a b/store", "fuse.sshfs"), ("/mnt/a/b", "tmpfs"), ("/mnt/ab", "ext4"),
+      (#"/mnt/a b/back\slash"#, "xfs"),
+    ] {
+      #expect(MachineFacts.mountedType(at: FilePath(path), mounts) == type)
     }
   }
 

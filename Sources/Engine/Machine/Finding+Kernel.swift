@@ -23,7 +23,7 @@ extension Finding {
   }
 
   /// Debian's package, whose kernel has all that containers need but for its age.
-  private static var kernelPackage: String {
+  static var kernelPackage: String {
     #if arch(arm64)
       "linux-image-arm64"
     #else
@@ -38,11 +38,15 @@ extension Finding {
 
   static func overlay(_ facts: MachineFacts) -> Finding {
     let about = "overlayfs"
-    return facts.fileSystems.contains("overlay")
-      ? .good(about, "there")
-      : .missing(
-        about, "the kernel has no overlayfs loaded: layers cannot be stacked", remedy: "sudo modprobe overlay"
-      )
+    // The kernel loads the module at the first mount.
+    if facts.fileSystems.contains("overlay") || facts.modules?.contains("overlay") ?? false {
+      return .good(about, "there")
+    }
+    return .missing(
+      about, "the kernel has no overlayfs: layers cannot be stacked",
+      remedy: facts.modules == nil
+        ? "sudo modprobe overlay"
+        : "sudo apt-get install \(kernelPackage) && sudo reboot  # or any kernel with CONFIG_OVERLAY_FS")
   }
 
   static func seccomp(_ facts: MachineFacts) -> Finding {

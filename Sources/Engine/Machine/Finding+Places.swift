@@ -8,6 +8,16 @@ extension Finding {
           "firewall", "libnftables is not installed: there are no bridge networks",
           remedy: "sudo apt-get install libnftables1")
     ]
+    if let modules = facts.modules {
+      let lacking = ["bridge", "veth", "nf_tables"].filter { !modules.contains($0) }
+      findings.append(
+        lacking.isEmpty
+          ? good("network modules", "there")
+          : limited(
+            "network modules",
+            "the kernel has no \(lacking.joined(separator: ", no ")): there are no bridge networks",
+            remedy: "sudo apt-get install \(kernelPackage) && sudo reboot  # or any kernel with them"))
+    }
     if facts.user.isRoot { return findings }
     findings.append(
       facts.programs.contains("pasta")
@@ -34,7 +44,10 @@ extension Finding {
   private static func store(_ place: MachineFacts.FileSystem, _ user: MachineFacts.User) -> Finding {
     let about = "store"
     // Upper layers need extended attributes, whiteouts and a file system that is no overlay itself.
-    if ["overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuse"].contains(place.type) {
+    let unfit = [
+      "overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "ntfs3", "9p", "virtiofs", "fuse", "fuseblk",
+    ]
+    if unfit.contains(place.type) || place.type.hasPrefix("fuse.") {
       return .missing(
         about, "it is on \(place.type), which holds no container's writable layer",
         remedy: """

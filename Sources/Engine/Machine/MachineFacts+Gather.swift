@@ -19,6 +19,7 @@ extension MachineFacts {
         }),
       sysctls: sysctls, programs: programs(path), canOpenTunnels: canOpen("/dev/net/tun"),
       hasSeccomp: exists("/proc/sys/kernel/seccomp/actions_avail"), controlGroups: ControlGroups().layout)
+    facts.modules = modules
     facts.subordinateUsers = text("/etc/subuid")
     facts.subordinateGroups = text("/etc/subgid")
     facts.store = fileSystem(of: store, mounts)
@@ -40,6 +41,29 @@ extension MachineFacts {
       if !value.isEmpty { values[name] = value }
     }
     return values
+  }
+
+  private static var modules: Set<String>? {
+    let directory = FilePath("/lib/modules").appending(kernelRelease())
+    // Some 700 kB with Debian's kernels.
+    let lists = ["modules.dep", "modules.builtin"].map { text(directory.appending($0), limit: 16 << 20) }
+    if lists.allSatisfy(\.isEmpty) { return nil }
+    let loaded = text("/proc/modules").split(separator: "\n").compactMap {
+      $0.split(separator: " ").first.map(String.init)
+    }
+    return lists.map(moduleNames).reduce(Set(loaded)) { $0.union($1) }
+  }
+
+  /// Of `modules.dep` or `modules.builtin`: each line begins with a module's path, as `kernel/fs/overlayfs/overlay.ko.xz`.
+  static func moduleNames(_ list: String) -> Set<String> {
+    var names: Set<String> = []
+    for line in list.split(separator: "\n") {
+      guard let file = line.prefix(while: { $0 != ":" }).split(separator: "/").last,
+        let end = file.firstRange(of: ".ko")
+      else { continue }
+      names.insert(String(file[..<end.lowerBound]).replacing("-", with: "_"))
+    }
+    return names
   }
 
   private static func programs(_ path: String) -> Set<String> {
@@ -67,14 +91,14 @@ extension MachineFacts {
   }
 
   /// That of the mount which the path is on: the last of those with the longest mount point.
-  private static func mountedType(at path: FilePath, _ mounts: String) -> String {
+  static func mountedType(at path: FilePath, _ mounts: String) -> String {
     var best: (length: Int, type: String) = (-1, "?")
     for line in mounts.split(separator: "\n") {
       let halves = line.split(separator: " - ", maxSplits: 1)
       guard halves.count == 2, let type = halves[1].split(separator: " ").first else { continue }
       let fields = halves[0].split(separator: " ")
       guard fields.count > 4 else { continue }
-      let point = FilePath(String(fields[4]))
+      let point = FilePath(unescaped(fields[4]))
       if path.starts(with: point), point.string.utf8.count >= best.length {
         best = (point.string.utf8.count, String(type))
       }
@@ -82,7 +106,27 @@ extension MachineFacts {
     return best.type
   }
 
-  private static func text(_ path: FilePath) -> String { (try? readSmallFile(path, limit: 1 << 20)) ?? "" }
+  /// Without the kernel's way to write a blank and what else would part fields: `\040`.
+  private static func unescaped(_ field: Substring) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(field.utf8)[...]
+    while let byte = rest.popFirst() {
+      let digits = rest.prefix(3)
+      if byte == UInt8(ascii: "\\"), digits.count == 3,
+        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+      {
+        bytes.append(value)
+        rest = rest.dropFirst(3)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func text(_ path: FilePath, limit: Int = 1 << 20) -> String {
+    (try? readSmallFile(path, limit: limit)) ?? ""
+  }
 
   private static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 

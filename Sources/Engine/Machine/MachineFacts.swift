@@ -33,6 +33,8 @@ package struct MachineFacts: Sendable {
   package var kernel: String
   /// The names of /proc/filesystems.
   package var fileSystems: Set<String>
+  /// Those that are loaded, built in, or loaded at their first use; nil where nobody can tell, as without /lib/modules.
+  package var modules: Set<String>?
   /// Those of the sysctls in question that exist, by their dotted names.
   package var sysctls: [String: String]
   /// The texts of /etc/subuid and /etc/subgid.
