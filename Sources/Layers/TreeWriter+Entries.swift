@@ -23,7 +23,13 @@ extension TreeWriter {
     } catch {
       guard error.errno == .fileExists, let present = try parent.status(of: base) else { throw error }
       // What is there stays as it is; a link to a directory will be followed.
-      if options.copy != nil, present.kind == .directory || present.kind == .symbolicLink { return }
+      if options.copy != nil {
+        if present.kind == .directory || present.kind == .symbolicLink { return }
+        let text = "/" + EntryPath.text(placed(base.dropLast().map { UInt8(bitPattern: $0) }))
+        throw EngineError(
+          .conflict, "cannot copy a directory over \(text), which is a file", subject: text,
+          hint: "remove it first, or copy to another name")
+      }
       if present.kind != .directory {
         try remove(base, in: parent)
         try parent.makeDirectory(base, permissions: permissions)

@@ -20,7 +20,7 @@ extension ContainerEngine {
   package func listFiles(_ name: String, in path: String, beginningWith prefix: String) async throws
     -> (files: [ContainerFile], isCut: Bool)
   {
-    let place = try CopyPath(path, of: "path")
+    let place = try CopyPath(path, of: "path", .container)
     let root = try await openRoot(of: name)
     let descriptor = root.directory.descriptor
     let listed = try await untilCancelled { isCancelled in
@@ -40,7 +40,8 @@ extension ContainerEngine {
       switch error.errno {
       case .noSuchFileOrDirectory, .notDirectory:
         throw EngineError(
-          .notFound, "there is no directory \(place.path) in the container", subject: place.path.string)
+          .notFound, "there is no directory \(place.path) in the container", subject: place.path.string,
+          hint: "look whether the path is written right")
       default: throw EngineError("list \(place.path) in the container", error, subject: place.path.string)
       }
     }

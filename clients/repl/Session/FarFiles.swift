@@ -3,7 +3,7 @@ import Glibc
 import RPCModel
 
 /// Files of this machine and of a container whose engine is on another one: tar(1) makes the archive here that goes there, or
-/// unpacks the one that comes.
+/// unpacks the one that comes. Where a copy goes is what the engine does with its own machine's files.
 struct FarFiles {
   let session: REPLSession
   let container: String
@@ -12,33 +12,28 @@ struct FarFiles {
 
   /// Copies what is here into the container.
   func put(_ source: String, _ ownership: CopyOwnership?) async throws -> ContainerCopyTo.Result {
-    // The engine unpacks in a directory that is there; what the copy is called otherwise is the archive's to say.
+    let tree = try LocalTree(source)
+    // The engine unpacks in a directory that is there; what the copy is called otherwise is the archive's to say. What may not be
+    // replaced is the engine's.
     let isThere = try await isDirectory(path)
     let (parent, last) = Self.split(path)
-    let file = try LocalFile.tree(source, as: isThere ? nil : last)
+    let isTarget = isThere || path.hasSuffix("/") && !tree.isDirectory
+    let file = try tree.archive(as: isTarget ? nil : last)
     let input = ArchiveInput(session, file)
     let params = ContainerCopyTo.Params(
-      container: container, target: isThere || path.hasSuffix("/") ? path : parent, stream: input.stream,
-      ownership: ownership)
+      container: container, target: isTarget ? path : parent, stream: input.stream, ownership: ownership)
     return try await input.carry { [session] in try await session.request(ContainerCopyTo.self, params) }
   }
 
-  /// Copies out of the container to a path here, which keeps what it has besides.
+  /// Copies out of the container to a path here, which keeps what it has besides. Nothing is changed before all has come.
   func fetch(_ target: String, keepsOwners: Bool, followsLinks: Bool) async throws
     -> ContainerCopyFrom.Result
   {
-    var (directory, name) = (target, String?.none)
-    if !Self.isLocalDirectory(target) {
-      (directory, name) = Self.split(target)
-      if path.hasSuffix("/.") || path == "/" {
-        // What is in it becomes what is in a new directory.
-        guard mkdir(target, 0o777) == 0 else {
-          throw systemFailure("cannot make \(target)", errno, subject: target)
-        }
-        (directory, name) = (target, nil)
-      }
-    }
-    let unpacking = try Unpacking(into: directory, as: name, keepsOwners: keepsOwners)
+    let isContents = path.hasSuffix("/.") || Self.split(path).last == "."
+    let place = try CopyTarget(target, isContents: isContents)
+    let fetched = try FetchedTree(in: place.directory)
+    defer { fetched.remove() }
+    let unpacking = try Unpacking(into: fetched, keepsOwners: keepsOwners)
     let attachment = Attachment(session, output: unpacking.descriptor)
     let (stream, credit) = attachment.archiveStream
     let params = ContainerCopyFrom.Params(
@@ -49,11 +44,12 @@ struct FarFiles {
         try await session.request(ContainerCopyFrom.self, params)
       }
     } catch {
-      // Why tar had nothing to read is the better reason.
-      try? await unpacking.finish()
+      // tar says why it stopped reading, which is the better reason; that nothing came is none.
+      try await unpacking.finish(after: error)
       throw error
     }
     try await unpacking.finish()
+    try fetched.move(to: place, isContents: isContents)
     return answer
   }
 
@@ -67,11 +63,6 @@ struct FarFiles {
     } catch let error as RPCError where error.data?.kind == .notFound {
       return false
     }
-  }
-
-  private static func isLocalDirectory(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
   }
 
   /// The directory that a path is in, and its last name.
@@ -88,25 +79,37 @@ struct FarFiles {
 private final class Unpacking {
   private(set) var descriptor: CInt
   private let end: ProgramEnd
+  private let place: FetchedTree
 
-  /// - Parameter name: instead of the first name of each member; nil for what they are called.
-  init(into directory: String, as name: String?, keepsOwners: Bool) throws {
+  init(into place: FetchedTree, keepsOwners: Bool) throws {
+    self.place = place
     guard let pipe = makePipe() else { throw systemFailure("cannot make a pipe", errno) }
     descriptor = pipe.write
     // Without these root would get the owners, and files that run as theirs.
     let owners = keepsOwners ? ["-p", "--same-owner"] : ["--no-same-permissions", "--no-same-owner"]
-    let renaming = name.map { ["--transform", LocalFile.renaming(from: #"\(\./\)*[^/]*"#, to: $0)] } ?? []
     defer { close(pipe.read) }
-    end = try LocalFile.tar(["-C", directory] + owners + renaming + ["-xf", "-"], input: pipe.read)
+    let errors = open(place.said, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard errors >= 0 else { throw systemFailure("cannot write \(place.said)", errno) }
+    defer { close(errors) }
+    end = try LocalFile.tar(["-C", place.tree] + owners + ["-xf", "-"], input: pipe.read, errors: errors)
   }
 
   /// Waits until all is unpacked.
-  func finish() async throws {
+  ///
+  /// - Parameter error: why not all of it came.
+  func finish(after error: (any Error)? = nil) async throws {
     close(descriptor)
     descriptor = -1
     guard let status = await end.status, status != 0 else { return }
-    throw LocalFile.failure(
-      "tar could not unpack all of it", .permissionDenied, "tar has said above what it could not write")
+    // Where the engine has failed, tar says no more than that the archive is not whole.
+    if let error, (error as? RPCError)?.code != 0 { return }
+    let said = (try? String(contentsOfFile: place.said, encoding: .utf8)) ?? ""
+    throw RPCError(
+      code: 0, message: "tar could not unpack all of it",
+      data: ErrorData(
+        kind: .permissionDenied, retriable: false,
+        causes: said.split(separator: "\n").prefix(5).map { String($0.trimmingPrefix("tar: ")) },
+        hint: "look at the owner and the mode of the directory, and at the space on its disk"))
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }

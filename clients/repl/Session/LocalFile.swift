@@ -50,29 +50,8 @@ final class LocalFile: Sendable {
     }
   }
 
-  /// A file, or a directory with all that is in it, as an archive that has it under its own name or another one; of a path that ends
-  /// in `/.` what is in the directory, or a directory of that name.
-  static func tree(_ source: String, as name: String?) throws -> LocalFile {
-    var found = stat()
-    guard lstat(source, &found) == 0 else {
-      throw systemFailure("cannot read \(source)", errno, subject: source)
-    }
-    if source.hasSuffix("/.") {
-      let renaming = name.map { ["--transform", Self.renaming(from: #"\."#, to: $0)] } ?? []
-      return try archive(["-C", source] + renaming + ["-cf", "-", "."])
-    }
-    let (parent, last) = FarFiles.split(source)
-    let renaming = name.map { ["--transform", Self.renaming(from: #"\./[^/]*"#, to: $0)] } ?? []
-    return try archive(["-C", parent] + renaming + ["-cf", "-", "./\(last)"])
-  }
-
-  /// What tar(1) renames members by, and what hard links lead to, but no symbolic links.
-  static func renaming(from pattern: String, to name: String) -> String {
-    let plain = name.map { "\\&,".contains($0) ? "\\\($0)" : String($0) }.joined()
-    return "flags=rSh;s,^\(pattern),\(plain),"
-  }
-
-  private static func archive(_ arguments: [String]) throws -> LocalFile {
+  /// What tar(1) writes.
+  static func archive(_ arguments: [String]) throws -> LocalFile {
     guard let pipe = makePipe() else { throw systemFailure("cannot make a pipe", errno) }
     // Its end is seen when nobody has the other one open any more.
     defer { close(pipe.write) }
@@ -85,13 +64,16 @@ final class LocalFile: Sendable {
   }
 
   /// - Parameters: descriptors that stay the caller's; without one there is nothing to read, or it goes where this program's does.
-  static func tar(_ arguments: [String], input: CInt? = nil, output: CInt? = nil) throws -> ProgramEnd {
+  static func tar(_ arguments: [String], input: CInt? = nil, output: CInt? = nil, errors: CInt? = nil) throws
+    -> ProgramEnd
+  {
     let tar = Process()
     tar.executableURL = URL(filePath: "/usr/bin/env")
     tar.arguments = ["tar"] + arguments
     tar.standardInput =
       input.map { FileHandle(fileDescriptor: $0, closeOnDealloc: false) } ?? FileHandle.nullDevice
     if let output { tar.standardOutput = FileHandle(fileDescriptor: output, closeOnDealloc: false) }
+    if let errors { tar.standardError = FileHandle(fileDescriptor: errors, closeOnDealloc: false) }
     let end = ProgramEnd()
     tar.terminationHandler = { end.report($0.terminationStatus) }
     do { try tar.run() } catch { throw failure("cannot run tar: \(error)", .unsupported, "install tar") }

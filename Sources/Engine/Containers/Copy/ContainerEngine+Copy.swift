@@ -31,7 +31,8 @@ extension ContainerEngine {
     _ source: String, into name: String, at target: String, owner: CopyOwner? = nil,
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
-    let (from, to) = (try CopyPath(source, of: "source"), try CopyPath(target, of: "target"))
+    let from = try CopyPath(source, of: "source", .host)
+    let to = try CopyPath(target, of: "target", .container)
     return try await copying("copy to", name, reporter) { [self] container, progress, isCancelled in
       let host = try openDirectory("/")
       let archive = try archive(
@@ -50,7 +51,7 @@ extension ContainerEngine {
     _ source: ArchiveSource, into name: String, at target: String, owner: CopyOwner? = nil,
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
-    let to = try CopyPath(target, of: "target")
+    let to = try CopyPath(target, of: "target", .container)
     return try await withTaskCancellationHandler {
       try await copying("copy to", name, reporter) { [self] container, progress, isCancelled in
         guard try container.descriptor.statusInRoot(to.path)?.kind == .directory else {
@@ -84,7 +85,8 @@ extension ContainerEngine {
     followsLinks: Bool = false,
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
-    let (from, to) = (try CopyPath(source, of: "source"), try CopyPath(target, of: "target"))
+    let from = try CopyPath(source, of: "source", .container)
+    let to = try CopyPath(target, of: "target", .host)
     return try await copying("copy from", name, reporter) { [self] container, progress, isCancelled in
       let host = try openDirectory("/")
       let archive = try archive(
@@ -107,7 +109,7 @@ extension ContainerEngine {
     from name: String, _ source: String, to output: ArchiveOutput, followsLinks: Bool = false,
     reporter: TaskReporter = .silent
   ) async throws -> CopyResult {
-    let from = try CopyPath(source, of: "source")
+    let from = try CopyPath(source, of: "source", .container)
     let root = try await openRoot(of: name)
     let (directory, shift) = (root.directory.descriptor, root.idShift)
     let written = Mutex(CopyResult(entries: 0, bytes: 0))

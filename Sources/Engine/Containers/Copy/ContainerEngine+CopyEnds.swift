@@ -21,7 +21,8 @@ extension ContainerEngine {
 
   func find(_ source: CopyPath, in root: FileDescriptor, followsLinks: Bool) throws -> Found {
     let gone = EngineError(
-      .notFound, "there is no \(source.path) in the container", subject: source.path.string)
+      .notFound, "there is no \(source.path) \(source.side.rawValue)", subject: source.path.string,
+      hint: "look whether the path is written right")
     do {
       var path = source.path
       // The root itself has no name.
@@ -47,7 +48,9 @@ extension ContainerEngine {
           throw error
         }
       }
-      throw EngineError(.invalidArgument, "\(source.path) leads in circles", subject: source.path.string)
+      throw EngineError(
+        .invalidArgument, "\(source.path) leads in circles", subject: source.path.string,
+        hint: "name what is meant itself")
     } catch let error as SystemError
       where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory
     {

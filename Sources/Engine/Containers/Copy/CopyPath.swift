@@ -4,6 +4,13 @@ import SystemPackage
 
 /// A path as a copy names it.
 struct CopyPath {
+  /// Whose it is, for messages.
+  enum Side: String {
+    case container = "in the container"
+    case host = "on the service's machine"
+  }
+
+  let side: Side
   /// Absolute, without `.`, `..` and empty components.
   let path: FilePath
   /// It ends in `/.`: what is in the directory, and not the directory, is meant.
@@ -12,7 +19,8 @@ struct CopyPath {
   let meansDirectory: Bool
 
   /// - Throws: `invalidArgument` for one that is not absolute, or has a NUL in it.
-  init(_ text: String, of what: String) throws(EngineError) {
+  init(_ text: String, of what: String, _ side: Side) throws(EngineError) {
+    self.side = side
     guard text.hasPrefix("/"), !text.utf8.contains(0) else {
       throw EngineError(
         .invalidArgument, "the \(what) is not an absolute path: \(text.prefix(200))", subject: text,
@@ -33,10 +41,12 @@ struct CopyPath {
       throw EngineError(
         .conflict,
         "cannot copy a directory over \(path), which is \(present.kind == .regular ? "a file" : "none")",
-        subject: path.string)
+        subject: path.string, hint: "remove it first, or copy to another name")
     }
     guard name != nil || present == nil else {
-      throw EngineError(.conflict, "cannot copy into \(path): it is no directory", subject: path.string)
+      throw EngineError(
+        .conflict, "cannot copy into \(path): it is no directory", subject: path.string,
+        hint: "remove it first, or copy to another name")
     }
     // The copy gets the target's own name, in a directory that is there.
     let parent = path.removingLastComponent()
@@ -44,7 +54,7 @@ struct CopyPath {
       !meansDirectory || isDirectory
     else {
       throw EngineError(
-        .notFound, "there is no directory \(meansDirectory ? path : parent) in the container",
+        .notFound, "there is no directory \(meansDirectory ? path : parent) \(side.rawValue)",
         subject: path.string, hint: "make it first, or name one that is there")
     }
     return (parent, Array(last.string.utf8))
