@@ -48,6 +48,13 @@ public struct FrameDecoder: Sendable {
     }
   }
 
+  /// The end of the input, which ends a line as well. Of a frame by length that is not whole nobody can tell whose it is: it is dropped.
+  public mutating func endOfInput() -> Event? {
+    guard framing == .lines else { return nil }
+    append([UInt8(ascii: "\n")])
+    return next()
+  }
+
   private var available: Int { buffer.count - position }
 
   private mutating func nextByLength() -> Event? {

@@ -57,14 +57,15 @@ public final class MessageChannel: Sendable {
     var decoder = FrameDecoder(framing, limits: limits)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
     defer { buffer.deallocate() }
-    while true {
-      guard let count = try? input.read(into: buffer), count > 0 else { return }
-      decoder.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      while let event = decoder.next() {
-        if let record, case .frame(let message) = event { record.add(message, from: .client) }
-        onEvent(event)
-      }
+    func tell(_ event: FrameDecoder.Event) {
+      if let record, case .frame(let message) = event { record.add(message, from: .client) }
+      onEvent(event)
     }
+    while let count = try? input.read(into: buffer), count > 0 {
+      decoder.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+      while let event = decoder.next() { tell(event) }
+    }
+    if let event = decoder.endOfInput() { tell(event) }
   }
 
   private func writeAll() -> Bool {

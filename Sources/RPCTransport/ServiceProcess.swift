@@ -54,10 +54,15 @@ public final class ServiceProcess: Sendable {
 
   /// Opens the session.
   ///
+  /// - Parameter mayBeElsewhere: whether the service may see other processes than this one, as on a machine behind ssh: this
+  ///   one's number would mean another there, or none.
   /// - Throws: `RPCError` with the reason when the service cannot open its store.
-  public func initialize(_ client: ProgramInfo) async throws -> Initialize.Result {
+  public func initialize(_ client: ProgramInfo, mayBeElsewhere: Bool = false) async throws
+    -> Initialize.Result
+  {
     let result = try await connection.send(
-      Initialize.self, .init(processId: Int(getProcessID()), clientInfo: client))
+      Initialize.self,
+      .init(processId: mayBeElsewhere ? nil : Int(getProcessID()), clientInfo: client))
     connection.notifyService(InitializedNotification())
     return result
   }

@@ -72,7 +72,10 @@ extension RequestOrder.Effects {
     case .containerCopyFrom(let params): observes = [.container(params.container)]
     case .containerExport(let params): observes = [.container(params.container)]
     case .systemDiskUsage: observes = [.allImages, .allContainers, .allVolumes]
-    case .systemPrune: changes = [.allImages, .allContainers, .allVolumes, .allNetworks]
+    case .systemPrune(let params):
+      let all: Set<RequestOrder.Subject> = [.allImages, .allContainers, .allVolumes, .allNetworks]
+      // A plan removes nothing.
+      if params.apply != nil { changes = all } else { observes = all }
     case .containerList: observes = [.allContainers]
     case .networkCreate(let params): changes = [.network(params.name)]
     case .networkRemove(let params): changes = [.network(params.network)]

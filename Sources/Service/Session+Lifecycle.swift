@@ -7,6 +7,10 @@ import RPCTransport
 extension Session: RequestHandler {
   func initialize(_ params: Initialize.Params, _ context: RequestContext) async throws -> Initialize.Result {
     if let trace = params.trace { state.withLock { $0.trace = trace } }
+    if let client = params.clientInfo {
+      let text = [client.name, client.version].compactMap(\.self).joined(separator: " ").prefix(200)
+      log.info("the client is \(text)")
+    }
     if let process = params.processId.flatMap(Int32.init(exactly:)), process > 0 { endWith(process) }
     return Initialize.Result(
       serverInfo: ProgramInfo(name: "coracle", version: version),
@@ -17,9 +21,16 @@ extension Session: RequestHandler {
 
   /// Ends the session when the client's process does; a process that is gone already ends it now.
   private func endWith(_ process: Int32) {
+    let client: ProcessDescriptor
+    do { client = try ProcessDescriptor(pid: process) } catch {
+      if error.errno == .noSuchProcess { return leave() }
+      // The end of the input still ends the session.
+      return log.warning("cannot watch the client's process \(process): \(error)")
+    }
     Task { [weak self] in
-      if let client = try? ProcessDescriptor(pid: process) {
-        try? await DescriptorWatcher.shared.readable(client.descriptor)
+      do { try await DescriptorWatcher.shared.readable(client.descriptor) } catch {
+        self?.log.warning("cannot watch the client's process \(process): \(error)")
+        return
       }
       self?.leave()
     }

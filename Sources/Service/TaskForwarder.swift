@@ -4,6 +4,8 @@ import RPCTransport
 import Synchronization
 
 /// Sends the tasks of a request to the client, progress at most ten times a second for each.
+///
+/// What is told of a task is queued under the lock that knows it: nothing comes behind its finish.
 final class TaskForwarder: TaskObserver {
   private static let interval = Duration.milliseconds(100)
 
@@ -47,17 +49,17 @@ final class TaskForwarder: TaskObserver {
 
   func progressed(task: Int, done: Int64, total: Int64?) {
     let now = clock.now
-    let (due, later): (Known?, ContinuousClock.Instant?) = known.withLock { known in
-      guard let entry = known[task] else { return (nil, nil) }
+    let later: ContinuousClock.Instant? = known.withLock { known in
+      guard let entry = known[task] else { return nil }
       guard now - entry.lastReport >= Self.interval else {
         known[task]?.held = (done, total)
-        return (nil, entry.held == nil ? entry.lastReport + Self.interval : nil)
+        return entry.held == nil ? entry.lastReport + Self.interval : nil
       }
       known[task]?.lastReport = now
       known[task]?.held = nil
-      return (entry, nil)
+      report(entry, done, total)
+      return nil
     }
-    if let due { report(due, done, total) }
     // Sent when its time has come, also where nothing comes after it.
     if let later { reportHeld(task, at: later) }
   }
@@ -65,16 +67,13 @@ final class TaskForwarder: TaskObserver {
   private func reportHeld(_ task: Int, at instant: ContinuousClock.Instant) {
     Task {
       try await clock.sleep(until: instant)
-      let due = known.withLock { known -> (task: Known, done: Int64, total: Int64?)? in
+      known.withLock { known in
         guard let entry = known[task], let held = entry.held, clock.now - entry.lastReport >= Self.interval
-        else {
-          return nil
-        }
+        else { return }
         known[task]?.lastReport = clock.now
         known[task]?.held = nil
-        return (entry, held.done, held.total)
+        report(entry, held.done, held.total)
       }
-      if let due { report(due.task, due.done, due.total) }
     }
   }
 
@@ -90,19 +89,19 @@ final class TaskForwarder: TaskObserver {
   }
 
   func finished(task: Int, outcome: Engine.TaskOutcome, duration: Duration) {
-    guard let known = known.withLock({ $0.removeValue(forKey: task) }) else { return }
-    if let held = known.held { report(known, held.done, held.total) }
     let outcome: RPCModel.TaskOutcome =
       switch outcome {
       case .succeeded: .succeeded
       case .failed: .failed
       case .cancelled: .cancelled
       }
-    session.notify(
-      TaskFinishedNotification(
-        task: known.number, outcome: outcome,
-        durationMs: duration.wireMilliseconds))
-    if known.isOutermost, let token {
+    known.withLock { known in
+      guard let entry = known.removeValue(forKey: task) else { return }
+      if let held = entry.held { report(entry, held.done, held.total) }
+      session.notify(
+        TaskFinishedNotification(
+          task: entry.number, outcome: outcome, durationMs: duration.wireMilliseconds))
+      guard entry.isOutermost, let token else { return }
       session.notify(ProgressNotification(token: token, value: .init(kind: .end, message: outcome.rawValue)))
     }
   }

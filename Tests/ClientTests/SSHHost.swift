@@ -10,9 +10,15 @@ struct SSHHost {
   /// `ssh` with the configuration that knows `host`.
   let command: [String]
 
-  /// - Parameter project: the account whose session it is, and its store; `coracle` is in the PATH there.
-  init(for store: TestStore) async throws {
-    let directory = store.directory.appending("ssh")
+  /// - Parameters:
+  ///   - store: the account whose session it is, and its store; `coracle` is in the PATH there.
+  ///   - hasOwnProcesses: whether a session sees none of this machine's processes, as on another machine; takes root, and what the
+  ///     session has started ends with it.
+  init(for store: TestStore, hasOwnProcesses: Bool = false) async throws {
+    let directory = store.directory.appending(hasOwnProcesses ? "ssh-elsewhere" : "ssh")
+    let forced =
+      hasOwnProcesses
+      ? #"ForceCommand unshare --pid --fork --kill-child --mount-proc sh -c "\$SSH_ORIGINAL_COMMAND""# : ""
     let programs = try Programs.directory.get()
     // What the client's environment says does not get there.
     var variables = [
@@ -37,6 +43,7 @@ struct SSHHost {
       UsePAM no
       PidFile none
       SetEnv $*
+      \(forced)
       END
       cat > client <<END
       Host host

@@ -80,6 +80,19 @@ struct SSHTests {
   }
 
   @Test(
+    "on a machine where the client's process is none, or another's, the session lasts",
+    .requires(.root))
+  func elsewhere() async throws {
+    try await withHost(.root) { store, project, _ in
+      let host = try await SSHHost(for: store, hasOwnProcesses: true)
+      let said = try await project.run(
+        ["coracle-repl", "--server", host.server, "-c", "ping", "-c", "run --rm hello:1 sh -c 'echo $$'"],
+        environment: ["CORACLE_STORE": "/nowhere", "CORACLE_RUN": "/nowhere"])
+      #expect(said.succeeded && said.text.hasSuffix("1\n"), "\(said.all)")
+    }
+  }
+
+  @Test(
     "the REPL at a terminal: a shell whose size follows the window, Ctrl-C, leaving it, and events",
     arguments: Account.available)
   func terminal(account: Account) async throws {

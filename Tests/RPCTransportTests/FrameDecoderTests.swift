@@ -30,6 +30,20 @@ struct FrameDecoderTests {
     #expect(events(bytes, framing, cutAt: Array(0..<bytes.count)) == messages.map { .frame($0) })
   }
 
+  @Test("the end of the input ends a line, and no frame by length")
+  func endOfInput() {
+    for (framing, text, expected) in [
+      (Framing.lines, "{}\n[1]", FrameDecoder.Event.frame(Array("[1]".utf8))), (.lines, "{}\n", nil),
+      (.lines, "{}\n \t", nil), (.contentLength, "Content-Length: 3\r\n\r\n{}", nil),
+      (.lines, "{}\n123456789", .tooLong(bytes: 9)),
+    ] {
+      var decoder = FrameDecoder(framing, limits: FrameLimits(frame: 8, header: 100))
+      decoder.append(Array(text.utf8))
+      while decoder.next() != nil {}
+      #expect(decoder.endOfInput() == expected, "\(text)")
+    }
+  }
+
   @Test("headers: other fields are skipped, names in any case")
   func headers() {
     let text = "content-type: application/vscode-jsonrpc; charset=utf-8\r\nCONTENT-LENGTH:  2\r\n\r\n{}"

@@ -154,6 +154,36 @@ struct BaseProtocolTests {
     }
   }
 
+  @Test("a last line without an end is answered as others are")
+  func lastLine() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      for last in [#"{"jsonrpc":"2.0","id":7,"method":"shutdown"}"#, #"{"id":7"#] {
+        let result = try await store.runProgram(
+          "coracle", ["serve", "--framing", "lines"], input: .bytes(Array("\(Self.initialize)\n\(last)".utf8))
+        )
+        let lines = result.text.split(separator: "\n")
+        #expect(lines.count == 2, "\(lines)")
+        #expect(lines.contains { $0.contains(last.contains("shutdown") ? #""id":7"# : "-32700") }, "\(lines)")
+      }
+    }
+  }
+
+  @Test("who the client is is in the service's log")
+  func clientInfo() async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      let message =
+        #"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"clientInfo":{"name":"editor","version":"1.2"}}}"#
+      for (level, isTold) in [("info", true), ("warning", false)] {
+        let result = try await store.runProgram(
+          "coracle", ["serve", "--framing", "lines", "--log-level", level],
+          input: .bytes(Array((message + "\n").utf8)))
+        #expect(result.errorText.contains("the client is editor 1.2") == isTold, "\(result.errorText)")
+      }
+    }
+  }
+
   @Test("with LSP's frames: an answer in one, and the end after a header that cannot be read")
   func frames() async throws {
     let account = try #require(Account.available.first)

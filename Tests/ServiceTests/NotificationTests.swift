@@ -69,6 +69,14 @@ struct NotificationTests {
       #expect(error?.code == ErrorCode.requestCancelled)
       let cancelled = outcomes().filter { succeeded[$0.key] == nil && failed[$0.key] == nil }
       #expect(!cancelled.isEmpty && cancelled.values.allSatisfy { $0 == [.cancelled] })
+      var ended: Set<TaskID> = []
+      for notification in service.notifications.all {
+        switch notification {
+        case .taskFinished(let task): ended.insert(task.task)
+        case .taskProgressed(let task): #expect(!ended.contains(task.task), "progress behind the finish")
+        default: break
+        }
+      }
       // What is a part is a part of one that has started.
       let tasks = service.notifications.tasks
       #expect(tasks.compactMap(\.parent).allSatisfy { parent in tasks.contains { $0.task == parent } })

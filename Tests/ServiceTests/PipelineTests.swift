@@ -1,7 +1,11 @@
+import LinuxSystem
 import RPCModel
 import RPCTransport
+import SystemPackage
 import TestSupport
 import Testing
+
+@testable import Service
 
 /// Requests that are sent one behind the other, without waiting for answers.
 @Suite("Requests in a row")
@@ -93,6 +97,65 @@ struct PipelineTests {
       pipeline.send(NetworkDisconnect.self, .init(network: "back", container: "a"))
       _ = try await service.send(NetworkRemove.self, .init(network: "back"))
       #expect(!(try await service.send(NetworkList.self, .init()).networks.contains { $0.name == "back" }))
+    }
+  }
+
+  @Test("builds and what looks at all images wait for every change of one")
+  func builds() async throws {
+    try await with { store, service, pipeline in
+      let archive = try await store.busyboxArchive().string
+      let context = store.directory.appending("context")
+      try makeDirectories(context, mode: 0o755)
+      try context.appending("Dockerfile").write("FROM busybox:1\nRUN true\n".utf8)
+      pipeline.send(ImageImport.self, .init(path: archive, reference: "busybox:1"))
+      let built = try await service.send(
+        BuildStart.self, .init(context: context.string, network: "none", references: ["built:1"]))
+      #expect(built.steps.count == 2)
+      pipeline.send(ImageTag.self, .init(image: "busybox:1", reference: "busybox:2"))
+      let usage = try await service.send(SystemDiskUsage.self, .init())
+      #expect(
+        usage.images.images.flatMap(\.references).contains { $0.hasSuffix("busybox:2") }, "\(usage.images)")
+      pipeline.send(ImageTag.self, .init(image: "busybox:1", reference: "busybox:3"))
+      #expect(try await service.send(ImageVerify.self, .init()).images >= 1)
+    }
+  }
+
+  @Test("what is pruned, and what might be, is looked for behind every change")
+  func prune() async throws {
+    try await with { store, service, pipeline in
+      _ = try await service.importBusybox(store)
+      pipeline.send(ContainerCreate.self, .init(image: "busybox:1", name: "a", command: ["true"]))
+      let plan = try await service.send(SystemPrune.self, .init(kinds: [.container]))
+      #expect(plan.items.count == 1, "\(plan)")
+      let stats = try await service.send(SystemDiskUsage.self, .init())
+      #expect(stats.containers.containers.count == 1)
+      pipeline.send(SystemPrune.self, .init(kinds: [.container], apply: plan.items.map(\.id)))
+      #expect(try await service.send(ContainerList.self, .init(all: true)).containers.isEmpty)
+    }
+  }
+
+  @Test("a plan to prune holds up nothing, and one that is carried out everything")
+  func pruneEffects() {
+    var order = RequestOrder()
+    #expect(order.admit(1, .init(.systemPrune(.init()))).isEmpty)
+    #expect(order.admit(2, .init(.imageTag(.init(image: "a:1", reference: "b:1")))).isEmpty)
+    #expect(order.admit(3, .init(.systemPrune(.init()))) == [2])
+    #expect(order.admit(4, .init(.systemPrune(.init(apply: [])))) == [2])
+    #expect(order.admit(5, .init(.containerStats(.init()))) == [4])
+    #expect(order.admit(6, .init(.networkInspect(.init(network: "n")))) == [4])
+    #expect(order.admit(7, .init(.containerStart(.init(container: "c")))) == [4])
+    order.settle(4)
+    for request in [
+      ClientRequest.containerStats(.init()), .networkInspect(.init(network: "n")), .networkList(.init()),
+      .systemDiskUsage(.init()),
+    ] {
+      #expect(order.admit(8, .init(request)).contains(7), "\(request)")
+    }
+    for request in [
+      ClientRequest.imageVerify(.init()), .imageList(.init()), .buildStart(.init()),
+      .systemDiskUsage(.init()),
+    ] {
+      #expect(order.admit(9, .init(request)).contains(2), "\(request)")
     }
   }
 

@@ -160,6 +160,15 @@ struct REPLWordsTests {
       #expect(!FileManager.default.fileExists(atPath: store.directory.appending("root.tar").string))
       let copied = try await store.runProgram("coracle-repl", server + ["-c", "cp app/page web:/"])
       #expect(copied.errorText.contains("no such container: web"), "\(copied.errorText)")
+      // What is behind serve goes there, and the framing is the client's.
+      let told = try await store.runProgram(
+        "coracle-repl", ["--server", "\(remote) host \(coracle) serve --log-level info", "-c", "ping"])
+      #expect(told.succeeded && told.errorText.contains("the client is coracle-repl"), "\(told.errorText)")
+      let framed = try await store.runProgram(
+        "coracle-repl", ["--server", "\(coracle) serve --framing lines", "-c", "ping"])
+      #expect(
+        framed.status == .exited(2) && framed.errorText.contains("hint: leave --framing out"),
+        "\(framed.errorText)")
       let silent = try await store.runProgram("coracle-repl", ["--server", "true", "-c", "ping"])
       #expect(
         silent.status == .exited(2) && silent.errorText.contains("the service has ended"),

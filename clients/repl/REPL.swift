@@ -44,7 +44,8 @@ struct REPL: ParsableCommand {
     help: ArgumentHelp(
       "What starts the engine, as 'ssh host coracle serve' (default: CORACLE, or the coracle beside this).",
       discussion: """
-        Paths of directories, and those in -v, are that machine's then; archives that commands read and write are this one's.
+        Paths of directories, and those in -v, are that machine's then; archives that commands read and write are this one's. \
+        What is behind serve, as --log-level info, goes there.
         """, valueName: "command"))
   var server: String?
 

@@ -6,7 +6,7 @@ public enum Initialize: RPCRequest {
   public static let method = Method.initialize
   /// What `initialize` takes.
   public struct Params: RPCValue {
-    /// The client's process. The service ends when that process does.
+    /// The client's process, when it is on the service's machine and among the processes that the service sees: over ssh the number means another one, or none. The service ends when that process does; without a number, with its input.
     public var processId: Int?
     /// Who the client is, for the service's log.
     public var clientInfo: ProgramInfo?

@@ -50,7 +50,7 @@ final class REPLSession: Sendable {
     let started = StartedContainers()
     let samples = SampleDisplay(terminal)
     let process = try ServiceProcess(
-      command: command, arguments: locations,
+      command: command, arguments: locations + (server?.arguments ?? []),
       environment: environment.map { "\($0.key)=\($0.value)" }
     ) { notification in
       switch notification {
@@ -67,7 +67,8 @@ final class REPLSession: Sendable {
     } onEnd: {
       events.end()
     }
-    let answer = try await process.initialize(ProgramInfo(name: "coracle-repl", version: nil))
+    let answer = try await process.initialize(
+      ProgramInfo(name: "coracle-repl", version: nil), mayBeElsewhere: server != nil)
     return REPLSession(
       terminal: terminal, process: process, progress: progress, events: events, started: started,
       samples: samples, ownsStandardInput: ownsStandardInput, version: answer.serverInfo.version ?? "",

@@ -6,11 +6,23 @@ import RPCModel
 struct ServerCommand: Sendable {
   /// Up to `coracle`; the first is a path.
   var words: [String]
+  /// Those behind `serve`, as `--store /srv/coracle`.
+  var arguments: [String] = []
 
   init(_ text: String) throws {
     var words = try WordSplitter.commands(text).flatMap(\.self)
-    // What comes behind it is this client's to say.
-    if words.count > 1, words.last == "serve" { words.removeLast() }
+    // The last one: a host may have the name.
+    if let serve = words.lastIndex(of: "serve"), serve > 0 {
+      arguments = Array(words[(serve + 1)...])
+      words.removeSubrange(serve...)
+    }
+    if arguments.contains(where: { $0 == "--framing" || $0.hasPrefix("--framing=") }) {
+      throw RPCError(
+        code: 0, message: "the framing is this client's to say",
+        data: ErrorData(
+          kind: .invalidArgument, retriable: false, subject: "--framing", causes: [],
+          hint: "leave --framing out of --server"))
+    }
     guard let name = words.first else { throw ValidationError("--server names a command") }
     words[0] = try Self.path(name)
     self.words = words
