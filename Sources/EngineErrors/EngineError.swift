@@ -29,6 +29,13 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
     self.isRetriable = retriable ?? kind.isRetriable
   }
 
+  /// With a hint where it has none yet.
+  package func hinting(_ hint: String) -> EngineError {
+    var error = self
+    error.hint = error.hint ?? hint
+    return error
+  }
+
   package var description: String {
     ([message] + causes).joined(separator: ": ")
   }

@@ -60,15 +60,16 @@ struct LaunchFailure {
     case .noSuchFileOrDirectory, .notDirectory:
       error = EngineError(
         .notFound, "cannot \(purpose): command \(command) is not in the container", subject: id,
-        causes: [cause])
+        causes: [cause], hint: "give its path there, or an image that has it")
     case .permissionDenied:
       error = EngineError(
         .permissionDenied, "cannot \(purpose): command \(command) is not executable", subject: id,
-        causes: [cause])
+        causes: [cause], hint: "name a program, or give the file the mode of one (chmod +x)")
     default:
       error = EngineError(
         .invalidArgument, "cannot \(purpose): command \(command) cannot be executed", subject: id,
-        causes: [cause])
+        causes: [cause],
+        hint: "look whether it is a program for this machine, or a script that names its interpreter")
     }
     error.exitCode = error.kind == .notFound ? 127 : 126
     return error

@@ -1,5 +1,6 @@
 import Engine
 import EngineErrors
+import Glibc
 import LinuxSystem
 import OCIModel
 import RPCModel
@@ -13,7 +14,9 @@ extension Session {
     let saved: SaveResult
     if params.format == .directory {
       guard let path = params.path, params.stream == nil else {
-        throw EngineError(.invalidArgument, "a directory needs a path, and no stream")
+        throw EngineError(
+          .invalidArgument, "a directory needs a path, and no stream", subject: "path",
+          hint: "give the path of a directory, or another format")
       }
       saved = try await engine.saveImages(
         params.images, to: .directory(try absolute(path)), reporter: reporter)
@@ -58,7 +61,16 @@ extension Session {
     _ path: String?, _ stream: StreamID?, _ body: @escaping @Sendable (ArchiveSource) async throws -> Result
   ) async throws -> Result {
     switch (path, stream) {
-    case (let path?, nil): return try await body(.file(absolute(path)))
+    case (let path?, nil):
+      let file = try absolute(path)
+      // What else fails is the engine's to say. A FIFO is opened once.
+      if access(path, R_OK) != 0 {
+        throw EngineError(
+          "read \(file)", SystemError("open", Errno(rawValue: errno), on: path), subject: path
+        )
+        .hinting("look at the path, which is one of the service's machine, and at the file's mode")
+      }
+      return try await body(.file(file))
     case (nil, let stream?):
       let receiver = try openInput(stream)
       defer { closeInput(receiver) }
@@ -122,6 +134,8 @@ extension Session {
   }
 
   private var oneOfPathAndStream: EngineError {
-    EngineError(.invalidArgument, "an archive needs either a path or a stream")
+    EngineError(
+      .invalidArgument, "an archive needs either a path or a stream", subject: "path",
+      hint: "give path for a file of the service's machine, or stream for the client's own bytes")
   }
 }

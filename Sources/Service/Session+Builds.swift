@@ -125,7 +125,9 @@ extension Session {
   ) async throws -> Result {
     guard let stream = description.contextStream else { return try await body(nil) }
     guard description.context == nil else {
-      throw EngineError(.invalidArgument, "a build has one context: a path or a stream")
+      throw EngineError(
+        .invalidArgument, "a build has one context: a path or a stream", subject: "context",
+        hint: "give context or contextStream")
     }
     return try await reading(nil, stream) { try await body($0) }
   }

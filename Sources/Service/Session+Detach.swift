@@ -9,12 +9,14 @@ extension Session {
     let detach = try state.withLock { state in
       guard let running = state.running[params.request], !running.isAnswered else {
         throw EngineError(
-          .notFound, "no request \(params.request) is under way", subject: "\(params.request)")
+          .notFound, "no request \(params.request) is under way", subject: "\(params.request)",
+          hint: "give the id of a container/run or container/exec of this session that was not answered yet")
       }
       guard let detach = running.detach else {
         throw EngineError(
           .conflict, "the request \(params.request) runs nothing that could be left",
-          subject: "\(params.request)")
+          subject: "\(params.request)",
+          hint: "give the id of a container/run or container/exec whose process runs")
       }
       state.running[params.request]?.isDetached = true
       return detach

@@ -44,7 +44,8 @@ extension Session {
   {
     guard let task = state.withLock({ $0.subscriptions.removeValue(forKey: params.subscription) }) else {
       throw EngineError(
-        .notFound, "there is no subscription \(params.subscription)", subject: params.subscription)
+        .notFound, "there is no subscription \(params.subscription)", subject: params.subscription,
+        hint: "give the name that event/subscribe has answered with in this session")
     }
     task.cancel()
     await task.value

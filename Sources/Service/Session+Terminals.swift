@@ -26,7 +26,9 @@ extension Session {
     case (nil, let request?):
       try resize(request, to: params.size)
     default:
-      throw EngineError(.invalidArgument, "name a container or a request", subject: "container")
+      throw EngineError(
+        .invalidArgument, "a terminal is a container's or a request's", subject: "container",
+        hint: "give container or request, one of the two")
     }
     return ContainerResize.Result()
   }
@@ -34,11 +36,15 @@ extension Session {
   private func resize(_ request: RequestID, to size: RPCModel.TerminalSize) throws {
     let open: ExecTerminal? = try state.withLock { state in
       guard let running = state.running[request], !running.isAnswered else {
-        throw EngineError(.notFound, "no request \(request) is under way", subject: "\(request)")
+        throw EngineError(
+          .notFound, "no request \(request) is under way", subject: "\(request)",
+          hint: "give the id of a container/exec of this session that was not answered yet")
       }
       switch running.terminal {
       case nil:
-        throw EngineError(.conflict, "the request \(request) has no terminal", subject: "\(request)")
+        throw EngineError(
+          .conflict, "the request \(request) has no terminal", subject: "\(request)",
+          hint: "give it one with terminal")
       case .coming:
         state.running[request]?.terminal = .coming(size)
         return nil

@@ -37,12 +37,14 @@ extension BuildRequest {
       case (nil, nil, let text?):
         guard let bytes = Data(base64Encoded: text) else {
           throw EngineError(
-            .invalidArgument, "the value of the secret \(secret.id) is not base64", subject: secret.id)
+            .invalidArgument, "the value of the secret \(secret.id) is not base64", subject: secret.id,
+            hint: "encode it as RFC 4648 says, with padding, or give value for text")
         }
         secrets[secret.id] = .value(Array(bytes))
       default:
         throw EngineError(
-          .invalidArgument, "the secret \(secret.id) needs either a path or a value", subject: secret.id)
+          .invalidArgument, "the secret \(secret.id) needs either a path or a value", subject: secret.id,
+          hint: "give one of path, value and base64")
       }
     }
     for agent in wire.ssh ?? [] { agents[agent.id] = try absolute(agent.path) }

@@ -54,14 +54,16 @@ extension Engine.WaitCondition {
     case .healthy: self = .healthy
     case .portOpen:
       guard let port = until.port.flatMap(UInt16.init(exactly:)) else {
-        throw EngineError(.invalidArgument, "the port to wait for is not given", subject: "until.port")
+        throw EngineError(
+          .invalidArgument, "the port to wait for is not given", subject: "until.port",
+          hint: "give a port from 0 to 65535")
       }
       self = .portOpen(port)
     case .logMatch:
       guard let pattern = until.pattern, pattern.utf8.count <= 4096 else {
         throw EngineError(
           .invalidArgument, "the text to wait for is not given, or longer than 4096 bytes",
-          subject: "until.pattern")
+          subject: "until.pattern", hint: "give a shorter text that the container writes")
       }
       self = .logMatch(pattern)
     }

@@ -65,7 +65,8 @@ extension Engine.SeccompChoice {
     case .custom:
       guard let profile = choice.profile else {
         throw EngineError(
-          .invalidArgument, "a custom seccomp profile is not given", subject: "seccomp.profile")
+          .invalidArgument, "a custom seccomp profile is not given", subject: "seccomp.profile",
+          hint: "give profile, or the mode default")
       }
       self = .custom(profile)
     }
@@ -90,8 +91,9 @@ extension Engine.NamespaceChoice {
     case .container:
       guard let container = choice.container else {
         throw EngineError(
-          .invalidArgument, "the container whose namespace is to be joined is not named", subject: "container"
-        )
+          .invalidArgument, "the container whose namespace is to be joined is not named",
+          subject: "container",
+          hint: "give the name or the id of one that runs")
       }
       self = .container(container)
     }

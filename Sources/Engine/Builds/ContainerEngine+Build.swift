@@ -167,7 +167,8 @@ extension ContainerEngine {
       return try await onBlockingThread("context") {
         let directory: FileDescriptor
         do { directory = try openDirectory(path).release() } catch {
-          throw EngineError("open the context", wrapping: error, subject: path.string)
+          throw EngineError("open the context \(path)", wrapping: error, subject: path.string)
+            .hinting("give the path of a directory that is there")
         }
         return try Self.context(OwnedDescriptor(directory), ignore)
       }

@@ -97,6 +97,7 @@ struct PreparedStep: Sendable {
         let directory: FileDescriptor
         do { directory = try openDirectory(path).release() } catch {
           throw EngineError("open the context \(from.text)", wrapping: error, subject: path.string)
+            .hinting("give the path of a directory that is there")
         }
         return .there(
           try ContainerEngine.context(

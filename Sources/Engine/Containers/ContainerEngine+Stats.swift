@@ -92,7 +92,8 @@ extension ContainerEngine {
     let record = try await current(name)
     guard [.running, .paused].contains(record.state) else {
       throw EngineError(
-        .conflict, "container \(record.name) does not run", subject: record.id, retriable: false)
+        .conflict, "container \(record.name) does not run", subject: record.id,
+        hint: "start it first", retriable: false)
     }
     return record
   }
