@@ -135,6 +135,12 @@ public final class ClientConnection: Sendable {
     case .result(let id): take(id)?(.success(bytes))
     case .failure(let id?, let error): take(id)?(.failure(error))
     case .failure(nil, let error):
+      // It could not read a message, and does not know whose it was; of those that wait one has no other answer to come.
+      let responders = state.withLock { state in
+        defer { state.pending = [:] }
+        return state.pending.values.map(\.self)
+      }
+      for responder in responders { responder(.failure(error)) }
       onNotification(.windowLogMessage(.init(type: 1, message: error.message)))
     case .notification(let notification): receive(notification)
     case .ignored: break

@@ -27,10 +27,31 @@ struct ShellTests {
       #expect(much.text == (1...30_000).map { "\($0)\n" }.joined())
       let missing = try await project.run(["clients/shell/run", "missing:1"])
       #expect(missing.status == .exited(1) && missing.errorText.contains("hint: pull it"), "\(missing.all)")
-      let silent = try await project.run([
-        "bash", "-c", "source clients/shell/coracle.bash; coracle_open false",
+    }
+  }
+
+  @Test(
+    "a service that ends early is told of, whenever that is",
+    arguments: [
+      "exit 3", #"read -r line; echo '{"id": 1, "result": {}}'; exit 3"#, "read -r line; printf '{'",
+    ])
+  func earlyEnd(service: String) async throws {
+    let account = try #require(Account.available.last)
+    try await withTestStore(account) { store in
+      let script = """
+        set -euo pipefail
+        source clients/shell/coracle.bash
+        coracle_open sh -c "$1"
+        # By then it has ended, and bash has seen that.
+        wait "$coracle_pid" || true
+        coracle_request system/ping
+        echo 'not to be reached'
+        """
+      let result = try await ClientProject(["clients/shell"], for: store).run([
+        "bash", "-c", script, "bash", service,
       ])
-      #expect(silent.status == .exited(1) && silent.errorText.contains("the service has ended"))
+      #expect(result.status == .exited(1) && result.text.isEmpty, "\(result.all)")
+      #expect(result.errorText == "the service has ended\n", "\(result.all)")
     }
   }
 

@@ -39,6 +39,33 @@ struct ClientConnectionTests {
     try ends.requests.close()
   }
 
+  @Test("who waits is told where the service could not read a message, and the session goes on")
+  func unreadable() async throws {
+    let ends = try connect()
+    func answerRequest(_ line: String) async throws {
+      try await onBlockingThread("service") {
+        var byte: UInt8 = 0
+        while byte != UInt8(ascii: "\n") {
+          guard try withUnsafeMutableBytes(of: &byte, { try ends.requests.read(into: $0) }) == 1 else {
+            return
+          }
+        }
+        _ = try ends.answers.writeAll(Array("\(line)\n".utf8))
+      }
+    }
+    let waiting = Task { try await ends.connection.send(SystemPing.self, .init()) }
+    try await answerRequest(
+      #"{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "too long"}}"#)
+    let refused = await #expect(throws: RPCError.self) { _ = try await waiting.value }
+    #expect(refused?.message == "too long")
+    async let next = ends.connection.send(SystemPing.self, .init())
+    try await answerRequest(#"{"jsonrpc": "2.0", "id": 2, "result": {}}"#)
+    _ = try await next
+    try ends.answers.close()
+    for await _ in ends.end {}
+    try ends.requests.close()
+  }
+
   @Test("and when the service has ended")
   func serviceEnds() async throws {
     let ends = try connect()
