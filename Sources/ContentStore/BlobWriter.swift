@@ -4,8 +4,8 @@ package import OCIModel
 import Synchronization
 import SystemPackage
 
-/// A blob on its way into the store: hashed over the bytes that are written, by it or by who unpacks the same bytes, and renamed
-/// to its digest when it is whole (invariant 2).
+/// A blob on its way into the store: hashed by it or by who unpacks the same bytes, and renamed to its digest when it is whole
+/// (invariant 2).
 ///
 /// Written by one thread at a time; `bytesWritten`, `abandon` and `suspend` may be called from any. One that is dropped
 /// without a commit leaves nothing.
@@ -104,11 +104,7 @@ package final class BlobWriter: Sendable {
       // Where less was written over it than an earlier writer had left.
       if leftover > bytesWritten { try file.setLength(bytesWritten) }
       let digest = hashed ?? file.finish()
-      if let expected, digest != expected {
-        throw EngineError(
-          .digestMismatch, "the blob is \(digest.short) and not \(expected.short)", subject: "\(expected)",
-          hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry")
-      }
+      if let expected { try digest.require(expected) }
       Failpoint.blobWritten.pass()
       try LinuxSystem.rename(path, to: store.path(of: digest))
       Failpoint.blobRenamed.pass()
@@ -123,8 +119,13 @@ package final class BlobWriter: Sendable {
   package func suspend() {
     guard expected != nil, max(bytesWritten, leftover) > 0 else { return abandon() }
     guard let file = takeFile() else { return }
-    try? file.flush()
-    file.close()
+    defer { file.close() }
+    do {
+      try file.flush()
+    } catch {
+      // What a write that failed has left of itself is nothing to go on from.
+      do { try file.setLength(file.position) } catch { try? removeFile(path) }
+    }
   }
 
   /// Gives the blob up and removes what there is of it. After `commit` it does nothing.
@@ -147,5 +148,17 @@ package final class BlobWriter: Sendable {
       subject: expected?.description,
       hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry",
       retriable: true)
+  }
+}
+
+extension Digest {
+  /// Compares what came of a blob with what was asked for.
+  ///
+  /// - Throws: `digestMismatch`.
+  package func require(_ expected: Digest) throws(EngineError) {
+    guard self != expected else { return }
+    throw EngineError(
+      .digestMismatch, "the blob is \(short) and not \(expected.short)", subject: "\(expected)",
+      hint: "what was sent is not what was asked for; try again, or ask whoever runs the registry")
   }
 }

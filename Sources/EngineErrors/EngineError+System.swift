@@ -9,7 +9,7 @@ extension EngineError {
   package init(_ operation: String, _ error: SystemError, subject: String? = nil) {
     self.init(
       ErrorKind(error.errno), "cannot \(operation)", subject: subject ?? error.subject,
-      causes: [error.description], hint: Self.hint(for: error.errno))
+      causes: [error.description], hint: Self.hint(for: error))
   }
 
   /// Wraps any error: an `EngineError` keeps its kind, a failed system call gets one, anything else is
@@ -29,9 +29,12 @@ extension EngineError {
     }
   }
 
-  private static func hint(for errno: Errno) -> String? {
-    switch errno {
+  private static func hint(for error: SystemError) -> String? {
+    switch error.errno {
     case .noSpace, .diskQuotaExceeded: "free space on the file system that holds the store"
+    // Where the process may open more files, it is the user who has too many of these.
+    case .tooManyOpenFiles where error.call == "inotify_init1":
+      "raise the limit on watches of a user (sysctl fs.inotify.max_user_instances) or on open files (ulimit -n)"
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem: "raise the limit on open files (ulimit -n)"
     default: nil
     }

@@ -8,9 +8,10 @@ package final class FileChanges: Sendable {
   private let watch: CInt
 
   /// Descriptors that watch nothing, for the next. The kernel waits for RCU when one is closed, many milliseconds on a busy
-  /// machine; to take a watch away it does not.
+  /// machine; to take a watch away it does not. No more than who works one after the other needs: a user has 128 for all that
+  /// they run.
   private static let idle = Mutex<[CInt]>([])
-  private static let mostIdle = 8
+  private static let mostIdle = 2
 
   /// Watches from now on: read what is there after this, and nothing is missed.
   package init(of path: FilePath) throws(SystemError) {

@@ -1,4 +1,4 @@
-internal import EngineErrors
+package import EngineErrors
 package import OCIModel
 
 extension RegistryClient {
@@ -16,9 +16,7 @@ extension RegistryClient {
     do {
       return try await body()
     } catch {
-      guard let error = error as? EngineError, [.corrupt, .digestMismatch].contains(error.kind),
-        !mirrors.isEmpty
-      else { throw error }
+      guard let error = error as? EngineError, error.blamesBytes, !mirrors.isEmpty else { throw error }
       for mirror in mirrors { outages.begin(at: mirror.root) }
       RegistryNotices.current?.warn(
         "what a mirror sent (\(mirrors.map(\.root.origin).joined(separator: ", "))) is wrong:"
@@ -26,4 +24,10 @@ extension RegistryClient {
       return try await body()
     }
   }
+}
+
+extension EngineError {
+  /// Whether other bytes, from elsewhere, may be right. Of a layer's configuration that does not fit it they are not: that is found
+  /// when the layer's bytes are known to be right, and to try again is no use.
+  package var blamesBytes: Bool { kind == .corrupt || kind == .digestMismatch && isRetriable }
 }

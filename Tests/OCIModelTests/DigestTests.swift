@@ -23,8 +23,12 @@ import Testing
     #expect(hasher.finish() == Digest(of: bytes))
   }
 
-  @Test("two at once are what each is alone, whatever their pieces", arguments: [64, 128, 77, 4096])
-  func twoAtOnce(step: Int) {
+  @Test(
+    "two at once are what each is alone, whatever their pieces, also on other processors", .serialized,
+    arguments: [64, 128, 77, 4096], [true, false])
+  func twoAtOnce(step: Int, sideBySide: Bool) {
+    SHA256.updatesSideBySide(sideBySide)
+    defer { SHA256.updatesSideBySide(true) }
     let one = (0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     let other = (0..<7000).map { UInt8(truncatingIfNeeded: $0 &* 17 &+ 5) }
     // The second one's pieces are longer at first, and then there are none left.
@@ -41,6 +45,29 @@ import Testing
       }
       #expect(hasher.finish() == Digest(of: one))
       #expect(otherHasher.finish() == Digest(of: other[..<otherStart]))
+    }
+  }
+
+  @Test("the length of one of two at once has more than 32 bits")
+  func long() {
+    let zeros = [UInt8](repeating: 0, count: 1 << 20)
+    zeros.withUnsafeBytes { zeros in
+      let part = UnsafeRawBufferPointer(rebasing: zeros[..<6400])
+      // 2^32 bits are 512 MiB: the two at once pass that.
+      var long = SHA256()
+      var alone = SHA256()
+      for _ in 0..<511 {
+        long.update(zeros)
+        alone.update(zeros)
+      }
+      let most = UnsafeRawBufferPointer(rebasing: zeros[..<(zeros.count - 64)])
+      long.update(most)
+      alone.update(most)
+      var short = SHA256()
+      SHA256.update(&long, part, &short, part)
+      alone.update(part)
+      let digests = [long.finish(), alone.finish(), short.finish()]
+      #expect(digests == [digests[1], digests[1], Digest(of: part)])
     }
   }
 

@@ -67,6 +67,7 @@ struct FaultyPullTests {
         }
         let kind = try #require(error?.data?.kind)
         #expect(fault.kinds(at: point).contains(kind), "\(kind): \(error?.message ?? "")")
+        if fault == .wrongByte { #expect(error?.data?.hint?.contains("build and push") != true) }
         #expect(try await service.send(ImageList.self, .init()).images.isEmpty)
         // What came of a layer whose transfer was cut off waits for the next pull.
         let resumes = point == .layer && fault == .closesMidway
@@ -80,6 +81,58 @@ struct FaultyPullTests {
         image.serve(on: server) { $1 }
         #expect(try await service.send(ImagePull.self, .init(reference: name)).image.layerCount == 1)
         #expect(try await service.run(name, ["echo", "whole"]).stdout == "whole\n")
+        #expect(await service.stop() == 0)
+      }
+    }
+  }
+
+  /// A layer that can be unpacked whatever is in its file.
+  private func withImage(
+    diffID: OCIModel.Digest? = nil,
+    _ body: @Sendable (TestStore, FaultyServer, ServedImage) async throws -> Void
+  ) async throws {
+    let account = try #require(Account.available.first)
+    try await withTestStore(account) { store in
+      try await withFaultyServer { server in
+        let tar = try await store.busyboxArchive().readAll()
+        let image = try await ServedImage(layers: [tar], diffIDs: [diffID ?? Digest(of: tar)])
+        try await body(store, server, image)
+      }
+    }
+  }
+
+  @Test("of a layer of other bytes is told that the registry sent them, and not that the image is wrong")
+  func otherBytes() async throws {
+    try await withImage { store, server, image in
+      image.serve(on: server) { $0 == .layer ? PullFault.wrongByte.spoil($1) : $1 }
+      let service = try await store.service()
+      let error = await #expect(throws: RPCError.self) {
+        try await service.send(ImagePull.self, .init(reference: "\(server.host)/app:1"))
+      }
+      #expect(error?.data?.kind == .digestMismatch)
+      #expect(error?.message.hasPrefix("the blob is ") == true)
+      #expect(error?.data?.hint?.hasPrefix("what was sent is not what was asked for") == true)
+      #expect(error?.data?.retriable == true)
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test("of a configuration that does not fit its layer is told so, and no mirror is blamed for it")
+  func otherConfiguration() async throws {
+    try await withImage(diffID: Digest(of: "another".utf8)) { store, mirror, image in
+      try await withFaultyServer { registry in
+        image.serve(on: mirror)
+        image.serve(on: registry)
+        try await store.use(
+          settings: #"{"registries": {"\#(registry.host)": {"mirrors": ["\#(mirror.host)"]}}}"#)
+        let service = try await store.service()
+        let error = await #expect(throws: RPCError.self) {
+          try await service.send(ImagePull.self, .init(reference: "\(registry.host)/app:1"))
+        }
+        #expect(error?.data?.kind == .digestMismatch)
+        #expect(error?.data?.hint?.contains("build and push it again") == true)
+        #expect(error?.data?.retriable == false)
+        #expect(!registry.requests.contains { $0.target.contains("blobs") })
         #expect(await service.stop() == 0)
       }
     }

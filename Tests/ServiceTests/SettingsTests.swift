@@ -6,10 +6,7 @@ import Testing
 @Suite("Settings")
 struct SettingsTests {
   private func write(_ settings: String, _ store: TestStore) async throws {
-    let made = try await ChildProcess.run(
-      store.account.launcher + ["sh", "-c", "mkdir -p .config/coracle; cat > .config/coracle/config.json"],
-      workingDirectory: store.directory, input: .bytes(Array(settings.utf8)))
-    #expect(made.succeeded, "\(made.errorText)")
+    try await store.use(settings: settings)
   }
 
   @Test(
@@ -84,5 +81,15 @@ struct SettingsTests {
       #expect(result.errorText.contains(cause), "\(result.errorText)")
       #expect(result.errorText.contains(".config/coracle/config.json"))
     }
+  }
+}
+
+extension TestStore {
+  /// Writes the user's own settings for the services that begin from now on.
+  func use(settings: String) async throws {
+    let made = try await ChildProcess.run(
+      account.launcher + ["sh", "-c", "mkdir -p .config/coracle; cat > .config/coracle/config.json"],
+      workingDirectory: directory, input: .bytes(Array(settings.utf8)))
+    #expect(made.succeeded, "\(made.errorText)")
   }
 }

@@ -62,8 +62,7 @@ extension ContainerEngine {
         outcome: .fetched, resumed: writer.leftover,
         pending: try await download(layer, of: reference, into: writer, addition, progress: progress))
     } catch {
-      let kind = (error as? EngineError)?.kind
-      guard writer.leftover > 0, kind == .corrupt || kind == .digestMismatch else { throw error }
+      guard writer.leftover > 0, (error as? EngineError)?.blamesBytes == true else { throw error }
       log.notice("what was left of layer \(layer.descriptor.digest.short) is wrong; it is fetched anew")
       let fresh = try content.ingest(expected: layer.descriptor.digest, size: layer.descriptor.size)
       return FetchedLayer(
@@ -79,7 +78,7 @@ extension ContainerEngine {
     let blob = layer.descriptor
     let unpacking: LayerUnpacking?
     do {
-      unpacking = needsTree(layer) ? try LayerUnpacking(layer.diffID, self, addition, hashesBlob: true) : nil
+      unpacking = needsTree(layer) ? try LayerUnpacking(layer.diffID, self, addition, blob: blob.digest) : nil
       if unpacking != nil { writer.leaveHashing() }
     } catch {
       writer.suspend()
@@ -95,8 +94,9 @@ extension ContainerEngine {
         progress.report(writer.bytesWritten)
       }
       try await registry.fetchBlob(reference, blob, from: writer.bytesWritten) { bytes in
-        try writer.write(bytes)
+        // The unpacker first: it goes on while this thread waits for the disk.
         try unpacking?.write(bytes)
+        try writer.write(bytes)
         progress.report(writer.bytesWritten)
       }
       let unpacked = try await onBlockingThread("unpack") {
@@ -246,22 +246,24 @@ struct FetchedLayer: Sendable {
 /// One that is dropped before `commit` removes what it made.
 final class LayerUnpacking: Sendable {
   private let expected: Digest?
+  private let blob: Digest?
   private let stage: LayerStage
   private let unpacker: LayerUnpacker
   private let addition: Addition
 
   /// - Parameters:
   ///   - expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
-  ///   - hashesBlob: whether `UnpackedLayer.archive` is to tell the digest of what is written.
-  init(_ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition, hashesBlob: Bool = false) throws
-  {
+  ///   - blob: which digest what is written is to have, where it has none yet that is checked; `UnpackedLayer.archive` is it
+  ///     then.
+  init(_ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition, blob: Digest? = nil) throws {
     self.expected = expected
+    self.blob = blob
     self.addition = addition
     stage = try engine.snapshots.stage()
     do {
       var options = engine.unpackOptions
       options.isCheckedByDigest = expected != nil
-      options.hashesArchive = hashesBlob
+      options.hashesArchive = blob != nil
       unpacker = try LayerUnpacker(into: stage.directory, options: options)
     } catch {
       stage.discard()
@@ -276,9 +278,12 @@ final class LayerUnpacking: Sendable {
 
   /// Waits for the unpacking to end and checks what it made.
   ///
-  /// - Throws: `digestMismatch` when the uncompressed bytes are not what the image's configuration says.
+  /// - Throws: `digestMismatch` when the bytes are not the blob's, or when the uncompressed ones are not what the image's
+  ///   configuration says.
   func finish() throws -> UnpackedLayer {
     let layer = try unpacker.finish()
+    // First: of other bytes, nobody knows what the configuration would say.
+    if let blob, let archive = layer.archive { try archive.require(blob) }
     if let expected, layer.diffID != expected {
       throw EngineError(
         .digestMismatch, "the uncompressed layer is \(layer.diffID.short) and not \(expected.short)",
