@@ -21,11 +21,25 @@ struct NginxTests {
         archive.string, NginxRoot.example, example.string,
       ])
       #expect(copied.succeeded, "\(copied.errorText)")
+      // The user's own things by obvious names, which it leaves alone; and it leaves nothing of its.
+      try await scene.importServer()
+      _ = try await scene.service.send(VolumeCreate.self, .init(name: "pages"))
+      _ = try await scene.create("front")
+      try await scene.start("web") { $0.network = NetworkMode.none }
       let done = try await scene.store.run([example.appending("run").string, archive.string])
       #expect(done.succeeded, "\(done.text) \(done.errorText)")
       let text = done.text
       #expect(text.components(separatedBy: "Welcome to nginx!").count == 3, "\(text)")
       #expect(text.contains("\na page of its own\n") && text.contains("GET / HTTP/1.1\" 200"), "\(text)")
+      #expect(text.components(separatedBy: "\na page in a volume\n").count == 3, "\(text)")
+      let volumes = try await scene.service.send(VolumeList.self, .init()).volumes.map(\.name)
+      #expect(volumes == ["pages"])
+      let networks = try await scene.service.send(NetworkList.self, .init()).networks.map(\.name)
+      #expect(networks == ["bridge", "front"])
+      let containers = try await scene.service.send(ContainerList.self, .init(all: true)).containers
+      #expect(containers.map(\.name) == ["web"] && containers.first?.state == .running)
+      let images = try await scene.service.send(ImageList.self, .init()).images
+      #expect(images.count == 1, "\(images)")
     }
   }
 
