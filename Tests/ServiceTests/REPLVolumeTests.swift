@@ -99,6 +99,14 @@ struct REPLVolumeTests {
           "--mount source=made,target=/srv,volume-nocopy,volume-label=a=b,readonly",
           "ls /srv; echo 2> /dev/null > /srv/y || echo refused") == "refused\n")
       #expect(try await repl(store, "volume ls --label a=b").contains("made"))
+      for (word, isReadOnly) in [
+        ("readonly=TRUE", true), ("ro=t", true), ("readonly=1", true), ("readonly=False", false),
+        ("ro=0", false),
+      ] {
+        let said = try await run(
+          "--mount source=data,target=/d,\(word)", "echo y 2> /dev/null > /d/y || echo refused")
+        #expect(said == (isReadOnly ? "refused\n" : ""), "\(word)")
+      }
       // A directory of the host's, by a short word and a long one.
       #expect(try await run("-v \(directory):/b", "echo host > /b/file").isEmpty)
       #expect(
@@ -128,6 +136,11 @@ struct REPLVolumeTests {
         ("--mount type=bind,source=\(directory)/none,target=/x", "none"),
         ("--mount type=volume,source=data,target=/x,volume-subpath=none", "none"),
         ("-v .bad:/x:idma", "did you mean idmap"),
+        ("--mount source=data,target=/x,readonly=yes", "write readonly, or readonly=false"),
+        ("--mount source=data,target=/x,ro=", "write readonly"),
+        ("--mount source=data,target=/x,volume-nocopy=on", "write volume-nocopy"),
+        ("--mount type=bind,source=/etc,target=/x,idmap=tRUE", "write idmap"),
+        ("--mount type=bind,source=/etc,target=/x,bind-nonrecursive=no", "write bind-nonrecursive"),
       ] {
         let said = try await refusal(store, "run --rm \(options) b:1 true")
         #expect(said.contains(words), "\(options): \(said)")

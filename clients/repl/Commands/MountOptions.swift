@@ -137,14 +137,14 @@ enum MountWords {
       throw invalidOption("--mount needs a target: \(text)", hint: "add target=/where/in/the/container")
     }
     var mount = Mount(kind: kind, target: target)
-    func isSet(_ name: String) -> Bool { ["true", "1"].contains(fields[name]) }
+    func isSet(_ name: String) throws -> Bool { try fields[name].map { try truth($0, of: name) } ?? false }
     mount.source = fields["source"].map { kind == .bind ? absolutePath($0) : $0 }
     mount.subpath = fields["subpath"]
-    if isSet("readonly") { mount.readOnly = true }
-    if isSet("bind-nonrecursive") { mount.recursive = false }
-    if isSet("bind-create-source") { mount.createsSource = true }
-    if isSet("idmap") { mount.idmapped = true }
-    if isSet("volume-nocopy") { mount.copiesContent = false }
+    if try isSet("readonly") { mount.readOnly = true }
+    if try isSet("bind-nonrecursive") { mount.recursive = false }
+    if try isSet("bind-create-source") { mount.createsSource = true }
+    if try isSet("idmap") { mount.idmapped = true }
+    if try isSet("volume-nocopy") { mount.copiesContent = false }
     if !labels.isEmpty { mount.labels = try assignments(labels) }
     if let name = fields["bind-propagation"] {
       guard let value = MountPropagation(rawValue: name.hasPrefix("r") ? String(name.dropFirst()) : name)
@@ -161,6 +161,17 @@ enum MountWords {
     }
     if let size = fields["tmpfs-size"] { mount.options = ["size=\(size)"] }
     return mount
+  }
+
+  /// As Docker reads it (Go's strconv.ParseBool): what is neither is no mount that somebody may write to.
+  private static func truth(_ value: String, of name: String) throws -> Bool {
+    switch value {
+    case "1", "t", "T", "true", "TRUE", "True": return true
+    case "0", "f", "F", "false", "FALSE", "False": return false
+    default:
+      throw invalidOption(
+        "\(name) of --mount is true or false, not '\(value)'", hint: "write \(name), or \(name)=false")
+    }
   }
 
   /// A mount whose kind is not said is a volume, as with docker, or what its source's path shows.
