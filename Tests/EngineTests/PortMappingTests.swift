@@ -1,3 +1,4 @@
+import EngineErrors
 import Testing
 
 @testable import Engine
@@ -33,6 +34,29 @@ struct PortMappingTests {
     #expect(local.isMeant(by: port("127.0.0.1", 8081...8081)))
     #expect(!local.isMeant(by: port("::1", 8081...8081)))
     #expect(!port(nil, 8081...8081, taken: 8081).isMeant(by: port("127.0.0.1", 8081...8081)))
+  }
+
+  @Test("a port of the host's is there once: an address is among all of its family, and none is among both")
+  func distinct() throws {
+    func together(_ addresses: String?..., hostPorts: ClosedRange<UInt16>? = 80...80) throws {
+      try PortMapping.requireDistinct(addresses.map { port($0, hostPorts) })
+    }
+    for pair in [(nil, nil), (nil, "::1"), ("127.0.0.1", nil), ("0.0.0.0", "127.0.0.1"), ("::1", "::1")]
+      as [(
+        String?, String?
+      )]
+    {
+      #expect(throws: EngineError.self, "\(pair)") { try together(pair.0, pair.1) }
+      // The kernel chooses others then.
+      try together(pair.0, pair.1, hostPorts: nil)
+      try together(pair.0, pair.1, hostPorts: 0...0)
+      try together(pair.0, pair.1, hostPorts: 80...81)
+    }
+    try together("127.0.0.1", "::1", "127.0.0.2")
+    try together("0.0.0.0", "::1")
+    var datagrams = port(nil, 80...80)
+    datagrams.transport = .udp
+    try PortMapping.requireDistinct([port(nil, 80...80), datagrams, port(nil, 81...81)])
   }
 
   @Test(

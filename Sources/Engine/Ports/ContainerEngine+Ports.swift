@@ -8,7 +8,7 @@ package import Runner
 extension ContainerEngine {
   /// What a container is to have published: what was asked for, and what its image exposes where that was asked for.
   ///
-  /// - Throws: `invalidArgument` for a container whose network is not its own.
+  /// - Throws: `invalidArgument` for a container whose network is not its own, and for a port of the host's that is there twice.
   func ports(_ options: ContainerOptions, _ image: ImageConfig) throws -> [PortMapping]? {
     var ports = options.ports ?? []
     if options.publishesExposed ?? false {
@@ -19,6 +19,7 @@ extension ContainerEngine {
     guard !ports.isEmpty else { return nil }
     if ports.count > PortMapping.most { throw PortMapping.tooMany }
     try requireNetworks(options)
+    try PortMapping.requireDistinct(ports)
     return ports
   }
 
@@ -52,12 +53,14 @@ extension ContainerEngine {
   /// The row knows them first: what a death of this service leaves undone, `restorePorts` does.
   ///
   /// - Returns: where they are; nothing for a container that does not run.
-  /// - Throws: as `reservePorts`; nothing is published then.
+  /// - Throws: as `reservePorts`, and `invalidArgument` for a port of the host's that leads to the container already; nothing is
+  ///   published then.
   package func publish(_ name: String, _ added: [PortMapping]) async throws -> [ForwardedPort] {
     let (record, lock) = try await heldContainer(name)
     defer { lock.release() }
     let former = try options(record)
     try requireNetworks(former)
+    try PortMapping.requireDistinct((former.ports ?? []) + added)
     var options = former
     options.ports = added
     let isLive = ContainerState.live.contains(record.state)

@@ -81,6 +81,39 @@ struct NetworkRefusalTests {
     }
   }
 
+  @Test(
+    "a port of the machine's is published once, also where nothing runs that would have it",
+    arguments: Account.available)
+  func twice(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      try await scene.importServer()
+      let local = PortMapping(address: "127.0.0.1", hostPort: 18090, containerPort: 80)
+      let all = PortMapping(hostPort: 18090, containerPort: 81)
+      await scene.expect(
+        .invalidArgument, of: ContainerCreate.self, .init(.init(image: "busybox:1", ports: [local, all])))
+      await scene.expect(
+        .invalidArgument, of: ContainerRun.self,
+        .init(image: "busybox:1", command: ["true"], ports: [all, all]))
+      // Another transport's, another address's, and free ones are others.
+      let server = ContainerCreation(
+        image: "busybox:1", name: "web", command: ["httpd", "-f", "-p", "80", "-h", "/www"],
+        ports: [
+          local, .init(address: "::1", hostPort: 18090, containerPort: 80),
+          .init(hostPort: 18090, containerPort: 53, transport: .udp), .init(containerPort: 80),
+          .init(containerPort: 80),
+        ], initProcess: true)
+      _ = try await scene.service.send(ContainerCreate.self, .init(server))
+      await scene.expect(
+        .invalidArgument, of: ContainerPublish.self, .init(container: "web", ports: [all]))
+      _ = try await scene.service.send(ContainerStart.self, .init(container: "web"))
+      try await scene.waitForPort("web")
+      await scene.expect(
+        .invalidArgument, of: ContainerPublish.self, .init(container: "web", ports: [local]))
+      let page = try await scene.fetch(18090)
+      #expect(page == "hello\n")
+    }
+  }
+
   @Test("a container that waits for its next start is neither connected nor disconnected")
   func betweenRuns() async throws {
     try await NetworkScene.with { scene in
