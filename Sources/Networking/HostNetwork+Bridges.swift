@@ -23,6 +23,12 @@ extension HostNetwork {
     }
   }
 
+  /// The host's own address in what it sends to the outside, by which it is reached from elsewhere; nil where no route leads
+  /// there.
+  package func outwardAddress(_ family: IPAddress.Family) async throws(EngineError) -> IPAddress? {
+    try await run("look up the way to the outside") { try $0.routes.outwardAddress(family) }
+  }
+
   /// Makes the bridges that are missing, gives them what they lack, and lets the host pass packets on where one needs it.
   package func ensure(_ bridges: [BridgePlan]) async throws(EngineError) {
     try await run("make networks' bridges") { session in

@@ -159,6 +159,29 @@ final class RouteSocket {
     {}
   }
 
+  /// The host's own address in what it sends to the outside; nil where no route leads there. Nothing is sent.
+  func outwardAddress(_ family: IPAddress.Family) throws -> IPAddress? {
+    // Of a root name server (a.root-servers.net), which no route but the way to the outside leads to.
+    let outside = try IPAddress(parsing: family == .v4 ? "198.41.0.4" : "2001:503:ba3e::2:30")
+    let answers: [NetlinkAnswer]
+    do {
+      answers = try netlink.request("look up the way to the outside", Int(RTM_GETROUTE)) { message in
+        message.add(UInt8(truncatingIfNeeded: family.number))
+        message.add(UInt8(truncatingIfNeeded: family.length))
+        for _ in 0..<6 { message.add(UInt8(0)) }
+        message.add(UInt32(0))
+        message.attribute(Int(RTA_DST.rawValue), outside.bytes)
+      }
+    } catch is NetlinkRefusal { return nil }
+    let found = answers.lazy.compactMap { answer in
+      answer.attributes(after: 12)[Int(RTA_PREFSRC.rawValue)].flatMap {
+        IPAddress($0, family: UInt8(truncatingIfNeeded: family.number))
+      }
+    }.first
+    // One of the link alone (fe80::/10) is an address with its interface only.
+    return found.flatMap { $0.family == .v6 && $0.bits >> 118 == 0x3fa ? nil : $0 }
+  }
+
   struct Route: Hashable {
     var destination: Subnet
     /// Nil of one that leads nowhere.

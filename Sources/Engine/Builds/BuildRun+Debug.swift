@@ -150,7 +150,7 @@ extension ContainerEngine {
       lowers: lowers(state.layers), configuration: configuration)
     if !step.hasBoundFiles { try writeBoundFiles(spec, options, into: directory) }
     if options.network == .bridge {
-      try writeOwnNames(options, spec, connections.map(\.network), into: directory)
+      try await writeOwnNames(options, spec, connections.map(\.network), into: directory)
     }
     try writeNewFile(directory.appending("config.json"), encode(spec))
     options.resolvedCommand = spec.process?.args ?? []

@@ -15,15 +15,17 @@ extension ContainerEngine {
   package func create(_ options: ContainerOptions) async throws -> ContainerSummary {
     let draft = try await draft(options)
     defer { draft.lock.release() }
-    do {
-      let record = try await record(draft)
-      // Its name is known from now on, as its addresses are its own.
-      try await writeNames(draft.connections.map(\.network.id))
-      return try summary(record)
-    } catch {
+    let record: ContainerRecord
+    do { record = try await self.record(draft) } catch {
       await discard(draft)
       throw error
     }
+    // Its name is known from now on, as its addresses are its own. It is there by now: what names lack is written with the next
+    // change of them.
+    do { try await writeNames(draft.connections.map(\.network.id)) } catch {
+      log.warning("cannot tell others the name of container \(record.name): \(error)")
+    }
+    return try summary(record)
   }
 
   /// A container with its directory and its configuration that the database does not know yet, and so nobody else.
@@ -75,7 +77,7 @@ extension ContainerEngine {
         try writeBoundFiles(spec, options, into: directory)
         options.ports = try ports(options, config)
         if options.network == .bridge {
-          try writeOwnNames(options, spec, connections.map(\.network), into: directory)
+          try await writeOwnNames(options, spec, connections.map(\.network), into: directory)
         }
         options.resolvedCommand = spec.process?.args ?? []
         options.resolvedHealth = HealthPlan(asked: options.health, image: config.config?.healthcheck)

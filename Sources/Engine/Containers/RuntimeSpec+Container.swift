@@ -92,9 +92,11 @@ enum BoundFile: String, CaseIterable {
     switch self {
     case .hostname: return (spec.hostname ?? "localhost") + "\n"
     case .hosts:
-      let own = NameFiles.ownHosts(hostname: spec.hostname, options, gateways: [])
-      guard options.network == .host, let text = host("/etc/hosts") else { return own }
-      return text + NameFiles.extraHosts(options, gateways: [])
+      guard options.network == .host, let text = host("/etc/hosts") else {
+        return NameFiles.ownHosts(
+          hostname: spec.hostname, options, gateways: options.network == .host ? ["127.0.0.1"] : [])
+      }
+      return text + NameFiles.extraHosts(options, gateways: ["127.0.0.1"])
     case .resolvConf:
       switch options.network {
       // It is written before each start.

@@ -17,11 +17,53 @@ extension ContainerEngine {
   /// Writes what a container that is being made has of its own.
   func writeOwnNames(
     _ options: ContainerOptions, _ spec: RuntimeSpec, _ networks: [NetworkRecord], into directory: FilePath
-  ) throws {
-    let first = networks.first
+  ) async throws {
     let own = NameFiles.ownHosts(
-      hostname: nil, options, gateways: [first?.gateway4, first?.gateway6].compactMap(\.self))
+      hostname: nil, options, gateways: try await hostAddresses(options, networks))
     try writeNewFile(directory.appending(Self.ownHosts), Array("\(spec.hostname ?? "")\n\(own)".utf8))
+  }
+
+  /// The addresses by which a container of these networks reaches the host, where it wants to know them.
+  ///
+  /// An ordinary user's bridges are in a namespace of the user's, which has the gateways: the host is behind pasta, and is
+  /// reached by its own address, as from elsewhere.
+  ///
+  /// - Throws: `invalidArgument` where no way leads to it.
+  private func hostAddresses(_ options: ContainerOptions, _ networks: [NetworkRecord]) async throws
+    -> [String]
+  {
+    guard options.wantsHostAddress else { return [] }
+    guard userNetwork != nil else {
+      return [networks.first?.gateway4, networks.first?.gateway6].compactMap(\.self)
+    }
+    let open = networks.filter { !$0.isInternal }
+    var found: [String] = []
+    for (family, isThere) in [
+      (IPAddress.Family.v4, open.contains { $0.gateway4 != nil }),
+      (.v6, open.contains { $0.gateway6 != nil }),
+    ] where isThere {
+      if let address = try await ownHostNetwork.outwardAddress(family) { found.append(address.description) }
+    }
+    if found.isEmpty {
+      throw EngineError(
+        .invalidArgument, "there is no way to the host for \(HostAddress.hostGateway)", subject: "extraHosts",
+        hint: open.isEmpty
+          ? "connect it to a network that is not internal as well"
+          : "connect the machine first, or give an address")
+    }
+    return found
+  }
+
+  /// The host's addresses may be others by now than when the container was made. Where it has none, the former ones stay.
+  private func refreshHostAddresses(
+    of container: String, _ options: ContainerOptions, _ networks: [String]
+  ) async throws {
+    let records = try networks.compactMap { try metadata.network(id: $0) }
+    guard let addresses = try? await hostAddresses(options, records), !addresses.isEmpty else { return }
+    let path = snapshots.containerDirectory(container).appending(Self.ownHosts)
+    let hostname = try readSmallFile(path, limit: 1 << 20).prefix { $0 != "\n" }
+    let own = NameFiles.ownHosts(hostname: nil, options, gateways: addresses)
+    try replaceContent(path, "\(hostname)\n\(own)")
   }
 
   /// Writes the hosts files of all containers of networks that run, and of one more.
@@ -31,8 +73,8 @@ extension ContainerEngine {
   }
 
   /// The same in a service's own time.
-  func refreshHosts(_ networks: [String], and container: String? = nil) async throws {
-    if networks.isEmpty && container == nil { return }
+  func refreshHosts(_ networks: [String], and asked: String? = nil) async throws {
+    if networks.isEmpty && asked == nil { return }
     try await onBlockingThread("names") { [self] in
       let lock = try locks.holdNetworks()
       defer { lock.release() }
@@ -44,12 +86,17 @@ extension ContainerEngine {
         return part
       }
       var containers = try metadata.liveMembers(ofNetworks: networks)
-      if let container, !containers.contains(container) { containers.append(container) }
+      if let asked, !containers.contains(asked) { containers.append(asked) }
       // Of many it is quicker to read all at once.
       let all = containers.count > 8 ? try Dictionary(grouping: metadata.endpoints(), by: \.container) : nil
       for container in containers {
         let endpoints = try all.map { $0[container] ?? [] } ?? metadata.endpoints(container: container)
-        try writeHosts(of: container, endpoints, endpoints.map { try part($0.network) }.joined())
+        do {
+          try writeHosts(of: container, endpoints, endpoints.map { try part($0.network) }.joined())
+        } catch  where container != asked {
+          // Others have to know of the change all the same.
+          log.warning("cannot write the names that container \(container.prefix(12)) knows: \(error)")
+        }
       }
     }
   }
@@ -76,6 +123,7 @@ extension ContainerEngine {
     try replaceContent(
       snapshots.containerDirectory(container).appending(BoundFile.resolvConf.rawValue),
       resolvers(options.nameServers))
+    if options.wantsHostAddress { try await refreshHostAddresses(of: container, options, networks) }
     try await writeNames(networks, and: container)
   }
 

@@ -10,6 +10,15 @@ enum NameFiles {
       try NetworkNames.validate(alias: host.name)
       if host.address != HostAddress.hostGateway { _ = try IPAddress(parsing: host.address) }
     }
+    if options.wantsHostAddress, [.none, .container].contains(options.network) {
+      throw EngineError(
+        .invalidArgument,
+        "a container with the network \(options.network.rawValue) has no \(HostAddress.hostGateway)",
+        subject: "extraHosts",
+        hint: options.network == .none
+          ? "give it the network bridge, or another one"
+          : "the other container's names are its own: give them there")
+    }
     for server in options.nameServers?.servers ?? [] { _ = try IPAddress(parsing: server) }
     for word in (options.nameServers?.searches ?? []) + (options.nameServers?.options ?? []) {
       guard !word.isEmpty, word.utf8.count <= 253, word.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
@@ -22,7 +31,7 @@ enum NameFiles {
 
   /// The part of a hosts file that is the container's alone.
   ///
-  /// - Parameter gateways: of its first network, for `HostAddress.hostGateway`.
+  /// - Parameter gateways: the host's addresses, for `HostAddress.hostGateway`.
   static func ownHosts(hostname: String?, _ options: ContainerOptions, gateways: [String]) -> String {
     let names = (["localhost"] + [hostname].compactMap(\.self)).joined(separator: " ")
     return "127.0.0.1\t\(names)\n::1\tlocalhost ip6-localhost ip6-loopback\n"

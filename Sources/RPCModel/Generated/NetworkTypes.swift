@@ -503,7 +503,7 @@ public struct NetworkAttachment: RPCValue {
 public struct HostAddress: RPCValue {
   /// The name.
   public var name: String
-  /// An address, or host-gateway for that of the service's machine in the container's first network.
+  /// An address, or host-gateway for one by which the container reaches the service's machine: its address in the container's first network, or for an ordinary user that by which it is reached from elsewhere. Without a network of its own a container has none (invalidArgument); with the host's it is 127.0.0.1.
   public var address: String
 
   public init(

@@ -24,10 +24,12 @@ struct Network: REPLCommand {
     @Flag(help: "Without a way to the outside.") var `internal` = false
     @Option(help: "The largest packet, in bytes.") var mtu: Int?
     @Option(help: "A label, name=value.") var label: [String] = []
+    @Flag(help: "Remove it when this session has ended and nobody is connected any more.") var session = false
 
     func run(_ session: REPLSession) async throws -> Int32 {
       guard gateway.count <= subnet.count else {
-        throw invalidOption("each --gateway belongs to a --subnet")
+        throw invalidOption(
+          "each --gateway belongs to a --subnet", hint: "give the ranges as well, in the same order")
       }
       let subnets = subnet.enumerated().map { index, subnet in
         Subnet(subnet: subnet, gateway: gateway.indices.contains(index) ? gateway[index] : nil)
@@ -37,7 +39,7 @@ struct Network: REPLCommand {
         .init(
           name: name, subnets: subnets.isEmpty ? nil : subnets, ipv6: ipv4Only ? false : nil,
           internalOnly: self.internal ? true : nil, mtu: mtu,
-          labels: label.isEmpty ? nil : try assignments(label)))
+          labels: label.isEmpty ? nil : try assignments(label), lifetime: self.session ? .session : nil))
       if session.terminal.isJSON {
         session.terminal.printJSON(answer)
       } else {
@@ -99,6 +101,7 @@ struct Network: REPLCommand {
       for (name, value) in network.labels.sorted(by: { $0.key < $1.key }) {
         fields.add("label", "\(name)=\(value)")
       }
+      fields.add("goes with", network.lifetime == .session ? "its session" : nil)
       fields.add("created", network.createdAt)
       fields.lines(session.terminal).forEach(session.terminal.print)
       guard !answer.endpoints.isEmpty else { return 0 }

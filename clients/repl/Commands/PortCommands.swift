@@ -31,9 +31,14 @@ struct Ports: REPLCommand {
       wanted.map { $0.containerPort == port.containerPort && $0.transport ?? .tcp == port.transport } ?? true
     }
     if let port, ports.isEmpty {
+      let known = (summary.ports ?? []).map { "\($0.containerPort)/\($0.transport.rawValue)" }
+      let hint =
+        known.isEmpty
+        ? "it has none: publish adds one, and those of a container that does not run are not there"
+        : "it has \(known.joined(separator: ", "))"
       throw RPCError(
         code: 0, message: "container \(summary.name) has no published port \(port)",
-        data: ErrorData(kind: .notFound, retriable: false, causes: []))
+        data: ErrorData(kind: .notFound, retriable: false, causes: [], hint: hint))
     }
     for port in ports {
       if session.terminal.isJSON {

@@ -26,8 +26,9 @@ struct ContainerMounts {
       try MountCompiler.check(mount)
       guard taken.insert(VolumePlan.place(mount.destination)).inserted else {
         throw EngineError(
-          .invalidArgument, "two things are to be mounted on \(mount.destination)", subject: mount.destination
-        )
+          .invalidArgument, "two things are to be mounted on \(mount.destination)",
+          subject: mount.destination,
+          hint: "leave one out, or mount it elsewhere")
       }
     }
     // What lies beneath another one would be covered by it.
@@ -48,11 +49,12 @@ struct ContainerMounts {
     guard let source = mount.source, source.hasPrefix("/"), !source.utf8.contains(0) else {
       throw EngineError(
         .invalidArgument, "a bind mount's source is not an absolute path: \(mount.source?.prefix(200) ?? "")",
-        subject: mount.target)
+        subject: mount.target, hint: "begin it with /, or name a volume")
     }
     if mount.sizeBytes != nil || mount.mode != nil {
       throw EngineError(
-        .invalidArgument, "a bind mount has the size and mode of its source", subject: mount.target)
+        .invalidArgument, "a bind mount has the size and mode of its source", subject: mount.target,
+        hint: "leave out the size and the mode, or mount a tmpfs")
     }
     if !fileExists(FilePath(source)) {
       guard mount.createsSource else {
@@ -91,7 +93,8 @@ struct ContainerMounts {
       || mount.propagation != .private
     {
       throw EngineError(
-        .invalidArgument, "a tmpfs has no source, no mapping and no propagation", subject: mount.target)
+        .invalidArgument, "a tmpfs has no source, no mapping and no propagation", subject: mount.target,
+        hint: "leave them out, or mount with the kind bind")
     }
     var options = ["nosuid", "nodev", "noexec", "mode=\(String(mount.mode ?? 0o1777, radix: 8))"]
     if let size = mount.sizeBytes { options.append("size=\(size)") }

@@ -17,13 +17,18 @@ package struct HostAddress: Hashable, Sendable, Codable {
   /// An address, or `hostGateway`.
   package var address: String
 
-  /// The host's address in the container's first network.
+  /// The address by which the container reaches the host.
   package static let hostGateway = "host-gateway"
 
   package init(name: String, address: String) {
     self.name = name
     self.address = address
   }
+}
+
+extension ContainerOptions {
+  /// Whether a name is to lead to the host.
+  var wantsHostAddress: Bool { extraHosts?.contains { $0.address == HostAddress.hostGateway } ?? false }
 }
 
 /// Whom a container asks for names (resolv.conf(5)); what is nil or empty is the host's.
