@@ -65,7 +65,8 @@ extension MetadataStore {
         let names = try String.fetchAll(database, sql: "SELECT name FROM containers")
         throw EngineError(
           .notFound, "no such container: \(text.prefix(200))", subject: text,
-          hint: NearMiss.hint(text, in: names))
+          hint: NearMiss.hint(text, in: names)
+            ?? "container list shows those that are there, with all also ended ones")
       }
       guard ids.count == 1 else {
         throw EngineError(

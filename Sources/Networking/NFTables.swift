@@ -22,7 +22,9 @@ final class NFTables {
     let handle = try Self.open()
     func symbol<Function>(_ name: String, as type: Function.Type) throws -> Function {
       guard let found = dlsym(handle, name) else {
-        throw EngineError(.unsupported, "libnftables has no \(name)", subject: "libnftables.so.1")
+        throw EngineError(
+          .unsupported, "libnftables has no \(name)", subject: "libnftables.so.1",
+          hint: "install a newer one: version 0.9 or later")
       }
       return unsafeBitCast(found, to: type)
     }
@@ -34,7 +36,9 @@ final class NFTables {
     let bufferOutput = try symbol("nft_ctx_buffer_output", as: Buffer.self)
     let bufferError = try symbol("nft_ctx_buffer_error", as: Buffer.self)
     guard let made = make(0) else {
-      throw EngineError(.unsupported, "cannot set up a firewall: the kernel has no nftables")
+      throw EngineError(
+        .unsupported, "cannot set up a firewall: the kernel has no nftables", subject: "nf_tables",
+        hint: "load its module (modprobe nf_tables), or run a kernel that has it")
     }
     context = made
     // Standard output is the protocol's.
@@ -65,7 +69,9 @@ final class NFTables {
     let words = error(context).map { String(cString: $0) } ?? ""
     guard status == 0 else {
       throw EngineError(
-        .internal, "cannot change the firewall", causes: words.isEmpty ? [] : [String(words.prefix(2000))])
+        .internal, "cannot change the firewall", subject: "nf_tables",
+        causes: words.isEmpty ? [] : [String(words.prefix(2000))],
+        hint: "the kernel may lack modules that it needs: nf_tables, nft_chain_nat and nft_masq")
     }
   }
 }

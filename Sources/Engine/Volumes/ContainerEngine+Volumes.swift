@@ -70,7 +70,8 @@ extension ContainerEngine {
       defer { lock?.release() }
       let isRemoved = try await metadata.removeVolume(name, events: [.volumeRemoved(name)])
       guard isRemoved else {
-        throw EngineError(.notFound, "volume \(name) was removed meanwhile", subject: name)
+        throw EngineError(
+          .notFound, "volume \(name) was removed meanwhile", subject: name, hint: "nothing is left to do")
       }
       Failpoint.volumeUnrecorded.pass()
       if let grave = try snapshots.unname(volume: name) { reclaim([grave]) }
@@ -111,7 +112,7 @@ extension ContainerEngine {
     let names = try metadata.volumes().map(\.record.name)
     throw EngineError(
       .notFound, "no such volume: \(name.prefix(200))", subject: String(name.prefix(200)),
-      hint: NearMiss.hint(name, in: names, ignoringCase: true))
+      hint: NearMiss.hint(name, in: names, ignoringCase: true) ?? "volume list shows those that are there")
   }
 
   func summary(_ volume: UsedVolume) -> VolumeSummary {

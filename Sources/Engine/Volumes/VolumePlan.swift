@@ -29,7 +29,7 @@ struct VolumePlan {
       guard target != "/", !target.utf8.contains(0) else {
         throw EngineError(
           .invalidArgument, "image \(options.image) wants a volume at \(path.prefix(200)), where none can be",
-          subject: options.image)
+          subject: options.image, hint: "make the image without that VOLUME")
       }
       guard taken.insert(target).inserted else { continue }
       entries.append(
@@ -70,12 +70,12 @@ struct VolumePlan {
     if mount.sizeBytes != nil || mount.mode != nil || mount.createsSource || mount.propagation != .private {
       throw EngineError(
         .invalidArgument, "a volume has no size, mode and propagation, and is made where it is missing",
-        subject: mount.target)
+        subject: mount.target, hint: "leave them out, or mount with the kind bind or tmpfs")
     }
     guard mount.target.hasPrefix("/"), !mount.target.utf8.contains(0) else {
       throw EngineError(
         .invalidArgument, "a mount's destination is not absolute: \(mount.target.prefix(200))",
-        subject: "mounts")
+        subject: "mounts", hint: "begin it with /")
     }
     var entry = Entry(
       volume: ContainerVolume(

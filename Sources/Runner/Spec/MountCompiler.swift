@@ -42,12 +42,14 @@ package enum MountCompiler {
   ) throws(EngineError) -> LaunchPlan.Operation {
     guard mount.destination.hasPrefix("/") else {
       throw EngineError(
-        .invalidArgument, "a mount's destination is not absolute: \(mount.destination)", subject: "mounts")
+        .invalidArgument, "a mount's destination is not absolute: \(mount.destination)", subject: "mounts",
+        hint: "begin it with /")
     }
     let target = FilePath(mount.destination).lexicallyNormalized().string
     if target == "/" {
       throw EngineError(
-        .invalidArgument, "a mount cannot be the container's root", subject: mount.destination)
+        .invalidArgument, "a mount cannot be the container's root", subject: mount.destination,
+        hint: "mount it on a directory beneath")
     }
     var options = Options(isBind: mount.type == "bind")
     for option in mount.options ?? [] { try options.take(option, of: mount.destination) }
@@ -57,7 +59,8 @@ package enum MountCompiler {
     if options.isBind {
       guard let source = mount.source, source.hasPrefix("/") else {
         throw EngineError(
-          .invalidArgument, "a bind mount's source is not absolute: \(mount.source ?? "")", subject: "mounts")
+          .invalidArgument, "a bind mount's source is not absolute: \(mount.source ?? "")", subject: "mounts",
+          hint: "begin it with /")
       }
       var bind = LaunchPlan.BindMount(
         FilePath(source), isRecursive: options.isRecursive, attributes: options.attributes)
@@ -68,7 +71,9 @@ package enum MountCompiler {
       bind.subpath = options.subpath
       bind.process = options.process
       if bind.isIDMapped, !canMap {
-        throw EngineError(.unsupported, "mapped mounts are not supported here", subject: target)
+        throw EngineError(
+          .unsupported, "mapped mounts are not supported here", subject: target,
+          hint: "leave out idmap")
       }
       return .bind(bind, target: mount.destination)
     }
@@ -87,7 +92,8 @@ package enum MountCompiler {
     let isProcfs = mount.type == "proc" || (isBind && mount.source == "/proc")
     if target == "/proc" ? isProcfs : coverable.contains(target) { return }
     throw EngineError(
-      .invalidArgument, "nothing can be mounted on \(target): the kernel's files are there", subject: target)
+      .invalidArgument, "nothing can be mounted on \(target): the kernel's files are there", subject: target,
+      hint: "mount it elsewhere")
   }
 
   /// What a mount's options add up to.
