@@ -138,8 +138,8 @@ extension BuildRun {
 
   /// Where no image of a name can be had, a stage before may be meant.
   func meant(_ error: any Error, _ name: String, before index: Int) -> any Error {
-    // Hubs say also of what they have not that it is not allowed.
-    guard var error = error as? EngineError, error.kind == .notFound || error.kind == .unauthorized,
+    // Hubs say also of what they have not that it is not allowed, and nothing is heard of them without a network.
+    guard var error = error as? EngineError, [.notFound, .unauthorized, .unreachable].contains(error.kind),
       let near = NearMiss.of(name, in: dockerfile.stages.prefix(index).compactMap(\.name), ignoringCase: true)
     else { return error }
     error.hint = "did you mean the stage \(near)?" + (error.hint.map { " or else: \($0)" } ?? "")

@@ -270,7 +270,7 @@ struct NetworkRecoveryTests {
     }
   }
 
-  @Test("a container's end is told while networks are still being repaired", .timeLimit(.minutes(5)))
+  @Test("a container's end is told while networks are still being repaired")
   func endMeanwhile() async throws {
     let host = try await TestNetwork()
     try await withTestStore(.root) { store in

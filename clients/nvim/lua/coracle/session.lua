@@ -7,6 +7,8 @@ M.repl = { 'coracle', 'repl' }
 
 local client_id
 local is_stopping = false
+-- Whether the service at hand, or the last one, has taken requests.
+local was_open = false
 local waiting = {}
 local streams = {}
 local listeners = {}
@@ -103,7 +105,7 @@ local start
 local function ended(code, signal, lost)
   client_id = nil
   local how = code == 0 and signal ~= 0 and ('by signal ' .. signal) or ('with status ' .. code)
-  local err = { message = 'the service has ended ' .. how, is_deliberate = is_stopping }
+  local err = { message = 'the service has ended ' .. how, is_deliberate = is_stopping, was_open = was_open }
   for name, stream in pairs(streams) do
     streams[name] = nil
     stream.close(err)
@@ -126,6 +128,7 @@ function start()
       answer_waiting({ message = 'cannot find ' .. M.command[1] .. ' in PATH' })
     end)
   end
+  was_open = false
   client_id = vim.lsp.start_client({
     name = 'coracle',
     cmd = M.command,
@@ -136,6 +139,7 @@ function start()
       params.capabilities = vim.empty_dict()
     end,
     on_init = function(started)
+      was_open = true
       -- Only behind this does Neovim find it by its id.
       vim.schedule(function()
         answer_waiting(nil, started)
@@ -160,10 +164,15 @@ function start()
   end
 end
 
-local function connect(callback)
+--- Whether there is a session that takes requests.
+function M.is_open()
   local client = current()
-  if client and client.initialized and not is_stopping then
-    return callback(nil, client)
+  return client ~= nil and client.initialized == true and not is_stopping
+end
+
+local function connect(callback)
+  if M.is_open() then
+    return callback(nil, current())
   end
   table.insert(waiting, callback)
   -- Else one begins, or ends and is followed by another.

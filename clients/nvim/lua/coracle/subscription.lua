@@ -11,7 +11,9 @@ M.first_pause, M.longest_pause = 100, 5000
 --- with each answer to event/subscribe, or with an error; of an outage only with the first one. Answers what ends it.
 function M.follow(params, on_event, on_answer)
   local name
-  local has_begun, has_told, is_over, is_asking, is_due, is_wanted = false, false, false, false, false, true
+  -- Whether there was ever a session, whatever became of this in it.
+  local has_begun = session.is_open()
+  local has_told, is_over, is_asking, is_due, is_wanted = false, false, false, false, true
   local pause = M.first_pause
   local subscribe
 
@@ -41,10 +43,11 @@ function M.follow(params, on_event, on_answer)
         leave(result.subscription)
       end
     elseif result then
-      name, has_begun, has_told = result.subscription, true, false
+      name, has_told = result.subscription, false
       on_answer(nil, result)
     elseif is_wanted then
-      if not has_told then
+      -- The end of a service is no outage yet: the next one may be there.
+      if not (has_told or err.was_open) then
         has_told = true
         on_answer(err)
       end
@@ -70,7 +73,7 @@ function M.follow(params, on_event, on_answer)
       end
     end),
     session.listen('begin', function()
-      is_wanted = true
+      has_begun, is_wanted = true, true
       subscribe()
     end),
     session.listen('exit', function(ending)
