@@ -90,40 +90,6 @@ function context.remove(name)
   context.request('container/remove', { container = name, force = true })
 end
 
---- Does something that ends the service, and waits until it has ended.
-local function until_ended(action)
-  local is_over = false
-  local unlisten = require('coracle.session').listen('exit', function()
-    is_over = true
-  end)
-  action()
-  context.wait('the end of the service', function()
-    return is_over
-  end)
-  unlisten()
-end
-
---- Ends the session as a person does.
-function context.stop()
-  until_ended(function()
-    vim.cmd('Coracle stop')
-  end)
-end
-
---- The services that this editor has started and that have not ended.
-function context.services()
-  return vim.tbl_filter(function(client)
-    return client.name == 'coracle'
-  end, vim.lsp.get_active_clients())
-end
-
---- The service dies.
-function context.kill()
-  until_ended(function()
-    vim.loop.kill(context.services()[1].rpc.pid, 'sigkill')
-  end)
-end
-
 local failed, passed = 0, 0
 for _, file in ipairs(vim.fn.sort(vim.fn.glob(here .. '/test_*.lua', true, true))) do
   for _, test in ipairs(dofile(file)) do

@@ -59,11 +59,12 @@ return {
   {
     name = 'the list goes on when the service has ended, and its end takes no subscription of others away',
     body = function(t)
+      local session = require('coracle.session')
       local events = require('coracle.events')
       vim.cmd('Coracle')
       local list = vim.api.nvim_get_current_buf()
       t.line('^NAME ')
-      t.kill()
+      session.stop()
       vim.fn.system({ 'coracle', 'repl', '-c', 'create --name outside hello:1 true' })
       t.line('^outside ')
       t.remove('outside')
@@ -71,7 +72,15 @@ return {
         return #t.lines(list) == 2
       end)
       -- What is subscribed to first has the same name in each session.
-      t.kill()
+      local is_over = false
+      local unlisten = session.listen('exit', function()
+        is_over = true
+      end)
+      session.stop()
+      t.wait('the end of the service', function()
+        return is_over
+      end)
+      unlisten()
       t.equal(t.await(function(callback)
         events.on({ 'container.' }, callback)
       end), nil)

@@ -2,7 +2,6 @@
 local output = require('coracle.output')
 local report = require('coracle.report')
 local session = require('coracle.session')
-local subscription = require('coracle.subscription')
 
 local M = {}
 local name = 'coracle://containers'
@@ -117,23 +116,48 @@ end
 
 --- Subscribes to what changes containers, for as long as the buffer is there.
 local function follow()
-  local unfollow = subscription.follow(function()
-    return { kinds = { 'container.' } }
-  end, function()
-    M.refresh()
-  end, function(err)
-    if err then
-      report.error(err)
-    else
+  local subscription
+  local listed = buffer
+  local function subscribe()
+    session.request('event/subscribe', { kinds = { 'container.' } }, function(err, result)
+      if err then
+        return report.error(err)
+      end
+      if buffer ~= listed then
+        return session.request('event/unsubscribe', { subscription = result.subscription }, function() end)
+      end
+      subscription = result.subscription
       M.refresh()
-    end
-  end)
+    end)
+  end
+  local unlisteners = {
+    session.listen('event/occurred', function(event)
+      if event.subscription == subscription then
+        M.refresh()
+      end
+    end),
+    session.listen('exit', function()
+      -- The next session has subscriptions of the same names.
+      subscription = nil
+      vim.defer_fn(function()
+        if buffer == listed and not subscription then
+          subscribe()
+        end
+      end, 500)
+    end),
+  }
+  subscribe()
   vim.api.nvim_create_autocmd('BufWipeout', {
     buffer = buffer,
     once = true,
     callback = function()
+      for _, unlisten in ipairs(unlisteners) do
+        unlisten()
+      end
       buffer = nil
-      unfollow()
+      if subscription then
+        session.request('event/unsubscribe', { subscription = subscription }, function() end)
+      end
     end,
   })
 end

@@ -1,11 +1,12 @@
 --- Events of the store as notifications. None is lost: after the service has ended, they go on where they were.
 local report = require('coracle.report')
-local subscription = require('coracle.subscription')
+local session = require('coracle.session')
 
 local M = {}
 --- After the last event that was told.
 M.cursor = nil
-local unfollow
+local subscription
+local unlisteners = {}
 
 local function text(event)
   local attributes = event.attributes or {}
@@ -29,35 +30,53 @@ local function is_bad(event)
     or event.kind == 'event.gap'
 end
 
---- Begins to tell events; `kinds` as in event/subscribe, all when nil.
-function M.on(kinds, callback)
-  M.off()
-  local function params()
-    local wanted = { kinds = kinds, after = M.cursor }
-    return next(wanted) and wanted or vim.empty_dict()
-  end
-  unfollow = subscription.follow(params, function(event)
-    M.cursor = event.cursor
-    local tell = is_bad(event) and report.warn or report.info
-    tell(text(event))
-  end, function(err, result)
+local function subscribe(callback)
+  local params = { kinds = M.kinds, after = M.cursor }
+  session.request('event/subscribe', next(params) and params or vim.empty_dict(), function(err, result)
     if err then
       report.error(err)
     else
-      M.cursor = result.cursor
+      subscription, M.cursor = result.subscription, result.cursor
     end
     if callback then
       callback(err)
-      callback = nil
     end
   end)
 end
 
+--- Begins to tell events; `kinds` as in event/subscribe, all when nil.
+function M.on(kinds, callback)
+  M.off()
+  M.kinds = kinds
+  unlisteners = {
+    session.listen('event/occurred', function(event)
+      if event.subscription == subscription then
+        M.cursor = event.cursor
+        local tell = is_bad(event) and report.warn or report.info
+        tell(text(event))
+      end
+    end),
+    session.listen('exit', function()
+      subscription = nil
+      vim.defer_fn(function()
+        if #unlisteners > 0 and not subscription then
+          subscribe()
+        end
+      end, 500)
+    end),
+  }
+  subscribe(callback)
+end
+
 function M.off()
-  if unfollow then
-    unfollow()
+  for _, unlisten in ipairs(unlisteners) do
+    unlisten()
   end
-  unfollow, M.cursor = nil, nil
+  unlisteners, M.cursor = {}, nil
+  if subscription then
+    session.request('event/unsubscribe', { subscription = subscription }, function() end)
+    subscription = nil
+  end
 end
 
 return M

@@ -47,4 +47,15 @@ function M.pull(reference, callback)
   end)
 end
 
+--- Calls back with the names of all images.
+function M.names(callback)
+  session.request('image/list', vim.empty_dict(), function(err, result)
+    local names = {}
+    for _, image in ipairs(err and {} or result.images) do
+      vim.list_extend(names, image.references)
+    end
+    callback(names)
+  end)
+end
+
 return M

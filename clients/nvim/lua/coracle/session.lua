@@ -6,9 +6,7 @@ M.command = { 'coracle', 'serve' }
 M.repl = { 'coracle', 'repl' }
 
 local client_id
-local is_stopping = false
--- Whether the service at hand, or the last one, has taken requests.
-local was_open = false
+local methods = {}
 local waiting = {}
 local streams = {}
 local listeners = {}
@@ -32,12 +30,7 @@ local function tell(method, params)
 end
 
 local function dispatch(method)
-  -- Neovim's own is for statuslines that show what language servers do.
-  local own = vim.lsp.handlers[method]
-  return function(err, params, context, config)
-    if own then
-      own(err, params, context, config)
-    end
+  return function(_, params)
     if method == 'stream/data' then
       local stream = streams[params.stream]
       if stream then
@@ -65,70 +58,27 @@ local function handlers()
   return found
 end
 
-local function take_waiting()
+local function answer_waiting(err, client)
   local calls = waiting
   waiting = {}
-  return calls
-end
-
-local function answer_waiting(err, client)
-  for _, call in ipairs(take_waiting()) do
+  for _, call in ipairs(calls) do
     call(err, client)
   end
 end
 
-local function current()
-  return client_id and vim.lsp.get_client_by_id(client_id)
-end
-
---- Keeps back Neovim's own notification of an ending, which comes in the next turn of its loop: whoever waits for the service
---- is told with the words of this one.
-local function hush()
-  local notify = vim.notify
-  local function filtered(text, ...)
-    if not tostring(text):find('^Client .* quit with exit code') then
-      return notify(text, ...)
-    end
+local function connect(callback)
+  local client = client_id and vim.lsp.get_client_by_id(client_id)
+  if client and client.initialized then
+    return callback(nil, client)
   end
-  vim.notify = filtered
-  vim.schedule(function()
-    vim.schedule(function()
-      if vim.notify == filtered then
-        vim.notify = notify
-      end
-    end)
-  end)
-end
-
-local start
-
-local function ended(code, signal, lost)
-  client_id = nil
-  local how = code == 0 and signal ~= 0 and ('by signal ' .. signal) or ('with status ' .. code)
-  local err = { message = 'the service has ended ' .. how, is_deliberate = is_stopping, was_open = was_open }
-  for name, stream in pairs(streams) do
-    streams[name] = nil
-    stream.close(err)
+  table.insert(waiting, callback)
+  if #waiting > 1 then
+    return
   end
-  is_stopping = false
-  for _, call in ipairs(lost) do
-    call(err)
-  end
-  tell('exit', err)
-  -- Those who came since are for the next one.
-  if #waiting > 0 and not client_id then
-    start()
-  end
-end
-
-function start()
   -- Which the language client only tells by a message of its own.
   if vim.fn.executable(M.command[1]) == 0 then
-    return vim.schedule(function()
-      answer_waiting({ message = 'cannot find ' .. M.command[1] .. ' in PATH' })
-    end)
+    return answer_waiting({ message = 'cannot find ' .. M.command[1] .. ' in PATH' })
   end
-  was_open = false
   client_id = vim.lsp.start_client({
     name = 'coracle',
     cmd = M.command,
@@ -138,50 +88,30 @@ function start()
       params.processId = vim.NIL
       params.capabilities = vim.empty_dict()
     end,
-    on_init = function(started)
-      was_open = true
-      -- Only behind this does Neovim find it by its id.
-      vim.schedule(function()
-        answer_waiting(nil, started)
-        tell('begin')
-      end)
+    on_init = function(started, result)
+      methods = {}
+      for _, method in ipairs(result.capabilities.methods) do
+        methods[method] = true
+      end
+      answer_waiting(nil, started)
     end,
-    on_exit = function(code, signal)
-      hush()
-      local lost = is_stopping and {} or take_waiting()
-      vim.schedule(function()
-        ended(code, signal, lost)
-      end)
-    end,
+    on_exit = vim.schedule_wrap(function(code)
+      client_id = nil
+      local err = { message = 'the service has ended with status ' .. code }
+      for name, stream in pairs(streams) do
+        streams[name] = nil
+        stream.close(err)
+      end
+      answer_waiting(err)
+      tell('exit', err)
+    end),
     on_error = function(_, err)
       answer_waiting({ message = tostring(err) })
     end,
   })
-  if not client_id then
-    vim.schedule(function()
-      answer_waiting({ message = 'cannot start ' .. M.command[1] })
-    end)
-  end
 end
 
---- Whether there is a session that takes requests.
-function M.is_open()
-  local client = current()
-  return client ~= nil and client.initialized == true and not is_stopping
-end
-
-local function connect(callback)
-  if M.is_open() then
-    return callback(nil, current())
-  end
-  table.insert(waiting, callback)
-  -- Else one begins, or ends and is followed by another.
-  if #waiting == 1 and not client_id then
-    start()
-  end
-end
-
---- Sends a request and calls back, never before this returns, with its error or its result. Answers a table with `cancel`; a cancelled request calls
+--- Sends a request and calls back with its error or its result. Answers a table with `cancel`; a cancelled request calls
 --- back, with an error whose code is -32800, when its work has stopped.
 function M.request(method, params, callback)
   local call = { is_cancelled = false }
@@ -208,9 +138,7 @@ function M.request(method, params, callback)
       end
     end)
     if not sent then
-      return vim.schedule(function()
-        answer({ message = 'the service has ended' })
-      end)
+      return answer({ message = 'the service has ended' })
     end
     call.id = id
   end)
@@ -224,10 +152,15 @@ function M.request(method, params, callback)
 end
 
 function M.notify(method, params)
-  local client = current()
+  local client = client_id and vim.lsp.get_client_by_id(client_id)
   if client then
     client.rpc.notify(method, params)
   end
+end
+
+--- Whether the service has a method; of a session that is open.
+function M.has(method)
+  return methods[method] == true
 end
 
 --- Registers a stream of the service's and answers its name.
@@ -238,19 +171,11 @@ function M.open_stream(stream)
   return name
 end
 
---- Ends the session, or keeps the next one from being begun by whoever follows events. A second time while that has not been
---- done, it kills the service.
+--- Ends the session.
 function M.stop()
-  local client = current()
-  local stopped = { message = 'the session was ended', is_deliberate = true }
+  local client = client_id and vim.lsp.get_client_by_id(client_id)
   if client then
-    if not is_stopping then
-      answer_waiting(stopped)
-    end
-    client.stop(is_stopping)
-    is_stopping = true
-  else
-    tell('exit', stopped)
+    client.stop()
   end
 end
 
