@@ -8,6 +8,7 @@ struct EditorTests {
     let result = try await run(
       account, "clients/nvim",
       [
+        "timeout", "-k", "10", "900",
         "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^=clients/nvim",
         "-c", "runtime plugin/coracle.lua", "-S", "clients/nvim/tests/run.lua",
       ])
@@ -19,6 +20,7 @@ struct EditorTests {
     let result = try await run(
       account, "clients/emacs",
       [
+        "timeout", "-k", "10", "900",
         "emacs", "-Q", "--batch", "-L", "clients/emacs", "-l", "clients/emacs/tests/coracle-tests.el",
         "-f", "ert-run-tests-batch-and-exit",
       ])
@@ -37,11 +39,12 @@ struct EditorTests {
       let project = try await ClientProject(["clients/nvim", "clients/emacs"], for: store)
       try await store.importHello()
       let neovim = try await project.run([
-        "sh", "-c", "set -e\n\(plugin)\nnvim --headless -i NONE -c 'echo exists(\":Coracle\")' -c qa",
+        "sh", "-c",
+        "set -e\n\(plugin)\ntimeout -k 10 120 nvim --headless -i NONE -c 'echo exists(\":Coracle\")' -c qa",
       ])
       #expect(neovim.succeeded && neovim.errorText == "2", "\(neovim.all)")
       let emacs = try await project.run([
-        "emacs", "-Q", "--batch", "--eval",
+        "timeout", "-k", "10", "120", "emacs", "-Q", "--batch", "--eval",
         "(progn \(lines) (coracle-list) (princ (buffer-name)) (coracle-stop))",
       ])
       #expect(emacs.succeeded && emacs.text.lowercased().contains("coracle"), "\(emacs.all)")

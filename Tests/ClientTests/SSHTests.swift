@@ -146,20 +146,24 @@ struct SSHTests {
       let words = command.map { "'\($0)'" }
       let lua = """
         require('coracle').setup({ command = { \(words.joined(separator: ", ")) } })
+        local answer
         require('coracle.session').request('image/list', vim.empty_dict(), function(err, result)
-          io.stdout:write(err and err.message or result.images[1].references[1], '\\n')
-          vim.cmd('qa!')
+          answer = err and err.message or vim.inspect(result.images[1].references)
         end)
+        vim.wait(60000, function() return answer end)
+        io.stdout:write(answer or 'no answer', '\\n')
         """
       let neovim = try await project.run(
         [
-          "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^=clients/nvim", "-c",
-          "runtime plugin/coracle.lua", "-c", "lua " + lua.replacing("\n", with: " "),
+          "timeout", "-k", "10", "120", "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd",
+          "set rtp^=clients/nvim", "-c", "runtime plugin/coracle.lua",
+          "-c", "lua " + lua.replacing("\n", with: " "), "-c", "qa!",
         ], environment: environment)
-      #expect(neovim.text == "docker.io/library/hello:1\n", "\(neovim.all)")
+      #expect(neovim.text == "{ \"docker.io/library/hello:1\" }\n", "\(neovim.all)")
       let list = command.map { "\"\($0)\"" }.joined(separator: " ")
       let emacs = try await project.run(
         [
+          "timeout", "-k", "10", "120",
           "emacs", "-Q", "--batch", "-L", "clients/emacs", "-l", "coracle", "--eval",
           "(progn (setq coracle-command '(\(list))) (princ (aref (plist-get (aref (plist-get (coracle-ask 'image/list) :images) 0) :references) 0)) (coracle-stop))",
         ], environment: environment)

@@ -59,12 +59,11 @@ return {
   {
     name = 'the list goes on when the service has ended, and its end takes no subscription of others away',
     body = function(t)
-      local session = require('coracle.session')
       local events = require('coracle.events')
       vim.cmd('Coracle')
       local list = vim.api.nvim_get_current_buf()
       t.line('^NAME ')
-      session.stop()
+      t.kill()
       vim.fn.system({ 'coracle', 'repl', '-c', 'create --name outside hello:1 true' })
       t.line('^outside ')
       t.remove('outside')
@@ -72,15 +71,7 @@ return {
         return #t.lines(list) == 2
       end)
       -- What is subscribed to first has the same name in each session.
-      local is_over = false
-      local unlisten = session.listen('exit', function()
-        is_over = true
-      end)
-      session.stop()
-      t.wait('the end of the service', function()
-        return is_over
-      end)
-      unlisten()
+      t.kill()
       t.equal(t.await(function(callback)
         events.on({ 'container.' }, callback)
       end), nil)
@@ -89,21 +80,17 @@ return {
       t.told = {}
       t.start('later')
       t.hear('^later: started$')
-      events.off()
-      t.remove('later')
     end,
   },
   {
     name = 'a shell over ssh is one of the other machine',
     body = function(t)
-      local session = require('coracle.session')
-      local command, repl, path = session.command, session.repl, vim.env.PATH
       local place = vim.fn.tempname()
       vim.fn.mkdir(place, 'p')
       -- As sshd does, it gives all words to a shell as one line.
       vim.fn.writefile({ '#!/bin/sh', 'shift', 'exec sh -c "$*"' }, place .. '/ssh')
       vim.fn.setfperm(place .. '/ssh', 'rwxr-xr-x')
-      vim.env.PATH = place .. ':' .. path
+      vim.env.PATH = place .. ':' .. vim.env.PATH
       local lua = table.concat(vim.fn.readfile(t.here .. '/../README.md'), '\n'):match('Containers on another machine:%s+```lua\n(.-)```')
       assert(loadstring(lua))()
       t.start('far', 'exec sleep 1000')
@@ -112,9 +99,6 @@ return {
       t.line('^42')
       t.line('^/dev/')
       t.line('^%[Process exited 3%]')
-      t.remove('far')
-      vim.env.PATH = path
-      require('coracle').setup({ command = command, repl = repl })
     end,
   },
 }

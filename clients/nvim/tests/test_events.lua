@@ -3,7 +3,6 @@ return {
     name = 'events are told, also those that happen while there is no service',
     body = function(t)
       local events = require('coracle.events')
-      local session = require('coracle.session')
       t.equal(t.await(function(callback)
         events.on({ 'container.' }, callback)
       end), nil)
@@ -11,7 +10,7 @@ return {
       t.hear('^first: started$')
       t.hear('^first: exited with 3$')
       t.told = {}
-      session.stop()
+      t.kill()
       vim.fn.system({ 'coracle', 'repl', '-c', 'rm first' })
       t.hear('^first: removed$')
       t.equal(#t.told, 1)
@@ -23,25 +22,22 @@ return {
     end,
   },
   {
-    name = 'a service that is not there is told of',
+    name = 'the session that a person ends stays ended, and events and the list go on with the next one',
     body = function(t)
-      local session = require('coracle.session')
-      session.stop()
-      local command = session.command
-      require('coracle').setup({ command = { '/no/coracle', 'serve' } })
-      t.wait('the end', function()
-        local err = t.await(function(callback)
-          session.request('system/ping', vim.empty_dict(), callback)
-        end)
-        return err and err.message:find('cannot find /no/coracle')
-      end)
-      require('coracle').setup({ command = { 'sh', '-c', 'exit 7' } })
-      local err = t.await(function(callback)
-        session.request('system/ping', vim.empty_dict(), callback)
-      end)
-      t.equal(err.message, 'the service has ended with status 7')
-      require('coracle').setup({ command = command })
+      local events = require('coracle.events')
+      vim.cmd('Coracle list')
+      local list = vim.api.nvim_get_current_buf()
+      t.line('^NAME ')
+      t.equal(t.await(function(callback)
+        events.on({ 'container.' }, callback)
+      end), nil)
+      t.stop()
+      vim.fn.system({ 'coracle', 'repl', '-c', 'create --name outside hello:1 true' })
+      t.equal(t.stays_ended(), true)
+      t.equal(t.told, {})
       t.request('system/ping', vim.empty_dict())
+      t.hear('^outside: created$')
+      t.line('^outside ', list)
     end,
   },
 }

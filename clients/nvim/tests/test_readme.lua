@@ -37,12 +37,11 @@ return {
       local examples = blocks('lua')
       t.equal(#examples, 2)
       local session = require('coracle.session')
-      local command, repl = session.command, session.repl
+      local command = session.command
       assert(loadstring(table.concat(examples[1], '\n')))()
       t.equal({ session.command[1], session.repl[3] }, { 'ssh', '--server' })
-      require('coracle').setup({ command = command, repl = repl })
+      require('coracle').setup({ command = command })
       local printed
-      local print_before = print
       print = function(text)
         printed = text
       end
@@ -50,7 +49,6 @@ return {
       t.wait('a history', function()
         return printed
       end)
-      print = print_before
       t.equal(printed, 1)
     end,
   },

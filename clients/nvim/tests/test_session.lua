@@ -6,8 +6,6 @@ return {
     name = 'requests are answered, errors have a sentence and a hint',
     body = function(t)
       t.equal(t.request('system/info', vim.empty_dict()).protocolVersion ~= nil, true)
-      t.equal(session.has('image/pull'), true)
-      t.equal(session.has('image/paint'), false)
       local err = t.await(function(callback)
         session.request('container/start', { container = 'nobody' }, callback)
       end)
@@ -55,6 +53,28 @@ return {
     end,
   },
   {
+    name = 'a container that the editor runs goes with it, however that ends',
+    body = function(t)
+      t.equal(t.await(function(callback)
+        require('coracle.events').on({ 'container.removed' }, callback)
+      end), nil)
+      local seen = vim.fn.tempname()
+      for _, last in ipairs({ 'qall!', 'lua vim.loop.kill(vim.fn.getpid(), "sigkill")' }) do
+        t.told = {}
+        vim.fn.system({
+          'timeout', '-k', '10', '100', vim.v.progpath, '--headless', '-u', 'NONE', '-i', 'NONE',
+          '--cmd', 'set rtp^=' .. vim.fn.fnameescape(t.here .. '/..'), '-c', 'runtime plugin/coracle.lua',
+          '-c', 'Coracle run hello:1 sh -c echo\\ up;exec\\ sleep\\ 1000',
+          '-c', 'lua vim.wait(60000, function() return vim.fn.getline(1) == "up" end)',
+          '-c', ('call writefile(getline(1, 1), "%s")'):format(seen), '-c', last,
+        })
+        t.equal(vim.fn.readfile(seen), { 'up' })
+        t.hear(': removed$')
+        vim.fn.delete(seen)
+      end
+    end,
+  },
+  {
     name = 'logs follow a container to its end',
     body = function(t)
       t.start('talker', 'echo one; while ! test -e /go; do sleep 0.01; done; echo two')
@@ -71,7 +91,6 @@ return {
     body = function(t)
       local shown = {}
       local report = require('coracle.report')
-      local progress = report.progress
       report.progress = function(text)
         table.insert(shown, text)
       end
@@ -80,7 +99,6 @@ return {
       local reference = vim.env.CORACLE_TEST_REFERENCE
       vim.cmd('Coracle pull ' .. reference)
       t.hear('^pulled ' .. vim.pesc(reference) .. ', .* over the network$')
-      report.progress = progress
       t.equal(shown[#shown]:find('^pull ' .. vim.pesc(reference)) ~= nil, true)
       t.request('image/remove', { image = reference })
     end,

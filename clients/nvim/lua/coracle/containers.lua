@@ -2,6 +2,7 @@
 local output = require('coracle.output')
 local report = require('coracle.report')
 local session = require('coracle.session')
+local subscription = require('coracle.subscription')
 
 local M = {}
 local name = 'coracle://containers'
@@ -35,12 +36,10 @@ local function table_lines(containers)
   end, rows)
 end
 
---- Reads the list anew.
-function M.refresh(callback)
+--- Reads the list anew, and calls back with an error or nil.
+local function read(callback)
   session.request('container/list', { all = true }, function(err, result)
-    if err then
-      report.error(err)
-    elseif buffer and vim.api.nvim_buf_is_valid(buffer) then
+    if not err and buffer and vim.api.nvim_buf_is_valid(buffer) then
       local lines = table_lines(result.containers)
       table.insert(lines, 1, header)
       shown = { [1] = false, [2] = false }
@@ -51,8 +50,15 @@ function M.refresh(callback)
       vim.api.nvim_buf_set_lines(buffer, 0, -1, false, lines)
       vim.bo[buffer].modifiable = false
     end
-    if callback then
-      callback(err)
+    callback(err)
+  end)
+end
+
+--- What a person asks for is answered in any case.
+local function refresh()
+  read(function(err)
+    if err then
+      report.error(err)
     end
   end)
 end
@@ -116,48 +122,29 @@ end
 
 --- Subscribes to what changes containers, for as long as the buffer is there.
 local function follow()
-  local subscription
-  local listed = buffer
-  local function subscribe()
-    session.request('event/subscribe', { kinds = { 'container.' } }, function(err, result)
-      if err then
-        return report.error(err)
+  local function renew()
+    read(function(err)
+      -- Whoever follows is told of an outage, where it is one, and reads the list again when that is over.
+      if err and not err.is_outage then
+        report.error(err)
       end
-      if buffer ~= listed then
-        return session.request('event/unsubscribe', { subscription = result.subscription }, function() end)
-      end
-      subscription = result.subscription
-      M.refresh()
     end)
   end
-  local unlisteners = {
-    session.listen('event/occurred', function(event)
-      if event.subscription == subscription then
-        M.refresh()
-      end
-    end),
-    session.listen('exit', function()
-      -- The next session has subscriptions of the same names.
-      subscription = nil
-      vim.defer_fn(function()
-        if buffer == listed and not subscription then
-          subscribe()
-        end
-      end, 500)
-    end),
-  }
-  subscribe()
+  local unfollow = subscription.follow(function()
+    return { kinds = { 'container.' } }
+  end, renew, function(err)
+    if err then
+      report.error(err)
+    else
+      renew()
+    end
+  end)
   vim.api.nvim_create_autocmd('BufWipeout', {
     buffer = buffer,
     once = true,
     callback = function()
-      for _, unlisten in ipairs(unlisteners) do
-        unlisten()
-      end
       buffer = nil
-      if subscription then
-        session.request('event/unsubscribe', { subscription = subscription }, function() end)
-      end
+      unfollow()
     end,
   })
 end
@@ -171,7 +158,7 @@ function M.open()
     else
       vim.cmd('botright sbuffer ' .. buffer)
     end
-    return M.refresh()
+    return refresh()
   end
   vim.cmd('botright new')
   buffer = vim.api.nvim_get_current_buf()
@@ -188,7 +175,7 @@ function M.open()
   map('S', act('container/stop'), 'stop')
   map('d', remove, 'remove')
   map('e', with_name(M.shell), 'a shell in it')
-  map('r', M.refresh, 'read the list anew')
+  map('r', refresh, 'read the list anew')
   map('q', '<cmd>bwipeout<CR>', 'close')
   follow()
 end

@@ -1,12 +1,11 @@
 --- Events of the store as notifications. None is lost: after the service has ended, they go on where they were.
 local report = require('coracle.report')
-local session = require('coracle.session')
+local subscription = require('coracle.subscription')
 
 local M = {}
 --- After the last event that was told.
 M.cursor = nil
-local subscription
-local unlisteners = {}
+local unfollow
 
 local function text(event)
   local attributes = event.attributes or {}
@@ -30,53 +29,35 @@ local function is_bad(event)
     or event.kind == 'event.gap'
 end
 
-local function subscribe(callback)
-  local params = { kinds = M.kinds, after = M.cursor }
-  session.request('event/subscribe', next(params) and params or vim.empty_dict(), function(err, result)
+--- Begins to tell events; `kinds` as in event/subscribe, all when nil. Calls back with the first answer: an error or nil.
+function M.on(kinds, callback)
+  M.off()
+  local function params()
+    local wanted = { kinds = kinds, after = M.cursor }
+    return next(wanted) and wanted or vim.empty_dict()
+  end
+  unfollow = subscription.follow(params, function(event)
+    M.cursor = event.cursor
+    local tell = is_bad(event) and report.warn or report.info
+    tell(text(event))
+  end, function(err, result)
     if err then
       report.error(err)
     else
-      subscription, M.cursor = result.subscription, result.cursor
+      M.cursor = result.cursor
     end
     if callback then
       callback(err)
+      callback = nil
     end
   end)
 end
 
---- Begins to tell events; `kinds` as in event/subscribe, all when nil.
-function M.on(kinds, callback)
-  M.off()
-  M.kinds = kinds
-  unlisteners = {
-    session.listen('event/occurred', function(event)
-      if event.subscription == subscription then
-        M.cursor = event.cursor
-        local tell = is_bad(event) and report.warn or report.info
-        tell(text(event))
-      end
-    end),
-    session.listen('exit', function()
-      subscription = nil
-      vim.defer_fn(function()
-        if #unlisteners > 0 and not subscription then
-          subscribe()
-        end
-      end, 500)
-    end),
-  }
-  subscribe(callback)
-end
-
 function M.off()
-  for _, unlisten in ipairs(unlisteners) do
-    unlisten()
+  if unfollow then
+    unfollow()
   end
-  unlisteners, M.cursor = {}, nil
-  if subscription then
-    session.request('event/unsubscribe', { subscription = subscription }, function() end)
-    subscription = nil
-  end
+  unfollow, M.cursor = nil, nil
 end
 
 return M

@@ -5,8 +5,7 @@ local session = require('coracle.session')
 local M = {}
 local last_token = 0
 
---- Sends a request that reports LSP's $/progress, and shows that. Statuslines that know Neovim's language client show it
---- too.
+--- Sends a request that reports LSP's $/progress, and shows that.
 function M.with_progress(method, params, callback)
   last_token = last_token + 1
   params.workDoneToken = 'coracle' .. last_token
@@ -44,17 +43,6 @@ function M.pull(reference, callback)
     if callback then
       callback(err, result)
     end
-  end)
-end
-
---- Calls back with the names of all images.
-function M.names(callback)
-  session.request('image/list', vim.empty_dict(), function(err, result)
-    local names = {}
-    for _, image in ipairs(err and {} or result.images) do
-      vim.list_extend(names, image.references)
-    end
-    callback(names)
   end)
 end
 

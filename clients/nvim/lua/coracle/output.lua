@@ -55,6 +55,7 @@ function M.show(name, method, params, callback, attach)
   local call
   call = session.request(method, params, function(err, result)
     call.is_done = true
+    stream.forget(streams)
     if err and err.code ~= -32800 then
       append(buffer, report.sentence(err))
     elseif result and result.exit then
@@ -81,9 +82,9 @@ function M.logs(container, callback)
   return M.show('coracle://logs/' .. container, 'container/logs', { container = container, follow = true }, callback)
 end
 
---- Runs a container and shows what it writes. Closing the buffer stops it.
+--- Runs a container and shows what it writes. Closing the buffer stops it, and so does the end of the editor, whatever ends that.
 function M.run(image, command, callback)
-  local params = { image = image, autoRemove = true, initProcess = true }
+  local params = { image = image, autoRemove = true, initProcess = true, lifetime = 'session' }
   if command and #command > 0 then
     params.command = command
   end

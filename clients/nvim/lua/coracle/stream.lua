@@ -32,19 +32,23 @@ end
 function M.output(on_bytes)
   local function open()
     local name
-    name = session.open_stream({
-      take = function(data)
-        local bytes = data.encoding == 'base64' and M.decode(data.data) or data.data
-        on_bytes(bytes)
-        if #bytes > 0 then
-          session.notify('stream/credit', { stream = name, bytes = #bytes })
-        end
-      end,
-      close = function() end,
-    })
+    name = session.open_stream(function(data)
+      local bytes = data.encoding == 'base64' and M.decode(data.data) or data.data
+      on_bytes(bytes)
+      if #bytes > 0 then
+        session.notify('stream/credit', { stream = name, bytes = #bytes })
+      end
+    end)
     return name
   end
   return { stdout = open(), stderr = open(), initialCredit = window }
+end
+
+--- Forgets the streams of a request that has been answered: all that they had has come, and those of one that was refused the
+--- service never closes.
+function M.forget(streams)
+  session.close_stream(streams.stdout)
+  session.close_stream(streams.stderr)
 end
 
 return M

@@ -1,0 +1,326 @@
+-- What happens once in a hundred runs of a real service happens each time with one that does as it is told.
+local session = require('coracle.session')
+local following = require('coracle.following')
+
+--- Follows events with short pauses, and answers what the first answer was.
+local function follow(t)
+  following.first_pause = 10
+  return t.await(function(callback)
+    require('coracle.events').on({ 'container.' }, callback)
+  end)
+end
+
+--- A call of Python's that sends an event of the subscription e1.
+local function event(cursor)
+  return ([[send(method="event/occurred", params={"subscription": "e1", "cursor": "%s", "kind": "container.created",
+    "subject": "s", "attributes": {"name": "%s"}})]]):format(cursor, cursor)
+end
+
+--- Answers event/subscribe, and says that an event has occurred.
+local answering = [[
+send(id=id, result={"subscription": "e1", "cursor": "c%d" % start})
+]] .. event('later')
+
+return {
+  {
+    name = 'a service that dies while it is asked for events is not told of, and the next one is asked',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "event/subscribe":
+    if start == 1:
+        die(-9)
+    ]] .. answering:gsub('\n', '\n    ') .. [[
+
+    return True
+]])
+      t.request('system/ping', vim.empty_dict())
+      t.equal(follow(t), nil)
+      t.hear('^later: created$')
+      t.equal(t.told, { 'later: created' })
+      t.equal(#heard('start'), 2)
+    end,
+  },
+  {
+    name = 'an outage is told of once, also where the list and events follow, and so is the next one',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "initialize" and start in (2, 3, 4, 5, 7, 8):
+    die(255)
+]])
+      t.equal(follow(t), nil)
+      vim.cmd('Coracle list')
+      t.line('^NAME ')
+      for _, last in ipairs({ 6, 9 }) do
+        t.told = {}
+        t.kill()
+        t.wait('both subscriptions', function()
+          return #heard('start') == last and #heard('event/subscribe') % 2 == 0
+        end)
+        -- It answers in turn, and the outage is over with the answers.
+        t.request('system/ping', vim.empty_dict())
+        t.equal(t.told, { 'the service has ended with status 255' })
+      end
+    end,
+  },
+  {
+    name = 'a service that was never there is told of, and not asked for again before a session begins',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "initialize" and start == 1:
+    die(7)
+]])
+      t.equal(follow(t).message, 'the service has ended with status 7')
+      t.equal(t.stays_ended(), true)
+      t.equal(t.told, { 'the service has ended with status 7' })
+      t.request('system/ping', vim.empty_dict())
+      t.wait('a subscription', function()
+        return #heard('event/subscribe') == 1
+      end)
+    end,
+  },
+  {
+    name = 'a subscription that the service ends is told of, and asked for again from its last event on',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "event/subscribe":
+    asked = globals()["asked"] = globals().get("asked", 0) + 1
+    send(id=id, result={"subscription": "e%d" % asked, "cursor": "beginning"})
+    if asked == 1:
+        ]] .. event('one') .. [[
+
+        send(method="event/ended", params={"subscription": "e1", "error": {"kind": "internal", "causes": [],
+            "message": "cannot follow the journal", "hint": "subscribe again", "retriable": True}})
+        ]] .. event('stale') .. [[
+
+    return True
+]])
+      t.equal(follow(t), nil)
+      t.wait('two subscriptions', function()
+        return #heard('event/subscribe') == 2
+      end)
+      t.equal(t.told, { 'one: created', 'cannot follow the journal\nhint: subscribe again' })
+      t.equal(heard('event/subscribe')[2], 'event/subscribe {"after": "one", "kinds": ["container."]}')
+      t.equal(#heard('start'), 1)
+      require('coracle.events').off()
+      t.wait('its end', function()
+        return heard('event/unsubscribe')[1] == 'event/unsubscribe {"subscription": "e2"}'
+      end)
+    end,
+  },
+  {
+    name = 'what a service refuses is told with its reason and hint, and asked for again only in another session',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "event/subscribe":
+    send(id=id, error={"code": -32602, "message": "no such kind", "data": {"kind": "invalidArgument", "hint": "look"}})
+    return True
+]])
+      t.equal(follow(t).message, 'no such kind')
+      t.equal(t.told, { 'no such kind\nhint: look' })
+      t.kill()
+      t.equal(t.stays_ended(), true)
+      t.request('system/ping', vim.empty_dict())
+      t.wait('a second time', function()
+        return #heard('event/subscribe') == 2
+      end)
+    end,
+  },
+  {
+    name = 'a session that cannot be opened says why; where there was one, it is asked for until it can',
+    body = function(t)
+      local refusing = [[
+if method == "initialize" and start in (%s):
+    send(id=id, error={"code": -32000, "message": "cannot open the store",
+        "data": {"kind": "permissionDenied", "causes": ["mkdir /x"], "hint": "name another"}})
+    return True
+]]
+      local sentence = 'cannot open the store: mkdir /x\nhint: name another'
+      local heard = t.stand_in(refusing:format('2, 3'))
+      t.equal(follow(t), nil)
+      t.kill()
+      t.wait('a second subscription', function()
+        return #heard('event/subscribe') == 2
+      end)
+      t.equal(t.told, { sentence })
+      t.stop()
+      t.told = {}
+      t.stand_in(refusing:format('1, 2'))
+      vim.cmd('Coracle run hello:1 true')
+      t.line('^cannot open the store: mkdir /x$')
+      t.line('^hint: name another$')
+      vim.cmd('Coracle pull hello:1')
+      t.hear('^cannot open the store')
+      t.equal(t.told, { sentence })
+    end,
+  },
+  {
+    name = 'a person ends a session in which events are asked for: nothing is told, and none begins',
+    body = function(t)
+      local heard = t.stand_in([[
+return method == "event/subscribe" and start == 1
+]])
+      t.request('system/ping', vim.empty_dict())
+      following.first_pause = 10
+      require('coracle.events').on({ 'container.' })
+      t.wait('what it asks', function()
+        return #heard('event/subscribe') == 1
+      end)
+      t.stop()
+      t.equal(t.stays_ended(), true)
+      t.equal(t.told, {})
+      -- What is asked for next is of another session, in which events go on.
+      t.request('system/ping', vim.empty_dict())
+      t.wait('that it asks again', function()
+        return #heard('event/subscribe') == 2
+      end)
+      t.equal(#heard('exit'), 1)
+    end,
+  },
+  {
+    name = 'a person ends an outage',
+    body = function(t)
+      local heard = t.stand_in([[
+if start > 1:
+    die(255)
+]])
+      t.equal(follow(t), nil)
+      t.kill()
+      t.wait('three attempts', function()
+        return #heard('start') >= 3
+      end)
+      t.stop()
+      local before = #heard('start')
+      t.equal(t.stays_ended(), true)
+      t.equal(#heard('start'), before)
+      t.equal(t.told, { 'the service has ended with status 255' })
+    end,
+  },
+  {
+    name = 'who leaves while events are asked for is not followed on',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "event/subscribe":
+    globals()["asked"] = id
+    return True
+if method == "test/answer":
+    send(id=globals()["asked"], result={"subscription": "e1", "cursor": "c"})
+]])
+      t.request('system/ping', vim.empty_dict())
+      require('coracle.events').on({ 'container.' })
+      require('coracle.events').off()
+      t.request('test/answer', vim.empty_dict())
+      t.wait('its end', function()
+        return #heard('event/unsubscribe') == 1
+      end)
+    end,
+  },
+  {
+    name = 'what is asked for right behind the end of a session is of the next one, and what was under way is answered',
+    body = function(t)
+      local heard = t.stand_in([[
+return method == "test/never" or method == "shutdown" and start == 1
+]])
+      local answer
+      session.request('test/never', vim.empty_dict(), function(err)
+        answer = err
+      end)
+      t.request('system/ping', vim.empty_dict())
+      session.stop()
+      t.equal(answer, nil)
+      t.request('system/ping', vim.empty_dict())
+      t.equal(answer.message, 'the session was ended')
+      t.equal(#heard('start'), 2)
+      -- The first does not go by itself.
+      t.equal(#t.processes(), 2)
+      t.stop()
+    end,
+  },
+  {
+    name = 'a service that does not answer at all goes when a person ends the session',
+    body = function(t)
+      local heard = t.stand_in([[
+return True
+]])
+      local answer
+      session.request('system/ping', vim.empty_dict(), function(err)
+        answer = err
+      end)
+      t.wait('what it hears', function()
+        return #heard('initialize') == 1
+      end)
+      t.stop()
+      t.equal(answer.message, 'the session was ended')
+      t.equal(t.told, {})
+    end,
+  },
+  {
+    name = 'a service that cancels by itself, or says what nobody understands, leaves nobody waiting',
+    body = function(t)
+      local heard = t.stand_in([[
+if method == "test/cancelled":
+    send(id=id, error={"code": -32800, "message": "cancelled"})
+    return True
+if method == "test/nonsense":
+    import sys
+    sys.stdout.write("Content-Length: 3\r\n\r\n{x}")
+    sys.stdout.flush()
+    return True
+]])
+      local function fails(method)
+        return t.await(function(callback)
+          session.request(method, vim.empty_dict(), callback)
+        end)
+      end
+      t.equal(fails('test/cancelled').code, -32800)
+      t.equal(fails('test/nonsense').message:find('^the service does not speak the protocol') ~= nil, true)
+      t.request('system/ping', vim.empty_dict())
+      t.equal(#heard('start'), 2)
+    end,
+  },
+  {
+    name = 'a program that is not there, or cannot be started, is told of in the buffer, and once',
+    body = function(t)
+      local broken = vim.fn.tempname()
+      vim.fn.writefile({ '#!/no/interpreter' }, broken)
+      vim.fn.setfperm(broken, 'rwxr-xr-x')
+      local sentences = { ['/no/coracle'] = 'cannot find /no/coracle in PATH', [broken] = 'cannot start ' .. broken }
+      for command, sentence in pairs(sentences) do
+        require('coracle').setup({ command = { command, 'serve' } })
+        for _, words in ipairs({ 'run hello:1 true', 'logs web' }) do
+          vim.cmd('Coracle ' .. words)
+          t.line('^' .. vim.pesc(sentence) .. '$')
+          vim.cmd('bwipeout')
+        end
+        t.told = {}
+        vim.cmd('Coracle pull hello:1')
+        t.hear('^' .. vim.pesc(sentence) .. '$')
+        t.equal(#vim.tbl_filter(function(text)
+          return not text:find('^Spawning language server')
+        end, t.told), 1)
+      end
+    end,
+  },
+  {
+    name = 'what has been refused leaves no streams behind',
+    body = function(t)
+      local opened, open, closed, close = {}, session.open_stream, {}, session.close_stream
+      session.open_stream = function(take)
+        table.insert(opened, open(take))
+        return opened[#opened]
+      end
+      session.close_stream = function(name)
+        table.insert(closed, name)
+        close(name)
+      end
+      t.finally(function()
+        session.open_stream, session.close_stream = open, close
+      end)
+      local err = t.await(function(callback)
+        require('coracle.output').run('missing:1', { 'true' }, callback)
+      end)
+      t.equal(err.data.kind, 'notFound')
+      t.equal(#opened, 2)
+      t.equal(closed, opened)
+    end,
+  },
+}
