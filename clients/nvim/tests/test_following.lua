@@ -72,6 +72,9 @@ return {
       machine:start(true)
       t.equal(machine:exit(lost), { { 'wait', 2, following.first_pause } })
       t.equal(machine:failure(1, lost), {})
+      -- Or the next service has taken what was asked for in the end: it is asked again.
+      t.equal(machine:answer(1, { subscription = 'e1' }), { { 'leave', 'e1' } })
+      t.equal(machine.state, 'pausing')
       machine = pausing()
       t.equal(machine:begin(), { { 'ask', 4 } })
       t.equal(machine:exit(lost), { { 'wait', 5, 2 * following.first_pause } })
@@ -152,7 +155,7 @@ return {
       asking:start(false)
       t.equal(asking:stop(), {})
       t.equal(asking:failure(1, lost), {})
-      t.equal(asking:answer(1, { subscription = 'e1' }), {})
+      t.equal(asking:answer(1, { subscription = 'e1' }), { { 'leave', 'e1' } })
       t.equal(asking.state, 'resting')
     end,
   },

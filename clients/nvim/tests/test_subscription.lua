@@ -21,7 +21,81 @@ local answering = [[
 send(id=id, result={"subscription": "e1", "cursor": "c%d" % start})
 ]] .. event('later')
 
+--- Services without processes, in the order in which they begin: `requests`, each with `answer`, and `die`.
+local function pretended(t)
+  local rpc = require('vim.lsp.rpc')
+  local services, start = {}, rpc.start
+  t.finally(function()
+    rpc.start = start
+  end)
+  session.command = { 'true' }
+  rpc.start = function(...)
+    local service, dispatchers = { requests = {} }, select(vim.fn.has('nvim-0.11') == 1 and 2 or 3, ...)
+    function service.die()
+      service.is_gone = true
+      dispatchers.on_exit(0, 9)
+    end
+    table.insert(services, service)
+    return {
+      request = function(method, params, callback)
+        if service.is_gone then
+          return false
+        end
+        table.insert(service.requests, { method = method, params = params, answer = vim.schedule_wrap(callback) })
+        return true, #service.requests
+      end,
+      notify = function()
+        return not service.is_gone
+      end,
+      terminate = service.die,
+    }
+  end
+  --- Waits for a request, by the numbers of its service and its own, and answers it.
+  return services, function(service, number, method, result)
+    t.wait(method, function()
+      return services[service] and services[service].requests[number]
+    end)
+    local request = services[service].requests[number]
+    t.equal(request.method, method)
+    request.answer(nil, result or vim.empty_dict())
+    return request.params
+  end
+end
+
 return {
+  {
+    name = 'between the end of a service and its being told, nothing is of it, and nothing of the next one is taken for it',
+    body = function(t)
+      local services, answer = pretended(t)
+      local events = require('coracle.events')
+      events.on({ 'container.' })
+      answer(1, 1, 'initialize')
+      answer(1, 2, 'event/subscribe', { subscription = 'e1', cursor = 'c' })
+      t.wait('that it follows', function()
+        return events.cursor
+      end)
+      local pong
+      services[1].die()
+      events.on({ 'image.' })
+      session.request('system/ping', vim.empty_dict(), function(err)
+        pong = { err }
+      end)
+      answer(2, 1, 'initialize')
+      answer(2, 2, 'event/subscribe', { subscription = 'e1', cursor = 'c' })
+      answer(2, 3, 'system/ping')
+      -- The first one was asked for in the service that has ended, as far as was known.
+      answer(2, 4, 'event/subscribe', { subscription = 'e2', cursor = 'c' })
+      t.equal(answer(2, 5, 'event/unsubscribe'), { subscription = 'e1' })
+      t.equal(pong, {})
+      events.off()
+      t.equal(answer(2, 6, 'event/unsubscribe'), { subscription = 'e2' })
+      t.equal(#services, 2)
+      t.equal(t.told, {})
+      session.stop()
+      answer(2, 7, 'shutdown')
+      services[2].die()
+    end,
+  },
   {
     name = 'a service that dies while it is asked for events is not told of, and the next one is asked',
     body = function(t)

@@ -72,10 +72,9 @@ end
 
 --- event/subscribe was answered with a result.
 function M:answer(turn, result)
-  if self.state == 'over' then
+  if turn ~= self.turn then
+    -- Nobody waits for it any more, but it is there.
     return { { 'leave', result.subscription } }
-  elseif turn ~= self.turn then
-    return {}
   end
   self:enter('following', result.subscription)
   self.is_first, self.was_begun, self.outage.is_told = false, true, false

@@ -9,7 +9,7 @@ M.repl = { 'coracle', 'repl' }
 
 -- The code of a request that was cancelled.
 local cancelled = -32800
--- The service that takes requests, or will: what has ended, or is to end, is not.
+-- The service that takes requests, or will, until it has been told that this is over.
 local at_hand
 -- Those that a person has ended and that have not gone.
 local leaving = {}
@@ -89,7 +89,7 @@ local function ended(service, err)
 end
 
 local function opened(service)
-  if service.is_over then
+  if service.is_over or service.is_gone then
     return
   end
   service.rpc.notify('initialized', vim.empty_dict())
@@ -116,10 +116,8 @@ local function dispatchers(service)
       end
     end,
     on_exit = function(code, signal)
-      -- At once, since it takes nothing any more; all else behind what it has said.
-      if at_hand == service then
-        at_hand = nil
-      end
+      -- It takes nothing any more; all else comes behind what it has said.
+      service.is_gone = true
       leaving[service] = nil
       local how = code == 0 and signal ~= 0 and ('by signal ' .. signal) or ('with status ' .. code)
       vim.schedule(function()
@@ -178,7 +176,12 @@ end
 
 --- Calls back with the service, once it takes requests, or with why there is none.
 local function open(callback)
-  if M.is_open() then
+  if at_hand and at_hand.is_gone then
+    -- Its end is about to be told; this is for the next one.
+    return vim.schedule(function()
+      open(callback)
+    end)
+  elseif M.is_open() then
     return callback(nil, at_hand)
   end
   at_hand = at_hand or start()
@@ -239,6 +242,13 @@ function M.request(method, params, callback)
   return call
 end
 
+--- Sends a request whose answer nobody needs, where there is a session.
+function M.post(method, params)
+  if M.is_open() then
+    send(at_hand, method, params, function() end)
+  end
+end
+
 --- Says something to the service, where there is a session.
 function M.notify(method, params)
   if M.is_open() then
@@ -267,7 +277,7 @@ function M.stop()
   local service = at_hand
   if service then
     leave(service, outage('the session was ended'))
-    if service.rpc then
+    if service.rpc and not service.is_gone then
       leaving[service] = true
     end
     if service.is_open then

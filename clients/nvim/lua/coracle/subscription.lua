@@ -29,10 +29,8 @@ function M.follow(params, on_event, on_answer)
     show = on_event,
     tell = on_answer,
     leave = function(name)
-      -- With the session it has ended as well.
-      if session.is_open() then
-        session.request('event/unsubscribe', { subscription = name }, function() end)
-      end
+      -- With its session it would have ended as well, so it is of the one at hand.
+      session.post('event/unsubscribe', { subscription = name })
     end,
   }
 
