@@ -49,11 +49,23 @@
 (defun coracle-list-refresh ()
   "Read the list anew."
   (interactive)
+  (coracle--list-read (lambda (failure) (message "%s" (coracle-sentence failure)))))
+
+(defun coracle--list-renew ()
+  "Read the list anew, since something has changed.
+Nothing is told of a session that ends: it is read again with the next one."
+  (unless coracle--is-stopping
+    (coracle--list-read (lambda (failure)
+                          (unless (or coracle--is-stopping (memq (plist-get failure :code) '(nil -1)))
+                            (message "%s" (coracle-sentence failure)))))))
+
+(defun coracle--list-read (on-failure)
+  "Read the list anew, or call ON-FAILURE with an error."
   (coracle-request
    'container/list '(:all t)
    (lambda (failure result)
      (if failure
-         (message "%s" (coracle-sentence failure))
+         (funcall on-failure failure)
        (when-let ((buffer (get-buffer coracle-list-buffer)))
          (with-current-buffer buffer
            (setq tabulated-list-entries (mapcar #'coracle--row (plist-get result :containers)))
@@ -78,11 +90,11 @@
           (coracle-list-refresh)
         (setq coracle--subscription
               (coracle-follow (lambda () '(:kinds ["container."]))
-                              (lambda (_) (coracle-list-refresh))
+                              (lambda (_) (coracle--list-renew))
                               (lambda (failure _)
                                 (if failure
                                     (message "%s" (coracle-sentence failure))
-                                  (coracle-list-refresh)))))))
+                                  (coracle--list-renew)))))))
     (pop-to-buffer buffer)))
 
 (defun coracle--selected ()

@@ -266,6 +266,22 @@
    (kill-buffer coracle-list-buffer)
    (coracle-test-remove "outside")))
 
+(ert-deftest coracle-test-list-quiet ()
+  "By itself the list asks nothing of a session that is to end, and tells nothing of one that has ended."
+  (coracle-hearing
+   (let (asked)
+     (cl-letf (((symbol-function 'coracle-request) (lambda (_ _ callback) (setq asked callback))))
+       (let ((coracle--is-stopping t))
+         (coracle--list-renew)
+         (should-not asked))
+       (coracle--list-renew)
+       (funcall asked '(:code -1 :message "Server died") nil)
+       (let ((coracle--is-stopping t))
+         (funcall asked '(:code -32800 :message "cancelled") nil))
+       (should-not words)
+       (funcall asked '(:code -32000 :message "the store is gone") nil)
+       (should (funcall told "the store is gone"))))))
+
 (ert-deftest coracle-test-outage ()
   "An outage is told of once; pauses grow, until a person ends that."
   (coracle-hearing

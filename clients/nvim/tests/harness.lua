@@ -159,6 +159,12 @@ local before = {
   confirm = vim.fn.confirm, first_pause = following.first_pause,
 }
 
+-- Whether a test has spoken with the real service, so that there may be containers.
+local has_spoken = false
+session.listen('begin', function()
+  has_spoken = has_spoken or session.command == before.command
+end)
+
 --- Leaves nothing of a test to the next one, whatever became of it.
 local function clean_up()
   for _, action in ipairs(finally) do
@@ -171,10 +177,13 @@ local function clean_up()
   require('coracle.events').off()
   vim.cmd('silent! %bwipeout!')
   context.stop()
-  for _, container in ipairs(context.request('container/list', { all = true }).containers) do
-    context.remove(container.id)
+  if has_spoken then
+    for _, container in ipairs(context.request('container/list', { all = true }).containers) do
+      context.remove(container.id)
+    end
+    context.stop()
+    has_spoken = false
   end
-  context.stop()
 end
 
 --- Runs a function, and answers whether it came to its end. What it fails with is written.
