@@ -66,7 +66,7 @@ package struct ContentStore: Sendable {
     guard Digest(of: bytes) == digest else {
       throw EngineError(
         .corrupt, "blob \(digest.short) is not what its digest says", subject: "\(digest)",
-        hint: "the disk has damaged it; remove the image and pull it again")
+        hint: "the disk has damaged it; verify the image, then pull it again")
     }
     return bytes
   }
@@ -85,13 +85,14 @@ package struct ContentStore: Sendable {
     do { try removeFile(path(of: digest)) } catch { throw EngineError("remove blob \(digest.short)", error) }
   }
 
-  /// Keeps bytes that are all in memory; as durable as `BlobWriter.commit`.
+  /// Keeps bytes that are all in memory; as durable as `BlobWriter.commit`. A file of that name that the disk has damaged is
+  /// replaced.
   ///
   /// - Returns: their digest.
   @discardableResult
   package func put(bytes: [UInt8]) throws(EngineError) -> Digest {
     let digest = Digest(of: bytes)
-    if contains(digest) { return digest }
+    if (try? read(digest, limit: bytes.count)) != nil { return digest }
     // Without a name of its own to wait for: whoever keeps the same bytes at the same time does no harm.
     let writer = try ingest(expected: nil, size: Int64(bytes.count))
     do {
@@ -119,6 +120,8 @@ package struct ContentStore: Sendable {
     guard error.errno == .noSuchFileOrDirectory else {
       return EngineError("read blob \(digest.short)", error)
     }
-    return EngineError(.notFound, "blob \(digest.short) is not in the store", subject: "\(digest)")
+    return EngineError(
+      .notFound, "blob \(digest.short) is not in the store", subject: "\(digest)",
+      hint: "it was damaged, or lost, and is no more; pull the image again")
   }
 }

@@ -22,6 +22,14 @@ extension ContainerEngine {
     for id in try runner.list() where !containers.contains(id) { try? await runner.cleanUp(id) }
   }
 
+  /// Collects behind a change that is done. Neither a cancellation nor a failure of this takes the change back, so the answer is
+  /// the change's; what is left goes with the next collection.
+  func collectBehind() async {
+    do { try await Task { [self] in try await collect() }.value } catch {
+      log.warning("what nothing names any more could not be collected: \(error)")
+    }
+  }
+
   /// Removes a layer that nothing uses: its name at once, and its tree soon after.
   func removeLayer(_ key: Digest) throws {
     if let tree = try snapshots.unname(key) { reclaim([tree]) }

@@ -28,10 +28,8 @@ final class ArchiveReader {
         current = try pipe.receive()
         if let budget = headerBudget, let current {
           guard budget >= 0 else {
-            throw EngineError(
-              .corrupt,
-              "cannot read the archive: the header of an entry is longer than \(longestHeader >> 20) MiB",
-              hint: "the image is broken or hostile")
+            throw .refused(
+              "cannot read the archive: the header of an entry is longer than \(longestHeader >> 20) MiB")
           }
           headerBudget = budget - current.count
         }

@@ -13,9 +13,7 @@ struct EntryPath {
   /// - Throws: `corrupt` for one that climbs out or is too long for the kernel.
   init(_ name: [UInt8]) throws(EngineError) {
     func refuse(_ why: String) -> EngineError {
-      EngineError(
-        .corrupt, "the archive has a name that cannot be unpacked: \(EntryPath.text(name))", causes: [why],
-        hint: "the image is broken or hostile")
+      .refused("the archive has a name that cannot be unpacked: \(EntryPath.text(name))", causes: [why])
     }
     // The slash at a directory's end is no part of its path.
     guard name.count - (name.last == UInt8(ascii: "/") ? 1 : 0) <= Self.longestPath else {

@@ -1,5 +1,5 @@
 import LinuxSystem
-package import SystemPackage
+import SystemPackage
 
 /// What a file's extended attributes are to an image.
 package enum FileAttributes {

@@ -83,8 +83,17 @@ extension EngineError {
   ///
   /// - Parameter option: by which a service is told another limit.
   static func overLimit(_ what: String, _ option: String) -> EngineError {
-    EngineError(
-      .corrupt, what,
-      hint: "if it is meant to, start the service with a higher limit (coracle serve \(option))")
+    refused(
+      what, hint: "if it is meant to, start the service with a higher limit (coracle serve \(option))")
+  }
+
+  /// For an archive that can be read, and asks for what no honest one does.
+  static func refused(
+    _ what: String, subject: String? = nil, causes: [String] = [],
+    hint: String = "the image is broken or hostile"
+  ) -> EngineError {
+    var error = EngineError(.corrupt, what, subject: subject, causes: causes, hint: hint)
+    error.isRefusal = true
+    return error
   }
 }

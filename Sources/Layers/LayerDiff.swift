@@ -34,7 +34,7 @@ package enum LayerDiff {
     var changes: [LayerChange] = []
     try UpperWalk(upper, below, mountPoints).visit { entry in
       let kind: LayerChange.Kind =
-        entry.status.isWhiteout ? .deleted : below.contains(entry.path) ? .modified : .added
+        try entry.status.isWhiteout ? .deleted : below.contains(entry.path) ? .modified : .added
       changes.append(LayerChange(path: entry.text, kind: kind))
     }
     return changes
@@ -114,7 +114,7 @@ struct UpperWalk {
   }
 
   private func isMountPoint(_ entry: UpperEntry) throws -> Bool {
-    guard mountPoints.contains(entry.text), !below.contains(entry.path) else { return false }
+    guard mountPoints.contains(entry.text), try !below.contains(entry.path) else { return false }
     switch entry.status.kind {
     case .regular: return entry.status.size == 0
     case .directory: return try holdsOnlyMountPoints(entry)
@@ -125,7 +125,7 @@ struct UpperWalk {
   /// Whether a directory of the image is here only because a mount point was made in it, which copies it up.
   private func isUntouched(_ entry: UpperEntry) throws -> Bool {
     guard entry.status.kind == .directory, mountPoints.contains(entry.text),
-      let lower = below.status(of: entry.path), lower.kind == .directory,
+      let lower = try below.find(entry.path)?.status, lower.kind == .directory,
       lower.permissions == entry.status.permissions, lower.owner == entry.status.owner,
       lower.group == entry.status.group
     else { return false }
@@ -137,67 +137,5 @@ struct UpperWalk {
     return try directory.descriptor.sortedEntries().allSatisfy {
       mountPoints.contains(entry.text + "/" + String(decoding: $0.name, as: UTF8.self))
     }
-  }
-}
-
-/// The layers below, to ask what is in them.
-final class LowerLayers {
-  private let layers: [FileDescriptor]
-
-  /// - Parameter paths: the uppermost first.
-  init(_ paths: [FilePath]) throws {
-    layers = try paths.map { try openDirectory($0).release() }
-  }
-
-  deinit { for layer in layers { try? layer.close() } }
-
-  /// Whether there is something of that name that no layer above hides.
-  func contains(_ path: [UInt8]) -> Bool { status(of: path) != nil }
-
-  /// What is known of it; nil where there is nothing.
-  func status(of path: [UInt8]) -> FileStatus? {
-    for layer in layers {
-      switch lookUp(path, in: layer) {
-      case .present(let status): return status
-      case .hidden: return nil
-      case .absent: continue
-      }
-    }
-    return nil
-  }
-
-  private enum Answer {
-    case present(FileStatus)
-    case hidden
-    case absent
-  }
-
-  private func lookUp(_ path: [UInt8], in layer: FileDescriptor) -> Answer {
-    var stack = DirectoryStack(root: layer, readable: true)
-    let components = path.split(separator: UInt8(ascii: "/"))
-    for (index, component) in components.enumerated() {
-      guard let here = try? stack.descriptor(), let status = try? here.status(of: component.cString) else {
-        return hasOpaque(components[..<index], in: layer) ? .hidden : .absent
-      }
-      if status.isWhiteout { return .hidden }
-      if index == components.count - 1 { return .present(status) }
-      guard (try? stack.enter(component.cString)) != nil else { return .hidden }
-    }
-    return .absent
-  }
-
-  /// Whether a directory on the way hides what the layers below have in it.
-  private func hasOpaque(_ components: ArraySlice<ArraySlice<UInt8>>, in layer: FileDescriptor) -> Bool {
-    var stack = DirectoryStack(root: layer, readable: true)
-    for component in components {
-      guard (try? stack.enter(component.cString)) != nil, let here = try? stack.descriptor() else {
-        return false
-      }
-      let isOpaque = [OverlayXattrs.trusted, .user].contains {
-        (try? here.extendedAttribute($0.opaque)) == [UInt8(ascii: "y")]
-      }
-      if isOpaque { return true }
-    }
-    return false
   }
 }

@@ -109,7 +109,7 @@ package final class LayerUnpacker: Sendable {
       return
     }
     do {
-      try resolveDependencies(dependencies, in: directory, lowers, options)
+      try resolveDependencies(dependencies, in: directory, lowers)
     } catch {
       throw EngineError("complete the layer", wrapping: error, subject: directory.string)
     }
@@ -138,6 +138,11 @@ struct UnpackedTree: Sendable {
 private func unpackTree(_ pipe: BytePipe, _ root: FileDescriptor, _ options: UnpackOptions) throws
   -> UnpackedTree
 {
+  guard options.makesTree else {
+    defer { try? root.close() }
+    while let piece = try pipe.receive() { pipe.recycle(piece) }
+    return UnpackedTree(entries: 0, contentSize: 0, warnings: [], dependencies: ParentDependencies())
+  }
   // It closes the root, whatever happens.
   let tree = try TreeWriter(root, options)
   let reader = try ArchiveReader(pipe)
@@ -168,8 +173,7 @@ extension EngineError {
     case .noSuchFileOrDirectory, .fileExists, .isDirectory, .notDirectory, .directoryNotEmpty,
       .fileNameTooLong,
       .tooManySymbolicLinkLevels, .tooManyLinks, .fileTooLarge:
-      kind = .corrupt
-      hint = "the image is broken or hostile"
+      self = .refused(message, subject: subject, causes: causes)
     default: break
     }
   }

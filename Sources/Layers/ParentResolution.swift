@@ -2,68 +2,64 @@ import EngineErrors
 import LinuxSystem
 import SystemPackage
 
-/// Gives a layer what it needs of those below it: implied directories the metadata that they have there, and links
-/// into lower layers a copy of the file.
+/// Gives a layer what it needs of those below it: implied directories what they have there of their own, and links into lower
+/// layers a copy of the file.
 func resolveDependencies(
-  _ dependencies: ParentDependencies, in directory: FilePath, _ lowers: [FilePath], _ options: UnpackOptions
+  _ dependencies: ParentDependencies, in directory: FilePath, _ lowers: [FilePath]
 ) throws {
+  let below = try LowerLayers(lowers)
   let root = try openDirectory(directory)
   var layer = DirectoryStack(root: root.descriptor, readable: true)
-  for path in dependencies.impliedDirectories {
-    guard let found = try LowerEntry.find(path, lowers), found.status.kind == .directory else { continue }
-    // What an entry replaced by something else later needs nothing.
-    guard let target = try layer.find(path) else { continue }
-    try target.setOwner(found.status.owner, group: found.status.group)
-    try target.setPermissions(found.status.permissions)
-    try target.setTimes(found.status.modified)
-  }
   for (path, target) in dependencies.links {
-    guard let found = try LowerEntry.find(target, lowers), found.status.kind == .regular else {
-      throw EngineError(
-        .corrupt, "the layer links \(EntryPath.text(path)) to \(EntryPath.text(target)), which is nowhere",
-        subject: EntryPath.text(path),
-        hint: "the image is broken or hostile")
+    guard let found = try below.find(target), found.status.kind == .regular else {
+      throw EngineError.refused(
+        "the layer links \(EntryPath.text(path)) to \(EntryPath.text(target)), which is nowhere",
+        subject: EntryPath.text(path))
     }
     let place = try EntryPath(path)
     guard let last = place.components.last, let parent = try layer.find(place.parentPath) else { continue }
+    let time = try parent.status().modified
     try found.copy(to: last.cString, in: parent)
+    try parent.setTimes(time)
+  }
+  for path in dependencies.impliedDirectories {
+    guard let found = try below.find(path), found.status.kind == .directory else { continue }
+    // What an entry replaced by something else later needs nothing.
+    guard let target = try layer.find(path) else { continue }
+    let source = try found.open()
+    try target.takeAfter(source.descriptor, found.status)
   }
 }
 
-/// A file or directory of the layers below.
-private struct LowerEntry {
-  var layer: FilePath
-  var path: [UInt8]
-  var status: FileStatus
-
-  /// The uppermost one of that name; nil where there is none, or a layer above has it hidden.
-  static func find(_ path: [UInt8], _ lowers: [FilePath]) throws -> LowerEntry? {
-    let place = try EntryPath(path)
-    guard let last = place.components.last else { return nil }
-    for layer in lowers {
-      let root = try openDirectory(layer)
-      var stack = DirectoryStack(root: root.descriptor, readable: false)
-      guard let directory = try stack.find(place.parentPath) else { continue }
-      guard let status = try directory.status(of: last.cString) else { continue }
-      return status.isWhiteout ? nil : LowerEntry(layer: layer, path: path, status: status)
-    }
-    return nil
-  }
-
-  func copy(to base: [CChar], in parent: FileDescriptor) throws {
-    let root = try openDirectory(layer)
-    let source = try root.descriptor.openBeneath(EntryPath(path).joined.cString, flags: 0)
+extension LowerLayers.Entry {
+  /// Makes a regular file like this one, its holes too.
+  fileprivate func copy(to base: [CChar], in parent: FileDescriptor) throws {
+    let source = try open()
     let target = try parent.createFile(base, permissions: status.permissions & 0o777)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
-    defer { buffer.deallocate() }
-    while true {
-      let count = try source.descriptor.read(into: buffer)
-      if count == 0 { break }
-      try target.descriptor.writeFully(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    let content = FileContent()
+    _ = try content.open(source.descriptor, status)
+    while let (bytes, offset) = try content.nextBlock() {
+      try target.descriptor.writeFully(bytes, at: offset)
     }
-    try target.descriptor.setOwner(status.owner, group: status.group)
-    try target.descriptor.setPermissions(status.permissions)
-    try target.descriptor.setTimes(status.modified)
+    try target.descriptor.setLength(status.size)
+    // The directory may hand down what it has.
+    try target.descriptor.disinherit(permissions: 0)
+    try target.descriptor.takeAfter(source.descriptor, status)
+  }
+}
+
+extension FileDescriptor {
+  /// Gives a file or directory whose it is, its modes, attributes and time.
+  fileprivate func takeAfter(_ source: FileDescriptor, _ status: FileStatus) throws {
+    try setOwner(status.owner, group: status.group)
+    try setPermissions(status.permissions)
+    // Behind the owner, with whom file capabilities go.
+    for name in try source.extendedAttributeNames()
+    where FileAttributes(String(decoding: name, as: UTF8.self)) == .own {
+      guard let value = try source.extendedAttribute(name.cString) else { continue }
+      try value.withUnsafeBytes { try setExtendedAttribute(name.cString, $0) }
+    }
+    try setTimes(status.modified)
   }
 }
 

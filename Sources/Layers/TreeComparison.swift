@@ -34,6 +34,10 @@ package final class TreeComparison {
       }
       return try entries(one.descriptor, other.descriptor)
     } catch {
+      // A sector that cannot be read any more. What it is compared with was written just now.
+      if (error as? SystemError)?.errno == .ioError || (error as? Errno) == .ioError {
+        return "/: the disk cannot read all of it"
+      }
       throw EngineError("compare a tree with its layer", wrapping: error, subject: tree.string)
     }
   }

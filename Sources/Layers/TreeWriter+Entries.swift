@@ -6,9 +6,8 @@ import SystemPackage
 extension TreeWriter {
   func writeRoot(_ entry: ArchiveEntry, _ owner: Owner, _ name: [UInt8]) throws {
     guard entry.kind == .directory else {
-      throw EngineError(
-        .corrupt, "the archive's root directory is no directory", subject: EntryPath.text(name),
-        hint: "the image is broken or hostile")
+      throw EngineError.refused(
+        "the archive's root directory is no directory", subject: EntryPath.text(name))
     }
     let here = [CChar(UInt8(ascii: ".")), 0]
     try settleDirectory(here, [], entry, owner, in: root)
@@ -95,7 +94,7 @@ extension TreeWriter {
     guard let target = entry.hardLink else { return }
     let path = try place(target)
     guard let last = path.components.last else {
-      throw EngineError(.corrupt, "the archive links \(EntryPath.text(name)) to its root directory")
+      throw EngineError.refused("the archive links \(EntryPath.text(name)) to its root directory")
     }
     let (from, to) = (placed(base.dropLast().map { UInt8(bitPattern: $0) }), path.joined)
     // GNU tar writes such a link for a file that it was told to archive twice.
@@ -110,9 +109,8 @@ extension TreeWriter {
       return
     }
     guard present.kind != .directory else {
-      throw EngineError(
-        .corrupt, "the archive links \(EntryPath.text(name)) to a directory", subject: EntryPath.text(name),
-        hint: "the image is broken or hostile")
+      throw EngineError.refused(
+        "the archive links \(EntryPath.text(name)) to a directory", subject: EntryPath.text(name))
     }
     if try parent.status(of: base) != nil { try remove(base, in: parent) }
     // What was removed may have been on the way.
@@ -152,7 +150,7 @@ extension TreeWriter {
     // Marks of another union file system.
     if hidden.starts(with: Whiteout.prefix) { return }
     guard !hidden.isEmpty, !hidden.elementsEqual(".".utf8), !hidden.elementsEqual("..".utf8) else {
-      throw EngineError(.corrupt, "the archive has a whiteout of no file: \(EntryPath.text(name))")
+      throw EngineError.refused("the archive has a whiteout of no file: \(EntryPath.text(name))")
     }
     guard let present = try parent.status(of: hidden.cString) else {
       return try parent.makeNode(hidden.cString, .characterDevice, permissions: 0)

@@ -86,9 +86,8 @@ extension TreeWriter {
     }
     // xattr(7): what no file system keeps.
     guard text.utf8.count <= 255, value.count <= 65_536 else {
-      throw EngineError(
-        .corrupt, "the archive has an attribute that no file can have: \(shown), of \(value.count) bytes",
-        hint: "the image is broken or hostile")
+      throw EngineError.refused(
+        "the archive has an attribute that no file can have: \(shown), of \(value.count) bytes")
     }
     do {
       try set()

@@ -31,7 +31,7 @@ extension TreeWriter {
         components = try link.replaced(in: components)
       }
     }
-    throw EngineError(.corrupt, "the archive leads in circles: \(EntryPath.text(name))")
+    throw EngineError.refused("the archive leads in circles: \(EntryPath.text(name))")
   }
 
   private struct LinkOnTheWay: Error {
@@ -93,8 +93,8 @@ extension TreeWriter {
       try here.makeDirectory(base, permissions: 0o755)
       try markOpaque(base, in: here)
     } else if status.kind != .directory {
-      throw EngineError(
-        .corrupt, "the archive has \(EntryPath.text(name)) beneath something that is no directory")
+      throw EngineError.refused(
+        "the archive has \(EntryPath.text(name)) beneath something that is no directory")
     }
   }
 

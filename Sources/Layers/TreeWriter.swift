@@ -55,8 +55,7 @@ final class TreeWriter {
   func write(_ entry: ArchiveEntry, _ content: any EntryContent) throws {
     try count()
     guard let name = entry.path else {
-      throw EngineError(
-        .corrupt, "the archive has an entry without a name", hint: "the image is broken or hostile")
+      throw EngineError.refused("the archive has an entry without a name")
     }
     let path = try place(name)
     let owner = try owner(of: entry, name)
@@ -146,10 +145,8 @@ final class TreeWriter {
   func keep(bytes count: Int) throws(EngineError) {
     bytesOfNames += count
     guard bytesOfNames <= options.limits.names else {
-      throw EngineError(
-        .corrupt,
-        "the names of the archive's directories and links take more than \(options.limits.names) bytes",
-        hint: "the image is broken or hostile")
+      throw .refused(
+        "the names of the archive's directories and links take more than \(options.limits.names) bytes")
     }
   }
 }

@@ -73,6 +73,8 @@ package struct UnpackOptions: Sendable {
   package var highestID: UInt32
   /// Whether the caller compares the digest of the uncompressed bytes, so that no weaker check of them is of use.
   package var isCheckedByDigest = false
+  /// Without it only the digests are asked for, and nothing is written.
+  package var makesTree = true
   /// Whether the archive is hashed as it comes too, which costs little beside the other digest.
   package var hashesArchive = false
 

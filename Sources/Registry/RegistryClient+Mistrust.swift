@@ -28,6 +28,9 @@ extension RegistryClient {
 
 extension EngineError {
   /// Whether other bytes, from elsewhere, may be right. Of a layer's configuration that does not fit it they are not: that is found
-  /// when the layer's bytes are known to be right, and to try again is no use.
-  package var blamesBytes: Bool { kind == .corrupt || kind == .digestMismatch && isRetriable }
+  /// when the layer's bytes are known to be right, and to try again is no use. Nor of an archive that leads out or unpacks without
+  /// end: no damage makes one.
+  package var blamesBytes: Bool {
+    !isRefusal && (kind == .corrupt || kind == .digestMismatch && isRetriable)
+  }
 }

@@ -32,12 +32,15 @@ package final class LayerStage: Sendable {
   }
 
   /// Keeps the layer under its key. Where another service kept the same one first, that one stays.
-  package func commit(as key: Digest) throws(EngineError) {
+  ///
+  /// - Parameter blob: what it was unpacked from; nil where nobody knows.
+  package func commit(as key: Digest, from blob: Digest? = nil) throws(EngineError) {
     guard take() else { throw .cancelled("keeping layer \(key.short)") }
     do {
       Failpoint.layerUnpacked.pass()
       if try !renameUnlessPresent(place, to: snapshots.place(of: key)) { try removeTree(place) }
       Failpoint.layerRenamed.pass()
+      if let blob { try snapshots.notePair(blob, of: key) }
     } catch {
       try? removeTree(place)
       throw EngineError("keep layer \(key.short)", wrapping: error, subject: "\(key)")

@@ -88,6 +88,26 @@ package struct Snapshots: Sendable {
     }
   }
 
+  /// Notes that a blob was found to be a layer that is there: its bytes are the blob's, and unpacked they have the layer's DiffID.
+  /// That does not change, so the note stays as long as the tree does. Of a layer that has just been removed there is none.
+  package func notePair(_ blob: Digest, of key: Digest) throws(EngineError) {
+    do {
+      let file = try FileDescriptor.open(
+        note(blob, of: key), .writeOnly, options: [.create, .closeOnExec, .noFollow],
+        permissions: .ownerReadWrite)
+      try file.close()
+    } catch {
+      if (error as? Errno) == .noSuchFileOrDirectory { return }
+      throw EngineError("mark layer \(key.short)", wrapping: error, subject: "\(key)")
+    }
+  }
+
+  package func isPair(_ blob: Digest, of key: Digest) -> Bool { fileExists(note(blob, of: key)) }
+
+  private func note(_ blob: Digest, of key: Digest) -> FilePath {
+    place(of: key).appending("blob-\(blob.hex)")
+  }
+
   private func mark(of key: Digest) -> FilePath { place(of: key).appending("doubtful") }
 
   /// All that is kept of a layer.

@@ -95,7 +95,7 @@ struct Fuzz {
       limits.bytes = 64 << 20
       try ArchiveWalk(limits: limits).run(
         { take in try input.withUnsafeBytes { try take($0) } }, visit: intake.take)
-      _ = try LoadPlan(content: content, intake: intake, platform: .host, isCancelled: { false }).images()
+      _ = try LoadPlan(content: content, intake: intake, platform: .host).images()
     }
   }
 

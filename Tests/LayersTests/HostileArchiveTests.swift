@@ -44,7 +44,7 @@ struct HostileArchiveTests {
       try makeDirectories(lower.appending("d0/d1"), mode: 0o700)
       let dependencies = try #require(layer.dependencies)
       try await onBlockingThread("resolve") {
-        try resolveDependencies(dependencies, in: target, [lower], .init(overlayXattrs: .trusted))
+        try resolveDependencies(dependencies, in: target, [lower])
       }
       #expect(try status(target.appending("d0")).st_mode & 0o777 == 0o644)
     }
@@ -147,7 +147,7 @@ struct HostileArchiveTests {
       #expect(dependencies.links.map(\.target) == [Array("gone".utf8), Array("gone".utf8)])
       let error = await #expect(throws: EngineError.self) {
         try await onBlockingThread("resolve") {
-          try resolveDependencies(dependencies, in: target, [], .init(overlayXattrs: .trusted))
+          try resolveDependencies(dependencies, in: target, [])
         }
       }
       #expect(error?.kind == .corrupt)

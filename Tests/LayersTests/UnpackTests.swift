@@ -270,9 +270,8 @@ struct UnpackTests {
       let lower = target.removingLastComponent().appending("lower")
       try makeDirectories(lower.appending("usr/lib"), mode: 0o700)
       try lower.appending("usr/lib/old").write("old".utf8)
-      let options = UnpackOptions(overlayXattrs: .trusted)
       try await onBlockingThread("resolve") {
-        try resolveDependencies(dependencies, in: target, [lower], options)
+        try resolveDependencies(dependencies, in: target, [lower])
       }
       #expect(try String(decoding: target.appending("alias").readAll(), as: UTF8.self) == "old")
       #expect(try status(target.appending("usr/lib")).st_mode & 0o7777 == 0o700)

@@ -63,6 +63,31 @@ struct CredentialTests {
     }
   }
 
+  @Test("nobody waits for a helper that waits for a person, once the pull is cancelled")
+  func cancelled() async throws {
+    try await withTemporaryDirectory { directory in
+      let home = try DockerHome(directory, config: #"{"credsStore":"slow"}"#)
+      try home.helper("slow", "exec sleep 1000")
+      let credentials = home.credentials
+      let asking = Task { try await credentials.credential(for: "r") }
+      asking.cancel()
+      let error = await #expect(throws: EngineError.self) { try await asking.value }
+      #expect(error?.kind == .cancelled, "\(error.map(String.init(describing:)) ?? "")")
+    }
+  }
+
+  @Test("what the file has is forgotten also where the helper is not there, which is told")
+  func lostHelper() async throws {
+    try await withTemporaryDirectory { directory in
+      let home = try DockerHome(
+        directory, config: #"{"auths":{"r":{"auth":"\#(base64("a:b"))"}},"credsStore":"lost"}"#)
+      let error = await #expect(throws: EngineError.self) { try await home.credentials.forget("r") }
+      #expect(error?.kind == .notFound)
+      let left = String(decoding: try directory.appending("config.json").readAll(), as: UTF8.self)
+      #expect(!left.contains(base64("a:b")) && left.contains("lost"))
+    }
+  }
+
   @Test("a helper is asked for its registry, before the file; its failures are told, not its secrets")
   func helpers() async throws {
     try await withTemporaryDirectory { directory in

@@ -139,6 +139,40 @@ struct FaultyPullTests {
   }
 }
 
+@Suite("What a mirror is not blamed for")
+struct MirrorBlameTests {
+  @Test("a layer whose archive leads out is fetched once, and from the mirror alone")
+  func refusedLayer() async throws {
+    try await withTestStore(try #require(Account.available.first)) { store in
+      try await withFaultyServer { mirror in
+        try await withFaultyServer { registry in
+          let script = #"""
+            import io, sys, tarfile
+            out = io.BytesIO()
+            with tarfile.open(fileobj=out, mode="w") as tar: tar.addfile(tarfile.TarInfo("../outside"))
+            sys.stdout.buffer.write(out.getvalue())
+            """#
+          let layer = try await ChildProcess.run(["python3", "-c", script]).stdout
+          let image = try await ServedImage(layers: [layer], diffIDs: [Digest(of: layer)])
+          image.serve(on: mirror)
+          image.serve(on: registry)
+          try await store.use(
+            settings: #"{"registries": {"\#(registry.host)": {"mirrors": ["\#(mirror.host)"]}}}"#)
+          let service = try await store.service()
+          let error = await #expect(throws: RPCError.self) {
+            try await service.send(ImagePull.self, .init(reference: "\(registry.host)/app:1"))
+          }
+          #expect(error?.data?.kind == .corrupt, "\(error?.message ?? "")")
+          let asked = mirror.requests.count { $0.target.hasSuffix("/blobs/\(Digest(of: layer))") }
+          #expect(asked == 1)
+          #expect(!registry.requests.contains { $0.target.contains("blobs") })
+          #expect(await service.stop() == 0)
+        }
+      }
+    }
+  }
+}
+
 @Suite("A store after a loss of power")
 struct PowerLossTests {
   @Test("a blob whose name was on the disk, and whose content was not, is not taken for whole")

@@ -144,6 +144,21 @@ struct HostileImageTests {
     #expect(kind == .unsupported)
   }
 
+  @Test("an image of 600 layers that lean on those below is refused, though they are one and the same")
+  func leaningLayers() async throws {
+    let kind = try await pull { store, server in
+      let made = try await ChildProcess.run(
+        ["sh", "-ec", "mkdir -p l/a/b; echo x > l/a/b/f; tar -C l --owner 0 --group 0 -cf - a/b/f; rm -r l"],
+        workingDirectory: store.directory)
+      #expect(made.succeeded, "\(made.errorText)")
+      let tar = made.stdout
+      try await ServedImage(
+        layers: Array(repeating: tar, count: 600), diffIDs: Array(repeating: Digest(of: tar), count: 600)
+      ).serve(on: server)
+    }
+    #expect(kind == .unsupported)
+  }
+
   @Test(
     "an image may have the same layer several times, and as many as the kernel stacks",
     arguments: Account.available)

@@ -51,6 +51,10 @@ struct VerifyTests {
       #expect(found.problems.first?.digest == layer.description && found.problems.first?.images == [name])
       let again = try await service.send(ImageVerify.self, .init())
       #expect(again.problems.map(\.kind) == [.blobMissing])
+      let error = await #expect(throws: RPCError.self) {
+        try await service.send(ImageSave.self, .init(images: [name], path: "\(store.directory)/saved.tar"))
+      }
+      #expect(error?.data?.kind == .notFound && error?.data?.hint?.hasSuffix("pull the image again") == true)
       let asked = server.requests.count
       let pulled = try await service.send(ImagePull.self, .init(reference: name))
       #expect(pulled.layers.map(\.outcome) == [.fetched])
@@ -76,12 +80,34 @@ struct VerifyTests {
     }
   }
 
-  @Test("a blob that was cut off is noticed by a pull itself", arguments: ["layer", "config"])
+  private func blob(_ which: String, of image: ServedImage) -> OCIModel.Digest {
+    OCIModel.Digest(
+      of: which == "layer" ? image.layers[0] : which == "config" ? image.config : image.manifest)
+  }
+
+  @Test("a blob that was cut off is noticed by a pull itself", arguments: ["layer", "config", "manifest"])
   func cutOffBlob(which: String) async throws {
     let account = try #require(Account.available.first)
     try await withImage(account) { store, service, server, name, image, diffID in
-      let blob = OCIModel.Digest(of: which == "layer" ? image.layers[0] : image.config)
-      try await shell(store, "truncate -s 10 blobs/sha256/\(blob.hex)")
+      try await shell(store, "truncate -s 10 blobs/sha256/\(blob(which, of: image).hex)")
+      _ = try await service.send(ImagePull.self, .init(reference: name))
+    }
+  }
+
+  @Test(
+    "a document with a flipped byte is put right by a pull, without a verification",
+    arguments: ["config", "manifest"])
+  func flippedDocument(which: String) async throws {
+    let account = try #require(Account.available.first)
+    try await withImage(account) { store, service, server, name, image, diffID in
+      try await shell(
+        store,
+        "printf X | dd of=blobs/sha256/\(blob(which, of: image).hex) bs=1 seek=9 conv=notrunc 2> /dev/null")
+      let error = await #expect(throws: RPCError.self) {
+        try await service.send(ImageSave.self, .init(images: [name], path: "\(store.directory)/saved.tar"))
+      }
+      #expect(error?.data?.kind == .corrupt)
+      #expect(error?.data?.hint == "the disk has damaged it; verify the image, then pull it again")
       _ = try await service.send(ImagePull.self, .init(reference: name))
     }
   }
@@ -126,6 +152,35 @@ struct VerifyTests {
       try await shell(store, "rm -r layers/\(diffID.hex)")
       let missing = try await service.send(ImageVerify.self, .init())
       #expect(missing.problems.map(\.kind) == [.treeMissing] && missing.problems.map(\.repaired) == [true])
+    }
+  }
+
+  @Test(
+    "what only the cache of builds has is read too, and forgotten where it is damaged",
+    arguments: ["blob", "tree"])
+  func buildCache(which: String) async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let service = context.service
+      let file = "FROM busybox:1\nCOPY src /src"
+      _ = try await context.build(file, references: ["app:1"])
+      let layer = try #require(try await service.send(ImageInspect.self, .init(image: "app:1")).layers.last)
+      _ = try await service.send(ImageRemove.self, .init(image: "app:1"))
+      let clean = try await service.send(ImageVerify.self, .init())
+      #expect(
+        clean.problems.isEmpty && clean.images == 1 && clean.layers == 2 && clean.blobs == 4, "\(clean)")
+      func hex(_ digest: String) -> String { String(digest.dropFirst("sha256:".count)) }
+      try await shell(
+        context.store,
+        which == "blob"
+          ? "printf X | dd of=blobs/sha256/\(hex(layer.digest)) bs=1 seek=30 conv=notrunc 2> /dev/null"
+          : "rm -r layers/\(hex(layer.diffId))/diff/src/a")
+      let found = try await service.send(ImageVerify.self, .init())
+      #expect(found.problems.map(\.kind) == [which == "blob" ? .blobDamaged : .treeDamaged])
+      #expect(found.problems.first?.images == [] && found.problems.first?.repaired == true)
+      #expect(try await service.send(ImageVerify.self, .init()).problems.isEmpty)
+      let again = try await context.build(file, references: ["app:1"])
+      #expect(again.areAllCached == (which == "tree"))
+      #expect(try await service.run("app:1", ["cat", "/src/a"]).stdout == "one\n")
     }
   }
 }

@@ -36,10 +36,18 @@ final class ArchiveIntake: Sendable {
   private let content: ContentStore
   /// Of a layout that is read as files are asked for.
   private let directory: FilePath?
+  private let wasCancelled = Atomic(false)
 
   init(_ content: ContentStore, directory: FilePath? = nil) {
     self.content = content
     self.directory = directory
+  }
+
+  /// Makes whatever is being read, and all that is asked for later, throw `cancelled`.
+  func cancel() { wasCancelled.store(true, ordering: .relaxed) }
+
+  func checkCancellation() throws(EngineError) {
+    if wasCancelled.load(ordering: .relaxed) { throw .cancelled("reading the archive") }
   }
 
   /// Blobs that were taken in.
@@ -223,6 +231,7 @@ final class ArchiveIntake: Sendable {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
     defer { buffer.deallocate() }
     while true {
+      try checkCancellation()
       let count = try file.read(into: buffer)
       if count == 0 { return }
       try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))

@@ -40,7 +40,11 @@ extension ContainerEngine {
           return try await load(plan, as: reference, addition, reporter)
         })
     } catch {
-      outcome = .failure(EngineError("load \(source.name)", wrapping: error))
+      // Whatever it was that noticed the cancellation.
+      outcome = .failure(
+        Task.isCancelled
+          ? EngineError.cancelled("loading \(source.name)")
+          : EngineError("load \(source.name)", wrapping: error))
     }
     // Also after a cancellation, and also what an archive has besides its images.
     await Task { [self] in try? await discardUnnamed(blobs: intake.added, layersBut: before) }.value
@@ -65,10 +69,12 @@ extension ContainerEngine {
   }
 
   private func planLoad(_ intake: ArchiveIntake, _ platform: Platform) async throws -> [PlannedImage] {
-    try await untilCancelled { isCancelled in
+    try await withTaskCancellationHandler {
       try await onBlockingThread("load") { [content] in
-        try LoadPlan(content: content, intake: intake, platform: platform, isCancelled: isCancelled).images()
+        try LoadPlan(content: content, intake: intake, platform: platform).images()
       }
+    } onCancel: {
+      intake.cancel()
     }
   }
 
@@ -86,7 +92,10 @@ extension ContainerEngine {
       planned[0].references = [reference]
     }
     var images: [(record: ImageRecord, references: [String])] = []
-    for image in planned { images.append((try await unpack(image, addition, reporter), names(image))) }
+    for image in planned {
+      try Task.checkCancellation()
+      images.append((try await unpack(image, addition, reporter), names(image)))
+    }
     // All images are whole: now they are durable, and then they are named.
     let sizes = try await makeDurable(images.map(\.record), addition)
     try Task.checkCancellation()
@@ -108,22 +117,12 @@ extension ContainerEngine {
   private func unpack(_ image: PlannedImage, _ addition: Addition, _ reporter: TaskReporter) async throws
     -> ImageRecord
   {
-    let digest = Digest(of: image.manifestBytes)
+    let digest = image.digest
     let layers = try stack(image.manifest, image.config)
     let title = image.references.first?.familiar ?? digest.short
     let unpacked = try await reporter.task("unpack \(title)") { _, reporter in
-      try await withThrowingTaskGroup(of: (Int, FetchedLayer).self) { group in
-        var unpacked = layers.map { _ in FetchedLayer(outcome: .present) }
-        for (index, layer) in layers.enumerated() {
-          if index >= max(1, configuration.concurrentLayers), let (done, result) = try await group.next() {
-            unpacked[done] = result
-          }
-          group.addTask { [self] in
-            (index, try await unpackLayer(layer, of: title, addition, reporter: reporter))
-          }
-        }
-        for try await (done, result) in group { unpacked[done] = result }
-        return unpacked
+      try await bringLayers(layers, atOnce: configuration.concurrentLayers) { [self] layer in
+        try await unpackLayer(layer, of: title, addition, reporter: reporter)
       }
     }
     let keys = try await settle(layers, unpacked)

@@ -83,7 +83,7 @@ struct ImageLayout: Sendable {
         guard hasher.finish() == blob.digest else {
           throw EngineError(
             .corrupt, "blob \(blob.digest.short) is not what its digest says", subject: "\(blob.digest)",
-            hint: "the disk has damaged it; pull the image again")
+            hint: "the disk has damaged it; verify the image, then pull it again")
         }
       }
     }

@@ -7,6 +7,8 @@ import Registry
 
 /// An image of an archive: its documents are read and all its blobs are in the store.
 struct PlannedImage: Sendable {
+  /// Of the manifest.
+  var digest: Digest
   var manifestBytes: [UInt8]
   var manifest: Manifest
   var config: ImageConfig
@@ -19,16 +21,20 @@ struct LoadPlan {
   let content: ContentStore
   let intake: ArchiveIntake
   let platform: Platform
-  let isCancelled: @Sendable () -> Bool
 
   /// How deep an index may lie in indexes.
   private static let indexDepth = 4
+  /// Far more than anybody gives an image; each costs as much as the image has names by then.
+  private static let nameLimit = 1000
 
-  /// - Throws: `corrupt` for an archive of something else, `notFound` for one without an image for the platform.
+  /// Each image once, with all of its names.
+  ///
+  /// - Throws: `corrupt` for an archive of something else, `notFound` for one without an image for the platform; `cancelled`
+  ///   once the intake is.
   func images() throws -> [PlannedImage] {
     // An archive that has both means the same by both; the index keeps the manifests, and so the digests.
-    if let bytes = try intake.document(ImageLayout.indexFile) { return try layoutImages(bytes) }
-    if let bytes = try intake.document(DockerArchiveImage.listFile) { return try dockerImages(bytes) }
+    if let bytes = try intake.document(ImageLayout.indexFile) { return try merged(layoutImages(bytes)) }
+    if let bytes = try intake.document(DockerArchiveImage.listFile) { return try merged(dockerImages(bytes)) }
     throw EngineError(
       .corrupt, "the archive holds no images: it has neither index.json nor manifest.json",
       hint: "it must come from a save; a root file system is taken in by import")
@@ -36,6 +42,26 @@ struct LoadPlan {
 
   private func document(_ stored: ArchiveIntake.Stored) throws -> [UInt8] {
     try content.read(stored.digest, limit: documentLimit)
+  }
+
+  private func merged(_ images: [PlannedImage]) throws -> [PlannedImage] {
+    var merged: [PlannedImage] = []
+    var places: [Digest: Int] = [:]
+    for image in images {
+      if let place = places[image.digest] {
+        merged[place].references += image.references
+      } else {
+        places[image.digest] = merged.count
+        merged.append(image)
+      }
+    }
+    if let image = merged.first(where: { $0.references.count > Self.nameLimit }) {
+      throw EngineError(
+        .corrupt, "the archive gives the image \(image.digest.short) \(image.references.count) names",
+        subject: "\(image.digest)", causes: ["at most \(Self.nameLimit) are taken"],
+        hint: "the archive is broken or hostile")
+    }
+    return merged
   }
 
   // MARK: OCI image layouts
@@ -46,28 +72,27 @@ struct LoadPlan {
     }
     // Several manifests of one name are one image for several platforms.
     var groups: [(name: Reference?, manifests: [Descriptor])] = []
+    var places: [Reference: Int] = [:]
     for descriptor in index.manifests where !Self.isAttestation(descriptor) {
       let name = try ImageName.read(descriptor.annotations)
-      if let name, let group = groups.firstIndex(where: { $0.name == name }) {
-        groups[group].manifests.append(descriptor)
+      if let name, let place = places[name] {
+        groups[place].manifests.append(descriptor)
       } else {
+        if let name { places[name] = groups.count }
         groups.append((name, [descriptor]))
       }
     }
-    var images: [PlannedImage] = []
-    for group in groups {
-      let descriptor =
-        group.manifests.count == 1 ? group.manifests[0] : try choose(Index(manifests: group.manifests))
-      let image = try layoutImage(descriptor, depth: 0)
-      let names = [group.name].compactMap(\.self)
-      if let same = images.firstIndex(where: { $0.manifestBytes == image.manifestBytes }) {
-        images[same].references += names
-      } else {
-        images.append(image)
-        images[images.count - 1].references = names
-      }
+    // Each name of an image has an entry of its own, and the image is read once.
+    var known: [Descriptor: PlannedImage] = [:]
+    return try groups.map { name, manifests in
+      try intake.checkCancellation()
+      var descriptor = manifests.count == 1 ? manifests[0] : try choose(Index(manifests: manifests))
+      (descriptor.platform, descriptor.annotations) = (nil, nil)
+      var image = try known[descriptor] ?? layoutImage(descriptor, depth: 0)
+      known[descriptor] = image
+      image.references = [name].compactMap(\.self)
+      return image
     }
-    return images
   }
 
   /// One image of a layout, by the tag or the digest that its index has, or its only one.
@@ -116,7 +141,8 @@ struct LoadPlan {
     case .image(let manifest):
       let config = try ImageConfig(parsing: document(try intake.blob(manifest.config)))
       for layer in manifest.layers { _ = try intake.blob(layer) }
-      return PlannedImage(manifestBytes: bytes, manifest: manifest, config: config, references: [])
+      return PlannedImage(
+        digest: Digest(of: bytes), manifestBytes: bytes, manifest: manifest, config: config, references: [])
     }
   }
 
@@ -131,12 +157,15 @@ struct LoadPlan {
 
   private func dockerImages(_ bytes: [UInt8]) throws -> [PlannedImage] {
     let list = try decodeList(bytes)
-    // Images of one archive share layers.
+    // Images of one archive share layers, and an image may be there under each of its names.
     var layers: [Digest: Descriptor] = [:]
+    var configs: [Digest: ImageConfig] = [:]
     return try list.map { item in
+      try intake.checkCancellation()
       let references = try item.repoTags.map { try ImageName.parse($0) }
       let stored = try intake.file(item.config)
-      let config = try ImageConfig(parsing: document(stored))
+      let config = try configs[stored.digest] ?? ImageConfig(parsing: document(stored))
+      configs[stored.digest] = config
       guard item.layers.count == config.rootfs.diffIDs.count else {
         throw EngineError(
           .corrupt,
@@ -155,7 +184,8 @@ struct LoadPlan {
       let bytes = try encode(manifest)
       _ = try intake.write { writer in try bytes.withUnsafeBytes { try writer.write($0) } }
       return PlannedImage(
-        manifestBytes: bytes, manifest: manifest, config: config, references: references)
+        digest: Digest(of: bytes), manifestBytes: bytes, manifest: manifest, config: config,
+        references: references)
     }
   }
 
@@ -185,7 +215,7 @@ struct LoadPlan {
       let compressed = try intake.write { writer in
         let compressor = try LayerCompressor { try writer.write($0) }
         try readFile(path, { _ in }) {
-          if isCancelled() { throw EngineError.cancelled("compressing a layer") }
+          try intake.checkCancellation()
           try compressor.write($0)
         }
         try compressor.finish()

@@ -12,11 +12,13 @@ extension BuildRun {
     do {
       let intake = ArchiveIntake(engine.content, directory: path)
       let (engine, platform) = (engine, request.platform)
-      let image = try await untilCancelled { isCancelled in
+      let image = try await withTaskCancellationHandler {
         try await onBlockingThread("layout") {
-          try LoadPlan(content: engine.content, intake: intake, platform: platform, isCancelled: isCancelled)
+          try LoadPlan(content: engine.content, intake: intake, platform: platform)
             .image(tag: tag, digest: digest)
         }
+      } onCancel: {
+        intake.cancel()
       }
       let layers = try engine.stack(image.manifest, image.config)
       let config = image.manifest.config.digest

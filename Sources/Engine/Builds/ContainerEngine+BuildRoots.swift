@@ -99,7 +99,7 @@ extension ContainerEngine {
       let size = blob.bytesWritten
       let digest = try blob.commit()
       try stage.adopt(upper)
-      try stage.commit(as: diffID)
+      try stage.commit(as: diffID, from: digest)
       let item = StoreItem(.layer, diffID)
       addition.measured(item, packed.bytesOnDisk + (try ownDiskUsage(of: path(of: item))))
       addition.written(Int(clamping: packed.bytesOnDisk))

@@ -75,7 +75,7 @@ extension ContainerEngine {
         ? [] : try settings(before, beforeConfig, after.record, after.config), files: files, steps: steps)
     addition.end()
     // What was built anew is nobody's.
-    try await collect()
+    await collectBehind()
     return verification
   }
 

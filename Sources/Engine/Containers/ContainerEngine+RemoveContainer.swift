@@ -108,7 +108,7 @@ extension ContainerEngine {
       }
       removeVolumeDirectories(volumes)
       try await writeNames(networks.map(\.id))
-      if isBuildStep { try await collect() }
+      if isBuildStep { await collectBehind() }
     }.value
   }
 }

@@ -42,7 +42,25 @@ extension ContainerEngine {
   }
 
   private func isPresent(_ layer: StackedLayer) -> Bool {
-    content.isWhole(layer.descriptor) && key(of: layer) != nil
+    content.isWhole(layer.descriptor) && isPair(layer)
+  }
+
+  /// Whether a layer's tree is there, and its blob is known to unpack to what the configuration says. Another image may have
+  /// brought the tree, with another blob.
+  private func isPair(_ layer: StackedLayer) -> Bool {
+    key(of: layer).map { snapshots.isPair(layer.descriptor.digest, of: $0) } ?? false
+  }
+
+  /// What takes a layer's bytes; nil where all is known that they could tell. Where a tree is there they are only compared with
+  /// its DiffID.
+  ///
+  /// - Parameter blob: as for `LayerUnpacking`.
+  private func unpacking(_ layer: StackedLayer, _ addition: Addition, blob: Digest? = nil) throws
+    -> LayerUnpacking?
+  {
+    let needsTree = needsTree(layer)
+    if !needsTree, isPair(layer) { return nil }
+    return try LayerUnpacking(layer.diffID, self, addition, blob: blob, makesTree: needsTree)
   }
 
   /// The name under which a layer's tree is kept: its DiffID, or one of its place where it depends on what is below.
@@ -78,7 +96,7 @@ extension ContainerEngine {
     let blob = layer.descriptor
     let unpacking: LayerUnpacking?
     do {
-      unpacking = needsTree(layer) ? try LayerUnpacking(layer.diffID, self, addition, blob: blob.digest) : nil
+      unpacking = try self.unpacking(layer, addition, blob: blob.digest)
       if unpacking != nil { writer.leaveHashing() }
     } catch {
       writer.suspend()
@@ -131,6 +149,12 @@ extension ContainerEngine {
     _ unpacking: LayerUnpacking, _ unpacked: UnpackedLayer, _ layer: StackedLayer, _ reference: String,
     _ addition: Addition
   ) async throws -> LayerUnpacking? {
+    let blob = layer.descriptor.digest
+    guard unpacking.makesTree else {
+      unpacking.cancel()
+      if let key = key(of: layer) { try snapshots.notePair(blob, of: key) }
+      return nil
+    }
     try await metadata.append(
       .layerUnpacked(
         diffID: layer.diffID, bytes: unpacked.uncompressedSize, entries: unpacked.entries,
@@ -138,10 +162,11 @@ extension ContainerEngine {
     LayerWarnings.current?.add(unpacked.warnings, of: layer.diffID)
     if let doubtful = key(of: layer) {
       try await settleDoubt(of: doubtful, by: unpacking, unpacked, addition)
+      try snapshots.notePair(blob, of: doubtful)
       return nil
     }
     guard unpacked.dependencies == nil else { return unpacking }
-    try unpacking.commit(as: layer.diffID)
+    try unpacking.commit(as: layer.diffID, from: blob)
     let item = StoreItem(.layer, layer.diffID)
     let place = path(of: item)
     if let bytes = unpacked.bytesOnDisk {
@@ -178,12 +203,13 @@ extension ContainerEngine {
   func unpackLayer(
     _ layer: StackedLayer, of image: String, _ addition: Addition, reporter: TaskReporter
   ) async throws -> FetchedLayer {
-    if !needsTree(layer) { return FetchedLayer(outcome: .present) }
+    func isDone() -> Bool { !needsTree(layer) && isPair(layer) }
+    if isDone() { return FetchedLayer(outcome: .present) }
     let blob = layer.descriptor
     return try await reporter.task("layer \(blob.digest.short)", total: blob.size) { progress, _ in
       let lock = try await snapshots.withUnpackLock(layer.diffID)
       defer { lock.releaseAndRemove() }
-      if !needsTree(layer) { return FetchedLayer(outcome: .waited) }
+      if isDone() { return FetchedLayer(outcome: .waited) }
       return FetchedLayer(
         outcome: .present, pending: try await unpackBlob(of: layer, image, addition, progress: progress))
     }
@@ -192,11 +218,15 @@ extension ContainerEngine {
   private func unpackBlob(
     of layer: StackedLayer, _ reference: String, _ addition: Addition, progress: TaskProgress
   ) async throws -> LayerUnpacking? {
-    let unpacking = try LayerUnpacking(layer.diffID, self, addition)
+    guard let unpacking = try unpacking(layer, addition) else { return nil }
     let path = content.path(of: layer.descriptor.digest)
-    let unpacked = try await onBlockingThread("unpack") {
-      try readFile(path, progress.report) { try unpacking.write($0) }
-      return try unpacking.finish()
+    let unpacked = try await withTaskCancellationHandler {
+      try await onBlockingThread("unpack") {
+        try readFile(path, progress.report) { try unpacking.write($0) }
+        return try unpacking.finish()
+      }
+    } onCancel: {
+      unpacking.cancel()
     }
     return try await keep(unpacking, unpacked, layer, reference, addition)
   }
@@ -209,7 +239,7 @@ extension ContainerEngine {
       for (layer, fetched) in zip(layers, fetched) {
         if let pending = fetched.pending {
           try pending.resolve(lowers: lowers)
-          try pending.commit(as: layer.placedKey)
+          try pending.commit(as: layer.placedKey, from: layer.descriptor.digest)
         }
         guard let key = key(of: layer) else {
           throw EngineError(
@@ -217,6 +247,8 @@ extension ContainerEngine {
             subject: "\(layer.diffID)", hint: "pull again")
         }
         keys.append(key)
+        // One layer may stand for as many trees as it has places.
+        try requireStackable(Set(keys).count, of: layers)
         lowers.insert(snapshots.layerDirectory(key), at: 0)
       }
       return keys
@@ -247,6 +279,8 @@ struct FetchedLayer: Sendable {
 final class LayerUnpacking: Sendable {
   private let expected: Digest?
   private let blob: Digest?
+  /// Else only the digests are compared.
+  let makesTree: Bool
   private let stage: LayerStage
   private let unpacker: LayerUnpacker
   private let addition: Addition
@@ -255,15 +289,20 @@ final class LayerUnpacking: Sendable {
   ///   - expected: the layer's DiffID; nil for a new layer, which takes the one it turns out to have.
   ///   - blob: which digest what is written is to have, where it has none yet that is checked; `UnpackedLayer.archive` is it
   ///     then.
-  init(_ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition, blob: Digest? = nil) throws {
+  init(
+    _ expected: Digest?, _ engine: ContainerEngine, _ addition: Addition, blob: Digest? = nil,
+    makesTree: Bool = true
+  ) throws {
     self.expected = expected
     self.blob = blob
+    self.makesTree = makesTree
     self.addition = addition
     stage = try engine.snapshots.stage()
     do {
       var options = engine.unpackOptions
       options.isCheckedByDigest = expected != nil
       options.hashesArchive = blob != nil
+      options.makesTree = makesTree
       unpacker = try LayerUnpacker(into: stage.directory, options: options)
     } catch {
       stage.discard()
@@ -298,12 +337,14 @@ final class LayerUnpacking: Sendable {
   func resolve(lowers: [FilePath]) throws { try unpacker.resolve(lowers: lowers) }
 
   /// Keeps the tree under `key`; where another service kept the same one first, that one stays.
-  func commit(as key: Digest) throws { try stage.commit(as: key) }
+  ///
+  /// - Parameter blob: what it was unpacked from.
+  func commit(as key: Digest, from blob: Digest) throws { try stage.commit(as: key, from: blob) }
 
   /// Where it is unpacked, until `commit`.
   var directory: FilePath { stage.directory }
 
-  /// Puts the tree in the place of a damaged one.
+  /// Puts the tree in the place of a damaged one, of which nothing stays.
   func replace(_ key: Digest) throws { try stage.replace(key) }
 
   /// Stops the unpacking and removes what it made. After `commit` it does nothing.

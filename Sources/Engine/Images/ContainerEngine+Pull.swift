@@ -75,8 +75,9 @@ extension ContainerEngine {
       }
       let layers = try stack(manifest, config)
 
-      let pulled = try await fetchLayers(
-        layers, of: reference, addition, atOnce: atOnce, reporter: reporter)
+      let pulled = try await bringLayers(layers, atOnce: atOnce) { [self] layer in
+        try await fetchLayer(layer, of: reference, addition, reporter: reporter)
+      }
       let keys = try await settle(layers, pulled)
       _ = try content.put(bytes: fetched.bytes)
 
@@ -161,20 +162,23 @@ extension ContainerEngine {
         .corrupt, "the configuration of \(reference.familiar) claims \(descriptor.size) bytes",
         subject: "\(descriptor.digest)", hint: "at most \(documentLimit) bytes are read")
     }
-    if !content.isWhole(descriptor) {
-      let lease = try await content.withIngestLock(descriptor.digest)
-      defer { lease.releaseAndRemove() }
-      if !content.isWhole(descriptor) {
-        try await registry.mistrustingMirrors(of: reference) {
-          let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
-          do {
-            try await registry.fetchBlob(reference, descriptor) { try writer.write($0) }
-          } catch {
-            writer.abandon()
-            throw error
-          }
-          _ = try writer.commit()
+    func present() -> [UInt8]? {
+      content.isWhole(descriptor) ? try? content.read(descriptor.digest, limit: documentLimit) : nil
+    }
+    if let bytes = present() { return try decode(ImageConfig.self, bytes, descriptor.digest) }
+    let lease = try await content.withIngestLock(descriptor.digest)
+    defer { lease.releaseAndRemove() }
+    // One that the disk has damaged is fetched anew.
+    if present() == nil {
+      try await registry.mistrustingMirrors(of: reference) {
+        let writer = try content.ingest(expected: descriptor.digest, size: descriptor.size)
+        do {
+          try await registry.fetchBlob(reference, descriptor) { try writer.write($0) }
+        } catch {
+          writer.abandon()
+          throw error
         }
+        _ = try writer.commit()
       }
     }
     return try decode(
@@ -194,34 +198,46 @@ extension ContainerEngine {
         subject: "\(manifest.config.digest)", hint: "the image is broken; build and push it again")
     }
     let diffIDs = config.rootfs.diffIDs
-    guard Set(diffIDs).count <= Self.layerLimit else {
-      throw EngineError(
-        .unsupported, "the image has \(diffIDs.count) layers", subject: "\(manifest.config.digest)",
-        causes: ["overlayfs stacks at most \(Self.layerLimit)"], hint: "build it again with fewer")
-    }
-    return zip(manifest.layers, zip(diffIDs, ChainID.all(diffIDs))).enumerated().map { index, layer in
+    let layers = zip(manifest.layers, zip(diffIDs, ChainID.all(diffIDs))).enumerated().map { index, layer in
       let (descriptor, (diffID, chainID)) = layer
       return StackedLayer(
         descriptor: descriptor, diffID: diffID,
         placedKey: index == 0 ? ChainID.ofBottom(diffID) : chainID)
     }
+    try requireStackable(Set(diffIDs).count, of: layers)
+    return layers
   }
 
-  private func fetchLayers(
-    _ layers: [StackedLayer], of reference: Reference, _ addition: Addition, atOnce: Int,
-    reporter: TaskReporter
+  /// Brings an image's layers, some at once.
+  ///
+  /// - Throws: what `bring` throws; `unsupported` as soon as more trees would be needed than can be stacked.
+  func bringLayers(
+    _ layers: [StackedLayer], atOnce: Int,
+    _ bring: @escaping @Sendable (StackedLayer) async throws -> FetchedLayer
   ) async throws -> [FetchedLayer] {
     try await withThrowingTaskGroup(of: (Int, FetchedLayer).self) { group in
       var fetched = layers.map { _ in FetchedLayer(outcome: .present) }
-      for (index, layer) in layers.enumerated() {
-        if index >= max(1, atOnce), let (done, result) = try await group.next() { fetched[done] = result }
-        group.addTask { [self] in
-          (index, try await fetchLayer(layer, of: reference, addition, reporter: reporter))
-        }
+      var pending = 0
+      func take(_ done: (Int, FetchedLayer)) throws {
+        fetched[done.0] = done.1
+        if done.1.pending != nil { pending += 1 }
+        try requireStackable(pending, of: layers)
       }
-      for try await (done, result) in group { fetched[done] = result }
+      for (index, layer) in layers.enumerated() {
+        if index >= max(1, atOnce), let done = try await group.next() { try take(done) }
+        group.addTask { (index, try await bring(layer)) }
+      }
+      for try await done in group { try take(done) }
       return fetched
     }
+  }
+
+  /// - Parameter count: of trees that are to be stacked.
+  func requireStackable(_ count: Int, of layers: [StackedLayer]) throws(EngineError) {
+    guard count > Self.layerLimit else { return }
+    throw EngineError(
+      .unsupported, "the image has \(layers.count) layers", subject: layers.last?.diffID.description,
+      causes: ["overlayfs stacks at most \(Self.layerLimit)"], hint: "build it again with fewer")
   }
 }
 

@@ -29,19 +29,37 @@ extension ContainerEngine {
   /// Sends an image to a registry: the blobs it lacks at the same time, then the manifest.
   ///
   /// - Parameters:
-  ///   - destination: the name there; the image's own name where nil.
+  ///   - destination: the name there; where nil, `name`, which has to be one of the image's.
   ///   - compression: of its layers there; as they are here where nil. Another one means another manifest.
-  /// - Throws: `notFound`, `unauthorized`, `unreachable`. Cancellation stops the transfers; what the registry
+  /// - Throws: `notFound`, `unauthorized`, `unreachable`; `invalidArgument` without a destination for a digest alone, which
+  ///   names no repository; `digestMismatch` for a name with the digest of something else. Cancellation stops the transfers; what the registry
   ///   already took stays there until it collects it.
   package func push(
     _ name: String, to destination: String? = nil, compressing compression: LayerCompression? = nil,
     reporter: TaskReporter = .silent
   ) async throws -> PushResult {
     let image = try image(named: name)
-    let target = try Reference(parsing: destination ?? name)
+    let target = try destination.map { try Reference(parsing: $0) } ?? ownName(name, of: image)
     return try await collectingNotices { notices in
       try await push(image, to: target, compressing: compression, notices, reporter: reporter)
     }
+  }
+
+  /// The name that an image was found by, where it has a repository.
+  private func ownName(_ name: String, of image: ImageRecord) throws -> Reference {
+    let names = try metadata.tags(of: image.manifestDigest).compactMap {
+      try? Reference(parsing: $0.reference)
+    }
+    if let reference = try? Reference(parsing: name) {
+      let known = Set(names.map(\.description))
+      if reference.digest == image.manifestDigest || reference.names.contains(where: known.contains) {
+        return reference
+      }
+    }
+    let tagged = names.filter { $0.tag != nil }.map(\.familiar)
+    throw EngineError(
+      .invalidArgument, "\(name) does not say where to push the image to", subject: name,
+      hint: "give a destination" + (tagged.first.map { ", or push it by its name \($0)" } ?? ""))
   }
 
   func push(
@@ -58,6 +76,12 @@ extension ContainerEngine {
         manifest = try await recompressed(manifest, compression, reporter: reporter)
         bytes = try encode(manifest)
         mediaType = MediaType.ociManifest
+      }
+      if let wanted = target.digest, wanted != Digest(of: bytes) {
+        throw EngineError(
+          .digestMismatch, "cannot push the image to \(target.familiar): its manifest has another digest",
+          subject: target.description, causes: ["it is \(Digest(of: bytes))"],
+          hint: "push it to a tag", retriable: false)
       }
       let named =
         manifest.layers.map { ("layer \($0.digest.short)", $0) } + [("configuration", manifest.config)]

@@ -33,7 +33,7 @@ extension ContainerEngine {
       names.map { .imageUntagged(digest, reference: $0) } + (image ? [.imageRemoved(digest)] : [])
     }
     Failpoint.imageUnrecorded.pass()
-    if isLast { try await collect() }
+    if isLast { await collectBehind() }
     return ImageRemoval(untagged: removed.names, deleted: removed.image ? [digest] : [])
   }
 }

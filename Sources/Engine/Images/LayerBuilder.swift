@@ -44,7 +44,7 @@ struct LayerBuilder: Sendable {
     let size = writer.bytesWritten
     let digest = try writer.commit()
     let key = isPlaced ? ChainID.ofBottom(unpacked.diffID) : unpacked.diffID
-    try unpacking.commit(as: key)
+    try unpacking.commit(as: key, from: digest)
     return LayerRecord(
       descriptor: Descriptor(mediaType: mediaType, digest: digest, size: size), diffID: unpacked.diffID,
       key: key)

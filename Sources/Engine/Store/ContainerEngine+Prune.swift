@@ -54,7 +54,7 @@ extension ContainerEngine {
       case .container, .volume, .network, .leftover, .cacheMount: true
       }
     }
-    if !areNeeded { try await collect() }
+    if !areNeeded { await collectBehind() }
     return PrunePlan(
       items: ids.map { id in
         outcomes[id]

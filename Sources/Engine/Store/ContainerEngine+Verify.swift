@@ -21,7 +21,7 @@ package struct Verification: Sendable {
 /// Something in the store that is not what its name says.
 package struct StoreProblem: Sendable {
   package enum Kind: String, Sendable {
-    case blobMissing, blobDamaged, treeMissing, treeDamaged
+    case blobMissing, blobDamaged, blobUnfit, treeMissing, treeDamaged
   }
 
   package var kind: Kind
@@ -29,15 +29,16 @@ package struct StoreProblem: Sendable {
   package var digest: Digest
   /// What of a tree is not as its layer says.
   package var detail: String?
-  /// The names, or digests, of the images that need it.
+  /// The names, or digests, of the images that need it; none where only the cache of builds has it.
   package var images: [String]
-  /// Whether it has been put right. A tree can be, by its blob, where no container runs on it; a blob by a pull.
+  /// Whether it has been put right. A tree can be, by its blob, where no container runs on it; a blob by a pull. What only the cache
+  /// of builds had is forgotten, and built anew.
   package var isRepaired: Bool
 }
 
 extension ContainerEngine {
   /// Reads blobs and unpacked layers from the disk and compares them with what they should be: each blob with its digest,
-  /// and each tree with one that is unpacked anew from its blob.
+  /// and each tree with one that is unpacked anew from its blob; with those of all images also the cache's of builds.
   ///
   /// A damaged blob loses its name, so that nothing takes it for whole; pulling an image of it again fetches just that.
   /// A damaged tree is replaced, unless a container runs on it.
@@ -45,6 +46,7 @@ extension ContainerEngine {
   /// - Parameter name: an image; all where nil.
   package func verify(_ name: String? = nil, reporter: TaskReporter = .silent) async throws -> Verification {
     let images = try name.map { [try image(named: $0)] } ?? metadata.images()
+    let steps = name == nil ? try metadata.buildSteps() : []
     let addition = try await beginAddition()
     defer { addition.end() }
     var result = Verification(images: images.count)
@@ -55,22 +57,45 @@ extension ContainerEngine {
         users[digest, default: []] += names.isEmpty ? [image.manifestDigest.description] : names
       }
     }
+    for layer in steps.compactMap(\.layer) { users[layer.descriptor.digest, default: []] += [] }
     for digest in users.keys.sorted(by: { $0.hex < $1.hex }) {
       try await check(digest, users[digest] ?? [], &result, reporter)
     }
     let busy = try layersInUse()
-    var seen: Set<Digest> = []
+    /// Each tree with each blob that it is said to be of.
+    var seen: [Digest: Set<Digest>] = [:]
+    func compareOnce(_ layer: LayerRecord, _ lowers: [FilePath]) async throws {
+      let blob = layer.descriptor.digest
+      guard seen[layer.key, default: []].insert(blob).inserted else { return }
+      try await check(
+        layer, lowers, users[blob] ?? [], isBusy: busy.contains(layer.key), addition, &result, reporter)
+    }
     for image in images {
       var lowers: [FilePath] = []
       for layer in image.layers {
-        if seen.insert(layer.key).inserted {
-          let names = users[layer.descriptor.digest] ?? []
-          try await check(layer, lowers, names, isBusy: busy.contains(layer.key), addition, &result, reporter)
-        }
+        try await compareOnce(layer, lowers)
         lowers.insert(snapshots.layerDirectory(layer.key), at: 0)
       }
     }
+    for layer in steps.compactMap(\.layer) { try await compareOnce(layer, []) }
+    result.layers = seen.count
+    try await forget(steps, &result)
     return result
+  }
+
+  /// Takes what is damaged and only the cache of builds has out of it.
+  private func forget(_ steps: [BuildStepRecord], _ result: inout Verification) async throws {
+    for index in result.problems.indices where !result.problems[index].isRepaired {
+      let problem = result.problems[index]
+      guard problem.images.isEmpty else { continue }
+      for step in steps {
+        guard let layer = step.layer, [layer.descriptor.digest, layer.diffID].contains(problem.digest) else {
+          continue
+        }
+        try await metadata.removeBuildStep(step.key)
+      }
+      result.problems[index].isRepaired = true
+    }
   }
 
   /// The layers that running containers have mounted, whose files must stay.
@@ -118,7 +143,6 @@ extension ContainerEngine {
     _ result: inout Verification,
     _ reporter: TaskReporter
   ) async throws {
-    result.layers += 1
     let isThere = snapshots.contains(layer.key)
     func problem(_ detail: String?, isRepaired: Bool) -> StoreProblem {
       StoreProblem(
@@ -134,19 +158,41 @@ extension ContainerEngine {
       }
       return
     }
+    do {
+      let (bytes, difference) = try await compare(
+        layer, lowers, isThere: isThere, isBusy: isBusy, addition, reporter)
+      result.bytes += bytes
+      if let difference {
+        result.problems.append(problem(isThere ? difference : nil, isRepaired: !isBusy))
+      }
+    } catch let error as EngineError where [.corrupt, .digestMismatch].contains(error.kind) {
+      // Its bytes are the digest's, and not the layer that the image says. There is more to look at.
+      result.problems.append(
+        StoreProblem(
+          kind: .blobUnfit, digest: layer.descriptor.digest, detail: error.description, images: users,
+          isRepaired: false))
+    }
+  }
+
+  /// Unpacks a layer anew and compares its tree with that; puts what is wrong right, unless it is busy.
+  ///
+  /// - Returns: how much was unpacked, in bytes, and what is not the same.
+  private func compare(
+    _ layer: LayerRecord, _ lowers: [FilePath], isThere: Bool, isBusy: Bool, _ addition: Addition,
+    _ reporter: TaskReporter
+  ) async throws -> (Int64, String?) {
     let lock = try await snapshots.withUnpackLock(layer.diffID)
     defer { lock.releaseAndRemove() }
+    let standsAlone = [layer.diffID, ChainID.ofBottom(layer.diffID)].contains(layer.key)
     let title = "layer \(layer.diffID.short)"
-    let (bytes, difference) = try await reporter.task(title, total: layer.descriptor.size) { progress, _ in
+    return try await reporter.task(title, total: layer.descriptor.size) { progress, _ in
       let unpacking = try LayerUnpacking(layer.diffID, self, addition)
       let isCancelled = Atomic(false)
       return try await withTaskCancellationHandler {
         try await onBlockingThread("verify") { [self] () -> (Int64, String?) in
           try readFile(content.path(of: layer.descriptor.digest), progress.report) { try unpacking.write($0) }
           let unpacked = try unpacking.finish()
-          if unpacked.dependencies != nil {
-            try unpacking.resolve(lowers: layer.key == layer.diffID ? [] : lowers)
-          }
+          if unpacked.dependencies != nil { try unpacking.resolve(lowers: standsAlone ? [] : lowers) }
           let comparison = TreeComparison { isCancelled.load(ordering: .relaxed) }
           let difference =
             isThere
@@ -157,16 +203,13 @@ extension ContainerEngine {
             try unpacking.replace(layer.key)
           }
           if difference == nil || !isBusy { try snapshots.clearDoubt(of: layer.key) }
+          try snapshots.notePair(layer.descriptor.digest, of: layer.key)
           return (unpacked.uncompressedSize, difference)
         }
       } onCancel: {
         isCancelled.store(true, ordering: .relaxed)
         unpacking.cancel()
       }
-    }
-    result.bytes += bytes
-    if let difference {
-      result.problems.append(problem(isThere ? difference : nil, isRepaired: !isBusy))
     }
   }
 }

@@ -120,7 +120,7 @@ public enum ImagePush: RPCRequest {
   public struct Params: RPCValue {
     /// A name or digest of an image in the store.
     public var image: String
-    /// The name at the registry; the image's own when absent.
+    /// The name at the registry; when absent, the name that the image is given by, which has to be one of its own and no digest alone.
     public var destination: String?
     /// Of the layers at the registry; as they are in the store when absent. Another one makes another manifest, so `digest` differs from the image's here.
     public var compression: LayerCompression?
@@ -258,7 +258,7 @@ public enum ImageVerify: RPCRequest {
   public static let method = Method.imageVerify
   /// What `image/verify` takes.
   public struct Params: RPCValue {
-    /// A name or digest of an image in the store; all images when absent.
+    /// A name or digest of an image in the store; all images, and the cache of builds, when absent.
     public var image: String?
     /// Asks for LSP's $/progress as well.
     public var workDoneToken: ProgressToken?
@@ -943,9 +943,9 @@ public struct StoreProblem: RPCValue {
   public var digest: Digest
   /// The first file of a layer that is not as it should be, and what of it.
   public var detail: String?
-  /// The names, or digests, of the images that need it.
+  /// The names, or digests, of the images that need it; empty for what only the cache of builds has.
   public var images: [String]
-  /// Whether it has been put right. What has not is by the next pull of one of the images, or, where a container runs on the layer, by verifying again when it has ended.
+  /// Whether it has been put right. What has not is by the next pull of one of the images, or, where a container runs on the layer, by verifying again when it has ended. What only the cache of builds has is forgotten, and built anew.
   public var repaired: Bool
 
   public init(
@@ -1366,6 +1366,8 @@ public struct StoreProblemKind: OpenEnumeration {
   public static let blobMissing = StoreProblemKind(rawValue: "blobMissing")
   /// One is not what its digest says, and has been removed.
   public static let blobDamaged = StoreProblemKind(rawValue: "blobDamaged")
+  /// A compressed layer is what its digest says, and not the layer that its image says: the image is wrong, wherever it comes from.
+  public static let blobUnfit = StoreProblemKind(rawValue: "blobUnfit")
   /// An unpacked layer is not there.
   public static let treeMissing = StoreProblemKind(rawValue: "treeMissing")
   /// One is not what its blob says.
@@ -1374,6 +1376,7 @@ public struct StoreProblemKind: OpenEnumeration {
   public static let known = [
     StoreProblemKind.blobMissing,
     StoreProblemKind.blobDamaged,
+    StoreProblemKind.blobUnfit,
     StoreProblemKind.treeMissing,
     StoreProblemKind.treeDamaged,
   ]

@@ -10,6 +10,8 @@ internal import SystemPackage
 struct CredentialHelper: Sendable {
   let name: String
   let environment: [String: String]
+  /// Whether nobody waits for it any more; it is killed then.
+  var isCancelled: @Sendable () -> Bool = { false }
 
   /// A helper may ask a person.
   private static let patience = Duration.seconds(120)
@@ -63,7 +65,8 @@ struct CredentialHelper: Sendable {
     do {
       return try runProgram(
         program(), arguments: ["docker-credential-\(name)", action],
-        environment: environment.map { "\($0.key)=\($0.value)" }, input: input, patience: Self.patience)
+        environment: environment.map { "\($0.key)=\($0.value)" }, input: input, patience: Self.patience,
+        isCancelled: isCancelled)
     } catch {
       throw EngineError("ask the credential helper \(name)", wrapping: error, subject: name)
     }

@@ -1,5 +1,6 @@
 package import EngineErrors
 internal import LinuxSystem
+internal import Synchronization
 package import SystemPackage
 
 /// The credentials of one user, where Docker keeps them: in its `config.json`, or in the helpers which that names.
@@ -21,11 +22,10 @@ package struct RegistryCredentials: Sendable {
   ///   `unauthorized` when one fails.
   package func credential(for registry: String) async throws(EngineError) -> Credential? {
     do {
-      return try await onBlockingThread("credentials") {
+      return try await withHelpers { helper in
         let config = try DockerConfig(file)
-        guard let helper = config.helper(for: registry) else { return config.credential(for: registry) }
-        return try CredentialHelper(name: helper, environment: environment).get(
-          DockerConfig.server(of: registry))
+        guard let name = config.helper(for: registry) else { return config.credential(for: registry) }
+        return try helper(name).get(DockerConfig.server(of: registry))
       }
     } catch {
       throw EngineError("look for a credential for \(registry)", wrapping: error, subject: registry)
@@ -50,44 +50,39 @@ package struct RegistryCredentials: Sendable {
   /// - Throws: as `credential`; `permissionDenied` and `noSpace` for the file.
   package func keep(_ credential: Credential, for registry: String) async throws(EngineError) -> Keeper {
     do {
-      return try await onBlockingThread("credentials") {
+      return try await withHelpers { helper in
         let lock = try changing()
         defer { lock.releaseAndRemove() }
         var config = try DockerConfig(file)
-        let helper = config.helper(for: registry)
-        if let helper {
-          try CredentialHelper(name: helper, environment: environment).store(
-            credential, for: DockerConfig.server(of: registry))
-        }
-        config.keep(helper == nil ? credential : nil, for: registry)
+        let name = config.helper(for: registry)
+        if let name { try helper(name).store(credential, for: DockerConfig.server(of: registry)) }
+        config.keep(name == nil ? credential : nil, for: registry)
         try config.write(to: file)
-        return Keeper(helper: helper, file: file)
+        return Keeper(helper: name, file: file)
       }
     } catch {
       throw EngineError("keep the credential for \(registry)", wrapping: error, subject: registry)
     }
   }
 
-  /// Forgets the credential for a registry.
+  /// Forgets the credential for a registry, the file's own also where its helper cannot be asked.
   ///
   /// - Returns: whether there was one.
   package func forget(_ registry: String) async throws(EngineError) -> Bool {
     do {
-      return try await onBlockingThread("credentials") {
+      return try await withHelpers { helper in
         let lock = try changing()
         defer { lock.releaseAndRemove() }
         var config = try DockerConfig(file)
-        var wasKnown = false
-        if let helper = config.helper(for: registry).map({
-          CredentialHelper(name: $0, environment: environment)
-        }) {
-          let server = DockerConfig.server(of: registry)
-          wasKnown = try helper.get(server) != nil
-          if wasKnown { try helper.erase(server) }
-        }
-        if config.forget(registry) {
-          wasKnown = true
-          try config.write(to: file)
+        // The file's own first: a helper may be named there that is not on this machine.
+        var wasKnown = config.forget(registry)
+        if wasKnown { try config.write(to: file) }
+        if let name = config.helper(for: registry) {
+          let (helper, server) = (helper(name), DockerConfig.server(of: registry))
+          if try helper.get(server) != nil {
+            try helper.erase(server)
+            wasKnown = true
+          }
         }
         return wasKnown
       }
@@ -95,4 +90,24 @@ package struct RegistryCredentials: Sendable {
       throw EngineError("forget the credential for \(registry)", wrapping: error, subject: registry)
     }
   }
+
+  /// Runs `body` on a thread of its own with what makes helpers that are killed when the task is cancelled.
+  private func withHelpers<Result: Sendable>(
+    _ body: @escaping @Sendable (_ helper: (String) -> CredentialHelper) throws -> Result
+  ) async throws -> Result {
+    let flag = CancellationFlag()
+    return try await withTaskCancellationHandler {
+      try await onBlockingThread("credentials") {
+        try body { name in
+          CredentialHelper(name: name, environment: environment) { flag.isSet.load(ordering: .relaxed) }
+        }
+      }
+    } onCancel: {
+      flag.isSet.store(true, ordering: .relaxed)
+    }
+  }
+}
+
+private final class CancellationFlag: Sendable {
+  let isSet = Atomic(false)
 }

@@ -20,15 +20,21 @@ struct Verify: REPLCommand {
       return status
     }
     for problem in answer.problems {
-      let images = problem.images.map { FamiliarName($0).text }.joined(separator: ", ")
+      let images =
+        problem.images.isEmpty
+        ? "the cache of builds" : problem.images.map { FamiliarName($0).text }.joined(separator: ", ")
       terminal.print("\(terminal.red(problem.sentence))  (\(images))")
       if let detail = problem.detail { terminal.print("  because: \(detail)") }
       if problem.repaired {
-        terminal.print("  it has been put right")
+        terminal.print(problem.images.isEmpty ? "  it will be built anew" : "  it has been put right")
       } else if let name = problem.images.first {
         let hint =
-          problem.kind == .treeDamaged
-          ? "a container runs on it; verify again when it has ended" : "pull \(FamiliarName(name).text)"
+          switch problem.kind {
+          case .treeDamaged: "a container runs on it; verify again when it has ended"
+          case .blobUnfit:
+            "the image is broken where it comes from; remove it: remove \(FamiliarName(name).text)"
+          default: "pull \(FamiliarName(name).text)"
+          }
         terminal.print("  hint: \(hint)")
       }
     }
@@ -46,6 +52,7 @@ extension StoreProblem {
     return switch kind {
     case .blobMissing: "blob \(short) is missing"
     case .blobDamaged: "blob \(short) was damaged, and has been removed"
+    case .blobUnfit: "blob \(short) is not the layer that its image says"
     case .treeMissing: "layer \(short) is not unpacked"
     case .treeDamaged: "layer \(short) is damaged on the disk"
     default: "\(kind.rawValue) \(short)"

@@ -125,7 +125,8 @@ class ImageMethods:
         """Sends an image to a registry: the layers it lacks at the same time, then the manifest.
 
         image: A name or digest of an image in the store.
-        destination: The name at the registry; the image's own when absent.
+        destination: The name at the registry; when absent, the name that the image is given by,
+        which has to be one of its own and no digest alone.
         compression: Of the layers at the registry; as they are in the store when absent. Another
         one makes another manifest, so `digest` differs from the image's here.
         work_done_token: Asks for LSP's $/progress as well.
@@ -187,7 +188,8 @@ class ImageMethods:
         name, so that nothing takes it for whole, and the next pull of its image fetches just
         that. A damaged layer is replaced by way of its blob, unless a container runs on it.
 
-        image: A name or digest of an image in the store; all images when absent.
+        image: A name or digest of an image in the store; all images, and the cache of builds,
+        when absent.
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 

@@ -550,10 +550,13 @@ class StoreProblem(Structure):
     detail: str | None = None
     """The first file of a layer that is not as it should be, and what of it."""
     images: list[str]
-    """The names, or digests, of the images that need it."""
+    """The names, or digests, of the images that need it; empty for what only the cache of builds
+    has.
+    """
     repaired: bool
     """Whether it has been put right. What has not is by the next pull of one of the images, or,
-    where a container runs on the layer, by verifying again when it has ended.
+    where a container runs on the layer, by verifying again when it has ended. What only the
+    cache of builds has is forgotten, and built anew.
     """
 
 
@@ -727,6 +730,10 @@ class StoreProblemKind(OpenEnum):
     """A manifest, configuration or compressed layer is not there."""
     BLOB_DAMAGED = "blobDamaged"
     """One is not what its digest says, and has been removed."""
+    BLOB_UNFIT = "blobUnfit"
+    """A compressed layer is what its digest says, and not the layer that its image says: the image
+    is wrong, wherever it comes from.
+    """
     TREE_MISSING = "treeMissing"
     """An unpacked layer is not there."""
     TREE_DAMAGED = "treeDamaged"
