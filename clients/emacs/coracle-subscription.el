@@ -48,18 +48,20 @@ event/subscribe; of an outage only with the first error."
 Wait for nothing: this is called by timers."
   (unless (or (coracle-subscription-name subscription) (coracle-subscription-is-asking subscription))
     (setf (coracle-subscription-is-asking subscription) t)
-    (coracle--open
-     (lambda (failure)
-       (if failure
-           (coracle--subscribed subscription failure nil)
-         (setf (coracle-subscription-has-begun subscription) t)
-         (coracle-request
-          'event/subscribe (funcall (coracle-subscription-parameters subscription))
-          ;; At once, since events come right behind the answer.
-          (lambda (failure answer) (coracle--subscribed subscription failure answer))))))))
+    (let ((was-there (and coracle--connection (jsonrpc-running-p coracle--connection))))
+      (coracle--open
+       (lambda (failure)
+         (if failure
+             (coracle--subscribed subscription failure nil)
+           (setf (coracle-subscription-has-begun subscription) t)
+           (coracle-request
+            'event/subscribe (funcall (coracle-subscription-parameters subscription))
+            ;; At once, since events come right behind the answer.
+            (lambda (failure answer) (coracle--subscribed subscription failure answer was-there)))))))))
 
-(defun coracle--subscribed (subscription failure answer)
-  "Take FAILURE or the ANSWER to SUBSCRIPTION's event/subscribe."
+(defun coracle--subscribed (subscription failure answer &optional was-there)
+  "Take FAILURE or the ANSWER to SUBSCRIPTION's event/subscribe.
+Of a session that WAS-THERE the end is not told: the next one may be there."
   (setf (coracle-subscription-is-asking subscription) nil)
   (cond
    ((not (memq subscription coracle--subscriptions))
@@ -69,7 +71,8 @@ Wait for nothing: this is called by timers."
           (coracle-subscription-has-told subscription) nil)
     (funcall (coracle-subscription-on-answer subscription) nil answer))
    ((not coracle--is-stopping)
-    (unless (coracle-subscription-has-told subscription)
+    (unless (or (coracle-subscription-has-told subscription)
+                (and was-there (memq (plist-get failure :code) '(nil -1))))
       (setf (coracle-subscription-has-told subscription) t)
       (funcall (coracle-subscription-on-answer subscription) failure nil))
     ;; What the service has refused it would refuse again.

@@ -266,6 +266,19 @@
    (kill-buffer coracle-list-buffer)
    (coracle-test-remove "outside")))
 
+(ert-deftest coracle-test-dies-asked ()
+  "A service that dies while it is asked for events is not told of, and the next one is asked."
+  (coracle-hearing
+   (coracle-ask 'system/ping)
+   ;; So that it does not come to answer.
+   (signal-process (jsonrpc--process coracle--connection) 'STOP)
+   (coracle-events-mode 1)
+   (should (coracle-subscription-is-asking coracle--events-subscription))
+   (coracle-test-kill)
+   (coracle-wait (coracle-subscription-name coracle--events-subscription))
+   (should-not words)
+   (coracle-events-mode -1)))
+
 (ert-deftest coracle-test-list-quiet ()
   "By itself the list asks nothing of a session that is to end, and tells nothing of one that has ended."
   (coracle-hearing

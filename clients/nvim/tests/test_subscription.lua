@@ -21,7 +21,7 @@ local answering = [[
 send(id=id, result={"subscription": "e1", "cursor": "c%d" % start})
 ]] .. event('later')
 
---- Services without processes, in the order in which they begin: `requests`, each with `answer`, and `die`.
+--- Services without processes, in the order in which they begin: `requests`, each with `answer`, `say` and `die`.
 local function pretended(t)
   local rpc = require('vim.lsp.rpc')
   local services, start = {}, rpc.start
@@ -31,6 +31,7 @@ local function pretended(t)
   session.command = { 'true' }
   rpc.start = function(...)
     local service, dispatchers = { requests = {} }, select(vim.fn.has('nvim-0.11') == 1 and 2 or 3, ...)
+    service.say = dispatchers.notification
     function service.die()
       service.is_gone = true
       dispatchers.on_exit(0, 9)
@@ -93,6 +94,39 @@ return {
       t.equal(t.told, {})
       session.stop()
       answer(2, 7, 'shutdown')
+      services[2].die()
+    end,
+  },
+  {
+    name = 'what a session that was ended still says is not heard',
+    body = function(t)
+      local services, answer = pretended(t)
+      local events = require('coracle.events')
+      local function occur(service, name)
+        services[service].say('event/occurred', {
+          subscription = 'e1', cursor = name, kind = 'container.created', subject = 's', attributes = { name = name },
+        })
+      end
+      events.on({ 'container.' })
+      answer(1, 1, 'initialize')
+      answer(1, 2, 'event/subscribe', { subscription = 'e1', cursor = 'first' })
+      t.wait('that it follows', function()
+        return events.cursor == 'first'
+      end)
+      session.stop()
+      session.request('system/ping', vim.empty_dict(), function() end)
+      answer(2, 1, 'initialize')
+      answer(2, 2, 'system/ping')
+      t.equal(answer(2, 3, 'event/subscribe', { subscription = 'e1', cursor = 'second' }).after, 'first')
+      t.wait('that it follows', function()
+        return events.cursor == 'second'
+      end)
+      occur(1, 'old')
+      occur(2, 'new')
+      t.equal(t.told, { 'new: created' })
+      answer(1, 3, 'shutdown')
+      services[1].die()
+      session.stop()
       services[2].die()
     end,
   },
