@@ -26,13 +26,14 @@ struct Verify: REPLCommand {
       terminal.print("\(terminal.red(problem.sentence))  (\(images))")
       if let detail = problem.detail { terminal.print("  because: \(detail)") }
       if problem.repaired {
-        terminal.print(problem.images.isEmpty ? "  it will be built anew" : "  it has been put right")
+        let isForgotten = problem.images.isEmpty && problem.kind != .treeDamaged
+        terminal.print(isForgotten ? "  it will be built anew" : "  it has been put right")
       } else if let name = problem.images.first {
         let hint =
           switch problem.kind {
           case .treeDamaged: "a container runs on it; verify again when it has ended"
           case .blobUnfit:
-            "the image is broken where it comes from; remove it: remove \(FamiliarName(name).text)"
+            "the image is broken where it comes from; remove it: rmi \(FamiliarName(name).text)"
           default: "pull \(FamiliarName(name).text)"
           }
         terminal.print("  hint: \(hint)")
