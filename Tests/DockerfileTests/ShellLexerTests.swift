@@ -1,3 +1,4 @@
+import EngineErrors
 import Testing
 
 @testable import Dockerfile
@@ -76,5 +77,35 @@ import Testing
     let value = String(repeating: "a", count: 3000)
     let pattern = String(repeating: "*a", count: 40) + "b"
     #expect(try ShellLexer().expand("${V##\(pattern)}") { _ in value }.text == value)
+  }
+
+  @Test(
+    "values that grow from line to line have an end",
+    arguments: ["ENV A=$A$A", "ARG A=${A}${A}", "ENV A=${A//x/$A}", "LABEL l=$A$A\nENV A=$A$A"])
+  func grows(_ line: String) throws {
+    let start = "ENV A=xxxxxxxxxxxxxxxx\n"
+    let file = try Dockerfile(
+      parsing: Array(("FROM a\n" + start + String(repeating: line + "\n", count: 40)).utf8))
+    let platform = BuildInputs.PlatformName(os: "linux", architecture: "amd64")
+    let inputs = BuildInputs(buildPlatform: platform, targetPlatform: platform, target: "")
+    var scope = StageScope(try GlobalScope(file, inputs), environment: [])
+    let error = #expect(throws: EngineError.self) {
+      for instruction in file.stages[0].instructions {
+        var missing: [StageScope.Missing] = []
+        _ = try scope.expand(instruction, missing: &missing)
+      }
+    }
+    #expect(
+      error?.kind == .invalidArgument && error?.message.contains("more than") == true,
+      "\(error.debugDescription)")
+  }
+
+  @Test("a pattern that would be looked for again and again is an error")
+  func longPattern() throws {
+    let text = String(repeating: "x", count: 1 << 15)
+    let error = #expect(throws: ShellLexer.Failure.self) {
+      _ = try ShellLexer().expand("${A//*?*y/z}") { _ in text }
+    }
+    #expect(error?.message.contains("too long") == true)
   }
 }

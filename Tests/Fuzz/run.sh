@@ -90,6 +90,7 @@ ENTRYPOINT ["/bin/server"]
 CMD ["--listen", ":80"]
 END
 printf '*\n!src/**/*.go\n# no\n**/[a-z]?\n\\*x\n/a/../b/\n' > rules.dockerfile
+printf 'ARG X\nFROM @ AS a\nFROM $X@\nENV A=$X$X B=${A//?/$A}\nFROM a:b@c\n' > names.dockerfile
 
 failed() { echo "fuzz: found something with seed $seed; the input is $scratch/input" >&2; exit 1; }
 "$fuzz" archive "$seconds" "$seed" "$scratch" ./*.tar ./*.gz ./*.zst || failed

@@ -152,7 +152,9 @@ extension InstructionParser {
         hint: "write it as 30s or 1m30s")
     }
     guard time == 0 || time >= 1_000_000 else {
-      throw file.error("--\(name) is less than a millisecond", at: word.position)
+      throw file.error(
+        "--\(name) is less than a millisecond", at: word.position,
+        hint: "write it as 30s or 1m30s; 0 leaves it as it is")
     }
     return time
   }

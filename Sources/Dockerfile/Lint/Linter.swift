@@ -31,6 +31,8 @@ package struct Linter {
     var scopes: [StageScope?] = []
     var workingDirectories: [Bool] = []
     for (index, stage) in dockerfile.stages.enumerated() {
+      // Nobody waits for more.
+      if Task.isCancelled { break }
       linter.checkWords(stage)
       let base = (try? global.expand(stage.base.image).text).flatMap { dockerfile.stage($0, before: index) }
       var scope: StageScope?
@@ -145,7 +147,8 @@ package struct Linter {
     guard !name.isEmpty, !name.hasSuffix(":"), !name.hasSuffix("/"), !name.hasPrefix("/"),
       !name.hasPrefix(":"), !name.contains("//"), !name.contains("@@"), !name.contains(" ")
     else { return false }
-    let path = name.split(separator: "@")[0].split(separator: "/").last.map { $0.prefix { $0 != ":" } } ?? ""
+    let parts = name.prefix { $0 != "@" }.split(separator: "/")
+    let path = parts.last.map { $0.prefix { $0 != ":" } } ?? ""
     return !path.isEmpty && path == path.lowercased()
   }
 }

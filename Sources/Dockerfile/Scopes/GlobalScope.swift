@@ -64,6 +64,7 @@ package struct GlobalScope: Hashable, Sendable {
     self.inputs = inputs
     file = dockerfile.file
     escape = Unicode.Scalar(dockerfile.directives.escape)
+    var work = 0
     for (name, value) in inputs.predefined { variables[name] = inputs.arguments[name] ?? value }
     for instruction in dockerfile.arguments {
       guard case .arg(let declarations) = instruction.content else { continue }
@@ -73,24 +74,36 @@ package struct GlobalScope: Hashable, Sendable {
         if let given = inputs.arguments[name] {
           variables[name] = given
         } else if let value = declaration.value {
-          variables[name] = try expand(value).text
+          let variables = variables
+          let expansion = try file.expand(value, ShellLexer(escape: escape), &work) { variables[$0] }
+          self.variables[name] = expansion.text
         }
       }
     }
   }
 
   package func expand(_ word: Word) throws(EngineError) -> ShellLexer.Expansion {
-    try file.expand(word, ShellLexer(escape: escape)) { variables[$0] }
+    var work = 0
+    return try file.expand(word, ShellLexer(escape: escape), &work) { variables[$0] }
   }
 }
 
 extension SourceFile {
+  /// - Parameter work: what all that belongs together has come to.
   func expand(
-    _ word: Word, _ lexer: ShellLexer, _ lookup: (String) -> String?
+    _ word: Word, _ lexer: ShellLexer, _ work: inout Int, _ lookup: (String) -> String?
   ) throws(EngineError) -> ShellLexer.Expansion {
-    do { return try lexer.expand(word.text, lookup) } catch {
+    let expansion: ShellLexer.Expansion
+    do { expansion = try lexer.expand(word.text, lookup) } catch {
       throw self.error(error.message, at: word.position)
     }
+    work += expansion.work
+    guard work <= ShellLexer.mostWork else {
+      throw self.error(
+        "what the values of variables come to is more than \(ShellLexer.mostWork >> 20) MiB",
+        at: word.position, hint: "large values belong into files")
+    }
+    return expansion
   }
 
   func words(

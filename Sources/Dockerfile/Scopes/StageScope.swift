@@ -9,6 +9,8 @@ package struct StageScope: Hashable, Sendable {
   /// The names of the arguments that were declared, and their values where they have one.
   package private(set) var arguments: [(name: String, value: String?)] = []
   private let global: GlobalScope
+  /// Of all that was expanded so far; see `ShellLexer.mostWork`.
+  private var work = 0
 
   package static func == (left: Self, right: Self) -> Bool {
     left.variables == right.variables && left.environment == right.environment
@@ -45,8 +47,11 @@ package struct StageScope: Hashable, Sendable {
     _ instruction: Instruction, missing: inout [Missing]
   ) throws(EngineError) -> Instruction {
     var result = instruction
-    var lookups = Lookups()
-    defer { missing += lookups.missing }
+    var lookups = Lookups(work: work)
+    defer {
+      missing += lookups.missing
+      work = lookups.work
+    }
     switch instruction.content {
     case .env(let assignments):
       let expanded = try expand(assignments, &lookups)
@@ -87,7 +92,10 @@ package struct StageScope: Hashable, Sendable {
     return result
   }
 
-  private struct Lookups { var missing: [Missing] = [] }
+  private struct Lookups {
+    var missing: [Missing] = []
+    var work: Int
+  }
 
   private func note(_ names: Set<String>, _ position: SourcePosition, _ lookups: inout Lookups) {
     for name in names.sorted() where !arguments.contains(where: { $0.name == name }) {
@@ -96,7 +104,8 @@ package struct StageScope: Hashable, Sendable {
   }
 
   private func expand(_ word: Word, _ lookups: inout Lookups) throws(EngineError) -> Word {
-    let expansion = try global.file.expand(word, ShellLexer(escape: global.escape)) { variables[$0] }
+    let lexer = ShellLexer(escape: global.escape)
+    let expansion = try global.file.expand(word, lexer, &lookups.work) { variables[$0] }
     note(expansion.missing, word.position, &lookups)
     return Word(expansion.text, at: word.position)
   }
@@ -114,7 +123,8 @@ package struct StageScope: Hashable, Sendable {
 
   private func split(_ word: Word, _ lookups: inout Lookups) throws(EngineError) -> [String] {
     let lexer = ShellLexer(escape: global.escape)
-    note(try global.file.expand(word, lexer) { variables[$0] }.missing, word.position, &lookups)
+    let expansion = try global.file.expand(word, lexer, &lookups.work) { variables[$0] }
+    note(expansion.missing, word.position, &lookups)
     return try global.file.words(word, lexer) { variables[$0] }
   }
 
@@ -160,7 +170,7 @@ package struct StageScope: Hashable, Sendable {
       var lexer = ShellLexer()
       lexer.ignoresQuotes = true
       let word = Word(file.content, at: transfer.destination.position)
-      let expansion = try global.file.expand(word, lexer) { variables[$0] }
+      let expansion = try global.file.expand(word, lexer, &lookups.work) { variables[$0] }
       note(expansion.missing, word.position, &lookups)
       transfer.inline[index].content = expansion.text
     }

@@ -11,6 +11,17 @@ package struct ShellLexer: Sendable {
 
   package init(escape: Unicode.Scalar = "\\") { self.escape = escape }
 
+  /// What values may add to a word, in bytes: far more than execve(2) takes. Without an end, each line of a file could double
+  /// what the one before it has come to.
+  package static let longest = 4 << 20
+  /// What expanding may come to, in bytes that are written; a character that is compared counts as 16.
+  package static let mostWork = 1 << 26
+
+  static func check(length: Int) throws(Failure) {
+    guard length > longest else { return }
+    throw Failure(message: "the values of its variables come to more than \(longest) bytes")
+  }
+
   /// What is wrong with a word; the caller knows where it is.
   package struct Failure: Error, Hashable {
     package var message: String
@@ -22,6 +33,8 @@ package struct ShellLexer: Sendable {
     /// Names of variables that were looked up.
     package var found: Set<String> = []
     package var missing: Set<String> = []
+    /// As `mostWork` counts it.
+    package var work = 0
   }
 
   /// The word with blanks in it kept.
@@ -29,14 +42,14 @@ package struct ShellLexer: Sendable {
     try withoutActuallyEscaping(lookup) { lookup throws(Failure) in
       var scan = ShellScan(text, self, lookup)
       let (result, _) = try scan.run(until: nil, keepsEscapes: keepsEscapes)
-      return Expansion(text: result, found: scan.found, missing: scan.missing)
+      return Expansion(text: result, found: scan.found, missing: scan.missing, work: scan.work)
     }
   }
 
   /// Splits at blanks that are not quoted, after variables got their values.
   package func words(in text: String, _ lookup: (String) -> String?) throws(Failure) -> [String] {
     try withoutActuallyEscaping(lookup) { lookup throws(Failure) in
-      var scan = ShellScan(text, self, lookup)
+      var scan = ShellScan(text, self, collectsWords: true, lookup)
       return try scan.run(until: nil, keepsEscapes: keepsEscapes).words
     }
   }
@@ -53,9 +66,18 @@ struct ShellScan {
   private var keepsEscapes = false
   /// Of substitutions in one another.
   private var depth = 0
+  private(set) var work = 0
+  /// What values have added, in bytes.
+  private var grown = 0
 
-  init(_ text: String, _ lexer: ShellLexer, _ lookup: @escaping (String) -> String?) {
+  /// Of a text that is to be split: to go through large values twice takes twice as long.
+  private let collectsWords: Bool
+
+  init(
+    _ text: String, _ lexer: ShellLexer, collectsWords: Bool = false, _ lookup: @escaping (String) -> String?
+  ) {
     self.lexer = lexer
+    self.collectsWords = collectsWords
     scalars = Array(text.unicodeScalars)
     self.lookup = lookup
   }
@@ -93,50 +115,50 @@ struct ShellScan {
     let outer = self.keepsEscapes
     self.keepsEscapes = keepsEscapes
     defer { self.keepsEscapes = outer }
-    var result = String.UnicodeScalarView()
+    var result = ""
     var words = Words()
     while let scalar = peeked {
       if scalar == stop {
         index += 1
         words.finish()
-        return (String(result), words.done)
+        return (result, words.done)
       }
       switch scalar {
       case "$":
         let value = try dollar()
-        result += value.unicodeScalars
-        value.unicodeScalars.forEach { words.add($0) }
+        result += value
+        if collectsWords { value.unicodeScalars.forEach { words.add($0) } }
       case "<":
         let mark = possibleHeredoc()
-        result += mark
+        result.unicodeScalars += mark
         words.current += mark
       case "'" where !lexer.ignoresQuotes:
         let part = try singleQuoted()
-        result += part
+        result.unicodeScalars += part
         words.current += part
       case "\"" where !lexer.ignoresQuotes:
         let part = try doubleQuoted()
-        result += part
+        result.unicodeScalars += part
         words.current += part
       case lexer.escape:
         index += 1
         if keepsEscapes {
-          result.append(scalar)
+          result.unicodeScalars.append(scalar)
           words.current.append(scalar)
         }
         // At the end it means nothing.
         guard let escaped = take() else { break }
-        result.append(escaped)
+        result.unicodeScalars.append(escaped)
         words.current.append(escaped)
       default:
         index += 1
-        result.append(scalar)
+        result.unicodeScalars.append(scalar)
         words.add(scalar)
       }
     }
     if let stop { throw Failure(message: "there is no \(stop) to end the substitution") }
     words.finish()
-    return (String(result), words.done)
+    return (result, words.done)
   }
 
   private mutating func singleQuoted() throws(Failure) -> String.UnicodeScalarView {
@@ -206,7 +228,7 @@ struct ShellScan {
     guard peeked == "{" else {
       let name = name()
       if name.isEmpty { return "$" }
-      if let value = value(of: name) { return value }
+      if let value = try value(of: name) { return value }
       return lexer.keepsUnset ? "$" + name : ""
     }
     index += 1
@@ -242,13 +264,20 @@ struct ShellScan {
     return String(name)
   }
 
-  private mutating func value(of name: String) -> String? {
+  private mutating func value(of name: String) throws(Failure) -> String? {
     guard let value = lookup(name) else {
       missing.insert(name)
       return nil
     }
     found.insert(name)
+    try grow(by: value)
     return value
+  }
+
+  private mutating func grow(by value: String) throws(Failure) {
+    work += value.utf8.count
+    grown += value.utf8.count
+    try ShellLexer.check(length: grown)
   }
 }
 
@@ -265,7 +294,7 @@ extension ShellScan {
     guard var mark = take() else { throw Self.unclosed }
     switch mark {
     case "}":
-      if let value = value(of: name) { return value }
+      if let value = try value(of: name) { return value }
       return lexer.keepsUnset ? "${\(name)}" : ""
     case "/": return try replaced(name)
     default: break
@@ -286,7 +315,7 @@ extension ShellScan {
     } catch {
       throw peeked == nil ? Self.unclosed : error
     }
-    let value = value(of: name)
+    let value = try value(of: name)
     if lexer.keepsUnset, value == nil { return "${\(name)\(written)\(word)}" }
     let isSet = value.map { !(emptyIsUnset && $0.isEmpty) } ?? false
     switch mark {
@@ -303,7 +332,9 @@ extension ShellScan {
   private static var unclosed: Failure { Failure(message: "a substitution that begins with ${ has no }") }
 
   /// `#` and `##` from the front, `%` and `%%` from the end; the doubled ones take as much as they can.
-  private func trimmed(_ value: String, _ pattern: String, _ mark: Unicode.Scalar) throws(Failure) -> String {
+  private mutating func trimmed(_ value: String, _ pattern: String, _ mark: Unicode.Scalar) throws(Failure)
+    -> String
+  {
     var pattern = Array(pattern.unicodeScalars)
     let longest = pattern.first == mark
     if longest { pattern.removeFirst() }
@@ -313,7 +344,7 @@ extension ShellScan {
       matcher.reverse()
       text.reverse()
     }
-    let ends = matcher.ends(in: text[...])
+    let ends = try matcher.ends(in: text[...], &work)
     guard let end = longest ? ends.last : ends.first else { return value }
     let rest = text[end...]
     return String(String.UnicodeScalarView(mark == "%" ? Array(rest.reversed()) : Array(rest)))
@@ -331,10 +362,12 @@ extension ShellScan {
       throw peeked == nil
         ? Failure(message: "a replacement has the form ${name/pattern/text}, and an end is missing") : error
     }
-    guard let value = value(of: name) else {
+    guard let value = try value(of: name) else {
       return lexer.keepsUnset ? "${\(name)/\(all ? "/" : "")\(pattern)/\(replacement)}" : ""
     }
     let matcher = try ShellPattern(Array(pattern.unicodeScalars))
-    return matcher.replace(in: value, with: replacement, all: all)
+    let result = try matcher.replace(in: value, with: replacement, all: all, &work)
+    try grow(by: result)
+    return result
   }
 }

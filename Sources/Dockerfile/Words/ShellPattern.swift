@@ -30,13 +30,23 @@ struct ShellPattern {
 
   mutating func reverse() { elements.reverse() }
 
+  private static func check(_ work: Int) throws(ShellLexer.Failure) {
+    guard work > ShellLexer.mostWork else { return }
+    throw ShellLexer.Failure(message: "the pattern or the value is too long to find one in the other")
+  }
+
   /// Where a match that begins with the text may end, in ascending order. In time proportional to both lengths' product.
-  func ends(in text: ArraySlice<Unicode.Scalar>) -> [Int] {
+  ///
+  /// - Parameter work: grows by what it takes.
+  func ends(in text: ArraySlice<Unicode.Scalar>, _ work: inout Int) throws(ShellLexer.Failure) -> [Int] {
     var states = [Bool](repeating: false, count: elements.count + 1)
     states[0] = true
     close(&states)
     var ends: [Int] = states[elements.count] ? [text.startIndex] : []
     for (index, scalar) in zip(text.indices, text) {
+      // Far more than to write one.
+      work += 16 * (elements.count + 1)
+      try Self.check(work)
       var after = [Bool](repeating: false, count: elements.count + 1)
       var isAlive = false
       for (state, element) in elements.enumerated() where states[state] {
@@ -64,27 +74,34 @@ struct ShellPattern {
   }
 
   /// Replaces the first match, or all that do not overlap; each as long as it can be.
-  func replace(in value: String, with replacement: String, all: Bool) -> String {
+  ///
+  /// - Parameter work: grows by what it takes.
+  func replace(
+    in value: String, with replacement: String, all: Bool, _ work: inout Int
+  ) throws(ShellLexer.Failure) -> String {
     let text = Array(value.unicodeScalars)
-    var result = String.UnicodeScalarView()
+    var result = ""
     var index = 0
     var lastEnd = -1
     while index <= text.count {
-      if let end = ends(in: text[index...]).last, end > index || lastEnd != index {
-        result += replacement.unicodeScalars
+      if let end = try ends(in: text[index...], &work).last, end > index || lastEnd != index {
+        result += replacement
+        work += replacement.utf8.count
+        try Self.check(work)
+        try ShellLexer.check(length: result.utf8.count)
         lastEnd = end
         if !all {
-          result += text[end...]
-          return String(result)
+          result.unicodeScalars += text[end...]
+          return result
         }
         if end > index {
           index = end
           continue
         }
       }
-      if index < text.count { result.append(text[index]) }
+      if index < text.count { result.unicodeScalars.append(text[index]) }
       index += 1
     }
-    return String(result)
+    return result
   }
 }
