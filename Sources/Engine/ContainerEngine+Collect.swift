@@ -115,6 +115,9 @@ extension ContainerEngine {
     }
     try content.sweep()
     reclaim(try snapshots.sweep { containers.contains($0) })
+    for path in try unfinishedCacheMounts() {
+      if let grave = try snapshots.unnameTree(path) { reclaim([grave]) }
+    }
     Failpoint.storeCollected.pass()
   }
 }

@@ -36,6 +36,7 @@ extension Session {
       outputs: outputs.isEmpty
         ? nil : zip(outputs, built.written).map { BuildOutputResult(type: $0.type, bytes: Int($1)) },
       cacheTo: built.cacheExport.map { .init($0) },
+      requestWarnings: built.requestWarnings.isEmpty ? nil : built.requestWarnings,
       cacheWarnings: built.cacheWarnings.isEmpty ? nil : built.cacheWarnings,
       networkWarning: built.networkWarning)
   }
@@ -96,6 +97,7 @@ extension Session {
     return BuildExplain.Result(
       steps: explained.steps.map { BuildStep($0) },
       warnings: explained.warnings.isEmpty ? nil : explained.warnings.map { BuildWarning($0) },
+      requestWarnings: explained.requestWarnings.isEmpty ? nil : explained.requestWarnings,
       cacheWarnings: explained.cacheWarnings.isEmpty ? nil : explained.cacheWarnings)
   }
 

@@ -91,15 +91,16 @@ struct BuildStepTests {
   @Test("what contradicts a repository's own address is refused where it is said")
   func contradictions() throws {
     let position = SourcePosition(line: 2, column: 5)
-    let (file, hex) = (SourceFile("Dockerfile"), "0123456789abcdef")
+    let hex = "0123456789abcdef"
+    let failure = GitAddress.failure(Word("", at: position), SourceFile("Dockerfile"))
     var address = try #require(
-      try GitAddress(Word("https://example.com/r.git?checksum=\(hex)&keep-git-dir=true", at: position), file))
+      try GitAddress("https://example.com/r.git?checksum=\(hex)&keep-git-dir=true", failure))
     #expect(address.keepsGitDirectory && address.saysKeepsGitDirectory == true)
     // The beginning of the same one.
-    try address.setChecksum(String(hex.prefix(8)), at: position, file)
+    try address.setChecksum(String(hex.prefix(8)), failure)
     #expect(address.checksum == hex)
     let error = #expect(throws: EngineError.self) {
-      try address.setChecksum("fedcba9876543210", at: position, file)
+      try address.setChecksum("fedcba9876543210", failure)
     }
     #expect(error?.message.hasPrefix("Dockerfile:2:5: ADD: the checksum ") == true)
   }

@@ -9,63 +9,110 @@ import SystemPackage
 /// Agents speak to nobody but their own user and root: so it is this process that speaks to them, and the socket is whose the RUN
 /// wants it to be. The agent's is looked up at each connection, since it may listen anew at any time.
 final class AgentRelay: Sendable {
-  private let socket: FileDescriptor
+  private struct State {
+    /// Who uses it does so while it is here, and who takes it out closes it: its number may be another file's then.
+    var socket: FileDescriptor?
+    /// Those that are open; nil when it is over.
+    var connections: Set<FileDescriptor>? = []
+  }
+  private let state: Mutex<State>
   private let agent: FilePath
-  /// Those that are open; nil when it is over.
-  private let connections = Mutex<Set<FileDescriptor>?>([])
 
   /// - Parameter place: where nothing is yet.
   init(at place: FilePath, to agent: FilePath, owner: (user: UInt32, group: UInt32), mode: UInt32) throws {
     self.agent = agent
-    socket = try listenStream(place, owner: owner.user, group: owner.group, mode: mode)
+    state = Mutex(State(socket: try listenStream(place, owner: owner.user, group: owner.group, mode: mode)))
   }
 
   /// Serves until `stop`, on threads of its own.
   func start() throws {
-    _ = try WorkerThread("ssh-agent") { [self] in
-      while let client = try? acceptStream(socket) {
-        guard let server = try? connectStream(agent), begin(client, server) else {
-          try? client.close()
-          continue
-        }
+    guard let socket = state.withLock({ $0.socket }) else { return }
+    do {
+      _ = try WorkerThread("ssh-agent") { [self] in
+        accept(on: socket)
+        closeSocket()
       }
-      try? socket.close()
+    } catch {
+      closeSocket()
+      throw error
     }
   }
 
   /// Ends all that goes over it.
   func stop() {
-    connections.withLock { connections in
+    state.withLock { state in
       // Still open: who closes one takes it out first.
-      for connection in connections ?? [] { shutdown(connection.rawValue, CInt(SHUT_RDWR)) }
-      connections = nil
+      for connection in state.connections ?? [] { shutdown(connection.rawValue, CInt(SHUT_RDWR)) }
+      state.connections = nil
+      if let socket = state.socket { shutdown(socket.rawValue, CInt(SHUT_RDWR)) }
     }
-    shutdown(socket.rawValue, CInt(SHUT_RDWR))
   }
 
-  /// - Returns: whether both are somebody's now.
-  private func begin(_ client: FileDescriptor, _ server: FileDescriptor) -> Bool {
-    let isOpen = connections.withLock { connections in
-      connections?.formUnion([client, server])
-      return connections != nil
+  private var isOver: Bool { state.withLock { $0.connections == nil } }
+
+  private func closeSocket() {
+    state.withLock { state in
+      try? state.socket?.close()
+      state.socket = nil
     }
-    let thread =
-      isOpen
-      ? try? WorkerThread("ssh-agent") { [self] in
-        Self.relay(client, server)
-        close(client, server)
-      } : nil
-    if thread == nil {
-      connections.withLock { _ = $0?.subtract([client, server]) }
-      try? server.close()
-    }
-    return thread != nil
   }
 
-  private func close(_ client: FileDescriptor, _ server: FileDescriptor) {
-    connections.withLock { _ = $0?.subtract([client, server]) }
-    try? client.close()
-    try? server.close()
+  private func accept(on socket: FileDescriptor) {
+    while !isOver {
+      do { begin(try acceptStream(socket)) } catch {
+        // Of a client that has gone already the next one knows nothing, and files may be closed again.
+        switch error.errno {
+        case .connectionAbort: continue
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory: Self.pause()
+        default: return
+        }
+      }
+    }
+  }
+
+  private static func pause() { usleep(50_000) }
+
+  private func begin(_ client: FileDescriptor) {
+    guard add(client),
+      (try? WorkerThread(
+        "ssh-agent",
+        { [self] in
+          if let server = connect(for: client) {
+            Self.relay(client, server)
+            remove(server)
+          }
+          remove(client)
+        })) != nil
+    else { return remove(client) }
+  }
+
+  /// - Returns: whether it is not over.
+  private func add(_ connection: FileDescriptor) -> Bool {
+    state.withLock { state in
+      state.connections?.insert(connection)
+      return state.connections != nil
+    }
+  }
+
+  private func remove(_ connection: FileDescriptor) {
+    state.withLock { _ = $0.connections?.remove(connection) }
+    try? connection.close()
+  }
+
+  /// Nil where there is no agent, and where the client or the relay ends before one that is busy takes the connection.
+  private func connect(for client: FileDescriptor) -> FileDescriptor? {
+    while !isOver {
+      do {
+        let server = try connectStream(agent, waits: false)
+        if add(server) { return server }
+        remove(server)
+      } catch {
+        var end = pollfd(fd: client.rawValue, events: 0, revents: 0)
+        guard error.errno == .resourceTemporarilyUnavailable, poll(&end, 1, 0) == 0 else { return nil }
+        Self.pause()
+      }
+    }
+    return nil
   }
 
   /// Passes on what either says until one of them has ended: agents and their clients take turns.

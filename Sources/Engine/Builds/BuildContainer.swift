@@ -77,12 +77,26 @@ struct BuildContainer: Sendable {
       // The kernel mounts nothing again with what a volatile overlay has worked in.
       try removeTree(place.work)
       try makeDirectories(place.work, mode: 0o700)
-      return try await build.held(place, step, state, text: prepared.instruction.source)
+      return try await build.held(place, sparing(step), state, text: prepared.instruction.source)
     } catch {
       engine.log.error("cannot keep a step of a build: \(error)")
       await cleanUp(place.id)
       throw error
     }
+  }
+
+  /// With caches that are one RUN's at a time to look at alone: another RUN has them from now on.
+  private func sparing(_ step: HeldStep) -> HeldStep {
+    let own = prepared.mounts.filter { prepared in
+      prepared.mount.kind == .cache && (prepared.mount.sharing ?? .shared) != .shared
+    }.map(\.target)
+    var step = step
+    step.options.mounts = step.options.mounts?.map { mount in
+      var mount = mount
+      if own.contains(mount.target) { mount.isReadOnly = true }
+      return mount
+    }
+    return step
   }
 
   /// Also in a task that is cancelled.
@@ -196,7 +210,7 @@ struct BuildContainer: Sendable {
         switch record.content {
         case .stdout(let bytes): lines.take(bytes, .stdout)
         case .stderr(let bytes): lines.take(bytes, .stderr)
-        case .lost: []
+        case .lost(let bytes): lines.lost(bytes)
         }
       if !whole.isEmpty { try await build.output?.write(whole) }
     }
@@ -361,10 +375,16 @@ struct BuildContainer: Sendable {
     }
     if !fileExists(place) {
       // It gets its name when all is in it; where another build was first, that one stays.
-      let stage = caches.appending("new-\(UInt64.random(in: .min ... .max))")
+      let stage = engine.newCacheMount()
       do {
         let filled = try await bind(prepared, stage)
         try makeDirectories(stage, mode: 0o755)
+        // To open a FIFO would wait for somebody who writes into it.
+        guard let kind = fileKind(filled), kind == .regular || kind == .directory else {
+          throw build.dockerfile.file.error(
+            "RUN: '\(mount.source ?? ".")' is neither a file nor a directory", at: mount.word.position,
+            hint: "a cache begins with one of them")
+        }
         let made = try FileDescriptor.open(filled, .readOnly, options: [.closeOnExec, .noFollow])
         try made.closeAfter {
           try made.setOwner(mount.user ?? 0, group: mount.group ?? 0)
@@ -389,6 +409,11 @@ struct BuildContainer: Sendable {
     guard let secret = build.request.secrets[name] else { return nil }
     let bytes = try secret.bytes(name)
     if let variable = mount.variable {
+      guard !bytes.contains(0) else {
+        throw build.dockerfile.file.error(
+          "RUN: the secret \(name) has a NUL in it, which no variable can have", at: mount.word.position,
+          hint: "mount it as a file, without env")
+      }
       environment[variable.isEmpty ? name : variable] = String(decoding: bytes, as: UTF8.self)
       if mount.target == nil { return nil }
     }
@@ -439,9 +464,16 @@ extension BuildSecret {
     case .value(let value): return value
     case .file(let path):
       do {
-        // Where it is a link, its target is meant.
-        let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-        return try file.closeAfter { try readSmall(file, limit: 512 << 10, on: path) }
+        // Where it is a link, its target is meant. To open a FIFO must not wait for who writes into it.
+        let file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .nonBlocking])
+        return try file.closeAfter {
+          guard try file.status().kind == .regular else {
+            throw EngineError(
+              .invalidArgument, "\(path) is no regular file", subject: path.string,
+              hint: "give what is in it as the secret's value")
+          }
+          return try readSmall(file, limit: 512 << 10, on: path)
+        }
       } catch {
         throw EngineError("read the secret \(name)", wrapping: error, subject: path.string)
       }
@@ -470,6 +502,8 @@ extension PreparedStep {
   }
 
   static func scriptPath(_ script: Heredoc) -> String {
-    "/dev/pipes/" + script.name.replacing("/", with: "_")
+    let name = script.name.replacing("/", with: "_")
+    let isName = name != "." && name != ".." && (1...NameText.longest).contains(name.utf8.count)
+    return "/dev/pipes/" + (isName ? name : "script")
   }
 }

@@ -23,6 +23,11 @@ struct BuildOutputLines {
     return whole
   }
 
+  /// Says in the place of output that was written faster than anybody took it how much is missing.
+  mutating func lost(_ bytes: UInt64) -> [UInt8] {
+    finish() + take(Array("(\(bytes) bytes of the output are missing here)\n".utf8), .stderr)
+  }
+
   /// What is left without an end of line.
   mutating func finish() -> [UInt8] {
     var whole: [UInt8] = []

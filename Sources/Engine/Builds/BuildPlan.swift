@@ -24,7 +24,7 @@ struct BuildPlan {
 
   /// The context that was given for a stage's own name: it is the whole stage then, and none of its instructions is carried out.
   func replacement(of index: Int) -> NamedContext? {
-    dockerfile.stages[index].name.flatMap { contexts[$0] }
+    dockerfile.stages[index].name.flatMap { context($0) }
   }
 
   /// - Throws: `invalidArgument` where a variable leaves no name.
@@ -46,7 +46,7 @@ struct BuildPlan {
   /// - Throws: `invalidArgument` for a stage that comes later, for the step's own, or for a number that no stage has.
   func source(_ name: String, in index: Int, at position: SourcePosition) throws(EngineError) -> Origin {
     if let stage = dockerfile.stage(name, before: index) { return .stage(stage) }
-    if let context = contexts[name] { return .context(context) }
+    if let context = context(name) { return .context(context) }
     if let later = dockerfile.stage(name, before: dockerfile.stages.count) {
       throw dockerfile.file.error(
         later == index
@@ -64,11 +64,33 @@ struct BuildPlan {
     return named(name)
   }
 
-  /// The context that stands for a name, which may be an image's in another form.
-  func context(_ name: String) -> NamedContext? {
-    if let context = contexts[name] { return context }
-    guard !contexts.isEmpty, let wanted = try? Reference(parsing: name) else { return nil }
-    return contexts.sorted { $0.key < $1.key }.first { (try? Reference(parsing: $0.key)) == wanted }?.value
+  /// The context that stands for a name.
+  func context(_ name: String) -> NamedContext? { key(of: name).flatMap { contexts[$0] } }
+
+  /// What a context's name has to be for it: the same in lower case, as stages are called, or an image's in another form.
+  private func key(of name: String) -> String? {
+    if contexts.isEmpty { return nil }
+    if contexts[name] != nil { return name }
+    let names = contexts.keys.sorted()
+    if let key = names.first(where: { $0.lowercased() == name.lowercased() }) { return key }
+    guard let wanted = try? Reference(parsing: name) else { return nil }
+    return names.first { (try? Reference(parsing: $0)) == wanted }
+  }
+
+  /// Contexts that nothing in the file names, each with what may be meant.
+  func unusedContexts() -> [(name: String, near: String?)] {
+    if contexts.isEmpty { return [] }
+    var names = dockerfile.stages.compactMap(\.name)
+    for stage in dockerfile.stages {
+      if let text = try? global.expand(stage.base.image).text { names.append(text) }
+      names += stage.instructions.flatMap(\.sourceNames).map(\.text)
+    }
+    let used = Set(names.compactMap { key(of: $0) })
+    // What variables stand for there is only known to a step.
+    if names.contains(where: { $0.contains("$") }) { return [] }
+    return contexts.keys.sorted().filter { !used.contains($0) }.map {
+      ($0, NearMiss.of($0, in: names, ignoringCase: true))
+    }
   }
 
   private func named(_ name: String) -> Origin { context(name).map { .context($0) } ?? .image(name) }

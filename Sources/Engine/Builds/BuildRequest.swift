@@ -1,4 +1,5 @@
 package import Dockerfile
+import EngineErrors
 package import OCIModel
 package import SystemPackage
 
@@ -46,7 +47,30 @@ package struct BuildRequest: Sendable {
   /// What RUNs are called where nobody said.
   static let hostname = "build"
 
-  var hostname: String { arguments["BUILDKIT_SANDBOX_HOSTNAME"] ?? Self.hostname }
+  var hostname: String {
+    arguments["BUILDKIT_SANDBOX_HOSTNAME"].flatMap { $0.isEmpty ? nil : $0 } ?? Self.hostname
+  }
+
+  /// - Throws: `invalidArgument` for what no RUN could be given, and for a Dockerfile out of the context.
+  func validate() throws(EngineError) {
+    for (name, value) in arguments.sorted(by: { $0.key < $1.key }) where (name + value).utf8.contains(0) {
+      throw EngineError(
+        .invalidArgument, "the build argument \(name.prefix { $0 != "\0" }) has a NUL in it",
+        subject: "arguments", hint: "no variable can have one; give it as a secret that is mounted as a file")
+    }
+    guard (1...64).contains(hostname.utf8.count), !hostname.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F })
+    else {
+      throw EngineError(
+        .invalidArgument, "BUILDKIT_SANDBOX_HOSTNAME is no host name: '\(hostname.prefix(100))'",
+        subject: "arguments", hint: "give at most 64 bytes without blanks")
+    }
+    let path = IgnoreRules.clean(dockerfile ?? "")
+    guard dockerfileText != nil || (path != ".." && !path.hasPrefix("../")) else {
+      throw EngineError(
+        .invalidArgument, "\(path.prefix(200)) is outside of the context", subject: "file",
+        hint: "send what is in it as dockerfile")
+    }
+  }
 
   /// In front of the ids of caches that RUNs mount.
   var cacheNamespace: String? {
@@ -58,6 +82,9 @@ package struct BuildRequest: Sendable {
 
   /// Whether the image itself is to have the cache, which this builder sends apart.
   var wantsInlineCache: Bool { ["1", "true"].contains(arguments["BUILDKIT_INLINE_CACHE"]) }
+
+  /// Whether an index is to be made also of one platform's image.
+  var wantsIndex: Bool { ["1", "true"].contains(arguments["BUILDKIT_MULTI_PLATFORM"]) }
 
   /// Which rules count, instead of what the file says.
   var check: String? { arguments["BUILDKIT_DOCKERFILE_CHECK"] }
@@ -144,6 +171,8 @@ package struct BuildResult: Sendable {
   /// What was written to each output, in bytes.
   package var written: [Int64]
   package var cacheExport: BuildCacheExport?
+  /// What of the request was of no use.
+  package var requestWarnings: [String]
   /// Why something of the caches in registries was of no use.
   package var cacheWarnings: [String]
   /// Why RUNs had no network that were to have the default one.
@@ -153,5 +182,6 @@ package struct BuildResult: Sendable {
 package struct BuildExplanation: Sendable {
   package var steps: [BuiltStep]
   package var warnings: [LintWarning]
+  package var requestWarnings: [String]
   package var cacheWarnings: [String]
 }

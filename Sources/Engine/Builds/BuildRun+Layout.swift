@@ -22,13 +22,24 @@ extension BuildRun {
       }
       let layers = try engine.stack(image.manifest, image.config)
       let config = image.manifest.config.digest
+      let name = "oci-layout://\(path)" + (digest.map { "@\($0)" } ?? tag.map { ":\($0)" } ?? "")
+      let base = BuildBase(
+        name: name, platform: platform, manifest: Digest(of: image.manifestBytes), config: config)
+      /// So that it is told when it becomes another one.
+      func based(_ state: StageState) throws -> StageState {
+        let earlier = try engine.metadata.buildBases(named: name, platform)
+        if earlier.first != base { keep(base) }
+        var state = state
+        state.base = BaseImage(name: name, image: base, earlier: earlier)
+        return state
+      }
       guard let addition else {
         let found = layers.map {
           LayerRecord(descriptor: $0.descriptor, diffID: $0.diffID, key: engine.key(of: $0) ?? $0.placedKey)
         }
         var state = state(of: image.config, config, layers: found)
         state.lacksLayers = layers.contains { engine.key(of: $0) == nil }
-        return state
+        return try based(state)
       }
       var unpacked: [FetchedLayer] = []
       for layer in layers {
@@ -39,9 +50,12 @@ extension BuildRun {
       let records = zip(layers, keys).map {
         LayerRecord(descriptor: $0.descriptor, diffID: $0.diffID, key: $1)
       }
-      return state(of: image.config, config, layers: records)
+      return try based(state(of: image.config, config, layers: records))
     } catch {
-      throw EngineError("read the layout \(path)", wrapping: error, subject: path.string)
+      let named = EngineError("read the layout \(path)", wrapping: error, subject: path.string)
+      if named.kind != .notFound { throw named }
+      throw named.hinting(
+        "give the directory of an OCI image layout: oci-layout://PATH, with :TAG or @DIGEST behind")
     }
   }
 }

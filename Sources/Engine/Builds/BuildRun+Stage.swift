@@ -268,23 +268,26 @@ extension BuildRun {
       return state
     }
     prepareNetworks()
-    let clock = ContinuousClock()
-    let begin = clock.now
-    let layer = try await reporter.task(number.title(instruction.source)) { _, reporter in
-      try await step.carryOut(on: before, reporter)
+    let title = number.title(instruction.source)
+    let (outcome, other) = try await carryOutOnce(own, as: number.number) { [reporter] in
+      try await reporter.task(title) { _, reporter in try await step.carryOut(on: before, reporter) }
     }
-    let took = (clock.now - begin).milliseconds
-    try step.apply(to: &state, layer: layer, time)
+    try step.apply(to: &state, layer: outcome.layer, time)
     state.isFresh = true
     let record = BuildStepRecord(
-      key: own, parent: parent, source: instruction.source, inputs: step.inputs, layer: layer,
-      milliseconds: took, createdAt: Timestamp.now)
-    keep(record)
+      key: own, parent: parent, source: instruction.source, inputs: step.inputs, layer: outcome.layer,
+      milliseconds: outcome.milliseconds, createdAt: Timestamp.now)
     note(record, number)
-    try await saveSteps(all: false)
-    built.milliseconds = took
-    built.layer = layer?.descriptor.digest
-    built.layerSize = layer?.descriptor.size
+    if let other {
+      built.reasons.append("it is carried out once, as #\(other)")
+      await reporter.task(title + " (as #\(other))") { _, _ in }
+    } else {
+      keep(record)
+      try await saveSteps(all: false)
+      built.milliseconds = outcome.milliseconds
+    }
+    built.layer = outcome.layer?.descriptor.digest
+    built.layerSize = outcome.layer?.descriptor.size
     tell(built, of: number.index)
     try await stopIfAsked(behind: instruction, state)
     return state

@@ -41,6 +41,8 @@ final class BuildRun: Sendable {
     var hasHeld = false
     var caches: [ImportedCache] = []
     var cacheWarnings: [String] = []
+    var requestWarnings: [String] = []
+    var flights: [Digest: StepFlight] = [:]
     /// Nil until somebody has looked; then why there are no networks, if so.
     var missingNetwork: String??
     var networkWarning: String?
@@ -155,10 +157,10 @@ final class BuildRun: Sendable {
   }
 
   /// The same of a context that is elsewhere.
-  func remoteContext(_ address: String, at position: SourcePosition) -> Task<SourceRoot, any Error> {
+  func remoteContext(_ address: String) -> Task<SourceRoot, any Error> {
     state.withLock { state in
       if let task = state.remoteContexts[address] { return task }
-      let task = Task { [remote] in try await remote.root(of: address, at: position) }
+      let task = Task { [remote] in try await remote.root(of: address) }
       if state.isStopped { task.cancel() }
       state.remoteContexts[address] = task
       return task
@@ -277,6 +279,28 @@ final class BuildRun: Sendable {
     state.withLock { if !$0.cacheWarnings.contains(text) { $0.cacheWarnings.append(text) } }
   }
 
+  var requestWarnings: [String] { state.withLock { $0.requestWarnings } }
+
+  func note(_ text: String) { state.withLock { $0.requestWarnings.append(text) } }
+
+  /// Tells of named contexts that nothing names. What ONBUILD brings may name any.
+  func checkContexts() {
+    guard state.withLock({ $0.triggerCount == 0 }) else { return }
+    for (name, near) in BuildPlan(dockerfile, global, request.namedContexts).unusedContexts() {
+      note("nothing takes files from the context \(name)" + (near.map { ": did you mean \($0)?" } ?? ""))
+    }
+  }
+
+  /// The step of a key that is on its way, or was carried out: `flight` where there was none yet.
+  func flight(_ key: Digest, _ flight: () -> StepFlight) -> (flight: StepFlight, isNew: Bool) {
+    state.withLock { state in
+      if let known = state.flights[key] { return (known, false) }
+      let flight = flight()
+      state.flights[key] = flight
+      return (flight, true)
+    }
+  }
+
   /// Numbers for instructions that ONBUILD brings, counted from 0 over all stages.
   ///
   /// - Returns: the first of `count`.
@@ -317,9 +341,19 @@ final class BuildRun: Sendable {
       return (state.records, state.used, state.bases)
     }
     if records.isEmpty && used.isEmpty && bases.isEmpty { return }
-    if records.contains(where: { $0.layer != nil }) {
-      try await onBlockingThread("sync") { try addition.sync() }
+    do {
+      if records.contains(where: { $0.layer != nil }) {
+        try await onBlockingThread("sync") { try addition.sync() }
+      }
+      try await engine.metadata.recordBuildSteps(records, used: used, bases: bases, at: Timestamp.now)
+    } catch {
+      // They are for whoever tries again.
+      state.withLock { state in
+        state.records = records + state.records
+        state.used = used + state.used
+        state.bases = bases + state.bases
+      }
+      throw error
     }
-    try await engine.metadata.recordBuildSteps(records, used: used, bases: bases, at: Timestamp.now)
   }
 }

@@ -26,11 +26,10 @@ extension ContainerEngine {
     let id = ContainerName.newIdentifier()
     let name = request.references.first?.familiar
     do {
-      return try await withBuild(request, addition, reporter, output) { build, target in
-        let state = try await build.run(target)
-        // Now that all images are known, there may be more.
-        try refuse(warnings(build), of: build.dockerfile)
+      return try await withBuild(request, addition, reporter, output) { build, target, state in
         let draft = try draft(state, request, build)
+        // Where that fails, there is no image.
+        try await build.saveSteps(all: true)
         // What may fail at a registry comes before what is left behind here.
         let exported = try await exportCache(build, target, reporter: reporter)
         let written = try await write(
@@ -40,7 +39,8 @@ extension ContainerEngine {
           ? try await keep(draft, request, build, addition, id: id) : try await forget(draft, build, id: id)
         return BuildResult(
           image: image, steps: build.steps, warnings: warnings(build), written: written,
-          cacheExport: exported, cacheWarnings: build.cacheWarnings, networkWarning: build.networkWarning)
+          cacheExport: exported, requestWarnings: build.requestWarnings, cacheWarnings: build.cacheWarnings,
+          networkWarning: build.networkWarning)
       }
     } catch {
       let kind = (error as? EngineError)?.kind ?? (error is CancellationError ? .cancelled : .internal)
@@ -61,15 +61,14 @@ extension ContainerEngine {
     // So that no layer goes while it is looked at.
     let held = try await beginAddition()
     defer { held.end() }
-    return try await withBuild(request, nil, .silent, nil) { build, target in
-      _ = try await build.run(target)
-      let warnings = warnings(build)
-      try refuse(warnings, of: build.dockerfile)
-      return BuildExplanation(steps: build.steps, warnings: warnings, cacheWarnings: build.cacheWarnings)
+    return try await withBuild(request, nil, .silent, nil) { build, _, _ in
+      BuildExplanation(
+        steps: build.steps, warnings: warnings(build), requestWarnings: build.requestWarnings,
+        cacheWarnings: build.cacheWarnings)
     }
   }
 
-  func warnings(_ build: BuildRun) -> [LintWarning] {
+  private func warnings(_ build: BuildRun) -> [LintWarning] {
     let found = Linter.check(
       build.dockerfile, build.global, environment: { build.environment($0) },
       ignored: build.context?.ignored ?? IgnoreRules())
@@ -79,14 +78,14 @@ extension ContainerEngine {
   }
 
   /// - Throws: `invalidArgument` where there are warnings, and the file asks for errors instead.
-  func refuse(_ warnings: [LintWarning], of dockerfile: Dockerfile) throws(EngineError) {
+  private func refuse(_ warnings: [LintWarning], of dockerfile: Dockerfile) throws(EngineError) {
     guard dockerfile.directives.check.isError, let first = warnings.first else { return }
     throw dockerfile.file.error(
       "\(first.rule.rawValue): \(first.message)", at: first.position,
       hint: "the file asks for this to be an error, with # check=error=true")
   }
 
-  /// Reads the file, and gives what is to be built of it to `body`.
+  /// Reads the file, carries out what is to be built of it, and gives the stage that came of it to `body`.
   ///
   /// - Parameters:
   ///   - opened: the context, where it is open.
@@ -94,7 +93,7 @@ extension ContainerEngine {
   func withBuild<Result: Sendable>(
     _ request: BuildRequest, _ addition: Addition?, _ reporter: TaskReporter,
     _ output: (@Sendable ([UInt8]) async throws -> Void)?, opened: SourceRoot? = nil, keepsSteps: Bool = true,
-    _ body: (BuildRun, Int) async throws -> Result
+    _ body: (BuildRun, Int, StageState) async throws -> Result
   ) async throws -> Result {
     let name = request.dockerfile ?? "Dockerfile"
     let context: SourceRoot?
@@ -124,9 +123,16 @@ extension ContainerEngine {
       build.warn(
         "BUILDKIT_INLINE_CACHE puts no cache into the image here: send one with cacheTo (--cache-to)")
     }
+    if request.wantsIndex {
+      build.note("BUILDKIT_MULTI_PLATFORM makes no index here: an image is for one platform (--platform)")
+    }
     try await build.importCaches()
     do {
-      let result = try await body(build, target)
+      let state = try await build.run(target)
+      // Now that all images are known, there may be more.
+      try refuse(warnings(build), of: dockerfile)
+      build.checkContexts()
+      let result = try await body(build, target, state)
       try await build.saveSteps(all: true)
       return result
     } catch {
@@ -159,7 +165,7 @@ extension ContainerEngine {
   func openContext(
     _ context: BuildContext?, _ request: BuildRequest, _ reporter: TaskReporter = .silent
   ) async throws -> SourceRoot? {
-    let name = request.dockerfile ?? "Dockerfile"
+    try request.validate()
     let ignore = IgnoreSource(request)
     switch context {
     case nil: return nil
@@ -180,9 +186,9 @@ extension ContainerEngine {
         throw error
       }
     case .remote(let address):
-      let remote = RemoteSources(engine: self, request: request, reporter: reporter, file: SourceFile(name))
-      let root = try await remote.root(of: address, at: .init(line: 1, column: 1))
-      let isGit = try GitAddress(Word(address, at: .init(line: 1, column: 1)), SourceFile(name)) != nil
+      let remote = RemoteSources(engine: self, request: request, reporter: reporter)
+      let root = try await remote.root(of: address)
+      let isGit = try GitAddress(address, RemoteSources.failure(of: address)) != nil
       if isGit {
         return try await onBlockingThread("context") {
           try Self.context(

@@ -47,10 +47,7 @@ extension ContainerEngine {
     var (before, beforeConfig) = (known, try known.map { try config(of: $0) })
     if known == nil {
       let draft = try await withBuild(request, addition, reporter, output, opened: context) {
-        (build, target) async throws -> DraftImage in
-        let state = try await build.run(target)
-        try refuse(warnings(build), of: build.dockerfile)
-        return try self.draft(state, request, build)
+        (build, _, state) async throws -> DraftImage in try self.draft(state, request, build)
       }
       (before, beforeConfig) = (draft.record, draft.config)
     }
@@ -58,10 +55,8 @@ extension ContainerEngine {
     anew.usesCache = false
     let (after, steps) = try await withBuild(
       anew, addition, reporter, output, opened: context, keepsSteps: false
-    ) { (build, target) async throws -> (DraftImage, [BuiltStep]) in
-      let state = try await build.run(target)
-      try refuse(warnings(build), of: build.dockerfile)
-      return (try self.draft(state, anew, build), build.steps)
+    ) { (build, _, state) async throws -> (DraftImage, [BuiltStep]) in
+      (try self.draft(state, anew, build), build.steps)
     }
     guard let before, let beforeConfig else {
       throw EngineError(.internal, "there is no image to compare with")

@@ -65,7 +65,7 @@ struct CopySelection {
     // A link that is named itself stands for what it leads to.
     let source = try resolve(named, word)
     let verdict = root.ignored.verdict(source)
-    guard let status = try root.descriptor.statusInRoot(NameText.path("/" + source)),
+    guard let status = try status(source),
       !verdict.isIgnored || (status.kind == .directory && root.ignored.mayKeepSomething(in: source))
     else { throw missing(source, verdict, word) }
     let begin = entries.count
@@ -82,6 +82,16 @@ struct CopySelection {
     }
     matches.append(
       Match(path: source, isDirectory: status.kind == .directory, entries: begin..<entries.count))
+  }
+
+  /// Nil where nothing has that path: also where a file or a link that leads to itself is on the way.
+  private func status(_ source: String) throws -> FileStatus? {
+    do { return try root.descriptor.statusInRoot(NameText.path("/" + source)) } catch {
+      guard [.notDirectory, .tooManySymbolicLinkLevels, .fileNameTooLong].contains(error.errno) else {
+        throw error
+      }
+      return nil
+    }
   }
 
   /// The path without links that one leads to, within the root.
@@ -101,6 +111,7 @@ struct CopySelection {
         return (real + [part] + rest).joined(separator: "/")
       }
       let name = NameText.cString(part)
+      guard name.count <= NameText.longest + 1 else { return (real + [part] + rest).joined(separator: "/") }
       guard let target = try open.descriptor.linkTarget(of: name) else {
         real.append(part)
         continue
@@ -121,7 +132,7 @@ struct CopySelection {
       path = Self.join(path, String(part))
       // A link on the way stands for what it leads to.
       let whole = try resolve(String(start) + path, word)
-      guard let status = try root.descriptor.statusInRoot(NameText.path("/" + whole)) else { continue }
+      guard let status = try status(whole) else { continue }
       entries.append(CopyEntry(source: whole, target: path, status: status))
     }
   }
@@ -168,7 +179,7 @@ struct CopySelection {
     return try found.filter { path in
       let source = Self.join(start, path)
       let verdict = root.ignored.verdict(source)
-      guard let status = try root.descriptor.statusInRoot(NameText.path("/" + source)) else { return false }
+      guard let status = try status(source) else { return false }
       return !verdict.isIgnored || (status.kind == .directory && root.ignored.mayKeepSomething(in: source))
     }
   }

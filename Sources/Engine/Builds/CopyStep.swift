@@ -68,13 +68,13 @@ struct CopyStep: Sendable {
     let status = entry.status
     let mode = String(status.permissions, radix: 8)
     var owner = root.isContext ? "" : " \(status.owner):\(status.group)"
+    if !root.isContext, status.kind != .symbolicLink {
+      if status.kind == .regular, status.linkCount > 1 { owner += " links:\(status.linkCount)" }
+      let (parent, name) = try place.parent(of: entry.source, in: root)
+      owner += try Self.attributes(of: name, in: parent)
+    }
     switch status.kind {
     case .regular:
-      if !root.isContext {
-        if status.linkCount > 1 { owner += " links:\(status.linkCount)" }
-        let (parent, name) = try place.parent(of: entry.source, in: root)
-        owner += try Self.attributes(of: name, in: parent)
-      }
       // Of most files it is known, and they are not even opened.
       if let known = digests.known(status) { return "sha256:\(known) \(mode)\(owner)" }
       let (parent, name) = try place.parent(of: entry.source, in: root)
@@ -89,8 +89,8 @@ struct CopyStep: Sendable {
     }
   }
 
-  /// What of a file's extended attributes is copied with it from a stage or an image, file capabilities above all; nothing where
-  /// there are none.
+  /// What of extended attributes is copied from a stage or an image: of files their capabilities above all, of directories what
+  /// they hand down. Nothing where there are none.
   private static func attributes(of name: [CChar], in parent: FileDescriptor) throws -> String {
     var found = ""
     for attribute in try parent.extendedAttributeNames(of: name) {

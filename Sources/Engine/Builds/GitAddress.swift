@@ -18,11 +18,17 @@ struct GitAddress: Hashable, Sendable {
   private(set) var saysKeepsGitDirectory: Bool?
   private(set) var hasSubmodules = true
 
+  /// Makes the error that tells of an address, from its message and its hint: it knows where the address stands.
+  typealias Failure = (String, String?) -> EngineError
+
+  static func failure(_ word: Word, _ file: SourceFile) -> Failure {
+    { file.error("ADD: \($0)", at: word.position, hint: $1) }
+  }
+
   /// Nil for what is no git repository.
   ///
   /// - Throws: `invalidArgument` for what BuildKit's form has no word for.
-  init?(_ word: Word, _ file: SourceFile) throws(EngineError) {
-    let text = word.text
+  init?(_ text: String, _ failure: Failure) throws(EngineError) {
     let isWeb = text.hasPrefix("http://") || text.hasPrefix("https://")
     guard RemoteSources.isAddress(text) else { return nil }
     let parts = text.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -30,9 +36,7 @@ struct GitAddress: Hashable, Sendable {
       String.init)
     repository = halves[0]
     if isWeb, !repository.hasSuffix(".git") { return nil }
-    func fail(_ message: String, _ hint: String? = nil) -> EngineError {
-      file.error("ADD: \(message)", at: word.position, hint: hint)
-    }
+    func fail(_ message: String, _ hint: String? = nil) -> EngineError { failure(message, hint) }
     if parts.count == 2 {
       let fields = parts[1].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(
         String.init)
@@ -50,7 +54,7 @@ struct GitAddress: Hashable, Sendable {
         case "branch": reference = "refs/heads/" + value
         case "tag": reference = "refs/tags/" + value
         case "subdir": directory = value
-        case "checksum", "commit": try setChecksum(value, at: word.position, file)
+        case "checksum", "commit": try setChecksum(value, failure)
         case "keep-git-dir":
           keepsGitDirectory = value != "false" && value != "0"
           saysKeepsGitDirectory = keepsGitDirectory
@@ -78,13 +82,10 @@ struct GitAddress: Hashable, Sendable {
   }
 
   /// - Throws: `invalidArgument` for what is no commit's name, or another one than was said before.
-  mutating func setChecksum(_ text: String, at position: SourcePosition, _ file: SourceFile)
-    throws(EngineError)
-  {
+  mutating func setChecksum(_ text: String, _ failure: Failure) throws(EngineError) {
     guard (7...64).contains(text.utf8.count), Self.isHexadecimal(text) else {
-      throw file.error(
-        "ADD: '\(text.prefix(100))' is not the name of a commit", at: position,
-        hint: "write it as 40 hexadecimal digits")
+      throw failure(
+        "'\(text.prefix(100))' is not the name of a commit", "write it as 40 hexadecimal digits")
     }
     let digits = text.lowercased()
     guard let before = checksum else {
@@ -92,9 +93,8 @@ struct GitAddress: Hashable, Sendable {
       return
     }
     guard before.hasPrefix(digits) || digits.hasPrefix(before) else {
-      throw file.error(
-        "ADD: the checksum \(digits) is not the one that was said before: \(before)", at: position,
-        hint: "leave one of them out")
+      throw failure(
+        "the checksum \(digits) is not the one that was said before: \(before)", "leave one of them out")
     }
     if digits.utf8.count > before.utf8.count { checksum = digits }
   }

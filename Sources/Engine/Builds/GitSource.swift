@@ -17,26 +17,34 @@ extension RemoteSources {
 
   private func lookUp(_ address: GitAddress) async throws -> String {
     let name = address.reference ?? "HEAD"
-    let listed = try await git(["ls-remote", "--", address.repository], for: address.repository)
-    var found: [String: String] = [:]
-    for line in listed.split(separator: "\n") {
-      let fields = line.split(separator: "\t", maxSplits: 1).map(String.init)
-      if fields.count == 2 { found[fields[1]] = fields[0] }
-    }
-    // Of a tag that is an object of its own, what it stands for.
-    for full in [name, "refs/heads/\(name)", "refs/tags/\(name)"] {
-      if let commit = found[full + "^{}"] ?? found[full] { return commit }
+    let names = [name, "refs/heads/\(name)", "refs/tags/\(name)"]
+    // Of a tag that is an object of its own, what it stands for. All that a repository has may be more than is read.
+    let wanted = try await references(of: address, names.flatMap { [$0, $0 + "^{}"] })
+    for full in names {
+      if let commit = wanted[full + "^{}"] ?? wanted[full] { return commit }
     }
     if name.utf8.count >= 4, GitAddress.isHexadecimal(name),
       let commit = try await lookUp(commit: name, address)
     {
       return commit
     }
+    let found = (try? await references(of: address, [])) ?? [:]
     throw EngineError(
       .notFound, "\(address.repository) has no \(name)", subject: name,
       hint: NearMiss.hint(
         name, in: found.keys.map { String($0.split(separator: "/").last ?? "") })
         ?? "name a branch, a tag or a commit")
+  }
+
+  /// What a repository has of some names, which stand for all that end so; all of them where there are none.
+  private func references(of address: GitAddress, _ names: [String]) async throws -> [String: String] {
+    let listed = try await git(["ls-remote", "--", address.repository] + names, for: address.repository)
+    var found: [String: String] = [:]
+    for line in listed.split(separator: "\n") {
+      let fields = line.split(separator: "\t", maxSplits: 1).map(String.init)
+      if fields.count == 2 { found[fields[1]] = fields[0] }
+    }
+    return found
   }
 
   /// The one commit whose name begins so; servers do not tell, so all of them are fetched.
@@ -84,7 +92,9 @@ extension RemoteSources {
       let found = try await inPlace(["rev-parse", "HEAD"]).trimmingCharacters(in: .whitespacesAndNewlines)
       try check(found, address)
       if !address.keepsGitDirectory {
-        try await onBlockingThread("git") { try Self.removeGitDirectories(place) }
+        try await untilCancelled { isCancelled in
+          try await onBlockingThread("git") { try Self.removeGitDirectories(place, isCancelled) }
+        }
       }
       let directory = OwnedDescriptor(try openDirectory(place).release())
       return SourceRoot(directory, name: address.repository, isContext: true) { [engine] in
@@ -104,10 +114,12 @@ extension RemoteSources {
   }
 
   /// Submodules have a file of that name.
-  private static func removeGitDirectories(_ place: FilePath) throws {
+  private static func removeGitDirectories(_ place: FilePath, _ isCancelled: () -> Bool) throws {
     try removeTree(place.appending(".git"))
     guard let names = FileManager.default.enumerator(atPath: place.string) else { return }
-    for case let name as String in names where name.hasSuffix("/.git") {
+    for case let name as String in names {
+      if isCancelled() { throw EngineError.cancelled("fetching a git repository") }
+      guard name.hasSuffix("/.git") else { continue }
       try removeTree(place.appending(name))
     }
   }

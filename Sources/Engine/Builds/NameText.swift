@@ -4,6 +4,9 @@ import SystemPackage
 /// nobody, U+10FF00 and the byte; a name that has such characters itself has their bytes so.
 enum NameText {
   private static let first: UInt32 = 0x10FF00
+  /// What a file system takes of one name (NAME_MAX) and of a path (PATH_MAX, with its NUL), in bytes.
+  static let longest = 255
+  static let longestPath = 4095
   /// All of them begin so in UTF-8, and hardly any other name has it.
   private static let mark: UInt8 = 0xF4
 

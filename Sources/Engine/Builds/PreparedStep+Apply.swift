@@ -60,7 +60,9 @@ extension PreparedStep {
       told = "VOLUME " + words.map(\.text).joined(separator: " ")
     case .stopSignal(let word):
       guard Signal(word.text) != nil else {
-        throw file.error("STOPSIGNAL: '\(word.text)' is not a signal", at: word.position)
+        throw file.error(
+          "STOPSIGNAL: '\(word.text)' is not a signal", at: word.position,
+          hint: "write it by its name, as SIGTERM, or by its number, 1 to 64")
       }
       state.execution.stopSignal = word.text
       told = "STOPSIGNAL " + word.text

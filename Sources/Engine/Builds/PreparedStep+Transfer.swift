@@ -49,7 +49,7 @@ extension PreparedStep {
       if case .files(let matches) = source { matches } else { [] }
     }
     let unfetched = sources.count { if case .files = $0 { false } else { true } }
-    try checkDestination(transfer, count: known.count + unfetched + transfer.inline.count)
+    try checkDestination(transfer, count: known.count + unfetched + transfer.inline.count, state)
     let copy = try await makeCopy(transfer, known, state)
     let digests = run.digests
     let found = try await untilCancelled { isCancelled in
@@ -95,7 +95,8 @@ extension PreparedStep {
     }
   }
 
-  private func checkDestination(_ transfer: Transfer, count: Int) throws {
+  private func checkDestination(_ transfer: Transfer, count: Int, _ state: StageState) throws {
+    try checkPath(transfer.destination, state)
     let target = transfer.destination.text
     let isDirectory = target.hasSuffix("/") || target == "." || target.hasSuffix("/.")
     guard count <= 1 || isDirectory || transfer.keepsParents else {
@@ -149,13 +150,14 @@ extension PreparedStep {
   }
 
   private func gitAddress(_ source: Word, _ transfer: Transfer) throws -> GitAddress? {
-    guard var address = try GitAddress(source, run.dockerfile.file) else { return nil }
+    let file = run.dockerfile.file
+    guard var address = try GitAddress(source.text, GitAddress.failure(source, file)) else { return nil }
     if let word = transfer.checksum {
-      try address.setChecksum(word.text, at: word.position, run.dockerfile.file)
+      try address.setChecksum(word.text, GitAddress.failure(word, file))
     }
     if let keeps = transfer.keepsGitDirectory {
       guard address.saysKeepsGitDirectory ?? keeps == keeps else {
-        throw run.dockerfile.file.error(
+        throw file.error(
           "ADD: --keep-git-dir=\(keeps) is not what the address says", at: source.position,
           hint: "leave one of them out")
       }
@@ -165,7 +167,8 @@ extension PreparedStep {
   }
 
   private func fetch(_ source: Word, checksum: Word?, _ transfer: Transfer) async throws -> [CopyStep.Match] {
-    let root = try await run.remote.fetch(source, checksum: checksum)
+    let failure = GitAddress.failure(checksum ?? source, run.dockerfile.file)
+    let root = try await run.remote.fetch(source.text, checksum: checksum?.text, failure)
     let name = Word(RemoteSources.fileName(source.text), at: source.position)
     // Archives from elsewhere are only unpacked where that is asked for.
     return try await select(

@@ -36,6 +36,7 @@ struct PreparedStep: Sendable {
     case .copy(let transfer): try await prepare(transfer, state, isAdd: false)
     case .add(let transfer): try await prepare(transfer, state, isAdd: true)
     case .run(let step): try await prepare(step, state)
+    case .workdir(let word): try checkPath(word, state)
     default: break
     }
   }
@@ -46,6 +47,17 @@ struct PreparedStep: Sendable {
     case .copy(let transfer), .add(let transfer): transfer.isLinked
     default: false
     }
+  }
+
+  /// - Throws: `invalidArgument` for a path that no file system takes.
+  func checkPath(_ word: Word, _ state: StageState) throws {
+    let path = state.absolute(word.text)
+    let longest = path.utf8.split(separator: UInt8(ascii: "/")).map(\.count).max() ?? 0
+    guard longest > NameText.longest || path.utf8.count > NameText.longestPath else { return }
+    throw run.dockerfile.file.error(
+      "\(instruction.keyword.rawValue): the path '\(word.text.prefix(100))...' is too long",
+      at: word.position,
+      hint: "a name has at most \(NameText.longest) bytes, and a path \(NameText.longestPath)")
   }
 
   var changesFiles: Bool { [.run, .copy, .add, .workdir].contains(instruction.keyword) }
@@ -91,7 +103,7 @@ struct PreparedStep: Sendable {
       source = try await run.layout(path, tag, digest).value
     case .context(.remote(let address)):
       if run.isDry { return .unknown(Self.unasked(address)) }
-      return .there(try await run.remoteContext(address, at: from.position).value)
+      return .there(try await run.remoteContext(address).value)
     case .context(.directory(let path)):
       return try await onBlockingThread("context") {
         let directory: FileDescriptor

@@ -3,37 +3,37 @@ import EngineErrors
 import Foundation
 import LinuxSystem
 import OCIModel
-import Synchronization
 import SystemPackage
 
 /// A file that ADD fetches, in a directory of its own until it has been copied.
 extension RemoteSources {
-  /// - Parameter checksum: what its digest must be; nil where nobody said.
+  /// - Parameters:
+  ///   - checksum: what its digest must be; nil where nobody said.
+  ///   - failure: the error that tells of it.
   /// - Throws: `digestMismatch`; `unsupported` for a checksum of another kind than SHA-256.
-  func fetch(_ source: Word, checksum: Word?) async throws -> SourceRoot {
-    let wanted = try checksum.map { word in
-      guard let digest = try? Digest(word.text) else {
-        throw file.error(
-          "ADD: '\(word.text.prefix(100))' is not a checksum", at: word.position,
-          hint: "write it as sha256: and 64 hexadecimal digits")
+  func fetch(_ source: String, checksum: String?, _ failure: GitAddress.Failure) async throws -> SourceRoot {
+    let wanted = try checksum.map { text in
+      guard let digest = try? Digest(text) else {
+        throw failure(
+          "'\(text.prefix(100))' is not a checksum", "write it as sha256: and 64 hexadecimal digits")
       }
       return digest
     }
     let step = try engine.prepareStep()
     do {
-      let path = step.upper.appending(Self.fileName(source.text))
+      let path = step.upper.appending(Self.fileName(source))
       let output = try FileDescriptor.open(
         path, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec, .noFollow],
         permissions: [.ownerReadWrite])
-      let (count, limit) = (FetchedCount(), engine.configuration.buildDownloadBytes)
+      let (fetched, limit) = (FetchedFile(), engine.configuration.buildDownloadBytes)
       do {
-        let title = "fetch \(source.text.prefix(200))"
+        let title = "fetch \(source.prefix(200))"
         try await reporter.task(title) { progress, _ in
-          try await engine.registry.fetchFile(source.text) { bytes in
-            let total = count.add(bytes.count)
+          try await engine.registry.fetchFile(source) { bytes in
+            let total = fetched.add(bytes)
             guard total <= limit else {
               throw EngineError(
-                .corrupt, "\(source.text.prefix(200)) has more than \(limit) bytes", subject: source.text,
+                .corrupt, "\(source.prefix(200)) has more than \(limit) bytes", subject: source,
                 hint: "if it is meant to, set another limit (builds.downloadBytes in config.json)",
                 retriable: false)
             }
@@ -46,36 +46,21 @@ extension RemoteSources {
         try? output.close()
         throw error
       }
-      let found = try await onBlockingThread("hash") { try Self.digest(of: path) }
-      if let wanted, found != wanted {
-        throw EngineError(
-          .digestMismatch,
-          "\(file.name):\(source.position): ADD: \(source.text) is \(found) and not \(wanted)",
-          subject: source.text, retriable: false)
+      if let wanted, let found = fetched.finish(), found != wanted {
+        var error = failure("\(source) is \(found) and not \(wanted)", nil)
+        error.kind = .digestMismatch
+        error.subject = source
+        error.isRetriable = false
+        throw error
       }
       let directory = OwnedDescriptor(try openDirectory(step.upper).release())
-      return SourceRoot(directory, name: source.text, isContext: true) { [engine] in
+      return SourceRoot(directory, name: source, isContext: true) { [engine] in
         engine.discardStep(step.id)
       }
     } catch {
       engine.discardStep(step.id)
       throw error
     }
-  }
-
-  private static func digest(of path: FilePath) throws -> Digest {
-    var hasher = SHA256()
-    let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-    try file.closeAfter {
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
-      defer { buffer.deallocate() }
-      while true {
-        let count = try file.read(into: buffer)
-        if count == 0 { break }
-        hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      }
-    }
-    return hasher.finish()
   }
 
   /// The last part of the address's path, decoded and without slashes behind it.
@@ -92,8 +77,19 @@ extension RemoteSources {
   }
 }
 
-/// How many bytes have come.
-private final class FetchedCount: Sendable {
-  private let count = Atomic<Int64>(0)
-  func add(_ more: Int) -> Int64 { count.add(Int64(more), ordering: .relaxed).newValue }
+/// What has come so far.
+private final class FetchedFile: @unchecked Sendable {
+  // One transfer adds to them, on one thread at a time, and they are asked when that has ended.
+  private var count: Int64 = 0
+  private var hasher: SHA256? = SHA256()
+
+  /// - Returns: how many bytes it is now.
+  func add(_ bytes: UnsafeRawBufferPointer) -> Int64 {
+    hasher?.update(bytes)
+    count += Int64(bytes.count)
+    return count
+  }
+
+  /// Of the whole; nil when it was asked already.
+  func finish() -> Digest? { hasher.take()?.finish() }
 }

@@ -8,7 +8,6 @@ package struct RemoteSources: Sendable {
   let engine: ContainerEngine
   let request: BuildRequest
   let reporter: TaskReporter
-  let file: SourceFile
 
   /// Whether a context is an address, and no path. The REPL has the same rule, `ContextAddress`.
   package static func isAddress(_ text: String) -> Bool {
@@ -21,18 +20,21 @@ package struct RemoteSources: Sendable {
     return consists(text[..<at], of: "_-") && consists(text[text.index(after: at)..<colon], of: ".-")
   }
 
+  /// For an address that stands in no Dockerfile.
+  static func failure(of context: String) -> GitAddress.Failure {
+    { EngineError(.invalidArgument, "the context \(context.prefix(200)): \($0)", subject: context, hint: $1) }
+  }
+
   /// The files of a git repository, or a directory with the one file that another address names.
   ///
-  /// - Parameter position: where the context is named.
-  func root(of text: String, at position: SourcePosition) async throws -> SourceRoot {
-    let word = Word(text, at: position)
-    guard var address = try GitAddress(word, file) else {
+  func root(of text: String) async throws -> SourceRoot {
+    guard var address = try GitAddress(text, Self.failure(of: text)) else {
       guard text.hasPrefix("http://") || text.hasPrefix("https://") else {
         throw EngineError(
           .unsupported, "a build takes nothing from \(text.prefix(200))", subject: text,
           hint: "give a directory, docker-image://NAME, oci-layout://PATH, or an address of git or the web")
       }
-      return try await fetch(word, checksum: nil)
+      return try await fetch(text, checksum: nil, Self.failure(of: text))
     }
     if request.keepsGitDirectory { address.keepsGitDirectory = true }
     let commit = try await commit(of: address)
@@ -54,6 +56,6 @@ package struct RemoteSources: Sendable {
 
 extension BuildRun {
   var remote: RemoteSources {
-    RemoteSources(engine: engine, request: request, reporter: reporter, file: dockerfile.file)
+    RemoteSources(engine: engine, request: request, reporter: reporter)
   }
 }

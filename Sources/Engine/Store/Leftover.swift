@@ -32,6 +32,7 @@ extension ContainerEngine {
     for (blob, path) in try content.partialFiles() {
       leftovers.append(Leftover(kind: blob.map { .download(blob: $0) } ?? .remains, path: path))
     }
+    leftovers += try unfinishedCacheMounts().map { Leftover(kind: .remains, path: $0) }
     leftovers += try snapshots.stagedTrees().map { Leftover(kind: .remains, path: $0) }
     let volumes = Set(try metadata.volumes().map(\.record.name))
     leftovers += try snapshots.volumeNames().filter { !volumes.contains($0) }.map {

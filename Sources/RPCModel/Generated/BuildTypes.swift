@@ -193,6 +193,8 @@ public enum BuildStart: RPCRequest {
     public var outputs: [BuildOutputResult]?
     /// What was sent for cacheTo; absent without it.
     public var cacheTo: BuildCacheExport?
+    /// What of the request was of no use, such as a context that nothing names; absent where all was.
+    public var requestWarnings: [String]?
     /// Why something of cacheFrom was not of use; absent where all was.
     public var cacheWarnings: [String]?
     /// Why RUNs had no network where the default one was meant; absent where they had it, or none was needed.
@@ -205,6 +207,7 @@ public enum BuildStart: RPCRequest {
       layerWarnings: [LayerWarning]? = nil,
       outputs: [BuildOutputResult]? = nil,
       cacheTo: BuildCacheExport? = nil,
+      requestWarnings: [String]? = nil,
       cacheWarnings: [String]? = nil,
       networkWarning: String? = nil
     ) {
@@ -214,6 +217,7 @@ public enum BuildStart: RPCRequest {
       self.layerWarnings = layerWarnings
       self.outputs = outputs
       self.cacheTo = cacheTo
+      self.requestWarnings = requestWarnings
       self.cacheWarnings = cacheWarnings
       self.networkWarning = networkWarning
     }
@@ -226,6 +230,7 @@ public enum BuildStart: RPCRequest {
       json.member(#""layerWarnings":"#, layerWarnings)
       json.member(#""outputs":"#, outputs)
       json.member(#""cacheTo":"#, cacheTo)
+      json.member(#""requestWarnings":"#, requestWarnings)
       json.member(#""cacheWarnings":"#, cacheWarnings)
       json.member(#""networkWarning":"#, networkWarning)
       json.endObject()
@@ -350,16 +355,20 @@ public enum BuildExplain: RPCRequest {
     public var steps: [BuildStep]
     /// What BuildKit's rules say of the file; absent where nothing.
     public var warnings: [BuildWarning]?
+    /// What of the request was of no use, such as a context that nothing names; absent where all was.
+    public var requestWarnings: [String]?
     /// Why something of cacheFrom was not of use; absent where all was.
     public var cacheWarnings: [String]?
 
     public init(
       steps: [BuildStep],
       warnings: [BuildWarning]? = nil,
+      requestWarnings: [String]? = nil,
       cacheWarnings: [String]? = nil
     ) {
       self.steps = steps
       self.warnings = warnings
+      self.requestWarnings = requestWarnings
       self.cacheWarnings = cacheWarnings
     }
 
@@ -367,6 +376,7 @@ public enum BuildExplain: RPCRequest {
       json.beginObject()
       json.member(#""steps":"#, steps)
       json.member(#""warnings":"#, warnings)
+      json.member(#""requestWarnings":"#, requestWarnings)
       json.member(#""cacheWarnings":"#, cacheWarnings)
       json.endObject()
     }

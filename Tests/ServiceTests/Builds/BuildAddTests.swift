@@ -93,4 +93,55 @@ struct BuildAddTests {
       }
     }
   }
+
+  @Test(
+    "ADD unpacks archives, FROM scratch begins with nothing, ONBUILD waits for the next build",
+    arguments: Account.available)
+  func others(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script("tar -C context -czf context/src.tgz src")
+      _ = try await context.build(
+        "FROM busybox:1\nADD src.tgz /unpacked\nADD --unpack=false src.tgz /kept/\nONBUILD COPY src/a /triggered",
+        references: ["base:1"])
+      _ = try await context.build(
+        "FROM base:1\nRUN cat /triggered /unpacked/src/b; ls /kept", references: ["child:1"])
+      let child = try await context.service.send(ImageInspect.self, .init(image: "child:1")).config
+      #expect(child.onBuild == nil)
+      let scratch = try await context.build("FROM scratch\nCOPY src/a /etc/a", references: ["scratch:1"])
+      #expect(scratch.image.layerCount == 1)
+    }
+  }
+
+  @Test(
+    "ADD fetches a file, once where its checksum is given, and refuses another one",
+    arguments: Account.available)
+  func remote(account: Account) async throws {
+    try await withFaultyServer { server in
+      try await withBuildContext(account) { context in
+        let bytes = Array("from afar\n".utf8)
+        server.on("GET", "/dir/file.txt", .blob(bytes))
+        let url = "http://\(server.host)/dir/file.txt?x=1"
+        let digest = Digest(of: bytes)
+        let file = "FROM busybox:1\nADD --checksum=\(digest) \(url) /got/\nADD \(url) /named"
+        _ = try await context.build(file, references: ["r:1"])
+        let seen = try await context.service.run(
+          "r:1", ["sh", "-c", "cat /got/file.txt; stat -c '%u:%g %a' /named"])
+        #expect(seen.stdout == "from afar\n0:0 600\n")
+        #expect(server.requests.count == 2)
+        let found2 = try await context.build(file).areAllCached
+        #expect(found2)
+        #expect(server.requests.count == 3)
+        for (text, kind) in [
+          ("ADD --checksum=\(Digest(of: [])) \(url) /", ErrorKind.digestMismatch),
+          ("ADD http://\(server.host)/missing /", .notFound), ("COPY \(url) /", .invalidArgument),
+          ("ADD http://\(server.host)/x.git /", .unreachable),
+        ] {
+          let error = await #expect(throws: RPCError.self) {
+            _ = try await context.build("FROM busybox:1\n" + text)
+          }
+          #expect(error?.data?.kind == kind, "\(text): \(error?.message ?? "")")
+        }
+      }
+    }
+  }
 }

@@ -218,4 +218,57 @@ struct BuildCacheTests {
       #expect(left.text.isEmpty)
     }
   }
+
+  @Test("what builds keep is listed, and prune takes it away with its layers", arguments: Account.available)
+  func prune(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let service = context.service
+      _ = try await context.build("FROM busybox:1\nRUN echo x > /x")
+      let image = try await service.send(ImageList.self, .init()).images.first { $0.references.isEmpty }
+      _ = try await service.send(ImageRemove.self, .init(image: try #require(image).digest))
+      let entries = try await service.send(BuildCacheList.self, .init()).entries
+      #expect(entries.map(\.instruction) == ["RUN echo x > /x"])
+      // Its layer is nobody's but the cache's, and stays.
+      let found3 = try await context.build("FROM busybox:1\nRUN echo x > /x").areAllCached
+      #expect(found3)
+      let rebuilt = try await service.send(ImageList.self, .init()).images.first { $0.references.isEmpty }
+      _ = try await service.send(ImageRemove.self, .init(image: try #require(rebuilt).digest))
+      let plan = try await service.send(SystemPrune.self, .init(kinds: [.buildCache]))
+      #expect(plan.items.count == 1 && plan.bytes > 0)
+      let gone = try await service.send(
+        SystemPrune.self, .init(kinds: [.buildCache], apply: plan.items.map(\.id)))
+      #expect(gone.items.map(\.outcome) == [.removed])
+      let remaining = try await service.send(BuildCacheList.self, .init()).entries
+      #expect(remaining.isEmpty)
+      let left = try await service.send(SystemPrune.self, .init(kinds: [.content, .remains]))
+      #expect(left.items.isEmpty, "\(left.items)")
+    }
+  }
+
+  @Test(
+    "without any cache, another store comes to the same image, whatever its umask and the order of its files")
+  func sameDigest() async throws {
+    try await withTwo(try #require(Account.available.last)) { first, second, registry in
+      let file = """
+        FROM \(registry.host)/base:1 AS made
+        WORKDIR /w
+        COPY . .
+        RUN mkdir d && for f in c a b; do echo $f > d/$f; done && ln d/a d/z && rm /etc/group
+        FROM \(registry.host)/base:1
+        LABEL l=1
+        COPY --from=made /w /w
+        COPY --link src/a /linked
+        RUN cat /w/d/* > /all
+        """
+      try await first.script("cd context; echo x > x; echo y > y; chmod -R u=rwX,go=rX .")
+      try await second.script(
+        "cd context; umask 077; echo y > y; echo x > x; chmod -R u=rwX,go=rX .; touch -d 2001-01-01 x src/a")
+      var digests: [String] = []
+      for context in [first, second] {
+        let built = try await context.build(file) { $0.noCache = true }
+        digests.append(built.image.digest)
+      }
+      #expect(digests[0] == digests[1])
+    }
+  }
 }

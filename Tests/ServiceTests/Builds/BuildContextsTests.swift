@@ -1,3 +1,4 @@
+import Foundation
 import RPCModel
 import RPCTransport
 import TestSupport
@@ -135,6 +136,117 @@ struct BuildContextsTests {
         ])
       // No two have the same, and the file's own keep theirs.
       #expect(built.steps.map(\.number) == [1, 6, 2, 3, 4, 5])
+    }
+  }
+
+  @Test("context/list says what is left out, and by which rule")
+  func listed() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      try await context.script("printf 'src\\n!src/b\\n' > context/.dockerignore; echo d > context/docs")
+      let answer = try await context.service.send(
+        ContextList.self, .init(path: context.path))
+      let rules = Dictionary(uniqueKeysWithValues: answer.entries.map { ($0.path, $0.ignoredBy) })
+      #expect(rules["src/a"] == ".dockerignore:1: src")
+      #expect(rules["src/b"] == .some(nil) && rules["docs"] == .some(nil))
+    }
+  }
+
+  @Test("a context that comes as a stream, and a Dockerfile that comes as text", arguments: Account.available)
+  func stream(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        "echo 'FROM busybox:1\nCOPY src/a /a' > context/Dockerfile; tar -C context -czf context.tgz .")
+      let bytes = [UInt8](
+        try Data(contentsOf: URL(filePath: context.store.directory.appending("context.tgz").string)))
+      let sender = context.service.process.connection.sender()
+      let feeding = Task {
+        _ = try await sender.send(bytes)
+        await sender.close()
+      }
+      let built = try await context.service.send(
+        BuildStart.self, .init(contextStream: sender.id, references: ["s:1"]))
+      try await feeding.value
+      #expect(built.steps.count == 2)
+      let seen = try await context.service.run("s:1", ["cat", "/a"])
+      #expect(seen.stdout == "one\n")
+    }
+  }
+
+  @Test("a context that is sent is sent whole, secrets of any bytes with it, or nothing is built of it")
+  func sent() async throws {
+    try await withBuildContext(try #require(Account.available.last)) { context in
+      try await context.script(
+        """
+        printf 'FROM busybox:1\\nCOPY src /src\\nRUN --mount=type=secret,id=k cat /run/secrets/k | wc -c\\n' > context/Dockerfile
+        printf 'a\\377\\000b' > secret
+        """)
+      let coracle = try Programs.directory.get().appending("coracle").string
+      func build(_ name: String) async throws -> ChildProcess.Result {
+        try await context.store.runProgram(
+          "coracle-repl",
+          [
+            "--server", "\(coracle) serve", "-c",
+            "build --network none --secret id=k,src=\(context.store.directory)/secret -t \(name) \(context.path)",
+          ])
+      }
+      let whole = try await build("whole:1")
+      #expect(whole.status == .exited(0) && whole.text.contains("#3 4\n"), "\(whole.text) \(whole.errorText)")
+      try await context.script("chmod 000 context/src/a")
+      let part = try await build("part:1")
+      #expect(part.status == .exited(1) && part.errorText.contains("tar could not read"), "\(part.errorText)")
+      let images = try await context.service.send(ImageList.self, .init()).images.flatMap(\.references)
+      #expect(!images.contains("docker.io/library/part:1"))
+    }
+  }
+
+  @Test("names are compared in lower case; one that nothing names is told of, with what may be meant")
+  func names() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let file = "FROM missing:1 AS Base\nRUN false\nFROM busybox:1\nCOPY --from=BASE a /a"
+      let built = try await context.build(file) { $0.contexts = ["BAse": context.path("context/src")] }
+      #expect(built.requestWarnings == nil && built.steps.count == 3)
+      let plain = "FROM busybox:1 AS base\nFROM base"
+      let contexts = ["bsae": context.path("context/src"), "other": context.path("context")]
+      let expected = [
+        "nothing takes files from the context bsae: did you mean base?",
+        "nothing takes files from the context other",
+      ]
+      let warned = try await context.build(plain) { $0.contexts = contexts }
+      #expect(warned.requestWarnings == expected, "\(warned.requestWarnings ?? [])")
+      var description = BuildDescription(dockerfile: plain, network: "none", contexts: contexts)
+      let explained = try await context.service.send(BuildExplain.self, .init(description))
+      #expect(explained.requestWarnings == expected)
+      // An image in another form of its name is used.
+      description.contexts = ["docker.io/library/busybox": context.path("context/src")]
+      let image = try await context.service.send(BuildExplain.self, .init(description))
+      #expect(image.requestWarnings?.count == 1)
+      description.contexts = ["docker.io/library/busybox:1": "docker-image://busybox:1"]
+      description.arguments = ["BUILDKIT_MULTI_PLATFORM": "1"]
+      let index = try await context.service.send(BuildExplain.self, .init(description))
+      #expect(
+        index.requestWarnings?.count == 1 && index.requestWarnings?[0].contains("no index") == true,
+        "\(index.requestWarnings ?? [])")
+    }
+  }
+
+  @Test("an image layout that has become another one is what explain tells of")
+  func changedLayout() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      func layout(_ text: String) async throws -> String {
+        try await context.script("rm -rf layout")
+        var params = context.params("FROM busybox:1\nRUN echo \(text) > /inner", references: ["inner:1"])
+        params.outputs = [.init(type: .oci, path: context.path("layout"), directory: true)]
+        return try await context.service.send(BuildStart.self, params).image.digest
+      }
+      let file = "FROM base\nRUN cat /inner > /outer"
+      let place = "oci-layout://\(context.path("layout"))"
+      let first = try await layout("one")
+      _ = try await context.build(file) { $0.contexts = ["base": place] }
+      let second = try await layout("two")
+      let changed = try await context.explain(file) { $0.contexts = ["base": place] }
+      let reason = "\(place) was \(first) and is \(second)"
+      #expect(changed[0].reasons == [reason], "\(changed[0].reasons ?? [])")
+      #expect(changed[1].reasons == [reason], "\(changed[1].reasons ?? [])")
     }
   }
 }

@@ -96,4 +96,72 @@ struct BuildCopyTests {
       #expect(error.data?.hint == hint, "\(error.message)")
     }
   }
+
+  @Test("a pattern finds nothing in a file, or in a link to itself", arguments: Account.available)
+  func throughFiles(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        """
+        cd context; mkdir -p packages/p; echo p > packages/p/package.json; echo r > packages/README.md
+        ln -s loop packages/loop; ln -s packages/README.md readme
+        """)
+      let file = """
+        FROM busybox:1 AS one
+        COPY packages/*/package.json /flat/
+        COPY --parents packages/*/package.json /whole/
+        ADD packages/*/package.json /added/
+        FROM busybox:1
+        COPY --from=one /whole/packages/*/package.json /etc/passwd/* /other/
+        """
+      _ = try await context.build(file, references: ["n:1"])
+      let seen = try await context.service.run("n:1", ["cat", "/other/package.json"])
+      #expect(seen.stdout == "p\n", "\(seen.stderr)")
+      for source in [
+        "packages/README.md/x", "readme/x", String(repeating: "n", count: 300),
+      ] {
+        let error = try await context.failure("FROM busybox:1\nCOPY \(source) /")
+        #expect(error.data?.kind == .invalidArgument, "\(error.message)")
+        #expect(error.message.contains("there is no '\(source)' in the context"), "\(error.message)")
+      }
+    }
+  }
+
+  @Test(
+    "what extended attributes a directory has decides about what is copied from an image", .requires(.mount))
+  func attributes() async throws {
+    try await withBuildContext(.root) { context in
+      for value in ["1", "2"] {
+        try await context.script(
+          """
+          rm -rf tree; mkdir -p tree/d/e
+          python3 -c 'import os; os.setxattr("tree/d/e", "user.k", b"v\(value)")'
+          tar --xattrs --xattrs-include='*' -C tree -cf x\(value).tar d
+          """)
+        _ = try await context.service.send(
+          ImageImport.self, .init(path: context.path("x\(value).tar"), reference: "x:\(value)"))
+      }
+      let file = "FROM busybox:1\nCOPY --from=x:1 /d /d"
+      _ = try await context.build(file)
+      let other = try await context.build(file.replacing("=x:1", with: "=x:2"))
+      #expect(other.steps.map(\.cached) == [true, false])
+      let again = try await context.build(file)
+      #expect(again.areAllCached)
+    }
+  }
+
+  @Test("a path that no file system takes is told of at its word")
+  func longPaths() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let name = String(repeating: "n", count: 256)
+      let deep = String(repeating: "/nnnnnnnnnn", count: 400)
+      for (line, column) in [
+        ("WORKDIR /\(name)", 9), ("COPY src /\(name)/", 10), ("COPY src \(deep)", 10), ("WORKDIR \(deep)", 9),
+      ] {
+        let error = try await context.failure("FROM busybox:1\n\(line)")
+        #expect(error.data?.kind == .invalidArgument, "\(error.message)")
+        #expect(error.message.hasPrefix("Dockerfile:2:\(column): "), "\(error.message)")
+        #expect(error.message.utf8.count < 300 && error.data?.hint?.contains("255 bytes") == true)
+      }
+    }
+  }
 }

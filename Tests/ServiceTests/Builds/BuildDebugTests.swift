@@ -186,4 +186,37 @@ struct BuildDebugTests {
       #expect(found9 == 0)
     }
   }
+
+  @Test(
+    "of caches, those that are one RUN's at a time can only be read, and none is pruned meanwhile",
+    arguments: Account.available)
+  func caches(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let service = context.service
+      let error = try await context.failure(
+        """
+        FROM busybox:1
+        RUN --mount=type=cache,id=own,sharing=locked,target=/own --mount=type=cache,id=all,target=/all \
+          echo x > /own/x; echo x > /all/x; exit 3
+        """
+      ) { $0.debug = BuildDebug() }
+      let id = try #require(error.data?.container)
+      _ = try await service.send(ContainerStart.self, .init(container: id))
+      let seen = try await service.exec(
+        id, ["sh", "-c", "cat /own/x /all/x; echo y > /all/x; (echo y > /own/x) 2>/dev/null || echo no"])
+      #expect(seen.stdout == "x\nx\nno\n")
+      // The next build has it at once.
+      let output = FoundDigest()
+      _ = try await context.build(
+        "FROM busybox:1\nRUN --mount=type=cache,id=own,sharing=locked,target=/own cat /own/x", output: output)
+      #expect(output.text == "#2 x\n")
+      let other = try await context.store.service()
+      let plan = try await other.send(SystemPrune.self, .init(kinds: [.cacheMount]))
+      #expect(plan.items.isEmpty, "\(plan.items)")
+      _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
+      let later = try await other.send(SystemPrune.self, .init(kinds: [.cacheMount]))
+      #expect(Set(later.items.compactMap(\.name)) == ["own", "all"])
+      #expect(await other.stop() == 0)
+    }
+  }
 }

@@ -113,12 +113,18 @@ struct BuildFaultTests {
         "mkdir context/many; cd context/many; seq 20000 | split -l 4 -a 4 - f; head -c 50000000 /dev/zero > large"
       )
       let service = context.service
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["build."]))
       let building = Task {
         try await context.build("FROM busybox:1\nCOPY src /src\nCOPY many /many", references: ["never:1"])
       }
+      // One that fails before that is not waited for.
       await service.notifications.wait { all in
         all.contains {
-          if case .taskStarted(let task) = $0 { task.title.contains("COPY many") } else { false }
+          switch $0 {
+          case .taskStarted(let task): task.title.contains("COPY many")
+          case .eventOccurred(let event): event.kind == "build.failed"
+          default: false
+          }
         }
       }
       building.cancel()
@@ -166,6 +172,37 @@ struct BuildFaultTests {
       try growSmallFileSystem(disk, bytes: 256 << 20)
       try await expectSound(context)
       #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test("where what was built cannot be written down for later builds, there is no image either")
+  func unsaved() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let service = context.service
+      func database(_ statement: String) async throws {
+        try await context.script(
+          """
+          python3 - <<'end'
+          import sqlite3
+          database = sqlite3.connect("\(context.store.store)/db.sqlite", timeout=60)
+          database.execute("\(statement)")
+          database.commit()
+          end
+          """)
+      }
+      try await database(
+        "CREATE TRIGGER refuse BEFORE INSERT ON buildSteps BEGIN SELECT RAISE(ABORT, 'refused'); END")
+      _ = try await service.send(EventSubscribe.self, .init(kinds: ["build."]))
+      let error = try await context.failure("FROM busybox:1\nRUN echo x > /x") {
+        $0.references = ["unsaved:1"]
+      }
+      #expect(error.data?.kind != .buildFailed, "\(error.message)")
+      let images = try await context.images()
+      #expect(images.names == ["docker.io/library/busybox:1"] && images.unnamed == 0)
+      _ = await service.notifications.event("build.failed")
+      #expect(!service.notifications.events.contains { $0.kind == "build.finished" })
+      try await database("DROP TRIGGER refuse")
+      try await expectSound(context)
     }
   }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import RPCModel
+import RPCTransport
 import TestSupport
 import Testing
 
@@ -59,5 +60,76 @@ extension BuildContext {
       return error
     }
     throw TestFailure("this should not have been built: \(file)")
+  }
+}
+
+extension BuildStart.Result {
+  var areAllCached: Bool { steps.allSatisfy { $0.cached } }
+}
+
+/// A place for what a closure found.
+final class FoundDigest: @unchecked Sendable {
+  // Written by one task, and read when that has ended.
+  var text = ""
+}
+
+struct BuildContext: Sendable {
+  let store: TestStore
+  let service: TestService
+
+  var path: String { store.directory.appending("context").string }
+
+  /// Runs a script as the account, in the test's directory.
+  func script(_ text: String) async throws {
+    let result = try await ChildProcess.run(
+      store.account.launcher + ["sh", "-ec", "umask 022; " + text], workingDirectory: store.directory)
+    guard result.succeeded else { throw TestFailure("\(text): \(result.errorText)") }
+  }
+
+  func params(
+    _ file: String, references: [String] = [], change: (inout BuildDescription) -> Void = { _ in }
+  ) -> BuildStart.Params {
+    // Else each store would make a bridge on the machine that tests run on.
+    var description = BuildDescription(context: path, dockerfile: file, network: "none")
+    change(&description)
+    var params = BuildStart.Params(description)
+    params.references = references.isEmpty ? nil : references
+    return params
+  }
+
+  func build(
+    _ file: String, references: [String] = [], output: FoundDigest? = nil,
+    change: (inout BuildDescription) -> Void = { _ in }
+  ) async throws -> BuildStart.Result {
+    var params = params(file, references: references, change: change)
+    guard let output else { return try await service.send(BuildStart.self, params) }
+    let receiver = service.process.connection.receiver(credit: 1000)
+    params.output = receiver.id
+    params.initialCredit = 1000
+    async let text = receiver.text()
+    do {
+      let result = try await service.send(BuildStart.self, params)
+      output.text = await text
+      return result
+    } catch {
+      receiver.end(nil)
+      throw error
+    }
+  }
+
+  func explain(
+    _ file: String, change: (inout BuildDescription) -> Void = { _ in }
+  ) async throws -> [BuildStep] {
+    var description = BuildDescription(context: path, dockerfile: file, network: "none")
+    change(&description)
+    return try await service.send(BuildExplain.self, .init(description)).steps
+  }
+
+  /// The digests of the layers that a build gives.
+  func layers(
+    _ file: String, change: (inout BuildDescription) -> Void = { _ in }
+  ) async throws -> [String] {
+    let built = try await build(file, change: change)
+    return try await service.send(ImageInspect.self, .init(image: built.image.digest)).layers.map(\.digest)
   }
 }

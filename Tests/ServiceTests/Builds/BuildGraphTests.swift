@@ -38,7 +38,7 @@ struct BuildGraphTests {
       func stage(_ name: String, _ other: String) -> String {
         """
         FROM busybox:1 AS \(name)
-        RUN \(meeting) touch /m/\(name); until test -e /m/\(other); do sleep 0.05; done; echo \(name) > /\(name)
+        RUN \(meeting) touch /m/\(name); for i in $(seq 1200); do test -e /m/\(other) && break; sleep 0.05; done; test -e /m/\(other) || exit 9; echo \(name) > /\(name)
         """
       }
       let file = """
@@ -75,13 +75,51 @@ struct BuildGraphTests {
           FROM busybox:1 AS waits
           RUN \(meeting) touch /m/waits; while :; do sleep 0.05; done
           FROM busybox:1 AS fails
-          RUN \(meeting) until test -e /m/waits; do sleep 0.05; done; exit 7
+          RUN \(meeting) for i in $(seq 1200); do test -e /m/waits && exit 7; sleep 0.05; done; exit 9
           FROM scratch
           COPY --from=waits / /a
           COPY --from=fails / /b
           """)
       }
       #expect(error?.message.contains("failed with exit code 7") == true, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test(
+    "what two stages have in common is carried out once, and its failure is one", arguments: Account.available
+  )
+  func once(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let count = "--mount=type=cache,id=count,target=/c"
+      func file(_ end: String) -> String {
+        func stage(_ name: String) -> String {
+          "FROM busybox:1 AS \(name)\nRUN \(count) echo x >> /c/f; sleep 0.2; cat /c/f > /f\(end)\nRUN echo more >> /f"
+        }
+        return """
+          \(stage("a"))
+          \(stage("b"))
+          RUN echo b >> /f
+          FROM busybox:1
+          COPY --from=a /f /a
+          COPY --from=b /f /b
+          """
+      }
+      for noCache in [false, true] {
+        let built = try await context.build(file(""), references: ["once:1"]) { $0.noCache = noCache }
+        let seen = try await context.service.run("once:1", ["sh", "-c", "cat /a; echo; cat /b"])
+        let runs = noCache ? "x\nx\nmore\n" : "x\nmore\n"
+        #expect(seen.stdout == runs + "\n" + runs + "b\n", "\(seen.stdout)")
+        let common = built.steps.filter { $0.stage != "2" && $0.ordinal == 1 }
+        #expect(common.count == 2 && Set(common.compactMap(\.layer)).count == 1)
+        #expect(common.count { $0.durationMs != nil } == 1)
+        #expect(common.count { $0.reasons?.last?.hasPrefix("it is carried out once, as #") == true } == 1)
+      }
+      let again = try await context.build(file(""))
+      #expect(again.areAllCached)
+      let error = try await context.failure(file("; exit 5"))
+      #expect(
+        error.data?.kind == .buildFailed && error.message.contains("failed with exit code 5"),
+        "\(error.message)")
     }
   }
 }

@@ -127,4 +127,100 @@ struct BuildMountTests {
       #expect(error.message.contains("there is no 'w*x' in the context"), "\(error.message)")
     }
   }
+
+  @Test(
+    "mounts: a bind of what is not ignored, a cache that stays, a secret that leaves nothing",
+    arguments: Account.available)
+  func mounts(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script(
+        "printf 'b\\n' > context/.dockerignore.tmp; echo '**/b' > context/.dockerignore; rm context/.dockerignore.tmp"
+      )
+      let output = FoundDigest()
+      let built = try await context.build(
+        """
+        FROM busybox:1 AS tools
+        RUN echo tool > /tool
+        FROM busybox:1
+        RUN --mount=type=bind,target=/context ls /context/src
+        RUN --mount=type=bind,target=/context echo no > /context/x || echo read-only
+        RUN --mount=from=tools,source=/tool,target=/t cat /t
+        RUN --mount=type=cache,target=/cache,id=c,sharing=locked echo x >> /cache/f; wc -l < /cache/f
+        RUN --mount=type=secret,id=key cat /run/secrets/key
+        RUN --mount=type=secret,id=key,env=KEY echo "in $KEY"
+        RUN --mount=type=tmpfs,target=/t touch /t/x
+        RUN test ! -e /run/secrets/key && test ! -e /context/src && test ! -e /t/x
+        """, references: ["m:1"], output: output
+      ) { $0.secrets = [BuildSecret(id: "key", value: "hidden")] }
+      let lines = output.text.split(separator: "\n").map { $0.drop { $0 != " " }.dropFirst() }
+      #expect(lines.contains("a") && !lines.contains("b") && lines.contains("read-only"), "\(output.text)")
+      #expect(
+        lines.contains("tool") && lines.contains("1") && lines.contains("hidden")
+          && lines.contains("in hidden"))
+      let history = try await context.service.send(ImageHistory.self, .init(image: "m:1")).entries
+      #expect(!history.contains { $0.createdBy?.contains("hidden") == true })
+      #expect(built.steps.count == 11)
+      // The cache of a RUN is no part of its key, and stays: the second time it has two lines.
+      let second = FoundDigest()
+      _ = try await context.build(
+        "FROM busybox:1\nRUN --mount=type=cache,target=/other,id=c echo y >> /other/f; wc -l < /other/f",
+        output: second)
+      #expect(second.text == "#2 2\n")
+    }
+  }
+
+  @Test(
+    "what waits for somebody, or is no file, is no source of a cache and no secret",
+    arguments: Account.available)
+  func noFiles(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      try await context.script("mkfifo fifo; ln -s fifo link")
+      let cache = try await context.failure(
+        """
+        FROM busybox:1 AS a
+        RUN busybox mkfifo /fifo
+        FROM busybox:1
+        RUN --mount=type=cache,from=a,source=/fifo,target=/x true
+        """)
+      #expect(cache.data?.kind == .invalidArgument, "\(cache.message)")
+      #expect(cache.message.contains("'/fifo' is neither a file nor a directory"), "\(cache.message)")
+      for path in ["fifo", "link"] {
+        let secret = try await context.failure("FROM busybox:1\nRUN --mount=type=secret,id=k true") {
+          $0.secrets = [BuildSecret(id: "k", path: context.path(path))]
+        }
+        #expect(secret.data?.kind == .invalidArgument && secret.data?.hint != nil, "\(secret.message)")
+        #expect(secret.message.contains("is no regular file"), "\(secret.message)")
+      }
+      let plan = try await context.service.send(SystemPrune.self, .init(kinds: [.cacheMount, .remains]))
+      #expect(plan.items.isEmpty, "\(plan.items)")
+    }
+  }
+
+  @Test("what a service that was killed has filled of a cache is a leftover, and no cache")
+  func unfinished() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let caches = context.store.store.appending("build-caches").string
+      try await context.script("mkdir -p \(caches)/new-1/d; echo x > \(caches)/new-1/d/x")
+      let mounts = try await context.service.send(SystemPrune.self, .init(kinds: [.cacheMount]))
+      #expect(mounts.items.isEmpty, "\(mounts.items)")
+      let left = try await context.service.send(SystemPrune.self, .init(kinds: [.remains]))
+      #expect(
+        left.items.map(\.id) == ["remains:new-1"] && left.items.allSatisfy { $0.bytes > 0 }, "\(left.items)")
+      let gone = try await context.service.send(
+        SystemPrune.self, .init(kinds: [.remains], apply: left.items.map(\.id)))
+      #expect(gone.items.map(\.outcome) == [.removed])
+    }
+  }
+
+  @Test(
+    "a heredoc's name is the script's name only where that is one",
+    arguments: [("..", "script"), (".", "script"), ("a/b", "a_b")])
+  func scripts(_ name: String, _ file: String) async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let output = FoundDigest()
+      _ = try await context.build(
+        "FROM busybox:1\nRUN <<\(name)\n#!/bin/sh\necho $0\n\(name)\n", output: output)
+      #expect(output.text == "#2 /dev/pipes/\(file)\n", "\(output.text)")
+    }
+  }
 }

@@ -94,7 +94,9 @@ struct Build: REPLCommand {
         try await session.request(BuildExplain.self, params)
       }
       session.terminal.note(answer.warnings, description.file)
-      for warning in answer.cacheWarnings ?? [] { session.terminal.note(warning) }
+      for warning in (answer.requestWarnings ?? []) + (answer.cacheWarnings ?? []) {
+        session.terminal.note(warning)
+      }
       if session.terminal.isJSON {
         session.terminal.printJSON(answer)
       } else {
@@ -133,7 +135,9 @@ struct Build: REPLCommand {
     }
     session.terminal.note(answer.warnings, description.file)
     session.terminal.note(answer.layerWarnings)
-    for warning in answer.cacheWarnings ?? [] { session.terminal.note(warning) }
+    for warning in (answer.requestWarnings ?? []) + (answer.cacheWarnings ?? []) {
+      session.terminal.note(warning)
+    }
     if let warning = answer.networkWarning { session.terminal.note(warning) }
     if output.contains(where: \.isPushed) {
       for name in tag {

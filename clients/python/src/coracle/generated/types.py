@@ -780,6 +780,10 @@ class BuildStartResult(Structure):
     """What was written, in the order of `outputs`; absent without any."""
     cache_to: BuildCacheExport | None = None
     """What was sent for cacheTo; absent without it."""
+    request_warnings: list[str] | None = None
+    """What of the request was of no use, such as a context that nothing names; absent where all
+    was.
+    """
     cache_warnings: list[str] | None = None
     """Why something of cacheFrom was not of use; absent where all was."""
     network_warning: str | None = None
@@ -796,6 +800,10 @@ class BuildExplainResult(Structure):
     """The instructions of all stages that would be needed, in the file's order."""
     warnings: list[BuildWarning] | None = None
     """What BuildKit's rules say of the file; absent where nothing."""
+    request_warnings: list[str] | None = None
+    """What of the request was of no use, such as a context that nothing names; absent where all
+    was.
+    """
     cache_warnings: list[str] | None = None
     """Why something of cacheFrom was not of use; absent where all was."""
 
