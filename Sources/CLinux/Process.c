@@ -302,11 +302,14 @@ pid_t clinux_lock_holder(int descriptor) {
   return lock.l_pid > 0 ? lock.l_pid : INT32_MAX;
 }
 
-uint64_t clinux_now(void) {
+static uint64_t time_of(clockid_t clock) {
   struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
+  clock_gettime(clock, &time);
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
+
+uint64_t clinux_now(void) { return time_of(CLOCK_REALTIME); }
+uint64_t clinux_boot_time(void) { return time_of(CLOCK_BOOTTIME); }
 
 ssize_t clinux_send(int socket, const void *bytes, size_t count, int wait) {
   ssize_t sent;
@@ -403,12 +406,21 @@ int clinux_listen_here(const char *name) {
 
 int clinux_accept(int socket) { return accept4(socket, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
-int clinux_connect(const char *path) {
+int clinux_connect(const char *path, int milliseconds) {
   struct sockaddr_un address;
   if (local_address(path, &address) != 0) return -1;
-  int handle = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  int handle = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (milliseconds > 0 ? 0 : SOCK_NONBLOCK), 0);
   if (handle < 0) return -1;
-  if (connect(handle, (struct sockaddr *)&address, sizeof address) == 0) return handle;
+  // It bounds connect(2) as well.
+  struct timeval limit = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+  if (milliseconds > 0) setsockopt(handle, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (connect(handle, (struct sockaddr *)&address, sizeof address) == 0) {
+    // What is sent waits for its reader.
+    struct timeval none = {0};
+    if (milliseconds > 0) setsockopt(handle, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
+    else fcntl(handle, F_SETFL, 0);
+    return handle;
+  }
   int error = errno;
   close(handle);
   return errno = error, -1;

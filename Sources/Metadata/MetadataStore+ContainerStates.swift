@@ -50,7 +50,7 @@ extension MetadataStore {
   ) async throws(EngineError) -> Bool {
     let arguments: StatementArguments = [time, exit.code, exit.signal, livesRead, id]
     return try await change(
-      "record the end of the container \(id)", id, from: [.running, .paused], events
+      "record the end of the container \(id)", id, from: ContainerState.live, events
     ) { database, filter in
       let statement = try database.cachedStatement(
         sql: """

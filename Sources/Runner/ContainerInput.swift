@@ -23,32 +23,33 @@ package final class ContainerInput: Sendable {
   /// - Throws: `EngineError.conflict` if the container has closed its input or ended; `cancelled`, and then it is not known
   ///   how much was written, and the writer is of no more use.
   package func write(_ bytes: [UInt8]) async throws(EngineError) {
+    try await sending { socket in
+      var start = 0
+      while start < bytes.count {
+        let end = min(bytes.count, start + Int(CLINUX_ATTACH_PAYLOAD))
+        try Self.send(socket, [UInt8(CLINUX_ATTACH_INPUT.rawValue)] + bytes[start..<end])
+        start = end
+      }
+    }
+  }
+
+  /// Ends the container's standard input after what was written before, waiting while the container does not read.
+  ///
+  /// - Throws: as `write`.
+  package func end() async throws(EngineError) {
+    try await sending { try Self.send($0, [UInt8(CLINUX_ATTACH_END.rawValue)]) }
+  }
+
+  private func sending(_ body: @escaping @Sendable (FileDescriptor) throws -> Void) async throws(EngineError)
+  {
     do {
       try await withTaskCancellationHandler {
-        try await onBlockingThread("input") { [socket] in
-          var start = 0
-          while start < bytes.count {
-            let end = min(bytes.count, start + Int(CLINUX_ATTACH_PAYLOAD))
-            try Self.send(socket, [UInt8(CLINUX_ATTACH_INPUT.rawValue)] + bytes[start..<end])
-            start = end
-          }
-        }
+        try await onBlockingThread("input") { [socket] in try body(socket) }
       } onCancel: {
         _ = shutdown(socket.rawValue, CInt(SHUT_RDWR))
       }
     } catch {
       if Task.isCancelled { throw .cancelled("writing to container \(id)") }
-      throw closed(error)
-    }
-  }
-
-  /// Ends the container's standard input after what was written before.
-  package func end() async throws(EngineError) {
-    do {
-      try await onBlockingThread("input") { [socket] in
-        try Self.send(socket, [UInt8(CLINUX_ATTACH_END.rawValue)])
-      }
-    } catch {
       throw closed(error)
     }
   }
@@ -69,10 +70,11 @@ package final class ContainerInput: Sendable {
 extension Runner {
   /// Connects to a running container's standard input.
   ///
-  /// - Throws: `EngineError.conflict` if it is not running, was not started with its input open, or has closed it.
-  package func attachInput(_ id: String) throws(EngineError) -> ContainerInput {
+  /// - Throws: `EngineError.conflict` if it is not running, was not started with its input open, has closed it, or has too
+  ///   many writers.
+  package func attachInput(_ id: String) async throws(EngineError) -> ContainerInput {
     do {
-      return ContainerInput(socket: try attachSocket(id), id: id)
+      return ContainerInput(socket: try await attachSocket(id), id: id)
     } catch let error as SystemError
       where error.errno == .noSuchFileOrDirectory || error.errno == .connectionRefused
     {
@@ -86,9 +88,9 @@ extension Runner {
   /// Tells the terminal of a running container its size.
   ///
   /// - Throws: `EngineError.conflict` if it is not running or has no terminal.
-  package func resize(_ id: String, rows: UInt16, columns: UInt16) throws(EngineError) {
+  package func resize(_ id: String, rows: UInt16, columns: UInt16) async throws(EngineError) {
     do {
-      let socket = try attachSocket(id)
+      let socket = try await attachSocket(id)
       defer { try? socket.close() }
       var packet = [UInt8(CLINUX_ATTACH_RESIZE.rawValue)]
       for number in [rows, columns] { withUnsafeBytes(of: number) { packet.append(contentsOf: $0) } }
@@ -104,7 +106,7 @@ extension Runner {
   }
 
   /// The caller closes it.
-  private func attachSocket(_ id: String) throws -> FileDescriptor {
+  private func attachSocket(_ id: String) async throws -> FileDescriptor {
     switch try state(id) {
     case .running, .paused: break
     case .absent, .restarting, .exited, .lost: throw notRunning("attach to", id)
@@ -114,8 +116,23 @@ extension Runner {
     defer { try? directory.close() }
     // By descriptor: a socket's address holds 107 bytes, and a run directory may be longer.
     let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.attachSocket)"
-    return FileDescriptor(
-      rawValue: try call("connect", on: RunFiles.attachSocket.description) { clinux_connect(path) })
+    if let socket = try Self.connect(path, milliseconds: 0) { return socket }
+    // The shim has not got round to those that came before.
+    if let socket = try await onBlockingThread("attach", { try Self.connect(path, milliseconds: 5000) }) {
+      return socket
+    }
+    throw EngineError(
+      .conflict, "cannot attach to container \(id): its shim takes nobody more now", subject: id,
+      hint: "end another attached session", retriable: true)
+  }
+
+  /// - Returns: nil where the other side has not taken it by then.
+  private static func connect(_ path: String, milliseconds: CInt) throws(SystemError) -> FileDescriptor? {
+    let socket = clinux_connect(path, milliseconds)
+    if socket >= 0 { return FileDescriptor(rawValue: socket) }
+    let error = Errno(rawValue: errno)
+    if error == .resourceTemporarilyUnavailable { return nil }
+    throw SystemError("connect", error, on: RunFiles.attachSocket.description)
   }
 
   /// Ends a running container's standard input.

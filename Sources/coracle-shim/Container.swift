@@ -24,20 +24,31 @@ struct Container {
 
   mutating func run() {
     guard start() else { return }
-    var waitStatus = follow()
     var restarts = Restarts()
+    restarts.began()
+    var waitStatus = follow()
+    var lives = true
     while let pause = restarts.pause(after: waitStatus) {
       let now = clinux_now()
       if !RunFiles.appendEnded(waitStatus: waitStatus, at: now, until: now + pause, lostBytes: log.lostInAll)
       {
         break
       }
-      RunFiles.removePid()
-      life.bury()
-      guard wait(nanoseconds: pause), restarts.areAllowed else { return end(waitStatus, lives: false) }
-      waitStatus = restart(&restarts)
+      if lives {
+        RunFiles.removePid()
+        life.bury()
+        lives = false
+      }
+      guard wait(nanoseconds: pause), restarts.areAllowed else { break }
+      if let exitCode = startAgain() {
+        waitStatus = exitCode << 8
+        continue
+      }
+      restarts.began()
+      lives = true
+      waitStatus = follow()
     }
-    end(waitStatus, lives: true)
+    end(waitStatus, lives: lives)
   }
 
   /// The container's own and those it joined: what an exec session joins.
@@ -53,8 +64,7 @@ struct Container {
       try life.prepare()
     } catch {
       // A container that no other service could find must not run: its child still waits for the start.
-      life.kill()
-      life.bury()
+      life.abandon()
       RunFiles.removePid()
       status.fail(error)
       return false
@@ -81,35 +91,31 @@ struct Container {
     status.send(report)
   }
 
-  /// A start by the restart rule. One that fails counts as an end, and the next pause is longer.
+  /// A start by the restart rule. One that fails counts as an end.
   ///
-  /// - Returns: how it ended, as wait(2) has it.
-  private mutating func restart(_ restarts: inout Restarts) -> CInt {
-    while true {
-      var failure: CInt = 125
-      do throws(Failure) {
-        life = try Life(request, host, isRestart: true)
-        do throws(Failure) { try life.prepare() } catch {
-          life.kill()
-          life.bury()
-          throw error
-        }
-        guard let report = life.failure() else {
-          RunFiles.appendStarted(pid: life.first)
-          try? RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
-          request.releaseMemory()
-          restarts.began()
-          return follow()
-        }
-        if report.step == CLINUX_STEP_EXECVE.rawValue { failure = Child.exitCode(forExec: report.error) }
-        life.bury()
-      } catch {}
-      guard let pause = restarts.pause(after: failure << 8), wait(nanoseconds: pause), restarts.areAllowed
-      else {
-        return failure << 8
-      }
+  /// - Returns: nil when the command was executed; else the exit code that says what has failed, as shells and engines have it.
+  private mutating func startAgain() -> CInt? {
+    do throws(Failure) {
+      life = try Life(request, host, isRestart: true)
+    } catch {
+      return Self.startFailed
     }
+    do throws(Failure) { try life.prepare() } catch {
+      life.abandon()
+      return Self.startFailed
+    }
+    if let report = life.failure() {
+      life.bury()
+      return report.step == CLINUX_STEP_EXECVE.rawValue
+        ? Child.exitCode(forExec: report.error) : Self.startFailed
+    }
+    RunFiles.appendStarted(pid: life.first)
+    try? RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
+    request.releaseMemory()
+    return nil
   }
+
+  private static var startFailed: CInt { 125 }
 
   /// Serves the container until its first process ends.
   private mutating func follow() -> CInt {
@@ -160,10 +166,10 @@ struct Container {
   ///
   /// - Returns: false when it was called off.
   private mutating func wait(nanoseconds: UInt64) -> Bool {
-    let end = clinux_now() + nanoseconds
+    let end = clinux_boot_time() + nanoseconds
     clinux_release_program()
     while true {
-      let now = clinux_now()
+      let now = clinux_boot_time()
       if now >= end { return true }
       var poll = PollSet()
       poll.clear()
@@ -173,6 +179,7 @@ struct Container {
       if poll.isReady(terminate), clinux_signalfd_take(terminate) == 1 { return false }
       if isOwned, poll.isReady(status.descriptor) {
         isOwnerGone = true
+        RunFiles.removeRestartRule()
         return false
       }
     }

@@ -12,7 +12,9 @@ struct InputRelay {
   private let takesInput: Bool
   private var isOpen: Bool
   private var listener: CInt = -1
-  private var clients: InlineArray<16, CInt> = InlineArray(repeating: -1)
+  /// The last place is for who comes while all others are taken: a new size is heard there, and nothing else.
+  private var clients: InlineArray<17, CInt> = InlineArray(repeating: -1)
+  private static var spare: Int { 16 }
   private var packet: UnsafeMutablePointer<UInt8>?
   private var hasSocket = false
   private var next = 0
@@ -48,7 +50,7 @@ struct InputRelay {
     guard isOpen else { return }
     // Without events POLLERR still tells that the container closed its end.
     poll.add(target, next < end ? POLLOUT : 0)
-    if freeSlot() != nil { poll.add(listener, POLLIN) }
+    poll.add(listener, POLLIN)
     for index in clients.indices where waiting & (1 << UInt32(index)) == 0 {
       poll.add(clients[index], POLLIN)
     }
@@ -60,10 +62,13 @@ struct InputRelay {
       if poll.hasError(target) { return finish() }
       flush()
     }
-    if poll.isReady(listener), let slot = freeSlot() {
-      clients[slot] = clinux_accept(listener)
-    }
     for index in clients.indices where isOpen && poll.isReady(clients[index]) { receive(index) }
+    guard isOpen, poll.isReady(listener) else { return }
+    let slot = freeSlot()
+    // Who is there has had the time for a size.
+    if slot == Self.spare { leave(slot) }
+    clients[slot] = clinux_accept(listener)
+    if slot == Self.spare, clients[slot] >= 0 { receive(slot) }
   }
 
   /// The end of standard input for good: after the last byte, or because the container closed it.
@@ -84,9 +89,9 @@ struct InputRelay {
     if hasSocket { _ = unlink("attach.sock") }
   }
 
-  private func freeSlot() -> Int? {
+  private func freeSlot() -> Int {
     for index in clients.indices where clients[index] < 0 { return index }
-    return nil
+    return Self.spare
   }
 
   /// A client that leaves, however, leaves standard input open for the next one.
@@ -98,12 +103,13 @@ struct InputRelay {
 
   private mutating func receive(_ index: Int) {
     guard let packet else { return }
-    if next < end {
+    if next < end || index == Self.spare {
       var kind: UInt8 = 0
       let count = clinux_peek(clients[index], &kind, 1)
       if count < 0 && clinux_errno() == EAGAIN { return }
       if count <= 0 { return leave(index) }
       if UInt32(kind) != CLINUX_ATTACH_RESIZE.rawValue {
+        if index == Self.spare { return leave(index) }
         waiting |= 1 << UInt32(index)
         return
       }

@@ -20,9 +20,14 @@ struct Life {
   ///
   /// - Parameter spare: has the process already.
   init(_ request: Request, _ host: HostSide, isRestart: Bool, spare: Spare? = nil) throws(Failure) {
-    var hostMounts = try HostMounts(request, host)
-    streams = try Streams(request)
+    let streams = try Streams(request)
+    self.streams = streams
     hasOwnPids = request.namespaces & 0x2000_0000 != 0  // CLONE_NEWPID
+    var hostMounts: HostMounts
+    do throws(Failure) { hostMounts = try HostMounts(request, host) } catch {
+      streams.close()
+      throw error
+    }
     if let spare {
       groups = Groups()
       (first, pidfd, failures) = (spare.first, spare.pidfd, spare.failures)
@@ -36,12 +41,23 @@ struct Life {
       return
     }
     if host.userNamespace >= 0 { streams.give(user: host.rootUser, group: host.rootGroup) }
-    let errors = try Pipe()
+    var errors = Pipe.none
+    var groups = Groups()
     var pidfd: CInt = -1
-    // Before a restart also a group that a service has made since.
-    let hasGroups = isRestart || request.flags & CLINUX_REQUEST_GROUPS.rawValue != 0
-    groups = try hasGroups ? Groups(in: "") : Groups()
-    first = try host.clone(groups.namespaces(request.namespaces), &pidfd, group: groups.unified)
+    do throws(Failure) {
+      errors = try Pipe()
+      // Before a restart also a group that a service has made since.
+      if isRestart || request.flags & CLINUX_REQUEST_GROUPS.rawValue != 0 { groups = try Groups(in: "") }
+      first = try host.clone(groups.namespaces(request.namespaces), &pidfd, group: groups.unified)
+    } catch {
+      // The same shim tries again, and again.
+      hostMounts.close()
+      streams.close()
+      errors.close()
+      groups.close()
+      throw error
+    }
+    self.groups = groups
     if first == 0 {
       var child = Child(request, errors: errors.writeEnd, isRestart: isRestart)
       groups.tell(&child, request.namespaces)
@@ -72,7 +88,10 @@ struct Life {
     var report = clinux_report()
     let count = readFully(failures, &report, MemoryLayout<clinux_report>.size)
     _ = close(failures)
-    if count > 0 { return report }
+    if count > 0 {
+      streams.closeConsole()
+      return report
+    }
     terminal = streams.takeTerminal()
     if let terminal {
       output.begin(terminal: terminal.output)
@@ -82,6 +101,15 @@ struct Life {
   }
 
   func kill() { _ = clinux_pidfd_signal(pidfd, SIGKILL) }
+
+  /// Takes down one whose process waits for its start, in the place of `failure` and all that follows.
+  mutating func abandon() {
+    kill()
+    _ = close(failures)
+    streams.closeConsole()
+    groups.close()
+    bury()
+  }
 
   /// Waits for the end, and ends what is left; the process stays a zombie, and its pid its own, until `bury`.
   func end() -> CInt {

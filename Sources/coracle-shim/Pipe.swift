@@ -5,6 +5,18 @@ struct Pipe {
   let readEnd: CInt
   let writeEnd: CInt
 
+  /// None yet.
+  static var none: Pipe { Pipe(readEnd: -1, writeEnd: -1) }
+
+  private init(readEnd: CInt, writeEnd: CInt) {
+    self.readEnd = readEnd
+    self.writeEnd = writeEnd
+  }
+
+  func close() {
+    for end in [readEnd, writeEnd] where end >= 0 { _ = CLinux.close(end) }
+  }
+
   init() throws(Failure) {
     var ends: (CInt, CInt) = (-1, -1)
     try check(

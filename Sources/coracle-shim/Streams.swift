@@ -49,13 +49,25 @@ struct Streams {
   }
 
   func closeTheirs() {
-    for end in [theirIn, theirOut, theirErr] where end > 2 { _ = close(end) }
+    for end in [theirIn, theirOut, theirErr] where end > 2 { _ = CLinux.close(end) }
+  }
+
+  /// All ends, where no process has got any.
+  func close() {
+    closeTheirs()
+    for end in [input, stdout, stderr] where end >= 0 { _ = CLinux.close(end) }
+    closeConsole()
+  }
+
+  /// Without a terminal having come.
+  func closeConsole() {
+    if console >= 0 { _ = CLinux.close(console) }
   }
 
   /// The terminal of a process that has executed its command, and so has sent it; nil where it has none.
   func takeTerminal() -> Terminal? {
     guard console >= 0 else { return nil }
-    defer { _ = close(console) }
+    defer { closeConsole() }
     var master: CInt = -1
     guard clinux_receive_descriptors(console, &master, 1) == 1 else { return nil }
     return Terminal(master: master)

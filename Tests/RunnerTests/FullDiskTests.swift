@@ -33,7 +33,7 @@ struct FullDiskTests {
       _ = try withUnsafeMutableBytes(of: &byte) { try fifo.read(into: $0) }
     }
     try FileManager.default.removeItem(atPath: filler)
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     try await input.write(Array("go\n".utf8))
     let end = try await containers.runner.waitForExit("c")
     #expect(end.exitCode == 0)

@@ -10,7 +10,7 @@ struct InputTests {
   @Test func bytesAndEndArrive() async throws {
     let containers = try TestContainers()
     try await containers.start("c", ["cat"], openStdin: true)
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     try await input.write(Array("one ".utf8))
     try await input.write(Array("two".utf8))
     try await input.end()
@@ -23,11 +23,11 @@ struct InputTests {
     try await containers.start(
       "c", ["sh", "-c", "while read line; do echo got $line; done"], openStdin: true)
     do {
-      let leaver = try containers.runner.attachInput("c")
+      let leaver = try await containers.runner.attachInput("c")
       try await leaver.write(Array("first\n".utf8))
       try await containers.runner.waitForOutput("c", at: containers.log("c"), containing: "got first")
     }
-    let input = try containers.otherRunner().attachInput("c")
+    let input = try await containers.otherRunner().attachInput("c")
     try await input.write(Array("second\n".utf8))
     try await containers.runner.closeStdin("c")
     #expect(try await containers.runner.waitForExit("c").exitCode == 0)
@@ -42,7 +42,7 @@ struct InputTests {
       "c", ["sh", "-c", "trap 'exec wc -c' USR1; echo ready; while :; do echo tick; sleep 0.01; done"],
       openStdin: true)
     try await containers.runner.waitForOutput("c", at: containers.log("c"), containing: "ready")
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     let megabyte = [UInt8](repeating: 7, count: 1 << 20)
     let writing = Task { try await input.write(megabyte) }
     // Output goes on while the writer is held.
@@ -64,7 +64,7 @@ struct InputTests {
   @Test func closedInputIsAConflict() async throws {
     let containers = try TestContainers()
     try await containers.start("c", ["sleep", "1000"])
-    let error = #expect(throws: EngineError.self) { try containers.runner.attachInput("c") }
+    let error = await #expect(throws: EngineError.self) { try await containers.runner.attachInput("c") }
     #expect(error?.kind == .conflict)
     try containers.runner.signal("c", SIGKILL)
     _ = try await containers.runner.waitForExit("c")
@@ -73,7 +73,7 @@ struct InputTests {
   @Test func longRunDirectoriesWork() async throws {
     let containers = try TestContainers(nested: "/" + String(repeating: "deep-directory/", count: 12) + "end")
     try await containers.start("c", ["cat"], openStdin: true)
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     try await input.write([65])
     try await input.end()
     #expect(try await containers.runner.waitForExit("c").exitCode == 0)
@@ -84,5 +84,24 @@ struct InputTests {
     #expect(status.st_mode & 0o777 == 0o600)
     try await containers.runner.closeStdin("d")
     _ = try await containers.runner.waitForExit("d")
+  }
+
+  @Test("the end of an input that nobody reads can be cancelled, however full it is")
+  func cancelledEnd() async throws {
+    let containers = try TestContainers()
+    for pieces in 1...32 {
+      try await containers.start("c\(pieces)", ["sleep", "1000"], openStdin: true)
+      let input = try await containers.runner.attachInput("c\(pieces)")
+      let writing = Task {
+        try await input.write([UInt8](repeating: 65, count: pieces * 16 << 10))
+        try await input.end()
+      }
+      // With some of the numbers it waits in `end` by then; with none is it left waiting.
+      try await Task.sleep(for: .milliseconds(20))
+      writing.cancel()
+      _ = await writing.result
+      try containers.runner.signal("c\(pieces)", SIGKILL)
+      _ = try await containers.runner.waitForExit("c\(pieces)")
+    }
   }
 }

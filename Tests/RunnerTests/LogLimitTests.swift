@@ -59,7 +59,7 @@ struct LogLimitTests {
     try await containers.start(
       "c", ["sh", "-c", "n=0; while read x; do seq $((n + 1)) $((n + 3000)); n=$((n + 3000)); done"],
       openStdin: true, limit: LogLimit(fileBytes: UInt64(Self.part), files: 2))
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     var seen: [UInt8] = []
     var bursts = 0
     let reader = try await containers.runner.log("c", at: containers.log("c"), from: .beginning, follow: true)
@@ -80,7 +80,7 @@ struct LogLimitTests {
     try await containers.start(
       "c", ["sh", "-c", "echo first; read x; seq 100001 200000; read x; echo last"], openStdin: true,
       limit: Self.limit)
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     var iterator = try await containers.runner.log(
       "c", at: containers.log("c"), from: .beginning, follow: true
     ).makeAsyncIterator()
@@ -123,7 +123,7 @@ struct LogLimitTests {
   @Test func timesChoose() async throws {
     try await containers.start(
       "c", ["sh", "-c", "echo one; read x; echo two; read x; echo three"], openStdin: true)
-    let input = try containers.runner.attachInput("c")
+    let input = try await containers.runner.attachInput("c")
     var times: [UInt64] = []
     for try await record in try await containers.runner.log(
       "c", at: containers.log("c"), from: .beginning, follow: true)

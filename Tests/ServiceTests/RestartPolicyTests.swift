@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import RPCModel
 import TestSupport
@@ -144,6 +145,17 @@ struct RestartPolicyTests {
           }
         }.count >= 3
       }
+      // There is no process that would get another signal than one that is to end it, and none to measure.
+      for refused in [
+        await #expect(throws: RPCError.self) {
+          try await service.send(ContainerKill.self, .init(container: id, signal: "USR1"))
+        },
+        await #expect(throws: RPCError.self) {
+          try await service.send(ContainerStats.self, .init(containers: [id]))
+        },
+      ] {
+        #expect(refused?.data?.kind == .conflict && refused?.data?.hint == "try again, or stop it")
+      }
       let exit = try await service.send(ContainerStop.self, .init(container: id)).exit
       #expect(exit.code == 1)
       let after = try await service.send(ContainerInspect.self, .init(container: id)).container
@@ -230,6 +242,79 @@ struct RestartPolicyTests {
         #expect(error?.data?.kind == kind)
       }
       _ = try await service.send(ContainerRemove.self, .init(container: "two", force: true))
+    }
+  }
+
+  @Test(
+    "a start that fails counts as an end, is told of with the shell's code, and leaves nothing in the shim",
+    .requires(.root))
+  func failingRestarts() async throws {
+    try await withBusybox(.root) { store, service in
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1",
+          command: [
+            "sh", "-c", "trap 'rm /bin/sh; exit 3' USR1; echo ready; while :; do sleep 0.05; done",
+          ], tty: true,
+          restart: RestartPolicy(kind: .onFailure, maximumRetries: 5), detach: true)
+      ).container.id
+      func exits(_ count: Int) async {
+        await service.notifications.wait { all in
+          all.filter {
+            if case .eventOccurred(let event) = $0 { event.kind == "container.exited" } else { false }
+          }.count >= count
+        }
+      }
+      _ = try await service.send(
+        ContainerWait.self, .init(container: id, until: .init(condition: .logMatch, pattern: "ready")))
+      let process = try shim(store, id)
+      _ = try await service.send(ContainerKill.self, .init(container: id, signal: "USR1"))
+      // In the pause before its next start, which is far longer than a start.
+      func held() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count
+      }
+      await exits(3)
+      let before = try held()
+      await exits(5)
+      #expect(try held() == before)
+      await exits(6)
+      let codes = service.notifications.events.filter { $0.kind == "container.exited" }
+      #expect(
+        codes.map { $0.attributes["exitCode"] } == [.integer(3)] + Array(repeating: .integer(127), count: 5))
+      #expect(codes.map { $0.attributes["restartsAt"] != nil } == Array(repeating: true, count: 5) + [false])
+      let ended = try await service.send(ContainerInspect.self, .init(container: id)).container
+      #expect(ended.state == .exited && ended.restartCount == 0)
+    }
+  }
+
+  @Test("one that cannot start again yet is started when what it joins is there", .requires(.root))
+  func joined() async throws {
+    try await withBusybox(.root) { store, service in
+      let sleep = ["sleep", "1000"]
+      _ = try await service.send(
+        ContainerRun.self, .init(image: "busybox:1", name: "a", command: sleep, detach: true))
+      var joining = ContainerRun.Params(
+        image: "busybox:1", name: "b", command: sleep, restart: RestartPolicy(kind: .always), detach: true)
+      joining.network = .container
+      joining.networkContainer = "a"
+      let id = try await service.send(ContainerRun.self, joining).container.id
+      _ = try await service.send(ContainerStop.self, .init(container: "a", timeoutMs: 0))
+      kill(try shim(store, id), SIGKILL)
+      _ = await service.notifications.event("container.exited", subject: id)
+      _ = try await service.send(ContainerStart.self, .init(container: "a"))
+      await service.notifications.wait { all in
+        all.filter {
+          if case .eventOccurred(let event) = $0 {
+            event.kind == "container.started" && event.subject == id
+          } else {
+            false
+          }
+        }.count == 2
+      }
+      for name in ["b", "a"] {
+        _ = try await service.send(ContainerRemove.self, .init(container: name, force: true))
+      }
     }
   }
 }

@@ -239,4 +239,31 @@ struct TerminalTests {
       #expect(!processes.contains("ready"), "\(processes)")
     }
   }
+
+  @Test("however many are attached, sizes are heard and the service answers", .requires(.root))
+  func manyClients() async throws {
+    try await withBusybox(.root) { _, service in
+      let container = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "crowded",
+          command: [
+            "sh", "-c", "stty -echo; trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done",
+          ],
+          opensStdin: true, tty: true, detach: true)
+      ).container
+      var screens: [TestScreen] = []
+      for _ in 0..<20 { screens.append(try await service.attach(container.name)) }
+      for rows in 1...40 {
+        _ = try await service.send(
+          ContainerResize.self, .init(container: container.id, size: .init(rows: rows, columns: 9)))
+      }
+      #expect(try await service.send(ContainerList.self, .init()).containers.count == 1)
+      _ = try await service.send(
+        ContainerWait.self,
+        .init(container: container.id, until: .init(condition: .logMatch, pattern: "40 9")))
+      for screen in screens { await screen.detach() }
+      _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
+    }
+  }
 }

@@ -116,6 +116,8 @@ int clinux_try_lock(int descriptor);
 pid_t clinux_lock_holder(int descriptor);
 /// CLOCK_REALTIME in ns.
 uint64_t clinux_now(void);
+/// In ns, by a clock that nobody sets and that counts while the machine sleeps (CLOCK_BOOTTIME).
+uint64_t clinux_boot_time(void);
 /// Sends or receives one packet with MSG_NOSIGNAL.
 ssize_t clinux_send(int socket, const void *_Nonnull bytes, size_t count, int wait);
 ssize_t clinux_receive(int socket, void *_Nonnull bytes, size_t count, int wait);
@@ -128,8 +130,9 @@ int clinux_receive_descriptors(int socket, int *_Nonnull descriptors, size_t lim
 /// A listening SOCK_SEQPACKET socket bound in the working directory with mode 0600, non-blocking.
 int clinux_listen_here(const char *_Nonnull name);
 int clinux_accept(int socket);
-/// A socket connected to the one bound at `name` in the working directory or at a short path.
-int clinux_connect(const char *_Nonnull path);
+/// A blocking socket connected to the one bound at `name` in the working directory or at a short path; EAGAIN where the listener
+/// has not taken it within that time, 0 for at once.
+int clinux_connect(const char *_Nonnull path, int milliseconds);
 /// The capacity of a pipe in bytes (F_GETPIPE_SZ).
 int clinux_pipe_capacity(int descriptor);
 int clinux_set_nonblocking(int descriptor);

@@ -23,7 +23,7 @@ extension ContainerEngine {
         subject: record.id,
         hint: "it has to be made with an open one", retriable: false)
     }
-    return try runner.attachInput(record.id)
+    return try await runner.attachInput(record.id)
   }
 
   /// Tells the terminal of a running container its size.
@@ -36,7 +36,7 @@ extension ContainerEngine {
         .conflict, "container \(record.name) has no terminal", subject: record.id,
         hint: "it has to be made with one", retriable: false)
     }
-    try runner.resize(
+    try await runner.resize(
       record.id, rows: UInt16(clamping: size.rows), columns: UInt16(clamping: size.columns))
   }
 }

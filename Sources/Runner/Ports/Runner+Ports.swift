@@ -101,6 +101,6 @@ extension Runner {
     // By descriptor: a socket's address holds 107 bytes, and a run directory may be longer.
     let path = "/proc/self/fd/\(directory.rawValue)/\(RunFiles.portsSocket)"
     return ForwarderChannel(
-      try call("connect", on: RunFiles.portsSocket.description) { clinux_connect(path) })
+      try call("connect", on: RunFiles.portsSocket.description) { clinux_connect(path, 5000) })
   }
 }
