@@ -49,6 +49,8 @@ package final class ContainerEngine: Sendable {
   let session = Mutex<OwnSession?>(nil)
   /// The runs of containers whose memory is watched.
   let memoryWatches = Mutex<Set<String>>([])
+  /// The looks at each container's health that this engine makes, or waits to make.
+  let healthWatches = Mutex<[String: Task<Void, any Error>]>([:])
   /// Containers that were attended and are not any more.
   let watchedIDs: AsyncStream<String>
   let watchRequests: AsyncStream<String>.Continuation

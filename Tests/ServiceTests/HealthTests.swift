@@ -57,7 +57,8 @@ struct HealthTests {
         .init(
           image: "busybox:1", command: ["sleep", "1000"],
           health: HealthCheck(
-            test: ["CMD", "sh", "-c", "[ -e /well ] || sleep 999"], intervalMs: 10, timeoutMs: 30, retries: 1),
+            test: ["CMD", "sh", "-c", "[ -e /well ] || sleep 999"], intervalMs: 10, timeoutMs: 2000,
+            retries: 1),
           detach: true)
       ).container.id
       let second = try await store.service("second")
@@ -87,6 +88,51 @@ struct HealthTests {
       #expect(!processes.contains("sleep 999"))
       _ = try await second.send(ContainerRemove.self, .init(container: id, force: true))
       #expect(await second.stop() == 0)
+    }
+  }
+
+  @Test("an interval without an end ends no service", .requires(.root))
+  func longInterval() async throws {
+    try await withBusyboxService(.root) { _, service in
+      let most = 9_007_199_254_740
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", command: ["sleep", "1000"],
+          health: HealthCheck(
+            test: ["CMD", "true"], intervalMs: most, timeoutMs: most, startPeriodMs: most, startIntervalMs: 10
+          ),
+          detach: true)
+      ).container.id
+      // From now on it waits for its next look.
+      _ = try await service.send(
+        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 60_000))
+      _ = try await service.send(SystemPing.self, .init())
+      _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
+    }
+  }
+
+  @Test("a restarted container is looked at anew, whatever the last look waits for", .requires(.root))
+  func restarted() async throws {
+    try await withBusyboxService(.root) { _, service in
+      let hour = 3_600_000
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", command: ["sleep", "1000"],
+          health: HealthCheck(
+            test: ["CMD", "true"], intervalMs: hour, startPeriodMs: hour, startIntervalMs: 10),
+          detach: true)
+      ).container.id
+      func healthy() async throws {
+        _ = try await service.send(
+          ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 60_000))
+      }
+      try await healthy()
+      _ = try await service.send(ContainerRestart.self, .init(container: id, timeoutMs: 0))
+      #expect(try await service.send(ContainerInspect.self, .init(container: id)).container.health != nil)
+      try await healthy()
+      _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
     }
   }
 }

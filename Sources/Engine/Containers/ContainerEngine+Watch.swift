@@ -56,7 +56,15 @@ extension ContainerEngine {
     await reporting("look after", id) {
       guard let record = try metadata.container(id: id) else { return }
       async let memory: Void = watchMemory(record)
-      try await watchHealth(of: record)
+      let health = Task { try await watchHealth(of: record) }
+      // The one of the run before waits for its next look, with the lock that this one needs.
+      healthWatches.withLock { $0.updateValue(health, forKey: id) }?.cancel()
+      defer { healthWatches.withLock { if $0[id] == health { $0[id] = nil } } }
+      try await withTaskCancellationHandler {
+        try await health.value
+      } onCancel: {
+        health.cancel()
+      }
       await memory
     }
   }
@@ -65,12 +73,13 @@ extension ContainerEngine {
   /// go.
   private func seeTo(_ id: String) async {
     await reporting("see to", id) {
+      var pause = Duration.seconds(1)
       while let stored = try metadata.container(id: id), let record = try await settled(stored) {
         if ContainerState.live.contains(record.state) {
           guard try await seeEnd(of: record) else { return }
         }
         guard let ended = try metadata.container(id: id), ended.state == .exited else { return }
-        guard try await startAgain(ended) else { return try await removeIfDue(ended) }
+        guard try await startAgain(ended, pausing: &pause) else { return try await removeIfDue(ended) }
       }
     }
   }
@@ -91,8 +100,11 @@ extension ContainerEngine {
 
   /// Starts a container whose shim is gone with its machine, or was killed, by its restart policy.
   ///
-  /// - Returns: whether it was started.
-  private func startAgain(_ record: ContainerRecord) async throws -> Bool {
+  /// - Parameter pause: how long to wait where what it needs is not there yet, as another container or a port; doubled then.
+  /// - Returns: whether there is more to see to.
+  private func startAgain(_ record: ContainerRecord, pausing pause: inout Duration) async throws
+    -> Bool
+  {
     guard let policy = try options(record).restart, attended.withLock({ $0[record.id] }) == nil else {
       return false
     }
@@ -107,7 +119,13 @@ extension ContainerEngine {
     do {
       _ = try await start(record)
     } catch let error as EngineError where error.kind == .conflict {
-      // Another service was first.
+      if let now = try metadata.container(id: record.id), ContainerState.live.contains(now.state) {
+        // Another service was first.
+        return true
+      }
+      log.warning("cannot start container \(record.name) again yet: \(error)")
+      try await Task.sleep(for: pause)
+      pause = min(pause * 2, .seconds(60))
     }
     return true
   }

@@ -14,13 +14,14 @@ extension ContainerEngine {
     var tally = (try? healthTally(record.id)) ?? HealthTally(startedAt: 0)
     if tally.startedAt != record.startedAt { tally = HealthTally(startedAt: record.startedAt ?? 0) }
     var last = tally.results.last?.at ?? tally.startedAt
+    // Pauses go by a clock that nobody sets.
+    var begun = ContinuousClock.now - .nanoseconds(max(0, Timestamp.now - last))
     while true {
-      let due = last + tally.pause(after: last, plan)
-      try await Task.sleep(for: .nanoseconds(max(0, due - Timestamp.now)))
+      try await Task.sleep(until: begun + .nanoseconds(tally.pause(after: last, plan)), clock: .continuous)
       guard let stored = try metadata.container(id: record.id), let now = try await settled(stored),
         now.startedAt == record.startedAt, ContainerState.live.contains(now.state)
       else { return }
-      last = Timestamp.now
+      (last, begun) = (Timestamp.now, .now)
       // Held processes can say nothing.
       if now.state != .running { continue }
       let result = try await HealthProbe(engine: self, container: record.id, plan: plan).result()

@@ -13,6 +13,9 @@ package struct HealthPlan: Hashable, Sendable, Codable {
   package var startPeriod: Int64
   package var startInterval: Int64
 
+  /// What an image or a caller asks for beyond it is as good as never, and sums with the time of day stay numbers.
+  static let longest: Int64 = 366 * 86400 * 1_000_000_000
+
   /// Nil where nothing is to be looked at.
   init?(asked: ImageConfig.Healthcheck?, image: ImageConfig.Healthcheck?) {
     func has(_ check: ImageConfig.Healthcheck?) -> [String]? { check?.test.flatMap { $0.isEmpty ? nil : $0 } }
@@ -28,10 +31,13 @@ package struct HealthPlan: Hashable, Sendable, Codable {
       for check in [asked, image] { if let value = check?[keyPath: member], value > 0 { return value } }
       return standard
     }
-    interval = value(\.interval, or: 30_000_000_000)
-    timeout = value(\.timeout, or: 30_000_000_000)
+    func time(_ member: KeyPath<ImageConfig.Healthcheck, Int64?>, or standard: Int64) -> Int64 {
+      min(Self.longest, value(member, or: standard))
+    }
+    interval = time(\.interval, or: 30_000_000_000)
+    timeout = time(\.timeout, or: 30_000_000_000)
     retries = value(\.retries, or: 3)
-    startPeriod = value(\.startPeriod, or: 0)
-    startInterval = value(\.startInterval, or: 5_000_000_000)
+    startPeriod = time(\.startPeriod, or: 0)
+    startInterval = time(\.startInterval, or: 5_000_000_000)
   }
 }

@@ -35,7 +35,8 @@ package struct HealthTally: Hashable, Sendable, Codable {
 
   /// In nanoseconds, after a look at `time`.
   func pause(after time: Int64, _ plan: HealthPlan) -> Int64 {
-    isStarting(at: time, plan) ? plan.startInterval : plan.interval
+    // A plan that an earlier version has stored has other numbers.
+    min(HealthPlan.longest, isStarting(at: time, plan) ? plan.startInterval : plan.interval)
   }
 
   private func health(_ plan: HealthPlan) -> ContainerHealth {
