@@ -16,10 +16,16 @@ package final class ExecSession: Sendable {
   private let streams: ExecStreams
   private let status: StatusChannel
   private let ended = Mutex<ExitRecord?>(nil)
+  /// Whether the container's processes are held.
+  private let isHeld: @Sendable () -> Bool
 
-  init(id: String, pid: Int32, streams: ExecStreams, status: StatusChannel) throws(SystemError) {
+  init(
+    id: String, pid: Int32, streams: ExecStreams, status: StatusChannel,
+    isHeld: @escaping @Sendable () -> Bool
+  ) throws(SystemError) {
     self.id = id
     self.pid = pid
+    self.isHeld = isHeld
     self.streams = streams
     terminal = try streams.takeTerminal()
     self.status = status
@@ -27,10 +33,9 @@ package final class ExecSession: Sendable {
 
   /// The blocking pipe to its standard input, where one was asked for; the session's own, close it with `closeStdin`.
   package var stdin: FileDescriptor? { streams.stdin }
-  /// Blocking pipes, at their end when the command and all it started have closed them. The session's own; nil with a
-  /// terminal.
-  package var stdout: FileDescriptor? { streams.stdout }
-  package var stderr: FileDescriptor? { streams.stderr }
+  /// What the command writes, each for one reader; nil with a terminal.
+  package var stdout: ExecOutput? { streams.stdout.map { ExecOutput(self, $0) } }
+  package var stderr: ExecOutput? { streams.stderr.map { ExecOutput(self, $0) } }
 
   package func closeStdin() { streams.closeStdin() }
 
@@ -42,7 +47,7 @@ package final class ExecSession: Sendable {
     guard let terminal else { return nil }
     do {
       while true {
-        let isOver = ended.withLock { $0 != nil } || status.descriptor.isReadable
+        let isOver = hasEnded
         guard let bytes = try terminal.readAvailable() else { return nil }
         if !bytes.isEmpty { return bytes }
         if isOver { return nil }
@@ -51,6 +56,14 @@ package final class ExecSession: Sendable {
     } catch {
       throw EngineError("read the terminal of a command in container \(id)", wrapping: error, subject: id)
     }
+  }
+
+  /// Whether there is word of the command's end.
+  var hasEnded: Bool { ended.withLock { $0 != nil } || status.descriptor.isReadable }
+
+  /// Waits until one of its pipes can be read, or there is word of the command's end.
+  func readable(_ pipe: FileDescriptor) async throws {
+    try await DescriptorWatcher.shared.readable(pipe, status.descriptor)
   }
 
   /// Waits for the command's end. Can be called again, not at once by two tasks.
@@ -72,7 +85,7 @@ package final class ExecSession: Sendable {
   /// read by its shim and goes nowhere; a terminal stays, with nobody at its keys. Of the session only `closeStdin` is of
   /// use after this.
   package func leave() throws(EngineError) {
-    let outputs = [terminal?.master, stdout, stderr].compactMap { $0?.rawValue }
+    let outputs = [terminal?.master, streams.stdout, streams.stderr].compactMap { $0?.rawValue }
     do {
       try call("sendmsg") { clinux_send_descriptors(status.descriptor.rawValue, outputs, outputs.count) }
     } catch {
@@ -83,15 +96,21 @@ package final class ExecSession: Sendable {
   }
 
   /// Kills the command with its session and its descendants, as far as they can be found without a cgroup, and waits for
-  /// its end. Nothing happens to one that has ended.
+  /// its end; in a paused container until it is sure to do nothing more. Nothing happens to one that has ended.
   @discardableResult
   package func cancel() async throws(EngineError) -> ExitRecord {
     if let record = ended.withLock({ $0 }) { return record }
     do {
-      try await onBlockingThread("exec-kill") { [pid, status] in
+      let hasEnded = try await onBlockingThread("exec-kill") { [pid, status, isHeld] in
         // The shim has not reported the end, so it has not reaped the command, and the number is still its own.
         var entry = pollfd(fd: status.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
         if poll(&entry, 1, 0) == 0 { ProcessTree.kill(leader: pid) }
+        // v1's freezer keeps even what is killed, until it is thawed, and then it ends without another step.
+        while poll(&entry, 1, 100) == 0 { if isHeld() { return false } }
+        return true
+      }
+      if !hasEnded {
+        return ExitRecord(status: .signalled(signal: SIGKILL), at: clinux_now(), shimLost: false)
       }
     } catch {
       throw EngineError("kill a command in container \(id)", wrapping: error, subject: id)

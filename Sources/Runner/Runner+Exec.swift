@@ -35,7 +35,9 @@ extension Runner {
       }
       guard let report = try shim.status.receive() else { throw failure.lost() }
       guard report.kind == CLINUX_REPORT_STARTED.rawValue else { throw failure.error(report) }
-      return try ExecSession(id: id, pid: report.pid, streams: streams, status: shim.status)
+      return try ExecSession(id: id, pid: report.pid, streams: streams, status: shim.status) { [self] in
+        isFrozen(id)
+      }
     } catch {
       if Task.isCancelled { throw .cancelled("executing in container \(id)") }
       throw EngineError(failure.purpose, wrapping: error, subject: id)

@@ -57,12 +57,14 @@ extension Runner {
     return EndedShim(channel, spare)
   }
 
-  /// Sends a signal to the container's first process.
+  /// Sends a signal to the container's first process; with `SIGKILL` one that is held goes on, to end.
   ///
   /// - Throws: `EngineError.conflict` if it is not running.
   package func signal(_ id: String, _ signal: Int32) throws(EngineError) {
     do {
       try firstProcess(id).process.signal(signal)
+      // v1's freezer keeps even what is killed.
+      if signal == SIGKILL, isFrozen(id) { unpause(id) }
     } catch let error as SystemError where error.errno == .noSuchProcess {
       throw notRunning("signal", id)
     } catch {

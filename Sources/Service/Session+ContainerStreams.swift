@@ -51,7 +51,8 @@ extension Session {
       // containers as they are.
       if Task.isCancelled, !state.withLock({ $0.isEnding }) { await endUncancelled(started) }
       engine.leave(started.id)
-      throw error
+      // Not what it was at that was cut off, which tells nobody anything.
+      throw Task.isCancelled ? EngineError.cancelled("running container \(started.name)") : error
     }
   }
 

@@ -92,17 +92,26 @@ extension Session {
     }
   }
 
-  /// Reads a pipe to its end and sends what comes; what nobody wants is read all the same.
-  static func pump(_ pipe: FileDescriptor, to sender: StreamSender?) async throws {
-    var wanted = sender
+  /// Sends what comes, to its end; what nobody wants is read all the same.
+  private static func pump(_ output: ExecOutput, to sender: StreamSender?) async throws {
+    var (output, wanted) = (output, sender)
+    while let bytes = try await output.next() {
+      if let sender = wanted, try await !sender.send(bytes) { wanted = nil }
+    }
+    await sender?.close()
+  }
+
+  /// Reads a pipe to its end and sends what comes, as long as it is wanted.
+  static func pump(_ pipe: FileDescriptor, to sender: StreamSender) async throws {
+    var isWanted = true
     while true {
       try await DescriptorWatcher.shared.readable(pipe)
       let bytes = try [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
         count = try pipe.read(into: UnsafeMutableRawBufferPointer(buffer))
       }
       if bytes.isEmpty { break }
-      if let sender = wanted, try await !sender.send(bytes) { wanted = nil }
+      if isWanted { isWanted = try await sender.send(bytes) }
     }
-    await sender?.close()
+    await sender.close()
   }
 }

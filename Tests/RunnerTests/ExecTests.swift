@@ -15,16 +15,11 @@ struct ExecTests {
       namespaces: [], operations: settings + [.execute(arguments: arguments, environment: ["PATH=/bin"])])
   }
 
-  private func readAll(_ descriptor: FileDescriptor) async throws -> String {
-    try await onBlockingThread("read") {
-      var bytes: [UInt8] = []
-      var buffer = [UInt8](repeating: 0, count: 4096)
-      while true {
-        let count = try buffer.withUnsafeMutableBytes { try descriptor.read(into: $0) }
-        if count == 0 { return String(decoding: bytes, as: UTF8.self) }
-        bytes += buffer[..<count]
-      }
-    }
+  private func readAll(_ output: ExecOutput?) async throws -> String {
+    var output = try #require(output)
+    var bytes: [UInt8] = []
+    while let more = try await output.next() { bytes += more }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   private func withContainer(_ body: () async throws -> Void) async throws {
@@ -38,7 +33,7 @@ struct ExecTests {
     try await withContainer {
       let session = try await containers.runner.exec(
         "c", plan(["sh", "-c", "hostname; cat /proc/1/comm; exit 7"]), openStdin: false)
-      #expect(try await readAll(try #require(session.stdout)) == "test\nsleep\n")
+      #expect(try await readAll(session.stdout) == "test\nsleep\n")
       #expect(try await session.wait().status == .exited(code: 7))
       #expect(try await session.wait().exitCode == 7)
     }
@@ -50,8 +45,8 @@ struct ExecTests {
         "c", plan(["sh", "-c", "cat; echo bad >&2"]), openStdin: true)
       _ = try session.stdin?.writeAll("hello".utf8)
       session.closeStdin()
-      #expect(try await readAll(try #require(session.stdout)) == "hello")
-      #expect(try await readAll(try #require(session.stderr)) == "bad\n")
+      #expect(try await readAll(session.stdout) == "hello")
+      #expect(try await readAll(session.stderr) == "bad\n")
       #expect(try await session.wait().exitCode == 0)
     }
   }
@@ -79,7 +74,7 @@ struct ExecTests {
   @Test func commandSeesThreeDescriptorsOnly() async throws {
     try await withContainer {
       let session = try await containers.runner.exec("c", plan(["ls", "/proc/self/fd"]), openStdin: false)
-      #expect(try await readAll(try #require(session.stdout)) == "0\n1\n2\n3\n")
+      #expect(try await readAll(session.stdout) == "0\n1\n2\n3\n")
       _ = try await session.wait()
     }
   }
@@ -98,7 +93,7 @@ struct ExecTests {
           ]), openStdin: false)
       let zeros = String(repeating: "0", count: 16)
       #expect(
-        try await readAll(try #require(session.stdout)) == """
+        try await readAll(session.stdout) == """
           1000
           1000
           1000 27
@@ -117,12 +112,30 @@ struct ExecTests {
     try await withContainer {
       let session = try await containers.runner.exec(
         "c", plan(["sh", "-c", "sleep 2000 & setsid sleep 3000 & echo ready; wait"]), openStdin: false)
-      var line = [UInt8](repeating: 0, count: 6)
-      _ = try line.withUnsafeMutableBytes { try session.stdout?.read(into: $0) }
-      #expect(String(decoding: line, as: UTF8.self) == "ready\n")
+      var output = try #require(session.stdout)
+      #expect(try await output.next() == Array("ready\n".utf8))
       #expect(try await session.cancel().status == .signalled(signal: SIGKILL))
-      // At the end when every holder of the pipe is gone, the sleepers included.
-      #expect(try await readAll(try #require(session.stdout)) == "")
+      let rest = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "for each in /proc/[0-9]*; do cat $each/cmdline; done"]), openStdin: false)
+      let living = try await readAll(rest.stdout)
+      #expect(living.contains("1000\0") && !living.contains("2000\0") && !living.contains("3000\0"))
+    }
+  }
+
+  @Test("what a command leaves behind does not hold up its end, and what it wrote before is all there")
+  func leftBehind() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "sleep 5000 & head -c 60000 /dev/zero | tr '\\0' x; echo end"]),
+        openStdin: false)
+      let text = try await readAll(session.stdout)
+      #expect(text.count == 60004 && text.hasSuffix("xend\n"))
+      #expect(try await session.wait().exitCode == 0)
+      // Nor one that never stops writing.
+      let endless = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "while :; do echo more; done & exit 4"]), openStdin: false)
+      #expect(try await readAll(endless.stdout).hasPrefix("more\n"))
+      #expect(try await endless.wait().exitCode == 4)
     }
   }
 

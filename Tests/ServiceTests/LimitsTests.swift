@@ -225,6 +225,45 @@ struct LimitsTests {
   }
 
   @Test(
+    "a command in a paused container can be cancelled, and one that is paused while it is being stopped ends in time",
+    .enabled(if: Machine.makesGroups))
+  func pausedMeanwhile() async throws {
+    try await withBusyboxService(.root) { store, service in
+      let other = try await store.service("other")
+      _ = try await sleeper(
+        service, "held",
+        command: ["sh", "-c", "trap 'echo told' TERM; echo ready; while :; do sleep 1; done"])
+      func said(_ text: String) async throws {
+        _ = try await other.send(
+          ContainerWait.self, .init(container: "held", until: .init(condition: .logMatch, pattern: text)))
+      }
+      try await said("ready")
+      let out = service.process.connection.receiver(credit: 1000)
+      let command = Task {
+        try await service.send(
+          ContainerExec.self,
+          .init(
+            container: "held", command: ["sh", "-c", "echo begun; sleep 1000"],
+            streams: .init(stdout: out.id, initialCredit: 1000)))
+      }
+      for await chunk in out.chunks where !chunk.isEmpty { break }
+      _ = try await other.send(ContainerPause.self, .init(container: "held"))
+      command.cancel()
+      let error = await #expect(throws: RPCError.self) { try await command.value }
+      #expect(error?.data?.kind == .cancelled)
+      _ = try await other.send(ContainerUnpause.self, .init(container: "held"))
+
+      async let exit = service.send(ContainerStop.self, .init(container: "held", timeoutMs: 1500)).exit
+      try await said("told")
+      // On a slow machine it may have ended by now.
+      _ = try? await other.send(ContainerPause.self, .init(container: "held"))
+      #expect(try await exit.signal == "SIGKILL")
+      _ = try await service.send(ContainerRemove.self, .init(container: "held", force: true))
+      #expect(await other.stop() == 0)
+    }
+  }
+
+  @Test(
     "a group that a running container gets counts the memory that it had before",
     .enabled(if: Machine.makesGroups), arguments: [false, true])
   func earlierMemory(isPaused: Bool) async throws {

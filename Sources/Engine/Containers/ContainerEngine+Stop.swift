@@ -30,23 +30,35 @@ extension ContainerEngine {
         within: timeout
           ?? .milliseconds(options.stopTimeoutMilliseconds ?? ContainerOptions.standardStopTimeout))
     } catch let error as EngineError where error.kind == .timedOut {
-      try send(.kill, to: record)
-      return try await exit(of: record)
+      while true {
+        try send(.kill, to: record)
+        // Whoever pauses it between the signal and its end holds it with v1, until it is sent once more.
+        do { return try await exit(of: record, within: .seconds(2)) } catch let error as EngineError
+          where error.kind == .timedOut
+        {
+          continue
+        }
+      }
     }
   }
 
   /// Sends a signal to the first process. One that is to end it ends the restart policy as well.
   ///
-  /// - Throws: `conflict` for a container that does not run.
+  /// - Throws: `conflict` for a container that does not run, and for one that waits for its next start where the signal is
+  ///   not one that is to end it.
   package func kill(_ name: String, signal: Signal = .kill) async throws {
     let record = try await current(name)
     try record.admit(.kill)
     let stopSignal = try options(record).stopSignal.flatMap(Signal.init) ?? .terminate
-    if signal == .kill || signal == stopSignal { try await endRestarts(of: record) }
-    if record.state == .restarting { return }
+    let isToEnd = signal == .kill || signal == stopSignal
+    if isToEnd { try await endRestarts(of: record) }
+    if record.state == .restarting {
+      if isToEnd { return }
+      throw EngineError(
+        .conflict, "container \(record.name) waits for its next start, with no process to signal",
+        subject: record.id, hint: "try again, or stop it", retriable: true)
+    }
     try runner.signal(record.id, signal.rawValue)
-    // v1's freezer keeps even what is killed.
-    if signal == .kill, record.state == .paused { runner.unpause(record.id) }
   }
 
   /// Stops a container, where it runs, and starts it again.

@@ -33,8 +33,8 @@ struct HealthProbe {
     let session = try await engine.exec(container, ExecOptions(command: plan.command))
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for case let pipe? in [session.stdout, session.stderr] {
-          group.addTask { try await output.drain(pipe) }
+        for case let written? in [session.stdout, session.stderr] {
+          group.addTask { try await output.drain(written) }
         }
         try await group.waitForAll()
       }
@@ -59,13 +59,8 @@ private final class BoundedOutput: Sendable {
 
   var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
 
-  func drain(_ pipe: FileDescriptor) async throws {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while true {
-      try await DescriptorWatcher.shared.readable(pipe)
-      let count = try buffer.withUnsafeMutableBytes { try pipe.read(into: $0) }
-      if count == 0 { return }
-      add(Array(buffer[..<count]))
-    }
+  func drain(_ written: ExecOutput) async throws {
+    var written = written
+    while let more = try await written.next() { add(more) }
   }
 }
