@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The locks that keep engines in different processes out of each other's way.
 ///
-/// Order, to which all keep: collection, then container (its attention is taken by who has just made it, or holds no other lock), then volumes' in the order of their names, then networks, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
+/// Order, to which all keep: collection, then a container's root, then container (its attention is taken by who has just made it, or holds no other lock), then volumes' in the order of their names, then networks, then a layer's (`Snapshots`), then a blob's (`ContentStore`).
 struct StoreLocks: Sendable {
   let directory: FilePath
 
@@ -29,6 +29,22 @@ struct StoreLocks: Sendable {
 
   /// Held while a container's state is changed.
   func holdContainer(_ id: String) async throws -> FileLock { try await hold(container(id), id) }
+
+  /// Held by who has the root of a container open that does not run, for as long as a client takes to read or write in it: who
+  /// changes the container's state looks whether it is held, and holds nobody else up.
+  func holdRoot(_ id: String) async throws -> FileLock {
+    do {
+      return try await FileLock.acquire(root(id))
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+      throw removed(id)
+    }
+  }
+
+  func isRootHeld(_ id: String) throws -> Bool {
+    // Most containers' never is, and has no such file.
+    guard fileExists(root(id)) else { return false }
+    return try FileLock.tryAcquire(root(id)) == nil
+  }
 
   /// Held by the engine that sees a container through its run, and will remove it where it is to go: no other one removes
   /// it under its hands.
@@ -65,9 +81,15 @@ struct StoreLocks: Sendable {
     do {
       return try await FileLock.acquire(path, .exclusive, of: .directory)
     } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
-      throw EngineError(.notFound, "container \(id.prefix(12)) has been removed", subject: id)
+      throw removed(id)
     }
   }
+
+  private func removed(_ id: String) -> EngineError {
+    EngineError(.notFound, "container \(id.prefix(12)) has been removed", subject: id)
+  }
+
+  private func root(_ id: String) -> FilePath { container(id).appending("root.lock") }
 
   private var collection: FilePath { directory.appending("collection.lock") }
 }

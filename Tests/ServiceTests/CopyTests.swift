@@ -297,4 +297,48 @@ struct CopyTests {
       #expect(await service.stop() == 0)
     }
   }
+
+  @Test(
+    "a client that stalls in a copy holds nobody up for ever: others are told, and what they ask for can be cancelled",
+    .requires(.root))
+  func stalled() async throws {
+    try await withContainers(.root) { store, service, _, stopped in
+      let other = try await store.service("other")
+      let out = service.process.connection.receiver(credit: 10)
+      let copy = Task {
+        try await service.send(
+          ContainerCopyFrom.self,
+          .init(container: stopped, source: "/bin", stream: out.id, initialCredit: 10))
+      }
+      for await chunk in out.chunks where !chunk.isEmpty { break }
+      async let started = Self.refusal {
+        try await other.send(ContainerStart.self, .init(container: stopped))
+      }
+      async let removed = Self.refusal {
+        try await other.send(ContainerRemove.self, .init(container: stopped, force: true))
+      }
+      let late = Task { try await other.send(ContainerStart.self, .init(container: stopped)) }
+      late.cancel()
+      for error in [await started, await removed] {
+        #expect(error?.data?.kind == .inUse && error?.data?.hint != nil)
+      }
+      let kind = await Self.refusal { try await late.value }?.data?.kind
+      #expect(kind == .cancelled)
+      copy.cancel()
+      #expect(await Self.refusal { try await copy.value }?.data?.kind == .cancelled)
+      _ = try await other.send(ContainerStart.self, .init(container: stopped))
+      #expect(await other.stop() == 0)
+    }
+  }
+
+  private static func refusal<Result: Sendable>(_ body: @Sendable () async throws -> Result) async
+    -> RPCError?
+  {
+    do {
+      _ = try await body()
+      return nil
+    } catch {
+      return error as? RPCError
+    }
+  }
 }

@@ -17,7 +17,7 @@ extension ContainerEngine {
         try await endAndRemove(record, withVolumes: withVolumes)
       } else {
         try record.admit(.remove)
-        try await remove(record, withVolumes: withVolumes)
+        try await remove(record, withVolumes: withVolumes, within: Self.copyPatience)
       }
     } catch let error as EngineError where error.kind == .notFound {
       // With its end one that removes itself goes as well, by whoever runs it: it is gone, as was asked for.
@@ -33,7 +33,7 @@ extension ContainerEngine {
     }
     do {
       let root = try await end(record)
-      try await remove(record, withVolumes: withVolumes, holding: root)
+      try await remove(record, withVolumes: withVolumes, within: Self.copyPatience, holding: root)
       isOver()
     } catch {
       isOver()
@@ -61,16 +61,31 @@ extension ContainerEngine {
   /// Removes one that does not run. First its row, so that what the database names is always whole; its tree loses its name, and
   /// is removed in the engine's own time.
   ///
-  /// Not stopped by cancellation: half a container would be left.
+  /// Not stopped by cancellation once it has begun: half a container would be left.
   ///
-  /// - Parameter root: what is let go when the tree has gone.
+  /// - Parameters:
+  ///   - patience: how long to wait for who copies files in or out of it; for ever where nil.
+  ///   - root: what is let go when the tree has gone.
+  /// - Throws: `inUse` where it was started meanwhile, or files of it are being copied.
   func remove(
-    _ record: ContainerRecord, withVolumes: Bool = false, holding root: HeldRoot? = nil
+    _ record: ContainerRecord, withVolumes: Bool = false, within patience: Duration? = nil,
+    holding root: HeldRoot? = nil
   ) async throws {
+    let deadline = patience.map { ContinuousClock.now + $0 }
+    while try await !removeUnlessCopied(record, withVolumes: withVolumes, holding: root) {
+      try await awaitRoot(of: record, until: deadline)
+    }
+  }
+
+  /// - Returns: false while its root is open.
+  private func removeUnlessCopied(
+    _ record: ContainerRecord, withVolumes: Bool, holding root: HeldRoot?
+  ) async throws -> Bool {
     try await Task {
       let lock = try await locks.holdContainer(record.id)
       defer { lock.release() }
-      guard let stored = try metadata.container(id: record.id) else { return }
+      if try locks.isRootHeld(record.id) { return false }
+      guard let stored = try metadata.container(id: record.id) else { return true }
       // The service that started it may have died before it could say so.
       let (settled, end) = try await settleUpToEnd(stored)
       let networks = try metadata.endpoints(container: record.id).compactMap {
@@ -109,6 +124,7 @@ extension ContainerEngine {
       removeVolumeDirectories(volumes)
       try await writeNames(networks.map(\.id))
       if isBuildStep { await collectBehind() }
+      return true
     }.value
   }
 }

@@ -14,7 +14,13 @@ extension ContainerEngine {
   }
 
   func start(_ record: ContainerRecord) async throws -> ContainerRecord {
-    let lock = try await locks.holdContainer(record.id)
+    let deadline = ContinuousClock.now + Self.copyPatience
+    var lock = try await locks.holdContainer(record.id)
+    while try locks.isRootHeld(record.id) {
+      lock.release()
+      try await awaitRoot(of: record, until: deadline)
+      lock = try await locks.holdContainer(record.id)
+    }
     defer { lock.release() }
     guard let stored = try metadata.container(id: record.id) else { throw removedMeanwhile(record) }
     let record = try await settle(stored)

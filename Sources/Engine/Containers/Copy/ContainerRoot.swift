@@ -10,7 +10,7 @@ struct ContainerRoot: ~Copyable {
   let directory: OwnedDescriptor
   /// The first id outside of its own ones, as the files show it.
   let idShift: Int64
-  /// Keeps the container as it is: nil for one that runs.
+  /// Keeps it from being started and removed: nil for one that runs.
   private let lock: FileLock?
   /// Keeps what is mounted in it: nil where nothing is, or where that is the container's.
   private let mounts: OwnedDescriptor?
@@ -35,13 +35,15 @@ extension ContainerEngine {
   ///   and the container does not run.
   func openRoot(of name: String) async throws -> ContainerRoot {
     let record = try await current(name)
-    let lock = try await locks.holdContainer(record.id)
+    let use = try await locks.holdRoot(record.id)
     do {
+      let lock = try await locks.holdContainer(record.id)
+      defer { lock.release() }
       guard let stored = try metadata.container(id: record.id) else { throw removedMeanwhile(record) }
       let record = try await settle(stored)
       switch record.state {
       case .running, .paused:
-        defer { lock.release() }
+        defer { use.release() }
         let users = try spec(record.id).linux?.uidMappings?.first
         return ContainerRoot(
           try runner.openRoot(record.id), idShift: Int64(users?.hostID ?? 0), lock: nil)
@@ -52,13 +54,28 @@ extension ContainerEngine {
       case .created, .exited:
         let (root, mounts) = try await mountedRoot(of: record)
         return ContainerRoot(
-          OwnedDescriptor(root), idShift: 0, lock: lock, mounts: mounts.map { OwnedDescriptor($0) })
+          OwnedDescriptor(root), idShift: 0, lock: use, mounts: mounts.map { OwnedDescriptor($0) })
       }
     } catch {
-      lock.release()
+      use.release()
       throw error
     }
   }
+
+  /// Waits until nobody has the container's root open, for as long as `deadline`.
+  ///
+  /// - Throws: `inUse`; `CancellationError`.
+  func awaitRoot(of record: ContainerRecord, until deadline: ContinuousClock.Instant?) async throws {
+    if let deadline, deadline <= .now {
+      throw EngineError(
+        .inUse, "files of container \(record.name) are being copied", subject: record.id,
+        hint: "wait until that has ended, or cancel it", retriable: true)
+    }
+    try await Task.sleep(for: .milliseconds(20))
+  }
+
+  /// How long a request waits for others' copies: most are over by then, and a client that stalls in one holds nobody up for ever.
+  static var copyPatience: Duration { .seconds(5) }
 
   /// Both descriptors are the caller's; the second is the namespace of what is mounted in the root, if anything is.
   private func mountedRoot(of record: ContainerRecord) async throws -> (FileDescriptor, FileDescriptor?) {
