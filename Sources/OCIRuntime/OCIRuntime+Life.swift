@@ -10,7 +10,8 @@ extension OCIRuntime {
   ///
   /// - Throws: `notFound`; `conflict` in any other state.
   package func start(_ id: String) throws(EngineError) {
-    var held = try root.directory(of: id).open()
+    let directory = try root.directory(of: id)
+    let held = try directory.open()
     switch held.state.status {
     case .created: break
     case .stopped, .creating:
@@ -18,30 +19,41 @@ extension OCIRuntime {
     case .running, .paused:
       throw EngineError(.conflict, "cannot start an already running container", subject: id)
     }
-    try StartRelease(directory: held.directory.path).release()
-    held.state.status = .running
-    try held.write()
-    let spec = try configuration(held.directory)
-    RuntimeHooks(state: held.state).runAll(spec.hooks?.poststart, named: "poststart", warn: warn)
+    let spec = try configuration(directory)
+    // What comes next may take its time, in hooks of the container's: others can kill and delete it meanwhile.
+    try StartRelease(directory: directory.path).release { held.unlock() }
+    var state = held.state
+    do throws(EngineError) {
+      let held = try directory.open()
+      state = held.state
+      if state.status == .running { try held.write() }
+    } catch {
+      guard error.kind == .notFound else { throw error }
+      return
+    }
+    RuntimeHooks(state: state).runAll(spec.hooks?.poststart, named: "poststart", warn: warn)
   }
 
   /// Sends a signal to a container's first process, or to all that it holds.
   ///
   /// - Throws: `notFound`; `conflict` for one that is not running, unless `all` is asked for.
   package func kill(_ id: String, _ signal: Signal, all: Bool) throws(EngineError) {
-    let held = try root.directory(of: id).open()
+    let directory = try root.directory(of: id)
     if all {
-      try signalAll(held.directory, held.state, signal.rawValue)
+      // To all but SIGKILL it holds them for a moment.
+      let held = try directory.open()
+      try signalAll(directory, held.state, signal.rawValue)
       return
     }
-    guard let process = try firstProcess(held.state) else {
+    let state = try directory.look()
+    guard let process = try firstProcess(state) else {
       throw EngineError(.conflict, "container not running", subject: id)
     }
     do {
       try process.signal(signal.rawValue)
       // With v1 one that is held does not die.
-      if signal.rawValue == SIGKILL, held.state.status == .paused {
-        BundleControlGroup.of(held.directory.path)?.thaw()
+      if signal.rawValue == SIGKILL, state.status == .paused {
+        BundleControlGroup.of(directory.path)?.thaw()
       }
     } catch  where error.errno == .noSuchProcess {
       throw EngineError(.conflict, "container not running", subject: id)

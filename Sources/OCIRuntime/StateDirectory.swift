@@ -134,6 +134,9 @@ package struct HeldState {
 
   package func write() throws(EngineError) { try directory.write(state) }
 
+  /// Lets others have the container before the value's end. The state may be behind from then on.
+  func unlock() { lock.release() }
+
   /// Removes the container's directory; the state is of no more use.
   package func remove() throws(EngineError) { try directory.remove() }
 }

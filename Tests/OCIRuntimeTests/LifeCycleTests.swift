@@ -251,4 +251,28 @@ struct LifeCycleTests {
       #expect(try await runtime("exec", "c", "cat", "/proc/self/uid_map").text.contains("300000"))
     }
   }
+
+  @Test("one whose start hangs in a hook of its own can be killed and deleted")
+  func hangingStart() async throws {
+    try await Bundle.with { runtime in
+      try runtime.setCommand(["sleep", "1000"])
+      let begun = runtime.directory.appending("rootfs/begun")
+      try runtime.change {
+        $0["hooks"] = [
+          "startContainer": [["path": "/bin/sh", "args": ["sh", "-c", "touch /begun; sleep 1000"]]]
+        ]
+      }
+      for end in [["kill", "c", "KILL"], ["delete", "--force", "c"]] {
+        #expect(try await runtime("create", "c").succeeded)
+        async let start = runtime("start", "c")
+        while !FileManager.default.fileExists(atPath: begun.string) {
+          try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(try await runtime.run(end).succeeded)
+        _ = try await start
+        #expect(try await runtime("delete", "--force", "c").succeeded)
+        try FileManager.default.removeItem(atPath: begun.string)
+      }
+    }
+  }
 }

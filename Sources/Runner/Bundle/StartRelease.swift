@@ -17,8 +17,9 @@ package struct StartRelease {
 
   /// Lets the container's process go on, and returns when it has executed its command, or has ended.
   ///
+  /// - Parameter released: called when it goes on; from then on nobody else can start it.
   /// - Throws: `conflict` when it has been started before, or has ended.
-  package func release() throws(EngineError) {
+  package func release(_ released: () -> Void = {}) throws(EngineError) {
     do {
       let fifo = try call("open", on: path.string) {
         open(path.string, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
@@ -27,6 +28,7 @@ package struct StartRelease {
       unlink(path.string)
       var byte: UInt8 = 1
       try call("write", on: path.string) { write(fifo, &byte, 1) }
+      released()
       // The process holds the reading end until exec: an error without an event asked for is its going.
       var entry = pollfd(fd: fifo, events: 0, revents: 0)
       try call("poll") { poll(&entry, 1, -1) }
