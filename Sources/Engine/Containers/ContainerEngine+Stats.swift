@@ -74,9 +74,10 @@ extension ContainerEngine {
       try await Task.sleep(for: interval)
       var living: [String]? = nil
       if let ids {
-        living = try ids.filter {
-          [.running, .paused, .restarting].contains(try metadata.container(id: $0)?.state)
-        }
+        let records = try ids.compactMap { try metadata.container(id: $0) }
+        living = records.filter { [.running, .paused].contains($0.state) }.map(\.id)
+        // Those that wait for their next start come back.
+        if living == [], records.contains(where: { $0.state == .restarting }) { continue }
       }
       do { samples = try await sample(living, after: last) } catch let error as EngineError
         where error.kind == .conflict || error.kind == .notFound
@@ -91,9 +92,10 @@ extension ContainerEngine {
   private func running(_ name: String) async throws -> ContainerRecord {
     let record = try await current(name)
     guard [.running, .paused].contains(record.state) else {
+      let restarts = record.state == .restarting
       throw EngineError(
-        .conflict, "container \(record.name) does not run", subject: record.id,
-        hint: "start it first", retriable: false)
+        .conflict, "container \(record.name) \(restarts ? "waits for its next start" : "does not run")",
+        subject: record.id, hint: restarts ? "try again, or stop it" : "start it first", retriable: restarts)
     }
     return record
   }

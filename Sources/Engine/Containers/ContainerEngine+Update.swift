@@ -28,8 +28,12 @@ extension ContainerEngine {
     try check(options)
     let isLive = ContainerState.live.contains(record.state)
     if isLive, new != old {
-      try await runner.update(
-        record.id, to: try new.resources(after: old), from: try old.resources(after: new))
+      do {
+        try await runner.update(
+          record.id, to: try new.resources(after: old), from: try old.resources(after: new))
+      } catch {
+        throw named(error, record)
+      }
     }
     var spec = try spec(record.id)
     resources.devices = spec.linux?.resources?.devices

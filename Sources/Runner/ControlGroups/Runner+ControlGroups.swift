@@ -56,7 +56,18 @@ extension Runner {
     directory(of: id).appending(GroupFile.name).withPlatformString { access($0, F_OK) } == 0
   }
 
-  /// Gives a running container new limits; one without a group gets one first.
+  /// Makes a group for a container that has none, with its processes; one that waits for its next start begins in it. Blocks.
+  private func ownGroup(_ id: String) throws -> ControlGroup {
+    guard case .restarting = try state(id) else { return try adopt(id) }
+    let group = groups.group(of: id)
+    try GroupFile.write(group, directory(of: id))
+    try groups.make(group)
+    // Its shim may have looked for the file just before it was there.
+    if case .running = try state(id) { return try adopt(id) }
+    return group
+  }
+
+  /// Gives a running container new limits, or one that waits for its next start; one without a group gets one first.
   ///
   /// - Parameter old: what it has had; written again where the new ones are refused.
   /// - Throws: `invalidArgument` or `conflict` where the kernel refuses them.
@@ -66,7 +77,7 @@ extension Runner {
     guard groups.isPossible || hasGroup(id) else { return }
     do {
       try await onBlockingThread("cgroup-update") {
-        let group = try controlGroup(id) ?? adopt(id)
+        let group = try controlGroup(id) ?? ownGroup(id)
         do {
           try group.apply(new)
         } catch {
