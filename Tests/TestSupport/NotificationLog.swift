@@ -1,5 +1,6 @@
 package import RPCModel
 import Synchronization
+import Testing
 
 /// What a service has sent besides responses, and a way to wait for more of it.
 package final class NotificationLog: Sendable {
@@ -10,6 +11,7 @@ package final class NotificationLog: Sendable {
   private struct State {
     var all: [ServerNotification] = []
     var waiters: [Waiter] = []
+    var isOver = false
   }
   private let state = Mutex(State())
 
@@ -23,6 +25,16 @@ package final class NotificationLog: Sendable {
     for waiter in ready { waiter.continuation.resume() }
   }
 
+  /// Nothing more comes: the service has ended. Nobody waits any longer.
+  func finish() {
+    let waiters = state.withLock { state in
+      state.isOver = true
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.continuation.resume() }
+  }
+
   package var all: [ServerNotification] { state.withLock { $0.all } }
 
   package var events: [EventOccurredNotification] {
@@ -33,16 +45,17 @@ package final class NotificationLog: Sendable {
     all.compactMap { if case .taskStarted(let task) = $0 { task } else { nil } }
   }
 
-  /// Waits until what has come satisfies the condition.
+  /// Waits until what has come satisfies the condition, or until nothing more comes, which is a failure of its own then.
   package func wait(until accepts: @escaping @Sendable ([ServerNotification]) -> Bool) async {
     await withCheckedContinuation { continuation in
       let isReady = state.withLock { state in
-        if accepts(state.all) { return true }
+        if state.isOver || accepts(state.all) { return true }
         state.waiters.append(Waiter(accepts: accepts, continuation: continuation))
         return false
       }
       if isReady { continuation.resume() }
     }
+    if !accepts(all) { Issue.record("the service has ended, and what is waited for has not come") }
   }
 
   /// Waits for an event of a kind.

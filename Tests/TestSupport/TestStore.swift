@@ -40,8 +40,8 @@ package struct TestStore: Sendable {
     let process = try ServiceProcess(
       command: launcher + [Programs.directory.get().appending("coracle").string],
       arguments: ["--store", store.string, "--run", run.string],
-      environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? [])
-    ) { notifications.add($0) }
+      environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? []),
+      onNotification: { notifications.add($0) }, onEnd: { notifications.finish() })
     return TestService(process: process, notifications: notifications)
   }
 
