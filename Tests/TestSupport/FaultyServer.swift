@@ -68,16 +68,20 @@ package final class FaultyServer: Sendable {
     Reference(registry: host, repository: repository, tag: tag, digest: digest)
   }
 
-  fileprivate func run() {
-    Task {
-      try await onBlockingThread("faulty-accept") {
-        while true {
-          let accepted = accept(self.listener, nil, nil)
-          guard accepted >= 0, self.register(accepted) else {
-            close(self.listener)
-            return
-          }
-          Task { try await onBlockingThread("faulty-serve") { self.serve(accepted) } }
+  /// On threads alone: tests that reckon with a server that is silent must not meet one that waits for its turn among all
+  /// other tests' tasks.
+  fileprivate func run() throws {
+    _ = try WorkerThread("faulty-accept") {
+      while true {
+        let accepted = accept(self.listener, nil, nil)
+        guard accepted >= 0, self.register(accepted) else {
+          close(self.listener)
+          return
+        }
+        do {
+          _ = try WorkerThread("faulty-serve") { self.serve(accepted) }
+        } catch {
+          self.end(accepted)
         }
       }
     }
@@ -122,6 +126,10 @@ package final class FaultyServer: Sendable {
       arrived.yield(request)
       guard connection.send(response, to: request) else { break }
     }
+    end(descriptor)
+  }
+
+  private func end(_ descriptor: Int32) {
     // Under the lock, so that `stop` never shuts down a descriptor that is somebody else's by then.
     state.withLock { state in
       state.open.remove(descriptor)
@@ -137,7 +145,7 @@ package func withFaultyServer<Result: Sendable>(
   _ body: @Sendable (FaultyServer) async throws -> Result
 ) async throws -> Result {
   let server = try FaultyServer()
-  server.run()
+  try server.run()
   defer { server.stop() }
   return try await body(server)
 }
