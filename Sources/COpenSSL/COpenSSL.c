@@ -25,11 +25,6 @@ void copenssl_sha256_finish(struct copenssl_sha256 *hash, uint8_t digest[32]) {
   SHA256_Final(digest, &hash->context);
 }
 
-// By tests, whatever the processor has.
-static _Atomic int forgone;
-
-void copenssl_sha256_use_instructions(int used) { forgone = !used; }
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
@@ -37,7 +32,6 @@ void copenssl_sha256_use_instructions(int used) { forgone = !used; }
 // Whether the processor has the instructions. Asked once: a virtual machine leaves for its host to answer.
 static int has_sha(void) {
   static _Atomic int known;
-  if (forgone) return 0;
   if (known == 0) {
     unsigned a, b = 0, c = 0, d;
     int has = __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_SHA && __get_cpuid(1, &a, &b, &c, &d) &&

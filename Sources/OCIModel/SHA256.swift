@@ -21,9 +21,6 @@ package struct SHA256: ~Copyable {
       one.state, bytes.baseAddress, bytes.count, other.state, otherBytes.baseAddress, otherBytes.count)
   }
 
-  /// For tests: whether two are updated side by side where the processor can, in the whole process.
-  package static func updatesSideBySide(_ does: Bool) { copenssl_sha256_use_instructions(does ? 1 : 0) }
-
   /// The digest of all bytes so far; the hasher takes no more after it.
   package consuming func finish() -> Digest {
     var raw = [UInt8](repeating: 0, count: 32)

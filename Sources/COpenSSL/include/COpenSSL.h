@@ -12,7 +12,5 @@ void copenssl_sha256_update(struct copenssl_sha256 *, const void *bytes, size_t 
 void copenssl_sha256_update_two(
     struct copenssl_sha256 *, const void *bytes, size_t count, struct copenssl_sha256 *other,
     const void *other_bytes, size_t other_count);
-/// For tests: whether the processor's instructions are used where there are any.
-void copenssl_sha256_use_instructions(int used);
 /// Takes no more after it.
 void copenssl_sha256_finish(struct copenssl_sha256 *, uint8_t digest[32]);
