@@ -8,6 +8,7 @@ import textwrap
 import threading
 
 import pytest
+from standin import stand_in
 
 from coracle import Client, CommandFailed, ConnectionLost, errors
 
@@ -96,3 +97,61 @@ def test_what_is_closed_stays_closed(image):
     client.close()
     with pytest.raises(ConnectionLost):
         client.images()
+
+
+def in_a_thread(action):
+    """Answers how to wait for the failure of an action that another thread does."""
+    failures = []
+
+    def act():
+        try:
+            action()
+        except Exception as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=act)
+    thread.start()
+
+    def failure():
+        thread.join()
+        return failures[0]
+
+    return failure
+
+
+def test_closing_ends_a_session_that_another_thread_opens(tmp_path):
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    client = Client(["sh", "-c", f"echo $$ >{told}; exec sleep 977"])
+    failure = in_a_thread(client.images)
+    pid = int(told.read_text())
+    client.close()
+    assert isinstance(failure(), ConnectionLost)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_closing_ends_events_that_another_thread_waits_for(tmp_path):
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    reader = os.open(told, os.O_RDWR)
+    answer = f"""
+        send(id=id, result={{"subscription": "e1", "cursor": "1-1"}})
+        with open({str(told)!r}, "w") as file:
+            file.write("s")
+        sys.exit()
+    """
+    client = Client(stand_in(textwrap.dedent(answer)))
+    failure = in_a_thread(lambda: list(client.events()))
+    # When the first service has ended there is one more, and others after that, with pauses.
+    for _ in range(2):
+        os.read(reader, 1)
+    client.close()
+    os.close(reader)
+    assert isinstance(failure(), ConnectionLost)
+
+
+def test_a_callback_that_asks_its_client_is_told_that_it_must_not(client, archive):
+    with pytest.raises(RuntimeError, match="must not ask"):
+        client.image.import_("asked:1", path=str(archive), progress=lambda task: client.images())
+    assert all("asked:1" not in image.references for image in client.images())

@@ -183,3 +183,13 @@ async def test_a_lost_service_fails_what_is_under_way_and_comes_back(open_client
             assert (await container.inspect()).container.state == types.ContainerState.RUNNING
     with pytest.raises(ConnectionLost, match="closed"):
         await client.system.ping()
+
+
+async def test_closing_ends_a_session_that_is_being_opened(open_client):
+    client = open_client()
+    asking = asyncio.create_task(client.images())
+    await asyncio.sleep(0)  # it has begun
+    await client.close()
+    with pytest.raises(ConnectionLost):
+        await asking
+    assert client._connection is None or client._connection.is_lost

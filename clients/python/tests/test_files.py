@@ -47,6 +47,15 @@ async def test_files_go_in_and_come_out_as_they_are(open_client, image, tmp_path
         await client.system.ping()
 
 
+async def test_a_directory_that_nobody_may_write_in_comes_out_as_it_is(open_client, image, tmp_path):
+    async with open_client() as client, await client.start(image, ["sleep", "1000"]) as container:
+        made = "mkdir -p /srv/a/b; echo hello >/srv/a/b/c; /bin/busybox chmod 555 /srv/a/b /srv/a"
+        await container.exec(["sh", "-c", made], check=True)
+        found = await container.copy_out("/srv/a", tmp_path / "out")
+        assert (found / "b/c").read_text() == "hello\n"
+        assert [path.stat().st_mode & 0o777 for path in (found, found / "b")] == [0o555, 0o555]
+
+
 def archive(*entries):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as made:

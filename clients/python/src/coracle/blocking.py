@@ -69,11 +69,15 @@ class Client(BlockingMethods):
     def close(self) -> None:
         """Ends the session. What is under way is cancelled."""
         if not self._client.is_closed:
-            self._thread.wait(self._client.close())
-            self._thread.stop()
+            try:
+                self._thread.wait(self._client.close())
+            finally:
+                self._thread.stop()
 
     def pull(self, reference: str, *, progress: ProgressCallback | None = None) -> types.ImageSummary:
-        """Fetches an image; `progress` is called, on another thread, with each of its tasks."""
+        """Fetches an image; `progress` is called, on another thread, with each of its tasks. It must not ask this client
+        for anything.
+        """
         return self._thread.wait(self._client.pull(reference, progress=progress))
 
     def build_image(

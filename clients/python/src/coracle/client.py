@@ -47,6 +47,7 @@ class AsyncClient(Methods):
         self._environment = environment
         self._connection: Connection | None = None
         self._opening = asyncio.Lock()
+        self._opener: asyncio.Task[Connection] | None = None
         self.is_closed = False
 
     async def __aenter__(self) -> AsyncClient:
@@ -66,14 +67,38 @@ class AsyncClient(Methods):
             if self._connection is None or self._connection.is_lost:
                 if self._connection:
                     await self._connection.close()
-                self._connection = await Connection.open(self._command, environment=self._environment)
+                self._connection = await self._open()
             return self._connection
 
+    async def _open(self) -> Connection:
+        if self.is_closed:
+            raise ConnectionLost("the client is closed")
+        self._opener = asyncio.create_task(Connection.open(self._command, environment=self._environment))
+        try:
+            connection = await self._opener
+        except asyncio.CancelledError:
+            # By whoever closes the client, or with the task that asks.
+            task = asyncio.current_task()
+            if self.is_closed and not (task and task.cancelling()):
+                raise ConnectionLost("the client is closed") from None
+            raise
+        finally:
+            self._opener = None
+        if self.is_closed:
+            # Whoever closes the client has it.
+            raise ConnectionLost("the client is closed")
+        return connection
+
     async def close(self) -> None:
-        """Ends the session. What is under way is cancelled."""
+        """Ends the session, also one that is being opened. What is under way is cancelled."""
         self.is_closed = True
-        if self._connection:
-            await self._connection.close()
+        connection = self._connection
+        if opener := self._opener:
+            opener.cancel()
+            await asyncio.wait([opener])
+            connection = None if opener.cancelled() or opener.exception() else opener.result()
+        if connection:
+            await connection.close()
 
     async def pull(self, reference: str, *, progress: ProgressCallback | None = None) -> types.ImageSummary:
         """Fetches an image; `progress` is called with each of its tasks."""

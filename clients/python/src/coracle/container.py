@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
@@ -168,7 +169,7 @@ class AsyncContainer:
             (found,) = Path(place).iterdir()
             if os.path.lexists(target):
                 raise FileExistsError(f"{target} exists")
-            return found.rename(target)
+            return move(found, target)
 
     async def read_file(self, path: str) -> bytes:
         """The content of a file in the container."""
@@ -189,3 +190,15 @@ class AsyncContainer:
 
 def milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
+
+
+def move(found: Path, target: Path) -> Path:
+    """Gives a file or a directory another parent. A directory has to be writable for that, as its `..` changes."""
+    mode = found.lstat().st_mode
+    is_locked = stat.S_ISDIR(mode) and not mode & stat.S_IWUSR
+    if is_locked:
+        found.chmod(stat.S_IMODE(mode) | stat.S_IWUSR)
+    found.rename(target)
+    if is_locked:
+        target.chmod(stat.S_IMODE(mode))
+    return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -18,13 +19,14 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="coracle", daemon=True)
+        self._lock = threading.Lock()
+        self._is_stopped = False
         self._thread.start()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of work on the loop. Ctrl-C cancels it, and is raised when it has stopped."""
-        if self._loop.is_closed():
-            work.close()
-            raise ConnectionLost("the client is closed")
+        """The result of work on the loop. Ctrl-C cancels it, and is raised when it has stopped. Raises ConnectionLost when
+        the loop is stopped, and RuntimeError on its own thread, which cannot wait for itself.
+        """
         has_stopped = threading.Event()
 
         async def watched() -> T:
@@ -33,9 +35,18 @@ class LoopThread:
             finally:
                 has_stopped.set()
 
-        future = asyncio.run_coroutine_threadsafe(watched(), self._loop)
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("a callback must not ask the client that calls it: the answer would wait for its end")
+        with self._lock:
+            if self._is_stopped:
+                work.close()
+                raise ConnectionLost("the client is closed")
+            future = asyncio.run_coroutine_threadsafe(watched(), self._loop)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise ConnectionLost("the client is closed") from None
         except KeyboardInterrupt:
             if future.cancel():
                 has_stopped.wait(30)
@@ -62,7 +73,18 @@ class LoopThread:
             yield found[0]
 
     def stop(self) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        """Cancels all that is under way, for whichever thread, and ends the loop when it has ended."""
+        with self._lock:
+            if self._is_stopped:
+                return
+            self._is_stopped = True
+        asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
