@@ -30,6 +30,28 @@ struct ShellTests {
     }
   }
 
+  @Test("Ctrl-C ends run, and the container with it", arguments: Account.available)
+  func interrupt(account: Account) async throws {
+    try await withProject(account) { project in
+      let script = """
+        set -em
+        PATH=$PWD/clients/shell:$PATH
+        events cursor 0
+        mkfifo out
+        run hello:1 sh -c 'echo up; exec sleep 1000' > out &
+        read -r line < out
+        test "$line" = up
+        kill -INT -- -$!
+        wait $! || true
+        events cursor 4 | cut -f 2
+        test -z "$(coracle repl -c 'ps -aq')"
+        """
+      let result = try await project.run(["bash", "-c", script])
+      let kinds = ["created", "started", "exited", "removed"].map { "container.\($0)\n" }
+      #expect(result.succeeded && result.text == kinds.joined(), "\(result.all)")
+    }
+  }
+
   @Test(
     "a service that ends early is told of, whenever that is",
     arguments: [

@@ -38,17 +38,19 @@
         (dolist (window following)
           (set-window-point window (point-max)))))))
 
+(defconst coracle--unfinished
+  "\\(?:[\300-\337]\\|[\340-\357][\200-\277]?\\|[\360-\367][\200-\277]\\{0,2\\}\\)\\'"
+  "A character at the end of bytes of which some are still to come.")
+
 (defun coracle--decoder (buffer)
-  "A function that puts bytes at the end of BUFFER.
+  "A function that puts bytes at the end of BUFFER, and nil at their end.
 Pieces may end in the middle of a character."
   (let ((rest ""))
     (lambda (bytes)
       (let* ((all (concat rest bytes))
-             ;; At most three bytes of a character can be without its end.
-             (cut (if (string-match "[\300-\377][\200-\277]\\{0,2\\}\\'" all) (match-beginning 0) (length all)))
-             (whole (decode-coding-string (substring all 0 cut) 'utf-8-unix)))
+             (cut (or (and bytes (string-match coracle--unfinished all)) (length all))))
         (setq rest (substring all cut))
-        (coracle--append buffer whole)))))
+        (coracle--append buffer (decode-coding-string (substring all 0 cut) 'utf-8-unix))))))
 
 (defun coracle-show (name method params &optional callback attach)
   "Show the output of METHOD with PARAMS in a buffer called NAME, and answer that.
@@ -67,6 +69,9 @@ when it is nil."
             (coracle-request
              method (append params (if attach (funcall attach streams) (list :streams streams)))
              (lambda (failure result)
+               ;; One that was refused, or has not used both, does not end them.
+               (coracle-close-stream (plist-get streams :stdout))
+               (coracle-close-stream (plist-get streams :stderr))
                (when (buffer-live-p buffer)
                  (with-current-buffer buffer (setq coracle--cancel nil)))
                (cond (failure (coracle--append buffer (coracle-sentence failure)))

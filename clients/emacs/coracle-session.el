@@ -35,7 +35,7 @@ A message with a METHOD and an ID is one."
 
 (defvar coracle--connection nil "The session, or nil.")
 (defvar coracle--streams (make-hash-table :test #'equal)
-  "By the names of open streams, functions of a string of bytes.")
+  "By the names of open streams, functions of a string of bytes, or of nil at the end.")
 (defvar coracle--last-stream 0)
 (defvar coracle-notification-functions nil
   "Functions of a method's symbol and its parameters.
@@ -138,7 +138,7 @@ Whoever follows events goes on with the next one."
   "Tell everyone that CONNECTION has ended."
   (when (eq connection coracle--connection)
     (setq coracle--connection nil))
-  (clrhash coracle--streams)
+  (mapc #'coracle-close-stream (hash-table-keys coracle--streams))
   (run-hook-with-args 'coracle-notification-functions 'exit nil))
 
 (defun coracle--dispatch (_connection method params)
@@ -156,7 +156,7 @@ Whoever follows events goes on with the next one."
          (unless (string-empty-p bytes)
            (coracle-notify 'stream/credit `(:stream ,name :bytes ,(length bytes)))))))
     ('stream/closed
-     (remhash (plist-get params :stream) coracle--streams)))
+     (coracle-close-stream (plist-get params :stream))))
   (run-hook-with-args 'coracle-notification-functions method params))
 
 (defun coracle-notify (method params)
@@ -166,10 +166,16 @@ Whoever follows events goes on with the next one."
 
 (defun coracle-open-stream (taker)
   "Open a stream of the service's and answer its name.
-TAKER is called with each string of bytes."
+TAKER is called with each string of bytes, and with nil at the end."
   (let ((name (format "emacs%d" (cl-incf coracle--last-stream))))
     (puthash name taker coracle--streams)
     name))
+
+(defun coracle-close-stream (name)
+  "Nothing more comes on the stream NAME: tell its taker, unless that was done."
+  (when-let ((taker (gethash name coracle--streams)))
+    (remhash name coracle--streams)
+    (funcall taker nil)))
 
 (defun coracle-request (method params callback)
   "Send METHOD with PARAMS.

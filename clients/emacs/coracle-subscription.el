@@ -2,7 +2,7 @@
 
 ;;; Commentary:
 
-;; After the service has ended the next one is asked for events; not where a person has ended the session, until something else
+;; After the service or its events have ended they are asked for again; not where a person has ended the session, until something else
 ;; begins one.
 
 ;;; Code:
@@ -107,6 +107,15 @@ What has never been there may be a mistake of the person's, who was told."
        (when (equal (plist-get params :subscription) (coracle-subscription-name subscription))
          (setf (coracle-subscription-pause subscription) coracle-first-pause)
          (funcall (coracle-subscription-on-event subscription) params)))
+      ('event/ended
+       (when (equal (plist-get params :subscription) (coracle-subscription-name subscription))
+         (setf (coracle-subscription-name subscription) nil)
+         ;; Told of once, where the next one ends as well before anything has come.
+         (when (= (coracle-subscription-pause subscription) coracle-first-pause)
+           (let ((text (format "The events end here, and are asked for again: %s"
+                               (plist-get (plist-get params :error) :message))))
+             (funcall (coracle-subscription-on-answer subscription) `(:message ,text) nil)))
+         (coracle--subscribe-later subscription)))
       ('begin
        (coracle--rest subscription)
        (coracle--subscribe subscription))

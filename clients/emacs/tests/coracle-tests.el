@@ -90,6 +90,29 @@
     (kill-buffer buffer)
     (should (equal (append (plist-get (coracle-ask 'container/list '(:all t)) :containers) nil) nil))))
 
+(ert-deftest coracle-test-last-letter ()
+  "Output is shown up to its last letter, while it goes on and at its end."
+  (coracle-test-start "prompter" "printf 'one \\303\\244'; while ! test -e /go; do sleep 0.01; done
+printf ' two \\342\\202\\254'; while ! test -e /on; do sleep 0.01; done; printf ' three \\360\\237\\230\\200 \\342\\202'")
+  (let ((buffer (coracle-logs "prompter")))
+    (coracle-wait (coracle-test-has buffer "^one ä\\'"))
+    (coracle-ask 'container/exec '(:container "prompter" :command ["touch" "/go"]))
+    (coracle-wait (coracle-test-has buffer "^one ä two €\\'"))
+    (coracle-ask 'container/exec '(:container "prompter" :command ["touch" "/on"]))
+    ;; Bytes that are no letter are shown as they are.
+    (coracle-wait (coracle-test-has buffer "^one ä two € three 😀 ..\\'"))
+    (kill-buffer buffer))
+  (coracle-test-remove "prompter"))
+
+(ert-deftest coracle-test-refused-streams ()
+  "Streams of a request that is refused are forgotten."
+  (coracle-wait (= (hash-table-count coracle--streams) 0))
+  (let* (answer (buffer (coracle-run "missing:1" nil (lambda (failure _) (setq answer failure)))))
+    (should (= (hash-table-count coracle--streams) 2))
+    (coracle-wait answer)
+    (should (= (hash-table-count coracle--streams) 0))
+    (kill-buffer buffer)))
+
 (ert-deftest coracle-test-leave ()
   "Killing the buffer of a run stops its container."
   (let* (answer
@@ -243,6 +266,25 @@
    (coracle-test-start "second")
    (coracle-test-remove "second")
    (should-not (funcall told "second"))))
+
+(ert-deftest coracle-test-events-end ()
+  "A subscription that the service ends is told of once, and followed by another that loses nothing."
+  (coracle-hearing
+   (coracle-events-mode 1)
+   (coracle-test-start "first" "exit 0")
+   (coracle-wait (funcall told "\\`first: exited with 0\\'"))
+   (setq words nil)
+   (let ((name (coracle-subscription-name coracle--events-subscription)))
+     (coracle-ask 'event/unsubscribe `(:subscription ,name))
+     (coracle-test-remove "first")
+     ;; As the service says it.
+     (coracle--dispatch coracle--connection 'event/ended
+                        `(:subscription ,name :error (:kind "internal" :message "the journal is away" :retriable t)))
+     (should (funcall told "asked for again: the journal is away"))
+     (coracle-wait (funcall told "\\`first: removed\\'"))
+     (should-not (equal (coracle-subscription-name coracle--events-subscription) name))
+     (should (= (length words) 2)))
+   (coracle-events-mode -1)))
 
 (ert-deftest coracle-test-stop ()
   "The session that a person ends stays ended; events and the list go on with the next one."
