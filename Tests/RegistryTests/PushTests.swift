@@ -176,7 +176,7 @@ import Testing
       server.on("PUT", "/up/1", FaultyResponse(fault: .silent))
       let (reference, blob) = (server.reference("a"), blob)
       let task = Task { try await TestClient().client.pushBlob(reference, blob, from: path) }
-      for await request in server.arrivals where request.method == "PUT" { break }
+      try await server.arrival("PUT")
       task.cancel()
       let error = await #expect(throws: EngineError.self) { try await task.value }
       #expect(error?.kind == .cancelled)

@@ -110,22 +110,42 @@ struct StartedChild: Sendable {
   }
 }
 
-/// Reads a pipe to its end on a thread of its own and closes it.
-func drain(_ descriptor: FileDescriptor?) -> Task<[UInt8], any Error> {
-  Task {
-    guard let descriptor else { return [] }
-    return try await onBlockingThread("child-output") {
-      try descriptor.closeAfter {
-        var all: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while case let count = try chunk.withUnsafeMutableBytes({ try descriptor.read(into: $0) }), count > 0
-        {
-          all += chunk[..<count]
+/// What comes out of a pipe, which is read to its end on a thread of its own, and closed.
+final class CapturedOutput: Sendable {
+  private let all: SharedBytes
+  private let end: Task<Void, any Error>
+
+  init(_ descriptor: FileDescriptor?) {
+    let all = SharedBytes()
+    self.all = all
+    end = Task {
+      guard let descriptor else { return }
+      try await onBlockingThread("child-output") {
+        try descriptor.closeAfter {
+          var chunk = [UInt8](repeating: 0, count: 64 << 10)
+          while case let count = try chunk.withUnsafeMutableBytes({ try descriptor.read(into: $0) }),
+            count > 0
+          {
+            all.bytes.withLock { $0 += chunk[..<count] }
+          }
         }
-        return all
       }
     }
   }
+
+  /// What has come so far.
+  var bytes: [UInt8] { all.bytes.withLock { $0 } }
+  /// All of it, once everybody who holds the pipe's other end has closed it.
+  var whole: [UInt8] {
+    get async throws {
+      try await end.value
+      return bytes
+    }
+  }
+}
+
+private final class SharedBytes: Sendable {
+  let bytes = Mutex<[UInt8]>([])
 }
 
 /// Waits for one child. The lock is held while the pid is given up, so a signal never reaches a pid that
@@ -157,6 +177,13 @@ final class Reaper: Sendable {
   func signal(_ signal: Int32, to pid: Int32) {
     reaped.withLock { reaped in
       if !reaped { _ = kill(pid, signal) }
+    }
+  }
+
+  /// Kills the child and all that descends from it; reads /proc, and is nothing to do often.
+  func killTree(of pid: Int32) {
+    reaped.withLock { reaped in
+      if !reaped { ProcessTree.kill(leader: pid) }
     }
   }
 

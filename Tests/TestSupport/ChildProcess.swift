@@ -49,13 +49,16 @@ package final class ChildProcess: Sendable {
   package let standardError: FileDescriptor?
   private let reaper: Reaper
   private let exit: Task<ExitStatus, any Error>
-  private let capturedOutput: Task<[UInt8], any Error>
-  private let capturedError: Task<[UInt8], any Error>
+  private let capturedOutput: CapturedOutput
+  private let capturedError: CapturedOutput
+  private let arguments: [String]
 
   init(
-    started: StartedChild, reaper: Reaper, exit: Task<ExitStatus, any Error>, input: Input,
+    _ arguments: [String], started: StartedChild, reaper: Reaper, exit: Task<ExitStatus, any Error>,
+    input: Input,
     output: Output, error: Output
   ) {
+    self.arguments = arguments
     pid = started.pid
     self.reaper = reaper
     self.exit = exit
@@ -63,8 +66,8 @@ package final class ChildProcess: Sendable {
     standardOutput = if case .pipe = output { started.stdout } else { nil }
     standardError = if case .pipe = error { started.stderr } else { nil }
     if case .bytes(let bytes) = input { started.feed(bytes) }
-    capturedOutput = if case .capture = output { drain(started.stdout) } else { drain(nil) }
-    capturedError = if case .capture = error { drain(started.stderr) } else { drain(nil) }
+    capturedOutput = CapturedOutput(output == .capture ? started.stdout : nil)
+    capturedError = CapturedOutput(error == .capture ? started.stderr : nil)
   }
 
   /// Starts a program.
@@ -89,24 +92,39 @@ package final class ChildProcess: Sendable {
     let reaper = Reaper()
     let (started, exit) = try await reaper.start(plan)
     return ChildProcess(
-      started: started, reaper: reaper, exit: exit, input: input, output: output, error: error)
+      arguments, started: started, reaper: reaper, exit: exit, input: input, output: output, error: error)
   }
 
   /// Starts a program and waits for its end.
   package static func run(
     _ arguments: [String], environment: [String: String]? = nil, workingDirectory: FilePath? = nil,
-    input: Input = .empty
+    input: Input = .empty, patience: Duration = Patience.program
   ) async throws -> Result {
     try await spawn(
       arguments, environment: environment, workingDirectory: workingDirectory, input: input
-    ).waitForExit()
+    ).waitForExit(patience: patience)
   }
 
   /// Waits until the child has ended and captured streams are closed by everyone who holds them.
-  package func waitForExit() async throws -> Result {
-    let status = try await exit.value
-    return Result(
-      status: status, stdout: try await capturedOutput.value, stderr: try await capturedError.value)
+  ///
+  /// - Throws: `TestFailure` with what it has written so far where the patience ends first; the child is killed then, with all
+  ///   that descend from it.
+  package func waitForExit(patience: Duration = Patience.program) async throws -> Result {
+    do {
+      return try await withPatience(patience) { [self] in
+        let status = try await exit.value
+        return Result(
+          status: status, stdout: try await capturedOutput.whole, stderr: try await capturedError.whole)
+      }
+    } catch let error as OutOfPatience {
+      reaper.killTree(of: pid)
+      func text(_ output: CapturedOutput) -> String {
+        String(decoding: output.bytes.suffix(8192), as: UTF8.self)
+      }
+      throw TestFailure(
+        "waited in vain (\(error.limit)) for the end of \(arguments), or of who holds its output. Output:\n"
+          + text(capturedOutput) + "\nErrors:\n" + text(capturedError))
+    }
   }
 
   /// Sends a signal to this child; does nothing once it has ended, so no other process is ever hit.

@@ -30,7 +30,7 @@ package struct DockerRegistry: Sendable {
     do {
       let address = try await onBlockingThread("registry-log") { try Self.address(in: log) }
       // What it logs afterwards must be read, or it would stop at a full pipe.
-      _ = drain(log)
+      _ = CapturedOutput(log)
       return DockerRegistry(host: address, directory: directory, process: process)
     } catch {
       process.signal(SIGKILL)

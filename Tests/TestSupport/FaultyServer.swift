@@ -29,8 +29,8 @@ package final class FaultyServer: Sendable {
   package let host: String
   private let listener: Int32
   private let state = Mutex(State())
-  /// Told of each request that has arrived whole, so that a test can wait for one.
-  package let arrivals: AsyncStream<Request>
+  /// Told of each request that has arrived whole.
+  private let arrivals: AsyncStream<Request>
   private let arrived: AsyncStream<Request>.Continuation
 
   fileprivate init() throws {
@@ -60,6 +60,19 @@ package final class FaultyServer: Sendable {
 
   /// All requests so far, in the order they arrived.
   package var requests: [Request] { state.withLock { $0.requests } }
+
+  /// Waits for a request that has not been waited for, and has arrived whole.
+  ///
+  /// - Throws: `TestFailure` where none like it comes.
+  package func arrival(_ method: String = "GET") async throws {
+    do {
+      try await withPatience(Patience.wait) { [arrivals] in
+        for await request in arrivals where request.method == method { break }
+      }
+    } catch {
+      throw TestFailure("no \(method) has come; instead: \(requests.map { "\($0.method) \($0.target)" })")
+    }
+  }
 
   /// How many connections have been accepted.
   package var connections: Int { state.withLock { $0.connections } }

@@ -1,19 +1,20 @@
 package import RPCModel
 import RPCTransport
 import Synchronization
+package import Testing
 
 /// A request with streams that a test types into while it looks at what comes.
 package final class TestScreen: Sendable {
   private let seen: SeenOutput
   private let sender: StreamSender?
-  private let answer: Task<ExitStatus, any Error>
+  private let answer: Task<RPCModel.ExitStatus, any Error>
   private let reading: Task<Void, Never>
   /// For `container/resize` and `container/detach`.
   package let request: RequestID
 
   init(
     _ output: StreamReceiver, _ sender: StreamSender?, request: RequestID,
-    _ answer: Task<ExitStatus, any Error>
+    _ answer: Task<RPCModel.ExitStatus, any Error>
   ) {
     self.sender = sender
     self.answer = answer
@@ -36,8 +37,16 @@ package final class TestScreen: Sendable {
   package var bytes: [UInt8] { seen.bytes }
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-  /// Waits until this has been shown, or until nothing more comes.
-  package func wait(for text: String) async { await seen.wait(for: Array(text.utf8)) }
+  /// Waits until this has been shown, or until nothing more comes; records an issue where neither happens.
+  package func wait(for text: String, _ place: SourceLocation = #_sourceLocation) async {
+    let hasEnded: Void? = try? await withPatience(Patience.wait) { [seen] in
+      await seen.wait(for: Array(text.utf8))
+    }
+    guard hasEnded == nil else { return }
+    seen.finish()
+    recordVainWait(
+      for: "\(text.debugDescription) on the screen", instead: self.text.debugDescription, at: place)
+  }
 
   package func type(_ text: String) async { await type(Array(text.utf8)) }
   package func type(_ bytes: [UInt8]) async { _ = try? await sender?.send(bytes) }
@@ -50,7 +59,7 @@ package final class TestScreen: Sendable {
   }
 
   /// How it ended; by then all output is here.
-  package var exit: ExitStatus {
+  package var exit: RPCModel.ExitStatus {
     get async throws {
       let exit = try await answer.value
       await reading.value
@@ -104,7 +113,7 @@ private final class SeenOutput: Sendable {
 extension TestService {
   private func screen<Request: RPCRequest>(
     _ type: Request.Type, input: Bool, _ params: (OutputStreams, StreamID?) -> Request.Params,
-    _ exit: @escaping @Sendable (Request.Result) throws -> ExitStatus
+    _ exit: @escaping @Sendable (Request.Result) throws -> RPCModel.ExitStatus
   ) -> TestScreen {
     let connection = process.connection
     let output = connection.receiver(credit: 1 << 16)

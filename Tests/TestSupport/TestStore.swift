@@ -2,7 +2,9 @@ import Foundation
 import Glibc
 package import RPCModel
 package import RPCTransport
+import Synchronization
 package import SystemPackage
+import Testing
 
 /// A store of one test, and the services that use it.
 package struct TestStore: Sendable {
@@ -13,6 +15,7 @@ package struct TestStore: Sendable {
   package var network: TestNetwork?
   /// Files that they find in the places of the machine's, by these; takes root.
   package var replaced: [String: FilePath] = [:]
+  private let services = StartedServices()
 
   package init(account: Account, directory: FilePath) {
     self.account = account
@@ -37,13 +40,18 @@ package struct TestStore: Sendable {
   package func uninitializedService(path: String? = nil, failpoint: String? = nil) async throws -> TestService
   {
     let notifications = NotificationLog()
+    let services = services
     let process = try ServiceProcess(
       command: launcher + [Programs.directory.get().appending("coracle").string],
       arguments: ["--store", store.string, "--run", run.string],
       environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? []),
       onNotification: { notifications.add($0) }, onEnd: { notifications.finish() })
+    services.add(process)
     return TestService(process: process, notifications: notifications)
   }
+
+  /// Kills all services that tests have with this store: what waits for one fails.
+  fileprivate func killServices() { services.kill() }
 
   private var launcher: [String] {
     let mounts = replaced.map { "mount --bind '\($1)' '\($0)'" }.joined(separator: "; ")
@@ -106,19 +114,35 @@ package struct TestStore: Sendable {
   }
 }
 
+/// The services that have been started with a store; no test's service lives longer by being here.
+private final class StartedServices: Sendable {
+  private let all = Mutex<[@Sendable () -> Void]>([])
+
+  func add(_ service: ServiceProcess) {
+    all.withLock { $0.append { [weak service] in service?.kill(SIGKILL) } }
+  }
+  func kill() { for kill in all.withLock({ $0 }) { kill() } }
+}
+
 package struct TestFailure: Error, CustomStringConvertible {
   package var description: String
   package init(_ description: String) { self.description = description }
 }
 
-/// Runs `body` with an empty store of an account.
+/// Runs `body` with an empty store of an account; its services are killed where it is not done in time.
 package func withTestStore<Result: Sendable>(
-  _ account: Account, _ body: @Sendable (TestStore) async throws -> Result
+  _ account: Account, patience: Duration = Patience.test, _ body: @Sendable (TestStore) async throws -> Result
 ) async throws -> Result {
   try await TestPlaces.withPlace {
     try await withTemporaryDirectory { directory in
       try account.own(directory)
       let store = TestStore(account: account, directory: directory)
+      let watch = Task {
+        try await Task.sleep(for: patience)
+        Issue.record("not done after \(patience): its services are killed")
+        store.killServices()
+      }
+      defer { watch.cancel() }
       let outcome: Swift.Result<Result, any Error>
       do { outcome = .success(try await body(store)) } catch { outcome = .failure(error) }
       if account == .ordinary, geteuid() != 0 {
@@ -156,7 +180,7 @@ package struct TestService: Sendable {
     package var stdout = ""
     package var stderr = ""
     package var container: ContainerSummary
-    package var exit: ExitStatus
+    package var exit: RPCModel.ExitStatus
   }
 
   /// Runs a container to its end.
@@ -201,7 +225,7 @@ package struct TestService: Sendable {
   /// Runs one more process in a container to its end.
   package func exec(_ container: String, _ command: [String], user: String? = nil, input: [UInt8]? = nil)
     async throws
-    -> (stdout: String, exit: ExitStatus)
+    -> (stdout: String, exit: RPCModel.ExitStatus)
   {
     let out = process.connection.receiver(credit: 1000)
     let sender = input.map { _ in process.connection.sender() }
