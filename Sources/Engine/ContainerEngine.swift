@@ -75,8 +75,11 @@ package final class ContainerEngine: Sendable {
         configuration.isRootless
         ? UserNetwork(runDirectory: configuration.runDirectory, runner: runner) : nil
     } catch {
-      throw EngineError(
+      var told = EngineError(
         "open the store", wrapping: error, subject: configuration.storeDirectory.string)
+      told = told.hinting("name another one with --store or CORACLE_STORE")
+      if (error as? SystemError)?.errno == .notDirectory { told.kind = .invalidArgument }
+      throw told
     }
     var registryConfiguration = RegistryConfiguration()
     let credentials = configuration.dockerConfigDirectory.map {

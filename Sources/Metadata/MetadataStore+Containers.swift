@@ -66,7 +66,7 @@ extension MetadataStore {
         throw EngineError(
           .notFound, "no such container: \(text.prefix(200))", subject: text,
           hint: NearMiss.hint(text, in: names)
-            ?? "container list shows those that are there, with all also ended ones")
+            ?? "container/list (ps at the REPL) shows those that run, and with all (ps -a) also ended ones")
       }
       guard ids.count == 1 else {
         throw EngineError(

@@ -26,12 +26,16 @@ struct StoreLocation {
     environment[name].flatMap { $0.isEmpty ? nil : $0 }
   }
 
+  private static let runHint = "name another one with --run or CORACLE_RUN"
+
   /// Makes the run directory; one that is there must be the user's alone, since what it holds is trusted.
   func prepareRunDirectory(userID: UInt32) throws {
     do {
       try makeDirectories(run, mode: 0o700)
     } catch {
-      throw EngineError("make the run directory", error, subject: run.string)
+      var told = EngineError("make the run directory", error, subject: run.string).hinting(Self.runHint)
+      if error.errno == .notDirectory { told.kind = .invalidArgument }
+      throw told
     }
     // Who can write to the directory above could put another one in its place.
     let above = try ownership(of: run.removingLastComponent())
@@ -42,7 +46,7 @@ struct StoreLocation {
     guard isOwn == true, isSafe == true else {
       throw EngineError(
         .permissionDenied, "the run directory belongs to somebody else, or others may write to it",
-        subject: run.string, hint: "name another one with --run or CORACLE_RUN")
+        subject: run.string, hint: Self.runHint)
     }
   }
 

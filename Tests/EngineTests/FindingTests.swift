@@ -59,11 +59,12 @@ struct FindingTests {
     #expect(try finding("kernel") { $0.kernel = "5.11.2" }.verdict == .limited)
     let old = try finding("kernel") { $0.kernel = "6.7.12-amd64" }
     #expect(old.verdict == .limited && old.text.contains("need 6.8") && !old.text.contains("6.15"))
-    #expect(old.remedy?.contains("apt-get install -t bookworm-backports linux-image-") == true)
+    #expect(old.remedy?.hasPrefix("sudo apt-get install linux-image-") == true)
     #expect(try finding("kernel") { $0.kernel = "6.8.0-31-generic" }.verdict == .good)
-    func ofRoot(_ kernel: String) throws -> Finding {
+    func ofRoot(_ kernel: String, _ release: String? = nil) throws -> Finding {
       try finding("kernel") {
         $0.kernel = kernel
+        $0.release = release
         $0.user = .init(id: 0, name: "root")
       }
     }
@@ -71,11 +72,54 @@ struct FindingTests {
     #expect(older.verdict == .limited && older.text.contains("need 6.8") && older.text.contains("need 6.15"))
     let newer = try ofRoot("6.12.9")
     #expect(newer.verdict == .limited && !newer.text.contains("6.8"))
-    // Those of bookworm have 6.12.
-    #expect(newer.remedy?.contains("trixie-backports") == true && older.remedy == newer.remedy)
+    #expect(older.remedy == newer.remedy && newer.remedy?.contains("Linux 6.15 or newer") == true)
     #expect(try ofRoot("6.15.0").verdict == .good)
     #expect(KernelVersion("6.9") < KernelVersion("6.10-rc1"))
     #expect(KernelVersion("strange") == KernelVersion(0, 0))
+  }
+
+  @Test("a newer kernel comes from the backports of the machine's own release, as far as those have it")
+  func backports() throws {
+    func remedy(_ kernel: String, _ release: String, _ user: UInt32 = 1000) throws -> String {
+      let found = try finding("kernel") {
+        $0.kernel = kernel
+        $0.release = release
+        $0.user = .init(id: user, name: "ada")
+      }
+      return try #require(found.remedy)
+    }
+    let whole = try remedy("6.1.0-18-amd64", "bookworm")
+    #expect(whole.contains("'Codename: bookworm'") && whole.contains(") bookworm-backports main"))
+    #expect(whole.contains("apt-get update && sudo apt-get install -t bookworm-backports linux-image-"))
+    #expect(!whole.contains("#"))
+    let part = try remedy("6.1.0-18-amd64", "bookworm", 0)
+    #expect(part.hasPrefix(whole.replacing("sudo ", with: "")) && part.contains("# brings 6.12; Linux 6.15"))
+    // It is that of the backports already.
+    #expect(try remedy("6.12.9", "bookworm", 0).contains("backports of Debian 13"))
+    #expect(try remedy("6.12.9", "trixie", 0).contains("-t trixie-backports"))
+    #expect(MachineFacts.release("ID=debian\nVERSION_CODENAME=\"bookworm\"\n") == "bookworm")
+    #expect(MachineFacts.release("ID=arch\n") == nil)
+  }
+
+  @Test(
+    "the source of backports is the machine's own mirror",
+    .enabled("needs apt's lists of Debian") {
+      let lists = (try? FileManager.default.contentsOfDirectory(atPath: "/var/lib/apt/lists")) ?? []
+      return lists.contains { $0.hasSuffix("Release") }
+    })
+  func mirror() async throws {
+    let release = try #require(
+      MachineFacts.release(try String(contentsOfFile: "/etc/os-release", encoding: .utf8)))
+    let remedy = try #require(
+      try finding("kernel") {
+        $0.kernel = "6.1.0"
+        $0.release = "bookworm"
+      }.remedy)
+    // Up to where it is written: nothing here is to change.
+    let source = String(try #require(remedy.firstMatch(of: #/echo "deb .* main"/#)?.output))
+    let written = try await ChildProcess.run(["sh", "-c", source.replacing("bookworm", with: release)])
+    #expect(
+      written.text.wholeMatch(of: #/deb [a-z+]+:\S+ [a-z]+-backports main\n/#) != nil, "\(written.text)")
   }
 
   @Test("missing ids come with a range that nobody has")
@@ -158,6 +202,13 @@ struct FindingTests {
   private var faults: [(about: String, fault: (inout MachineFacts) -> Void)] {
     [
       ("kernel", { $0.kernel = "5.10.0" }), ("kernel", { $0.kernel = "6.1.0" }),
+      (
+        "kernel",
+        {
+          $0.kernel = "6.1.0"
+          $0.release = "bookworm"
+        }
+      ),
       (
         "overlayfs",
         {

@@ -112,9 +112,32 @@ struct REPLTerminalTests {
       #expect(shown.contains("something\n") && shown.contains("sleep 1001"), "\(shown)")
       try await screen.enter("clear; coracle-repl")
       try await screen.wait(for: "coracle>")
-      try await screen.enter("rm -f kept")
+      // What comes with the keys, as from a slow line, reaches the program all the same.
+      try await screen.enter("run -it --name pasted b:1 cat")
+      try await screen.enter("first")
+      try await screen.wait(for: "first\nfirst")
+      try await screen.type("last\u{10}\u{11}")
+      try await screen.wait(toShow: "comes back to it\ncoracle>")
+      try await screen.enter("clear")
+      try await screen.wait(for: "coracle>", whole: true)
+      try await screen.enter("logs -f pasted")
+      try await screen.wait(for: "first\nfirst\nlast")
+      try await screen.press("C-c")
+      try await screen.wait(for: "coracle>")
+      try await screen.enter("rm -f kept pasted")
       try await screen.enter("exit")
       try await screen.wait(for: "host>")
+    }
+  }
+
+  @Test("colours go to standard output and error each for itself, as those go to terminals")
+  func colours() async throws {
+    try await withPrompt(try #require(Account.available.last)) { _, screen in
+      try await screen.enter("coracle-repl -c 'rm nosuch' 2> errors; clear; tr -cd '\\033' < errors | wc -c")
+      try await screen.wait(for: "0\nhost>")
+      try await screen.enter("clear; coracle-repl -c 'rm nosuch' > output")
+      try await screen.wait(toShow: "hint: ")
+      #expect(try await screen.styledText.contains("\u{1B}[31m"))
     }
   }
 

@@ -27,6 +27,37 @@ struct REPLTests {
     }
   }
 
+  @Test("attach without a terminal sends all bytes, detach keys too", arguments: Account.available)
+  func binaryInput(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let archive = try await store.busyboxArchive()
+      let made = try await store.runProgram(
+        "coracle-repl", ["-c", "import \(archive) hello:1; run -d -i --name bin hello:1 cat"])
+      #expect(made.succeeded, "\(made.errorText)")
+      let bytes = Array("abc\u{10}\u{11}def".utf8)
+      let attached = try await store.runProgram(
+        "coracle-repl", ["-c", "attach -i bin"], input: .bytes(bytes))
+      #expect(attached.stdout == bytes && attached.succeeded, "\(attached)")
+    }
+  }
+
+  @Test("a store that cannot be opened comes with what names another one")
+  func store() async throws {
+    try await withTestStore(try #require(Account.available.last)) { store in
+      let file = store.directory.appending("file")
+      try file.write([])
+      for (option, setting) in [("--store", "CORACLE_STORE"), ("--run", "CORACLE_RUN")] {
+        let told = try await store.runProgram(
+          "coracle-repl", [option, file.appending("x").string, "-c", "ping"])
+        #expect(told.status == .exited(2) && told.errorText.contains("error: cannot"), "\(told.errorText)")
+        #expect(
+          told.errorText.contains("Not a directory")
+            && told.errorText.contains("hint: name another one with \(option) or \(setting)"),
+          "\(told.errorText)")
+      }
+    }
+  }
+
   @Test("a script stops at the first command that fails, and ends with its status")
   func script() async throws {
     let account = try #require(Account.available.first)

@@ -6,7 +6,7 @@ extension Finding {
     if version < KernelVersion(5, 11) {
       return .missing(
         about, "Linux \(facts.kernel): containers need 5.11, which mounts overlays for ordinary users",
-        remedy: backports("bookworm"))
+        remedy: newerKernel(KernelVersion(5, 11), version, facts.release))
     }
     let needs: [(version: KernelVersion, text: String)] = [
       (KernelVersion(5, 12), "mounts with mapped ids need 5.12"),
@@ -19,7 +19,7 @@ extension Finding {
     guard let newest = lacking.last?.version else { return .good(about, "Linux \(facts.kernel)") }
     return .limited(
       about, "Linux \(facts.kernel): \(lacking.map(\.text).joined(separator: "; "))",
-      remedy: backports(newest < KernelVersion(6, 15) ? "bookworm" : "trixie"))
+      remedy: newerKernel(newest, version, facts.release))
   }
 
   /// Debian's package, whose kernel has all that containers need but for its age.
@@ -31,9 +31,29 @@ extension Finding {
     #endif
   }
 
-  /// - Parameter release: Debian's whose backports have such a kernel: bookworm's have 6.12, trixie's 6.16 and later.
-  private static func backports(_ release: String) -> String {
-    "sudo apt-get install -t \(release)-backports \(kernelPackage) && sudo reboot  # Debian; elsewhere a kernel as new"
+  /// What the backports of Debian's releases have, at least.
+  private static let backported = ["bookworm": KernelVersion(6, 12), "trixie": KernelVersion(6, 16)]
+
+  /// What brings a newer kernel than the present one, and says how far where that is not all.
+  ///
+  /// - Parameter release: the machine's, as VERSION_CODENAME of os-release(5) has it.
+  private static func newerKernel(_ needed: KernelVersion, _ present: KernelVersion, _ release: String?)
+    -> String
+  {
+    guard let release, let offered = backported[release], present < offered else {
+      return
+        "sudo apt-get install \(kernelPackage) && sudo reboot  # where that is Linux \(needed) or newer, as in the backports of Debian 13"
+    }
+    // From whichever mirror the machine has the release itself.
+    let mirror =
+      "$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Codename: \(release)' | head -n 1)"
+    let source = "echo \"deb \(mirror) \(release)-backports main\""
+    let rest =
+      offered < needed
+      ? "  # brings \(offered); Linux \(needed) comes with the backports of Debian 13" : ""
+    return
+      "sudo apt-get update && \(source) | sudo tee /etc/apt/sources.list.d/coracle-backports.list && sudo apt-get update"
+      + " && sudo apt-get install -t \(release)-backports \(kernelPackage) && sudo reboot\(rest)"
   }
 
   static func overlay(_ facts: MachineFacts) -> Finding {
@@ -62,7 +82,7 @@ extension Finding {
 }
 
 /// The first two numbers of a kernel's release.
-struct KernelVersion: Comparable {
+struct KernelVersion: Comparable, CustomStringConvertible {
   var major: Int
   var minor: Int
 
@@ -76,6 +96,8 @@ struct KernelVersion: Comparable {
     let numbers = release.split(separator: ".", maxSplits: 2).map { Int($0.prefix { $0.isNumber }) ?? 0 }
     self.init(numbers.first ?? 0, numbers.count > 1 ? numbers[1] : 0)
   }
+
+  var description: String { "\(major).\(minor)" }
 
   static func < (left: KernelVersion, right: KernelVersion) -> Bool {
     (left.major, left.minor) < (right.major, right.minor)

@@ -20,6 +20,7 @@ extension MachineFacts {
       sysctls: sysctls, programs: programs(path), canOpenTunnels: canOpen("/dev/net/tun"),
       hasSeccomp: exists("/proc/sys/kernel/seccomp/actions_avail"), controlGroups: ControlGroups().layout)
     facts.modules = modules
+    facts.release = release(text("/etc/os-release"))
     facts.subordinateUsers = text("/etc/subuid")
     facts.subordinateGroups = text("/etc/subgid")
     facts.store = fileSystem(of: store, mounts)
@@ -29,6 +30,13 @@ extension MachineFacts {
       facts.lingers = exists("/var/lib/systemd/linger/\(user.name ?? "")")
     }
     return facts
+  }
+
+  /// See os-release(5).
+  static func release(_ text: String) -> String? {
+    let key = "VERSION_CODENAME="
+    let line = text.split(separator: "\n").first { $0.hasPrefix(key) }
+    return (line?.dropFirst(key.count)).map { $0.filter { !#""'"#.contains($0) } }
   }
 
   private static var sysctls: [String: String] {

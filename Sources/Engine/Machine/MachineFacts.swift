@@ -31,6 +31,8 @@ package struct MachineFacts: Sendable {
   package var user: User
   /// As uname(2) has it.
   package var kernel: String
+  /// The distribution's release by its name, as `bookworm`; nil where it has none.
+  package var release: String?
   /// The names of /proc/filesystems.
   package var fileSystems: Set<String>
   /// Those that are loaded, built in, or loaded at their first use; nil where nobody can tell, as without /lib/modules.

@@ -15,7 +15,8 @@ struct HintTests {
     } catch {
       let data = (error as? RPCError)?.data
       #expect(data?.kind == kind, "\(error)", sourceLocation: location)
-      #expect(data?.hint?.isEmpty == false && "\(error)".contains(said), "\(error)", sourceLocation: location)
+      let text = "\(error) \(data?.hint ?? "")"
+      #expect(data?.hint?.isEmpty == false && text.contains(said), "\(error)", sourceLocation: location)
     }
   }
 
@@ -45,6 +46,7 @@ struct HintTests {
         await hint(
           service, .invalidArgument, BuildExplain.self, .init(context: "/", secrets: [secret]), said)
       }
+      await hint(service, .notFound, ContainerInspect.self, .init(container: "nosuch"), "ps -a")
       await hint(service, .notFound, EventUnsubscribe.self, .init(subscription: "none"), "no subscription")
       _ = try await service.send(
         ContainerCreate.self, .init(image: "busybox:1", name: "c", command: ["true"]))

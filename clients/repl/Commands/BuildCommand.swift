@@ -308,7 +308,7 @@ struct Build: REPLCommand {
     for step in steps {
       let mark =
         step.cached
-        ? terminal.green("cached ") : step.unknown == true ? "unknown" : terminal.red("missing")
+        ? terminal.output.green("cached ") : step.unknown == true ? "unknown" : terminal.output.red("missing")
       terminal.print("\(mark)  \(step.line): \(step.instruction.shortened(to: 100))")
       if let from = step.cachedFrom { terminal.print("           in \(FamiliarName(from).text)") }
       for reason in step.reasons ?? [] { terminal.print("           \(reason)") }

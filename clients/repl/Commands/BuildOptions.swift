@@ -90,7 +90,7 @@ extension REPLSession {
       )
     }
     terminal.note(
-      terminal.dim(
+      terminal.notes.dim(
         "a shell in \(name), as the instruction is run; it stays until `rm -f`, or the session's end"))
     _ = try await request(ContainerStart.self, .init(container: name))
     _ = try await Exec.parse(["-it", name] + kept.container.command).run(self)

@@ -35,11 +35,11 @@ struct Help: Sendable {
     }
     for group in CommandTable.groups {
       if !lines.isEmpty { lines.append("") }
-      lines.append(terminal.bold(group.name))
+      lines.append(terminal.output.bold(group.name))
       for command in group.commands { add(command._commandName, command.configuration.abstract) }
     }
     lines.append("")
-    lines.append(terminal.bold("The prompt"))
+    lines.append(terminal.output.bold("The prompt"))
     add("help", "List the commands; `help run` explains one, with examples.")
     add("quit", "Leave, as Ctrl-D does. Containers go on.")
     lines.append("")

@@ -140,7 +140,7 @@ extension REPLSession {
   /// What of a request does not apply.
   func note(_ warnings: [ContainerWarning]?) {
     for warning in warnings ?? [] {
-      terminal.note(terminal.dim("\(warning.subject) does not apply: \(warning.reason)"))
+      terminal.note(terminal.notes.dim("\(warning.subject) does not apply: \(warning.reason)"))
     }
   }
 }

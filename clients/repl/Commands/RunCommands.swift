@@ -159,7 +159,7 @@ extension REPLSession {
     if terminal.isErrorTerminal {
       // The container's line is not at its end.
       terminal.note("")
-      terminal.note(terminal.dim(message))
+      terminal.note(terminal.notes.dim(message))
     }
     return 0
   }
@@ -172,7 +172,7 @@ extension REPLSession {
     } else if exit.code != 0, terminal.isInputTerminal, terminal.isErrorTerminal {
       let name = container?.name ?? "the process"
       let reason = exit.signal.map { "was ended by \($0)" } ?? "exited with \(exit.code)"
-      terminal.note(terminal.dim("\(name) \(reason)\(exit.lost ? ", with its shim" : "")"))
+      terminal.note(terminal.notes.dim("\(name) \(reason)\(exit.lost ? ", with its shim" : "")"))
     }
     return Int32(clamping: exit.code)
   }

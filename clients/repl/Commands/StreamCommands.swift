@@ -85,7 +85,8 @@ struct Attach: REPLCommand {
     let task = Task { try await session.request(ContainerAttach.self, params) }
     do {
       let answer = try await attachment.carry(
-        detaching: Detaching(keys: keys) { task.cancel() }, window: tty ? .container(container, session) : nil
+        detaching: attachment.isRaw ? Detaching(keys: keys) { task.cancel() } : nil,
+        window: tty ? .container(container, session) : nil
       ) {
         try await withTaskCancellationHandler {
           try await task.value

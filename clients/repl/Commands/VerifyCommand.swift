@@ -23,7 +23,7 @@ struct Verify: REPLCommand {
       let images =
         problem.images.isEmpty
         ? "the cache of builds" : problem.images.map { FamiliarName($0).text }.joined(separator: ", ")
-      terminal.print("\(terminal.red(problem.sentence))  (\(images))")
+      terminal.print("\(terminal.output.red(problem.sentence))  (\(images))")
       if let detail = problem.detail { terminal.print("  because: \(detail)") }
       if problem.repaired {
         let isForgotten = problem.images.isEmpty && problem.kind != .treeDamaged

@@ -205,12 +205,13 @@ final class InputPump: Sendable {
         if error == EINTR { continue }
         let typed = Array(buffer.prefix(max(0, count)))
         let found = typed.isEmpty ? nil : keys?.take(typed)
-        if found?.isDetached ?? false {
-          detaching?.leave()
-          return
-        }
+        // What was typed before the keys is the container's all the same.
+        defer { if found?.isDetached ?? false { detaching?.leave() } }
         let bytes = found?.forContainer ?? typed
-        if bytes.isEmpty, !typed.isEmpty { continue }
+        if bytes.isEmpty, !typed.isEmpty {
+          if found?.isDetached ?? false { return }
+          continue
+        }
         let goesOn = awaitResult {
           guard !bytes.isEmpty else {
             // A terminal that has gone away is the end of what was typed.
@@ -222,7 +223,7 @@ final class InputPump: Sendable {
           }
           return (try? await sender.send(bytes)) ?? false
         }
-        if !goesOn { return }
+        if !goesOn || found?.isDetached ?? false { return }
       }
     }
   }

@@ -17,7 +17,8 @@ final class EventDisplay: Sendable {
   /// While a line is being edited, margin lines go through the editor, which puts them above it.
   func setPrompt(_ wake: (@Sendable (String) -> Void)?) { state.withLock { $0.wakePrompt = wake } }
 
-  /// Calls `finish` with 0 once the event with this cursor was shown, and with 1 where no more come before.
+  /// Calls `finish` with 0 once the event with this cursor was shown, other than in the margin, and with 1 where no more come
+  /// before.
   ///
   /// - Parameter last: nil for events without end.
   func follow(to last: Cursor?, _ finish: @escaping @Sendable (_ status: Int32) -> Void) {
@@ -56,7 +57,8 @@ final class EventDisplay: Sendable {
   /// On the reading thread.
   func show(_ event: EventOccurredNotification) {
     defer {
-      let followed = state.withLock { $0.followed }
+      // The margin's own subscription may be ahead.
+      let followed = state.withLock { $0.margin == event.subscription ? nil : $0.followed }
       if let followed, followed.last == event.cursor { followed.finish(0) }
     }
     if terminal.isJSON { return terminal.printJSON(event) }
@@ -65,9 +67,9 @@ final class EventDisplay: Sendable {
     if !isMargin {
       terminal.print(line)
     } else if let wake {
-      wake(terminal.dim("│ " + line))
+      wake(terminal.output.dim("│ " + line))
     } else {
-      terminal.note(terminal.dim("│ " + line))
+      terminal.note(terminal.notes.dim("│ " + line))
     }
   }
 

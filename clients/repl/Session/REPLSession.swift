@@ -1,6 +1,8 @@
 import Foundation
+import Glibc
 import RPCModel
 import RPCTransport
+import Synchronization
 
 /// The client's one session with its service, and what all commands share.
 final class REPLSession: Sendable {
@@ -118,8 +120,40 @@ final class REPLSession: Sendable {
     return (task, { beginning.finish() })
   }
 
-  /// Ends session and service.
-  func end() async {
-    _ = await process.stop()
+  /// What a person waits for while a line is being edited; Ctrl-C and a service that takes long end the waiting.
+  ///
+  /// - Returns: nil when that was so. From a thread that is none of the concurrency pool's.
+  func awaitShortly<Result: Sendable>(_ work: @escaping @Sendable () async -> Result) -> Result? {
+    let over = DispatchSemaphore(value: 0)
+    let result = SharedResult<Result>()
+    let interrupt = interrupts.begin { over.signal() }
+    let task = Task {
+      let found = await work()
+      result.value.withLock { $0 = found }
+      over.signal()
+    }
+    _ = over.wait(timeout: .now() + 3)
+    interrupts.end(interrupt)
+    task.cancel()
+    return result.value.withLock { $0 }
   }
+
+  /// Ends session and service. One that does not end is killed in half a minute, and at once by Ctrl-C; containers of the
+  /// session's go with it in any case.
+  func end() async {
+    let patience = Task { [process] in
+      try await Task.sleep(for: .seconds(30))
+      process.kill(SIGKILL)
+    }
+    defer { patience.cancel() }
+    await interrupts.handle { [process] in
+      process.kill(SIGKILL)
+    } during: {
+      _ = await process.stop()
+    }
+  }
+}
+
+private final class SharedResult<Value: Sendable>: Sendable {
+  let value = Mutex<Value?>(nil)
 }

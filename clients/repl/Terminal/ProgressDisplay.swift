@@ -127,7 +127,7 @@ final class ProgressDisplay: Sendable {
     var lines: [String] = []
     var stage: String?
     for row in shown {
-      if let own = row.stage, own != stage { lines.append(terminal.bold(own.shortened(to: columns))) }
+      if let own = row.stage, own != stage { lines.append(terminal.notes.bold(own.shortened(to: columns))) }
       stage = row.stage
       lines.append(row.line(terminal, titleWidth: width, columns: columns))
     }

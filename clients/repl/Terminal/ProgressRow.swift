@@ -52,9 +52,9 @@ struct ProgressRow: Sendable {
     guard let end else { return (title + "  " + progress(columns - title.count)).shortened(to: columns) }
     let mark =
       switch end.outcome {
-      case .succeeded: terminal.green("✓")
+      case .succeeded: terminal.notes.green("✓")
       case .cancelled: "–"
-      default: terminal.red("✗")
+      default: terminal.notes.red("✗")
       }
     let size = hasChildren || done == 0 ? "" : "  " + amount(done).leftPadded(to: 8)
     return "\(title)  \(mark)\(size)  \(seconds(Double(end.milliseconds) / 1000))"

@@ -18,7 +18,7 @@ struct Prompt: Sendable {
     let session = session
     let terminal = session.terminal
     let editor = LineEditor(terminal, prompt: "coracle> ") { line in
-      awaitResult { await Completion(session).candidates(line) }
+      session.awaitShortly { await Completion(session).candidates(line) } ?? ("", [])
     }
     var history = PastLines()
     history?.load().forEach(editor.remember)
@@ -40,7 +40,7 @@ struct Prompt: Sendable {
         if trimmed.isEmpty { continue }
         editor.remember(trimmed)
         if history?.append(trimmed) == false {
-          terminal.note(terminal.dim("the history cannot be written, and ends with this session"))
+          terminal.note(terminal.notes.dim("the history cannot be written, and ends with this session"))
           history = nil
         }
         if ["quit", "exit"].contains(trimmed) { return 0 }

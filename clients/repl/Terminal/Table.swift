@@ -20,7 +20,7 @@ struct Table {
     for name in expendable where table.narrowed(to: columns) == nil { table.leaveOut(name) }
     if let widths = table.narrowed(to: columns) { return table.lines(terminal, widths) }
     return table.rows.isEmpty
-      ? [terminal.bold(header.joined(separator: " "))] : table.records(terminal, columns)
+      ? [terminal.output.bold(header.joined(separator: " "))] : table.records(terminal, columns)
   }
 
   private static let gap = 2
@@ -62,7 +62,7 @@ struct Table {
       while line.last == " " { line.removeLast() }
       return line
     }
-    return [terminal.bold(line(header))] + rows.map(line)
+    return [terminal.output.bold(line(header))] + rows.map(line)
   }
 
   private func records(_ terminal: Terminal, _ columns: Int) -> [String] {
@@ -89,7 +89,7 @@ struct FieldList {
 
   func lines(_ terminal: Terminal) -> [String] {
     let width = fields.map(\.0.count).max() ?? 0
-    return fields.map { terminal.bold($0.0.padded(to: width)) + "  " + $0.1 }
+    return fields.map { terminal.output.bold($0.0.padded(to: width)) + "  " + $0.1 }
   }
 }
 

@@ -10,7 +10,9 @@ final class Terminal: Sendable {
   let isOutputTerminal: Bool
   let isErrorTerminal: Bool
   private let isDumb: Bool
-  private let hasStyles: Bool
+  /// What is printed, and what is noted: either may go to a terminal while the other goes to a file.
+  let output: Styles
+  let notes: Styles
   /// What stands on the screen below the output and is drawn anew after it: the progress bars.
   private let lineEnd = Mutex("\n")
   private let live = Mutex<[String]>([])
@@ -23,7 +25,8 @@ final class Terminal: Sendable {
     isErrorTerminal = isatty(STDERR_FILENO) == 1 && !isDumb
     // See no-color.org.
     let wantsNone = !(ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
-    hasStyles = isOutputTerminal && !wantsNone && !isDumb
+    output = Styles(areShown: isOutputTerminal && !wantsNone && !isDumb)
+    notes = Styles(areShown: isErrorTerminal && !wantsNone)
   }
 
   /// In characters; 80 where nobody says.
@@ -61,7 +64,7 @@ final class Terminal: Sendable {
   func print(error: any Error) {
     // The terminal has shown the key by itself.
     if isInputTerminal, (error as? RPCError)?.data?.kind == .cancelled { note("") }
-    note(red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
+    note(notes.red("error: ") + ErrorText(error).lines.joined(separator: "\n"))
   }
 
   func printJSON(_ value: some JSONWritable) {
@@ -109,6 +112,11 @@ final class Terminal: Sendable {
       return nil
     }
   }
+}
+
+/// Letters and colours for where they are shown.
+struct Styles: Sendable {
+  let areShown: Bool
 
   func bold(_ text: String) -> String { styled(text, "1") }
   func dim(_ text: String) -> String { styled(text, "2") }
@@ -116,6 +124,6 @@ final class Terminal: Sendable {
   func green(_ text: String) -> String { styled(text, "32") }
 
   private func styled(_ text: String, _ code: String) -> String {
-    hasStyles ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+    areShown ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
   }
 }

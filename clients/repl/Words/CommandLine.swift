@@ -65,7 +65,7 @@ struct CommandLine: Sendable {
 
   private static func read(_ words: [String], _ terminal: Terminal) -> Reading {
     func error(_ text: String, hint: String) -> Reading {
-      .none("\(terminal.red("error:")) \(text)\n  hint: \(hint)")
+      .none("\(terminal.notes.red("error:")) \(text)\n  hint: \(hint)")
     }
     let isHelp = words[0] == "help"
     let about = isHelp ? Array(words.dropFirst()) : words
