@@ -35,7 +35,8 @@ A message with a METHOD and an ID is one."
 
 (defvar coracle--connection nil "The session, or nil.")
 (defvar coracle--streams (make-hash-table :test #'equal)
-  "By the names of open streams, functions of a string of bytes, or of nil at the end.")
+  "By the names of open streams, functions of a string of bytes.
+At the end they are called with nil.")
 (defvar coracle--last-stream 0)
 (defvar coracle-notification-functions nil
   "Functions of a method's symbol and its parameters.

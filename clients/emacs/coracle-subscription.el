@@ -2,8 +2,8 @@
 
 ;;; Commentary:
 
-;; After the service or its events have ended they are asked for again; not where a person has ended the session, until something else
-;; begins one.
+;; After the service or its events have ended they are asked for again; not where a person has ended the session, until something
+;; else begins one.
 
 ;;; Code:
 
