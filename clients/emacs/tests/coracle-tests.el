@@ -312,9 +312,8 @@ printf ' two \\342\\202\\254'; while ! test -e /on; do sleep 0.01; done; printf 
   "A service that dies while it is asked for events is not told of, and the next one is asked."
   (coracle-hearing
    (coracle-ask 'system/ping)
-   ;; So that it does not come to answer.
-   (signal-process (jsonrpc--process coracle--connection) 'STOP)
    (coracle-events-mode 1)
+   ;; No answer is read before it is killed, and it hardly comes to give one.
    (should (coracle-subscription-is-asking coracle--events-subscription))
    (coracle-test-kill)
    (coracle-wait (coracle-subscription-name coracle--events-subscription))
