@@ -10,10 +10,11 @@ struct ContainerRoot: ~Copyable {
   let directory: OwnedDescriptor
   /// The first id outside of its own ones, as the files show it.
   let idShift: Int64
-  /// Keeps it from being started and removed: nil for one that runs.
-  private let lock: FileLock?
   /// Keeps what is mounted in it: nil where nothing is, or where that is the container's.
   private let mounts: OwnedDescriptor?
+  /// Keeps it from being started and removed: nil for one that runs. The last to go with the value: by then the overlay is taken
+  /// down, and who starts the container does not mount a second one on the same layer.
+  private let lock: FileLock?
 
   fileprivate init(
     _ directory: consuming OwnedDescriptor, idShift: Int64, lock: FileLock?,
@@ -24,8 +25,6 @@ struct ContainerRoot: ~Copyable {
     self.idShift = idShift
     self.lock = lock
   }
-
-  deinit { lock?.release() }
 }
 
 extension ContainerEngine {
