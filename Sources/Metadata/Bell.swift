@@ -73,9 +73,9 @@ final class Bell: Sendable {
     return stream
   }
 
-  private func stop() {
+  private func stop(forGood: Bool = true) {
     let (watch, readers) = state.withLock { state in
-      defer { (state.isStopped, state.readers, state.watch) = (true, [:], nil) }
+      defer { (state.isStopped, state.readers, state.watch) = (state.isStopped || forGood, [:], nil) }
       return (state.watch, state.readers)
     }
     watch?.cancel()
@@ -87,8 +87,10 @@ final class Bell: Sendable {
       _ = try? await onBlockingThread("bell") { [weak self] in
         while try watch.wait(), self?.hasName ?? true { self?.tell(.more) }
       }
-      // The watch ended by itself, the bell is no longer the one that others ring, or no thread could be had.
-      self?.stop()
+      guard let self else { return }
+      // The bell is no longer the one that others ring; or the watch ended by itself, or no thread could be had, and who
+      // listens again begins another one.
+      stop(forGood: !hasName)
     }
   }
 

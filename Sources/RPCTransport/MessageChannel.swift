@@ -106,6 +106,26 @@ public final class MessageChannel: Sendable {
   /// Takes no more messages; what waits is still written.
   public func close() { queue.close() }
 
+  /// Waits until the other side has taken no message for as long as this, though one waits for it; then drops what waits and
+  /// takes no more. The writing thread may still wait in write(2), until the other side's end or the process's own.
+  ///
+  /// - Returns: false when cancelled.
+  public func closeWhenStalled(for patience: Duration) async -> Bool {
+    // A machine's sleep is nobody's stalling.
+    let clock = SuspendingClock()
+    var (last, since) = (queue.progress, clock.now)
+    while (try? await Task.sleep(for: min(patience, .seconds(1)), clock: clock)) != nil {
+      let progress = queue.progress
+      if progress != last || progress == nil {
+        (last, since) = (progress, clock.now)
+      } else if clock.now - since >= patience {
+        queue.abandon()
+        return true
+      }
+    }
+    return false
+  }
+
   private func bytes(of message: some JSONWritable) -> [UInt8] {
     framing.encode(JSONWriter.bytes(of: message))
   }

@@ -41,6 +41,8 @@ final class OutboundQueue: @unchecked Sendable {
   private var rest: [UInt8]?
   /// Whether the writing thread has a message from `next`.
   private var isWriting = false
+  /// How many messages that thread has asked for.
+  private var asked = 0
   private let writeAtOnce: ([UInt8]) -> Int
   private let begin: ([UInt8]) -> Void
 
@@ -177,6 +179,7 @@ final class OutboundQueue: @unchecked Sendable {
   /// written them when it asks for more.
   func next() -> [UInt8]? {
     condition.lock()
+    asked += 1
     isWriting = false
     while isAtRest, !isClosed { condition.wait() }
     isWriting = true
@@ -213,6 +216,24 @@ final class OutboundQueue: @unchecked Sendable {
     let waiting = closeLocked()
     condition.unlock()
     for continuation in waiting { continuation.resume(returning: false) }
+  }
+
+  /// As `close`, and what waits is dropped.
+  func abandon() {
+    condition.lock()
+    control = []
+    bulk = []
+    rest = nil
+    let waiting = closeLocked()
+    condition.unlock()
+    for continuation in waiting { continuation.resume(returning: false) }
+  }
+
+  /// A number that changes as messages are taken away; nil while none waits.
+  var progress: Int? {
+    condition.lock()
+    defer { condition.unlock() }
+    return isAtRest ? nil : asked
   }
 
   /// Whether the other side let too much pile up.

@@ -55,6 +55,9 @@ package final class Session: Sendable {
     (ended, end) = AsyncStream.makeStream()
   }
 
+  /// How long a client that has left may take none of the messages that wait for it.
+  private static let patience = Duration.seconds(30)
+
   /// Serves the client until it leaves; by then its requests have been cancelled and answered.
   ///
   /// - Returns: the service's exit status: 0 after `shutdown`, 1 otherwise.
@@ -74,6 +77,15 @@ package final class Session: Sendable {
       status = value
       break
     }
+    // A client that has left its end of the output open, and does not read, keeps nothing: not what waits for room there, nor
+    // the service.
+    let patience = Task {
+      guard await channel.closeWhenStalled(for: Self.patience) else { return }
+      log.warning(
+        "the client has left, and has read nothing for \(Self.patience): what waits for it is dropped")
+      allWritten.finish()
+    }
+    defer { patience.cancel() }
     await endRequests()
     await engine.endSession()
     watch.cancel()

@@ -6,40 +6,57 @@ import Runner
 extension ContainerEngine {
   /// Sees to it that each end of a container is journalled soon after it, whichever service started it, and that
   /// containers with `autoRemove` go; also those that ended while no service ran. What a crash has left is taken away meanwhile.
-  /// Returns when cancelled.
+  /// Returns when cancelled, or when the store is gone.
   package func watch() async {
-    do {
-      let cursor = try metadata.end()
-      await withDiscardingTaskGroup { group in
-        // No end waits for it: with many layers, or an ordinary user's networks to be made, it takes its time.
-        group.addTask { await self.tidyUp() }
-        for record in (try? metadata.containers()) ?? [] {
-          group.addTask { await self.seeTo(record.id) }
-          if [.running, .paused].contains(record.state) { group.addTask { await self.lookAfter(record.id) } }
-        }
-        group.addTask {
-          for await id in self.watchedIDs { await self.seeTo(id) }
-        }
+    await withDiscardingTaskGroup { group in
+      var cursor: Cursor?
+      var pause = Duration.seconds(1)
+      while !Task.isCancelled {
         do {
-          for try await event in metadata.follow(after: cursor) {
-            let id = event.event.subject
-            if event.event.kind == "container.updated" {
-              group.addTask { await self.watchMemory(id) }
-            }
-            guard event.event.kind == "container.started" else { continue }
-            group.addTask { await self.lookAfter(id) }
-            // By its shim, and who sees to it does so still.
-            if event.event.attributes["restarts"] != nil { continue }
-            if attended.withLock({ $0[id] }) == nil { group.addTask { await self.seeTo(id) } }
+          let start = try cursor ?? beginWatching(&group)
+          cursor = start
+          for try await event in metadata.follow(after: start) {
+            cursor = event.cursor
+            pause = .seconds(1)
+            heed(event.event, &group)
           }
         } catch {
           log.error("cannot watch containers: \(error)")
         }
-        group.cancelAll()
+        // As where a user has too many inotify instances just then: it goes on where it was.
+        guard fileExists(configuration.storeDirectory), (try? await Task.sleep(for: pause)) != nil else {
+          break
+        }
+        pause = min(pause * 2, .seconds(60))
       }
-    } catch {
-      log.error("cannot watch containers: \(error)")
+      group.cancelAll()
     }
+  }
+
+  /// - Returns: the journal's end from before the look at what there is.
+  private func beginWatching(_ group: inout DiscardingTaskGroup) throws -> Cursor {
+    let cursor = try metadata.end()
+    let records = try metadata.containers()
+    // No end waits for it: with many layers, or an ordinary user's networks to be made, it takes its time.
+    group.addTask { await self.tidyUp() }
+    for record in records {
+      group.addTask { await self.seeTo(record.id) }
+      if [.running, .paused].contains(record.state) { group.addTask { await self.lookAfter(record.id) } }
+    }
+    group.addTask {
+      for await id in self.watchedIDs { await self.seeTo(id) }
+    }
+    return cursor
+  }
+
+  private func heed(_ event: JournalEvent, _ group: inout DiscardingTaskGroup) {
+    let id = event.subject
+    if event.kind == "container.updated" { group.addTask { await self.watchMemory(id) } }
+    guard event.kind == "container.started" else { return }
+    group.addTask { await self.lookAfter(id) }
+    // By its shim, and who sees to it does so still.
+    if event.attributes["restarts"] != nil { return }
+    if attended.withLock({ $0[id] }) == nil { group.addTask { await self.seeTo(id) } }
   }
 
   private func tidyUp() async {

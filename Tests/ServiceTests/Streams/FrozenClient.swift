@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LinuxSystem
 import SystemPackage
 import TestSupport
@@ -30,7 +31,9 @@ struct FrozenClient {
 
   func send(_ line: String) throws { try input.writeAll(Array((line + "\n").utf8)) }
 
-  func waitForOutput() async throws { try await DescriptorWatcher.shared.readable(output) }
+  func waitForOutput() async throws {
+    try await withPatience(Patience.wait) { [output] in try await DescriptorWatcher.shared.readable(output) }
+  }
 
   /// Reads what comes up to a request's answer.
   ///
@@ -50,7 +53,14 @@ struct FrozenClient {
 
   /// Reads what comes up to a request's answer, that among it.
   func read(until request: Int, _ take: @escaping @Sendable ([String: Any]) -> Void) async throws {
-    let output = output
+    let (output, process) = (output, process)
+    // Who reads is told of the end then.
+    let watch = Task {
+      try await Task.sleep(for: Patience.wait)
+      Issue.record("no answer to \(request) within \(Patience.wait): the service is killed")
+      process.signal(SIGKILL)
+    }
+    defer { watch.cancel() }
     try await onBlockingThread("client") {
       var line: [UInt8] = []
       let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 1)
@@ -70,6 +80,16 @@ struct FrozenClient {
         line += rest
       }
     }
+  }
+
+  /// Sends nothing more, and reads nothing.
+  ///
+  /// - Returns: how the service has ended.
+  func leave() async throws -> ChildProcess.ExitStatus {
+    try input.close()
+    let status = try await process.waitForExit().status
+    try output.close()
+    return status
   }
 
   func end() async throws {

@@ -119,6 +119,29 @@ struct StalledReaderTests {
   }
 
   @Test(
+    "a client that has left, and keeps its end of the output without reading it, keeps its service for half a minute"
+  )
+  func leaves() async throws {
+    let account = try #require(Account.available.last)
+    try await withWriter(account) { store, service, blocks, keys in
+      let client = try await FrozenClient(store)
+      try client.send(
+        #"{"jsonrpc":"2.0","id":2,"method":"container/logs","params":{"container":"writer","follow":true,"streams":{"stdout":"s","initialCredit":1000000000}}}"#
+      )
+      _ = try await keys.send([0x0A])
+      try await client.waitForOutput()
+      _ = try await service.send(
+        ContainerWait.self, .init(container: "writer", until: .init(condition: .logMatch, pattern: "written"))
+      )
+      let left = ContinuousClock.now
+      #expect(try await client.leave() == .exited(1))
+      #expect(ContinuousClock.now - left >= .seconds(29))
+      // Nothing else ended with it.
+      #expect(try await service.exec("writer", ["echo", "still"]).stdout == "still\n")
+    }
+  }
+
+  @Test(
     "a command that nobody reads waits by itself: others run beside it, and it can be cancelled",
     arguments: Account.available)
   func exec(account: Account) async throws {
