@@ -166,7 +166,7 @@ struct ContentStoreTests {
       try bytes.withUnsafeBytes { try writer.write($0) }
       let (progress, report) = AsyncStream.makeStream(of: Int64.self)
       async let second = store.withIngestLock(digest) { report.yield($0) }
-      for await seen in progress where seen > 0 { break }
+      try await progress.first("progress") { $0 > 0 }
       try writer.commit()
       first.release()
       try await second.release()

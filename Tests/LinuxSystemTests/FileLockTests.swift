@@ -45,7 +45,7 @@ import Testing
       let held = try #require(try FileLock.tryAcquire(path))
       let (waiting, signal) = AsyncStream<Void>.makeStream()
       let task = Task { try await FileLock.acquire(path) { signal.yield() } }
-      for await _ in waiting { break }
+      try await waiting.first("word that it waits")
       task.cancel()
       await #expect(throws: CancellationError.self) { try await task.value }
       held.release()

@@ -56,6 +56,7 @@ struct JournalTests {
       try await one.append(event(0))
       let (seen, continuation) = AsyncStream.makeStream(of: String.self)
       let follower = Task {
+        defer { continuation.finish() }
         for try await record in one.follow(after: .start) { continuation.yield(record.event.subject) }
       }
       var iterator = seen.makeAsyncIterator()

@@ -3,9 +3,18 @@ import EngineErrors
 import Foundation
 import OCIModel
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import Metadata
+
+/// Runs each job on a thread of its own, which may wait.
+private final class ThreadForEachJob: TaskExecutor {
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    Thread.detachNewThread { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+  }
+}
 
 /// Several services, or damage, at one database. Each `MetadataStore` has a connection of its own, as another
 /// process has.
@@ -73,13 +82,14 @@ import Testing
       let waiter = try MetadataStore(path: path, busyTimeout: 0.05)
       let (held, isHeld) = AsyncStream.makeStream(of: Void.self)
       let release = DispatchSemaphore(value: 0)
-      let holding = Task {
+      // The body is run by whoever calls, and no thread of the pool is to wait.
+      let holding = Task(executorPreference: ThreadForEachJob()) {
         try await holder.write("hold", .process) { _ in
           isHeld.yield()
           release.wait()
         }
       }
-      for await _ in held { break }
+      try await held.first("word that it is held")
       let refusal = await failure { try await waiter.recordImage(image("one"), at: 1) }
       #expect(refusal?.kind == .conflict)
       #expect(refusal?.isRetriable == true)

@@ -2,6 +2,7 @@ import Foundation
 import LinuxSystem
 import SystemPackage
 import TestSupport
+import Testing
 
 /// A bundle with busybox, and `coracle-runtime` on a root directory of its own.
 struct Bundle: Sendable {
@@ -11,6 +12,7 @@ struct Bundle: Sendable {
   static func with(
     _ change: (inout [String: Any]) -> Void = { _ in }, _ body: (Bundle) async throws -> Void
   ) async throws {
+    try await Programs.prepare()
     try await withTemporaryDirectory { directory in
       let bundle = Bundle(directory: directory, programs: try Programs.directory.get())
       try bundle.make(change)
@@ -59,6 +61,14 @@ struct Bundle: Sendable {
   }
 
   func status(_ id: String) async throws -> String? { try await state(id)?["status"] as? String }
+
+  func waitUntilStopped(_ id: String, _ place: SourceLocation = #_sourceLocation) async throws {
+    try await eventually(describing: "\(id) has stopped", place) {
+      try await status(id)
+    } until: {
+      $0 == "stopped"
+    }
+  }
 
   func change(_ change: (inout [String: Any]) -> Void) throws {
     let path = URL(filePath: directory.appending("config.json").string)

@@ -18,13 +18,19 @@ struct ContainerdTests {
     [ttrpc]
     address = "$PWD/socket.ttrpc"
     END
-    containerd --config $PWD/config.toml > log 2>&1 &
+    # One that does not heed its end is killed a minute later.
+    timeout --kill-after 60 1200 containerd --config $PWD/config.toml > log 2>&1 &
     service=$!
     end() { status=$?; kill $service; wait $service; exit $status; }
     trap end EXIT
-    c() { ctr --address $PWD/socket "$@"; }
+    c() { timeout 120 ctr --address $PWD/socket "$@" || { status=$?; [ $status != 124 ] || echo "ctr $*: no answer" >&2; return $status; }; }
     # Its socket is there before it answers; it ends by itself when it cannot start.
-    until c version > /dev/null 2>&1; do kill -0 $service || { cat log >&2; exit 1; }; sleep 0.1; done
+    end=$(($(date +%s) + 300))
+    until timeout 20 ctr --address $PWD/socket version > /dev/null 2>&1; do
+      kill -0 $service || { cat log >&2; exit 1; }
+      [ $(date +%s) -lt $end ] || { echo "containerd does not answer" >&2; tail -n 50 log >&2; exit 1; }
+      sleep 0.1
+    done
     """#
 
   private static let steps = #"""
@@ -39,7 +45,7 @@ struct ContainerdTests {
     status; c task pause two; status; c task resume two; status
     c task ps two | wc -l
     c task kill -s KILL two
-    while status | grep -q RUNNING; do sleep 0.1; done
+    for look in $(seq 600); do status | grep -q RUNNING || break; sleep 0.1; done
     status
     c task delete two; echo "delete: $?"; c container delete two; echo "removed: $?"
     ls runtime/default | wc -l

@@ -56,7 +56,7 @@ struct ControlGroupTests {
       }
       try runtime.setCommand(command)
       let started = try await runtime("run", "--detach", "c")
-      #expect(started.succeeded, "\(started.errorText)")
+      try #require(started.succeeded, "\(started.errorText)")
       try await body(runtime, place)
       #expect(try await runtime("delete", "--force", "c").succeeded)
       #expect(place.isGone())
@@ -100,9 +100,10 @@ struct ControlGroupTests {
       #expect(try await runtime("exec", "c", "true").errorText.contains("cannot exec in a paused container"))
       let waiting = try await ChildProcess.spawn(
         runtime.command + ["exec", "--ignore-paused", "c", "sh", "-c", "exit 5"])
-      var processes = ""
-      while processes.split(separator: ",").count < 2 {
-        processes = try await runtime("ps", "--format", "json", "c").text
+      try await eventually(describing: "the second process is there") {
+        try await runtime("ps", "--format", "json", "c").text
+      } until: {
+        $0.split(separator: ",").count >= 2
       }
       #expect(try await runtime.status("c") == "paused")
       #expect(try await runtime("resume", "c").succeeded)
@@ -113,7 +114,7 @@ struct ControlGroupTests {
       // One that is held dies all the same.
       #expect(try await runtime("pause", "c").succeeded)
       #expect(try await runtime("kill", "c", "KILL").succeeded)
-      while try await runtime.status("c") != "stopped" { await Task.yield() }
+      try await runtime.waitUntilStopped("c")
     }
   }
 
@@ -134,14 +135,15 @@ struct ControlGroupTests {
   @Test("kill --all reaches what left the pid namespace's reach, and ps lists it")
   func all() async throws {
     try await withContainer(command: ["sh", "-c", "sleep 1001 & sleep 1002 & sleep 1003"]) { runtime, place in
-      var listed = try await runtime("ps", "--format", "json", "c").text
-      while listed.split(separator: ",").count < 3 {
-        listed = try await runtime("ps", "--format", "json", "c").text
+      try await eventually(describing: "all three are there") {
+        try await runtime("ps", "--format", "json", "c").text
+      } until: {
+        $0.split(separator: ",").count >= 3
       }
       #expect(try await runtime("ps", "c").text.contains("sleep 1002"))
       #expect(try await runtime("kill", "--all", "c", "TERM").succeeded)
       #expect(try await runtime("kill", "--all", "c", "KILL").succeeded)
-      while try await runtime.status("c") != "stopped" { await Task.yield() }
+      try await runtime.waitUntilStopped("c")
       #expect(try await runtime("ps", "--format", "json", "c").text == "[]\n")
     }
   }
@@ -161,18 +163,20 @@ struct ControlGroupTests {
       let output = try #require(follower.standardOutput)
       defer { try? output.close() }
       var text = ""
-      func readUntil(_ word: String) throws {
-        var buffer = [UInt8](repeating: 0, count: 4096)
+      // Samples come all the time, whatever else does not.
+      let end = ContinuousClock.now + Patience.wait
+      func readUntil(_ word: String) async throws {
         while !text.contains(word) {
-          let count = try buffer.withUnsafeMutableBytes { try output.read(into: $0) }
-          if count == 0 { throw TestFailure("events ended: \(text)") }
-          text += String(decoding: buffer.prefix(count), as: UTF8.self)
+          let bytes = try await output.readWhenReady(word)
+          if bytes.isEmpty { throw TestFailure("events ended: \(text)") }
+          if ContinuousClock.now > end { throw TestFailure("no \(word): \(text.suffix(4096))") }
+          text += String(decoding: bytes, as: UTF8.self)
         }
       }
-      try readUntil(#""type":"stats""#)
+      try await readUntil(#""type":"stats""#)
       let eaten = try await runtime("exec", "c", "tail", "/dev/zero")
       #expect(eaten.status == .exited(137))
-      try readUntil(#""id":"c","type":"oom""#)
+      try await readUntil(#""id":"c","type":"oom""#)
       #expect(try await runtime("kill", "c", "KILL").succeeded)
       #expect(try await follower.waitForExit().status == .exited(0))
     }

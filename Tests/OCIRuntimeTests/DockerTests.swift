@@ -9,14 +9,20 @@ struct DockerTests {
   private static let service = #"""
     mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up || exit 1
     export DOCKER_HOST=unix:///run/docker.sock HOME=$PWD
-    dockerd --data-root "$PWD/data" --exec-root /run/docker-exec -H $DOCKER_HOST --pidfile /run/docker.pid \
+    # One that does not heed its end is killed a minute later.
+    timeout --kill-after 60 1200 dockerd --data-root "$PWD/data" --exec-root /run/docker-exec -H $DOCKER_HOST --pidfile /run/docker.pid \
       --bridge none --iptables=false --ip6tables=false --storage-driver vfs --default-ulimit nofile=1024:1024 \
       --add-runtime "coracle=$1" > dockerd.log 2>&1 &
     service=$!
     end() { status=$?; kill $service; wait $service; exit $status; }
     trap end EXIT
     # Its socket is there before it answers; it ends by itself when it cannot start.
-    until docker version > /dev/null 2>&1; do kill -0 $service || { cat dockerd.log >&2; exit 1; }; sleep 0.1; done
+    end=$(($(date +%s) + 300))
+    until timeout 20 docker version > /dev/null 2>&1; do
+      kill -0 $service || { cat dockerd.log >&2; exit 1; }
+      [ $(date +%s) -lt $end ] || { echo "dockerd does not answer" >&2; tail -n 50 dockerd.log >&2; exit 1; }
+      sleep 0.1
+    done
     docker import rootfs.tar bb:1 > /dev/null || exit 1
     mkdir shared; echo shared > shared/file
     """#
@@ -25,7 +31,7 @@ struct DockerTests {
     d() {
       command=$1; shift
       case $command in run) set -- --runtime $runtime --network none "$@";; esac
-      docker $command "$@"
+      timeout 120 docker $command "$@" || { status=$?; [ $status != 124 ] || echo "docker $command $*: no answer"; return $status; }
     }
     d run --rm bb:1 echo hello
     d run -d --name one bb:1 sh -c 'echo out; echo err >&2; trap "exit 3" TERM; while :; do sleep 0.1; done' > /dev/null

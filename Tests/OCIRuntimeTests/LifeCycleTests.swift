@@ -44,7 +44,7 @@ struct LifeCycleTests {
       #expect(try await runtime("delete", "c").errorText.contains("that is not stopped: running"))
 
       #expect(try await runtime("kill", "c", "KILL").succeeded)
-      while try await runtime.status("c") != "stopped" { await Task.yield() }
+      try await runtime.waitUntilStopped("c")
       #expect(try await runtime("kill", "c", "KILL").errorText.contains("container not running"))
       #expect(try await runtime("start", "c").errorText.contains("cannot start a container that has stopped"))
       #expect(try await runtime("exec", "c", "true").errorText.contains("cannot exec in a stopped container"))
@@ -238,7 +238,8 @@ struct LifeCycleTests {
         "sh", "-c",
         "cat /proc/self/uid_map; id -u; echo x > /dev/null && echo null; touch /tmp/x 2> /dev/null || echo refused; sleep 1000",
       ])
-      let script = "\"$@\" run -d c > out 2>&1 < /dev/null; while ! grep -q refused out; do :; done; cat out"
+      let script =
+        "\"$@\" run -d c > out 2>&1 < /dev/null && timeout 120 sh -c 'until grep -q refused out; do sleep 0.02; done'; cat out"
       let result = try await ChildProcess.run(
         ["sh", "-c", script, "sh"] + runtime.command, workingDirectory: runtime.directory)
       #expect(

@@ -44,14 +44,18 @@ struct OrdinaryUserTests {
         account.launcher + ["/bin/sh", "-c", "exec \"$@\" < /dev/null > out 2> errors", "sh"] + bundle.command
           + ["run", "-d", "c"], workingDirectory: bundle.directory)
       let errors = String(decoding: try bundle.directory.appending("errors").readAll(), as: UTF8.self)
-      #expect(started.succeeded, "\(errors)")
+      try #require(started.succeeded, "\(errors)")
       let output = bundle.directory.appending("out")
       let exec = try await runtime(
         "exec", "--user", "5:6", "c", "sh", "-c", "id -u; id -g; cat /proc/self/uid_map")
       let lines = exec.text.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
       #expect(lines == ["5", "6", "0 \(uid) 1", "1 \(users) 60000"], "\(exec.errorText)")
-      while try output.readAll().count < 14 {}
-      #expect(String(decoding: try output.readAll(), as: UTF8.self) == "1000\n1001 7 9\n")
+      let said = try await eventually(describing: "the container has said both") {
+        String(decoding: try output.readAll(), as: UTF8.self)
+      } until: {
+        $0.utf8.count >= 14
+      }
+      #expect(said == "1000\n1001 7 9\n")
       #expect(try await runtime("delete", "--force", "c").succeeded)
 
       // What belongs to nobody, or to somebody else, is not given.

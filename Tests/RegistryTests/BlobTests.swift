@@ -2,6 +2,7 @@ import EngineErrors
 import LinuxSystem
 import OCIModel
 import Registry
+import Synchronization
 import TestSupport
 import Testing
 
@@ -165,10 +166,12 @@ import Testing
       let sink = Sink()
       let (reference, blob) = (server.reference("a"), blob)
       let task = Task { try await TestClient().client.fetchBlob(reference, blob, receive: sink.receive) }
-      var count = 0
-      for await piece in sink.pieces {
-        count += piece
-        if count == 50_000 { break }
+      let count = Mutex(0)
+      try await sink.pieces.first("the first part") { piece in
+        count.withLock {
+          $0 += piece
+          return $0 == 50_000
+        }
       }
       let start = ContinuousClock.now
       task.cancel()
@@ -187,7 +190,7 @@ import Testing
         defer { #expect(gate.isOpen) }
         try await TestClient().client.fetchBlob(reference, blob) { _ in gate.wait() }
       }
-      for await _ in gate.entered { break }
+      try await gate.entered.first("first piece")
       task.cancel()
       gate.open()
       let error = await #expect(throws: EngineError.self) { try await task.value }
@@ -200,7 +203,7 @@ import Testing
     try await withFaultyServer { server in
       server.on("GET", path, .blob(bytes, fault: .hangs(afterBytes: 70_000)), .blob(bytes))
       let sink = Sink()
-      try await TestClient { $0.stallTimeout = .seconds(1) }.client.fetchBlob(
+      try await TestClient { $0.stallTimeout = .seconds(5) }.client.fetchBlob(
         server.reference("a"), blob, receive: sink.receive)
       #expect(sink.bytes == bytes)
       #expect(server.requests.count >= 2)

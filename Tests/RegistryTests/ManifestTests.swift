@@ -194,7 +194,7 @@ import Testing
       }
       let reference = server.reference("a/b")
       let task = Task { try await test.client.manifest(reference) }
-      for await _ in waiting { break }
+      try await waiting.first("wait between two tries")
       task.cancel()
       let error = await #expect(throws: EngineError.self) { try await task.value }
       #expect(error?.kind == .cancelled)

@@ -15,13 +15,8 @@ func withTLSServer(
     let process = try await ChildProcess.spawn(
       ["python3", "-c", script, directory.string, certificate.string, key.string],
       environment: ["PATH": "/usr/bin:/bin"], output: .pipe, error: .discard, diesWithTests: true)
-    guard let output = process.standardOutput else { throw TestFailure("no output of the TLS server") }
     do {
-      let line = try await onBlockingThread("tls-server") { () -> String in
-        var bytes = [UInt8](repeating: 0, count: 64)
-        let count = try bytes.withUnsafeMutableBytes { try output.read(into: $0) }
-        return String(decoding: bytes[..<count], as: UTF8.self)
-      }
+      let line = try await process.firstOutput()
       guard let port = UInt16(line.filter(\.isNumber)) else { throw TestFailure("no TLS server") }
       try await body("127.0.0.1:\(port)")
     } catch {

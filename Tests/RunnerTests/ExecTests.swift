@@ -3,6 +3,7 @@ import Foundation
 import LinuxSystem
 import Runner
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite("exec sessions", .enabled(if: TestContainers.isPossible, "needs root"))

@@ -3,6 +3,7 @@ import Foundation
 import LinuxSystem
 import Runner
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite("other services and lost shims", .enabled(if: TestContainers.isPossible, "needs root"))
@@ -101,11 +102,12 @@ struct ShimLossTests {
     try await containers.start("c", ["sleep", "1000"])
     let pid = try shim(of: "c")
     let shim = try ProcessDescriptor(pid: pid)
+    let startTime = try #require(ProcessStatus(pid: pid)).startTime
     try containers.runner.signal("c", SIGKILL)
     _ = try await containers.runner.waitForExit("c")
     try await DescriptorWatcher.shared.readable(shim.descriptor)
     // The reaping watch was there first, and the same thread serves both in turn.
-    while ProcessStatus(pid: pid) != nil { try await DescriptorWatcher.shared.readable(shim.descriptor) }
+    try await eventually(describing: "it is reaped") { ProcessStatus(pid: pid)?.startTime != startTime }
   }
 
   @Test func freeLockMeansThatTheMountsAreGone() async throws {

@@ -205,7 +205,7 @@ struct BaseProtocolTests {
       let service = try await store.uninitializedService()
       _ = try await service.send(Initialize.self, .init(processId: Int(client.pid)))
       client.signal(SIGKILL)
-      #expect(await service.process.waitForExit() == 1)
+      #expect(await service.waitForExit() == 1)
     }
   }
 

@@ -95,13 +95,14 @@ struct DetachTests {
         ContainerAttach.Params(container: "c", streams: $0)
       }
       // Its output may be asked for a moment later than this.
-      var kind: ErrorKind?
-      repeat {
+      let kind = try await eventually(describing: "the request to attach is known") { () -> ErrorKind? in
         let error = await #expect(throws: RPCError.self) {
           try await service.send(ContainerDetach.self, .init(request: attach.id))
         }
-        kind = error?.data?.kind
-      } while kind == .notFound
+        return error?.data?.kind
+      } until: {
+        $0 != .notFound
+      }
       #expect(kind == .conflict)
       _ = try await service.send(ContainerRemove.self, .init(container: "c", force: true))
       #expect(try await attach.answer.value.exit.signal == "SIGKILL")
@@ -111,26 +112,24 @@ struct DetachTests {
 
 extension TestService {
   fileprivate func waitForLine(_ text: String, of container: String) async throws -> String? {
-    while true {
-      do {
-        return try await send(
-          ContainerWait.self, .init(container: container, until: .init(condition: .logMatch, pattern: text))
-        ).line
-      } catch let error as RPCError where error.data?.kind == .notFound {
-        // The request that makes it is under way.
-        await Task.yield()
-      }
+    // The request that makes it is under way.
+    try await eventually(describing: "\(container) is there") {
+      try await send(ContainerList.self, .init(all: true)).containers.contains { $0.name == container }
     }
+    return try await send(
+      ContainerWait.self,
+      .init(container: container, until: .init(condition: .logMatch, pattern: text), timeoutMs: 120_000)
+    ).line
   }
 
   /// Leaves a request as soon as there is something to be left.
   fileprivate func detach(_ request: RequestID) async throws {
-    while true {
+    try await eventually(describing: "the request can be left") {
       do {
         _ = try await send(ContainerDetach.self, .init(request: request))
-        return
+        return true
       } catch let error as RPCError where error.data?.kind == .conflict {
-        await Task.yield()
+        return false
       }
     }
   }

@@ -75,7 +75,7 @@ struct HealthTests {
       let checks = try await second.send(ContainerInspect.self, .init(container: id)).healthChecks
       #expect(checks?.last?.exitCode == nil)
       first.process.kill(SIGKILL)
-      #expect(await first.process.waitForExit() == 128 + SIGKILL)
+      #expect(await first.waitForExit() == 128 + SIGKILL)
       _ = try await second.exec(id, ["touch", "/well"])
       _ = try await second.send(
         ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 20_000))

@@ -63,7 +63,7 @@ struct ImageLifeTests {
       let first = try await store.service()
       _ = try await first.importBusybox(store)
       first.process.kill(9)
-      _ = await first.process.waitForExit()
+      await first.waitForExit()
       let partial = "ingest/\(String(repeating: "a", count: 64)).partial"
       for path in [partial, "staging/layer-1/diff/file", "containers/dead/upper/file"] {
         let file = store.store.appending(path)

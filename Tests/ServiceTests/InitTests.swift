@@ -13,7 +13,7 @@ struct InitTests {
       let output = try await service.run([
         "sh", "-c",
         // An orphan ends: it is nobody's zombie. `ps` shows the first process's name.
-        "(sh -c 'exit 4' & ) ; ps -o pid,stat,comm | sed -n 2p; until ! ps -o stat | grep -q Z; do :; done; exit 7",
+        "(sh -c 'exit 4' & ) ; ps -o pid,stat,comm | sed -n 2p; i=0; while [ $i -lt 6000 ]; do ps -o stat | grep -q Z || exit 7; sleep 0.02; i=$((i+1)); done; exit 8",
       ]) { $0.initProcess = true }
       #expect(output.stdout.contains("coracle-init"), "\(output.stdout)")
       #expect(output.exit.code == 7)

@@ -117,14 +117,14 @@ struct LimitsTests {
       let log = FilePath(try await service.send(ContainerInspect.self, .init(container: "alone")).logPath)
       let cursor = try await service.send(SystemInfo.self, .init()).cursor
       service.process.kill(SIGKILL)
-      _ = await service.process.waitForExit()
+      await service.waitForExit()
       let pid = try #require(container.pid)
       // It writes when it has been told of the kill, and nobody but its shim looks at it.
-      let changes = try FileChanges(of: log)
       #expect(kill(Int32(pid), SIGUSR1) == 0)
-      while !(try log.readAll()).contains(Array("killed".utf8)) {
-        try await DescriptorWatcher.shared.readable(changes.descriptor)
-        changes.take()
+      try await eventually(describing: "it has been told of the kill") {
+        String(decoding: try log.readAll(), as: UTF8.self)
+      } until: {
+        $0.contains("killed")
       }
       let second = try await store.service("second")
       _ = try await second.send(EventSubscribe.self, .init(after: cursor, kinds: ["container."]))

@@ -31,10 +31,29 @@ struct LogTests {
     "timestamps stand in front of each line, also of one that comes in pieces", arguments: Account.available)
   func timestamps(account: Account) async throws {
     try await withBusyboxService(account) { _, service in
-      _ = try await service.run([
-        "sh", "-c",
-        "echo one; echo err >&2; sleep 0.4; echo -n 'be'; sleep 0.3; echo 'gun'; sleep 0.1; echo; echo -n open",
-      ]) { $0.name = "c" }
+      // Each part is written when the one before it has got its time.
+      _ = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "c",
+          command: [
+            "sh", "-c",
+            "echo one; echo err >&2; read go; echo -n 'be'; sleep 0.3; echo 'gun'; read go; echo; echo -n open",
+          ], opensStdin: true, detach: true))
+      let keys = service.process.connection.sender()
+      let attached = Task {
+        try await service.send(ContainerAttach.self, .init(container: "c", stdin: keys.id)).exit
+      }
+      for seen in [["one", "err"], ["begun"]] {
+        for pattern in seen {
+          _ = try await service.send(
+            ContainerWait.self,
+            .init(
+              container: "c", until: .init(condition: .logMatch, pattern: pattern), timeoutMs: 120_000))
+        }
+        _ = try await keys.send([0x0A])
+      }
+      #expect(try await attached.value.code == 0)
       let (out, errors) = try await logs(service) { $0.timestamps = true }
       let lines = String(decoding: out, as: UTF8.self).split(
         separator: "\n", omittingEmptySubsequences: false)

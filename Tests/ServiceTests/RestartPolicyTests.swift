@@ -77,7 +77,7 @@ struct RestartPolicyTests {
           opensStdin: true, restart: RestartPolicy(kind: .always), detach: true)
       ).container.id
       first.process.kill(SIGKILL)
-      #expect(await first.process.waitForExit() == 128 + SIGKILL)
+      #expect(await first.waitForExit() == 128 + SIGKILL)
       // The container ends now and twice more, by /proc: nobody else is there to end it.
       let lives = store.run.appending("containers/\(id)/lives")
       for run in 1...3 {
@@ -113,7 +113,7 @@ struct RestartPolicyTests {
   /// The first process of a container's run, with its pid file alone to go by.
   private func waitForPid(_ store: TestStore, _ id: String, after run: Int) async throws -> Int32 {
     let directory = store.run.appending("containers/\(id)")
-    while true {
+    let found: Int32?? = try await eventually(describing: "\(id) runs for the \(run). time") { () -> Int32? in
       let starts = (try? directory.appending("lives").readAll()).map {
         String(decoding: $0, as: UTF8.self).split(separator: "\n").filter { $0.hasPrefix("started") }.count
       }
@@ -124,8 +124,11 @@ struct RestartPolicyTests {
       {
         return pid
       }
-      await Task.yield()
+      return nil
+    } until: {
+      $0 != nil
     }
+    return try #require(found ?? nil)
   }
 
   @Test("stop ends a container in the pause before its next start, at once", arguments: Account.available)

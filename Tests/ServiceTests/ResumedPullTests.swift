@@ -49,7 +49,7 @@ struct ResumedPullTests {
           if end == .cancelled { pull.cancel() } else { first.process.kill(9) }
         }
         await #expect(throws: RPCError.self) { try await pull.value }
-        if end == .killed { _ = await first.process.waitForExit() } else { #expect(await first.stop() == 0) }
+        if end == .killed { await first.waitForExit() } else { #expect(await first.stop() == 0) }
         image.serve(on: server)
         try await body(store, try await store.service(), server, image, partial)
       }

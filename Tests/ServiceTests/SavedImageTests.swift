@@ -89,7 +89,7 @@ struct SavedImageTests {
           await #expect(throws: (any Error).self) {
             try await dying.send(ImageLoad.self, .init(path: copy.string))
           }
-          _ = await dying.process.waitForExit()
+          await dying.expectDeath()
           let next = try await other.service()
           let names = try await next.send(ImageList.self, .init()).images.flatMap(\.references).sorted()
           #expect(

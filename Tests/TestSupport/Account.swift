@@ -45,6 +45,13 @@ package enum Account: String, CaseIterable, Sendable, CustomTestStringConvertibl
 
 /// The programs under test, in a place where any user may execute them.
 package enum Programs {
+  private static let prepared = Task {
+    try await onBlockingThread("programs") { _ = try directory.get() }
+  }
+
+  /// Copies them, the first time: whoever asks for `directory` behind this waits for no disk on a thread of the pool.
+  package static func prepare() async throws { try await prepared.value }
+
   package static let directory: Result<FilePath, any Error> = Result {
     let built =
       ProcessInfo.processInfo.environment["CORACLE_BIN_DIR"]

@@ -159,15 +159,16 @@ final class Reaper: Sendable {
     Self.ignoreBrokenPipes
     let (stream, started) = AsyncThrowingStream<StartedChild, any Error>.makeStream()
     let exit = Task {
-      try await onBlockingThread("child-wait") {
-        do {
+      do {
+        return try await onBlockingThread("child-wait") {
           let child = try plan.start()
           started.yield(child)
           return try self.wait(for: child.pid)
-        } catch {
-          started.finish(throwing: error)
-          throw error
         }
+      } catch {
+        // Of no thread as well as of no child.
+        started.finish(throwing: error)
+        throw error
       }
     }
     for try await child in stream { return (child, exit) }

@@ -28,7 +28,9 @@ package struct DockerRegistry: Sendable {
       output: .discard, error: .pipe, diesWithTests: true)
     guard let log = process.standardError else { throw SystemError("pipe", .badFileDescriptor) }
     do {
-      let address = try await onBlockingThread("registry-log") { try Self.address(in: log) }
+      let address = try await withPatience(Patience.wait) {
+        try await onBlockingThread("registry-log") { try Self.address(in: log) }
+      }
       // What it logs afterwards must be read, or it would stop at a full pipe.
       _ = CapturedOutput(log)
       return DockerRegistry(host: address, directory: directory, process: process)

@@ -23,6 +23,7 @@ package final class FaultyServer: Sendable {
     var connections = 0
     var open: Set<Int32> = []
     var isStopped = false
+    var isListening = true
   }
 
   /// Host and port, as image names begin.
@@ -87,10 +88,12 @@ package final class FaultyServer: Sendable {
     _ = try WorkerThread("faulty-accept") {
       while true {
         let accepted = accept(self.listener, nil, nil)
-        guard accepted >= 0, self.register(accepted) else {
-          close(self.listener)
-          return
+        if accepted < 0, [EINTR, ECONNABORTED, EMFILE, ENFILE].contains(errno) {
+          // Descriptors come back as other tests end.
+          usleep(10_000)
+          continue
         }
+        guard accepted >= 0, self.register(accepted) else { return self.closeListener() }
         do {
           _ = try WorkerThread("faulty-serve") { self.serve(accepted) }
         } catch {
@@ -105,9 +108,17 @@ package final class FaultyServer: Sendable {
     state.withLock { state in
       state.isStopped = true
       for descriptor in state.open { shutdown(descriptor, Int32(SHUT_RDWR)) }
+      // Once it is closed, the number may be another test's.
+      if state.isListening { shutdown(listener, Int32(SHUT_RDWR)) }
     }
-    shutdown(listener, Int32(SHUT_RDWR))
     arrived.finish()
+  }
+
+  private func closeListener() {
+    state.withLock { state in
+      state.isListening = false
+      close(listener)
+    }
   }
 
   private func register(_ descriptor: Int32) -> Bool {

@@ -7,8 +7,11 @@ package func withTemporaryDirectory<Result>(
   _ body: (FilePath) async throws -> Result
 ) async throws -> Result {
   let directory = try makeTemporaryDirectory()
-  defer { try? removeTree(directory) }
-  return try await body(directory)
+  let outcome: Swift.Result<Result, any Error>
+  do { outcome = .success(try await body(directory)) } catch { outcome = .failure(error) }
+  // A store is a large tree.
+  try? await onBlockingThread("remove-directory") { try? removeTree(directory) }
+  return try outcome.get()
 }
 
 /// As above, for bodies that wait for nothing.

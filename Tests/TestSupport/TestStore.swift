@@ -50,8 +50,15 @@ package struct TestStore: Sendable {
     return TestService(process: process, notifications: notifications)
   }
 
-  /// Kills all services that tests have with this store: what waits for one fails.
-  fileprivate func killServices() { services.kill() }
+  /// Kills all services that tests have with this store and that are still there: what waits for one fails.
+  fileprivate func killServices() { for service in services.all { service.kill(SIGKILL) } }
+
+  /// The same, and waits for their ends: what is left of them would write to a store that is being removed, and hold the
+  /// runner's output open.
+  fileprivate func endServices() async {
+    killServices()
+    for service in services.all { _ = await service.waitForExit() }
+  }
 
   private var launcher: [String] {
     let mounts = replaced.map { "mount --bind '\($1)' '\($0)'" }.joined(separator: "; ")
@@ -114,14 +121,12 @@ package struct TestStore: Sendable {
   }
 }
 
-/// The services that have been started with a store; no test's service lives longer by being here.
+/// The services that have been started with a store.
 private final class StartedServices: Sendable {
-  private let all = Mutex<[@Sendable () -> Void]>([])
+  private let services = Mutex<[ServiceProcess]>([])
 
-  func add(_ service: ServiceProcess) {
-    all.withLock { $0.append { [weak service] in service?.kill(SIGKILL) } }
-  }
-  func kill() { for kill in all.withLock({ $0 }) { kill() } }
+  var all: [ServiceProcess] { services.withLock { $0 } }
+  func add(_ service: ServiceProcess) { services.withLock { $0.append(service) } }
 }
 
 package struct TestFailure: Error, CustomStringConvertible {
@@ -133,7 +138,8 @@ package struct TestFailure: Error, CustomStringConvertible {
 package func withTestStore<Result: Sendable>(
   _ account: Account, patience: Duration = Patience.test, _ body: @Sendable (TestStore) async throws -> Result
 ) async throws -> Result {
-  try await TestPlaces.withPlace {
+  try await Programs.prepare()
+  return try await TestPlaces.withPlace {
     try await withTemporaryDirectory { directory in
       try account.own(directory)
       let store = TestStore(account: account, directory: directory)
@@ -145,6 +151,7 @@ package func withTestStore<Result: Sendable>(
       defer { watch.cancel() }
       let outcome: Swift.Result<Result, any Error>
       do { outcome = .success(try await body(store)) } catch { outcome = .failure(error) }
+      await store.endServices()
       if account == .ordinary, geteuid() != 0 {
         // Files of subordinate ids can only be removed by whoever may give them.
         _ = try await ChildProcess.run([
@@ -259,8 +266,6 @@ package struct TestService: Sendable {
       .init(container: container, follow: follow, tail: tail, streams: OutputStreams(stdout: out.id)))
     return await text
   }
-
-  package func stop() async -> Int32 { await process.stop() }
 }
 
 extension StreamReceiver {

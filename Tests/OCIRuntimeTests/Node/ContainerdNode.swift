@@ -23,10 +23,7 @@ struct ContainerdNode: Sendable {
       defer { try? output.close() }
       let outcome: Result<Void, any Error>
       do {
-        var byte: UInt8 = 0
-        guard try withUnsafeMutableBytes(of: &byte, { try output.read(into: $0) }) == 1 else {
-          throw TestFailure("containerd does not start")
-        }
+        try await service.firstOutput()
         outcome = .success(try await body(node))
       } catch { outcome = .failure(error) }
       try input.close()
@@ -71,13 +68,19 @@ struct ContainerdNode: Sendable {
     END
     mv layer.tar image
     tar -C image -cf image.tar manifest.json config layer.tar
-    containerd --config $PWD/containerd.toml > log 2>&1 &
+    # One that does not heed its end is killed a minute later.
+    timeout --kill-after 60 1200 containerd --config $PWD/containerd.toml > log 2>&1 &
     service=$!
     end() { status=$?; kill $service; wait $service; exit $status; }
     trap end EXIT
-    c() { ctr --address $PWD/socket "$@"; }
-    until c version > /dev/null 2>&1; do kill -0 $service || { cat log >&2; exit 1; }; sleep 0.1; done
-    c -n k8s.io images import image.tar > /dev/null || exit 1
+    end=$(($(date +%s) + 300))
+    until timeout 20 ctr --address $PWD/socket version > /dev/null 2>&1; do
+      kill -0 $service || { cat log >&2; exit 1; }
+      [ $(date +%s) -lt $end ] || { echo "containerd does not answer" >&2; tail -n 50 log >&2; exit 1; }
+      sleep 0.1
+    done
+    timeout 300 ctr --address $PWD/socket -n k8s.io images import image.tar > /dev/null \
+      || { echo "containerd does not import the image" >&2; tail -n 50 log >&2; exit 1; }
     echo
     # Until the test has what it wants.
     cat > /dev/null
@@ -94,7 +97,8 @@ struct ContainerdNode: Sendable {
     let trailers = directory.appending("trailers").string
     let result = try await ChildProcess.run(
       [
-        "curl", "--silent", "--show-error", "--http2-prior-knowledge", "--unix-socket", socket.string,
+        "curl", "--max-time", "300", "--silent", "--show-error", "--http2-prior-knowledge", "--unix-socket",
+        socket.string,
         "--header", "content-type: application/grpc", "--header", "te: trailers", "--data-binary", "@-",
         "--dump-header", trailers, "http://localhost/runtime.v1.RuntimeService/\(method)",
       ], input: .bytes(framed))

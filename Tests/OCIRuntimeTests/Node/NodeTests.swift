@@ -78,9 +78,13 @@ struct NodeTests {
         node, sandbox, pod,
         container(
           "second",
-          "id -u; touch /x || echo refused; until [ -s /dev/shm/word ]; do :; done; cat /dev/shm/word; grep -c 'Seccomp:.*2' /proc/self/status; exit 3",
+          "id -u; touch /x || echo refused; until [ -s /dev/shm/word ]; do sleep 0.02; done; cat /dev/shm/word; grep -c 'Seccomp:.*2' /proc/self/status; exit 3",
           Message().message(2, rights)))
-      while try await status(node, second).number(3) != 2 {}  // CONTAINER_EXITED
+      try await eventually(describing: "the second container is in CONTAINER_EXITED") {
+        try await status(node, second).number(3)
+      } until: {
+        $0 == 2
+      }
       #expect(try await status(node, second).number(7) == 3)
       let log = try String(
         contentsOfFile: node.directory.appending("logs/second.log").string, encoding: .utf8)

@@ -44,9 +44,7 @@ final class ForwarderTests {
   private func startServer(_ script: String) async throws -> ChildProcess {
     let server = try await ChildProcess.spawn(
       ["nsenter", "-n", "-t", "\(try pid())", "python3", "-uc", script], output: .pipe, diesWithTests: true)
-    let output = try #require(server.standardOutput)
-    var byte = [UInt8](repeating: 0, count: 1)
-    _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+    try await server.firstOutput()
     return server
   }
 
@@ -327,8 +325,12 @@ final class ForwarderTests {
     let answer = try await client(
       port,
       """
-      import os, signal, subprocess
+      import atexit, os, signal, subprocess
       forwarder = \(try forwarder())
+      # Whatever fails: nobody waits for the server, nor for a forwarder that has been stopped.
+      signal.alarm(120)
+      signal.signal(signal.SIGALRM, lambda *_: sys.exit("waited in vain"))
+      atexit.register(os.kill, forwarder, signal.SIGCONT)
       server = subprocess.Popen(["nsenter", "-n", "-t", "\(try pid())", "python3", "-uc", '''
       import socket, sys
       c = socket.create_server(("", 81))
@@ -336,7 +338,8 @@ final class ForwarderTests {
       c = c.accept()[0]; c.recv(1); c.recv(1, socket.MSG_PEEK); print("heard")
       sys.stdin.readline()
       c.sendall(b"x" * 32768); c.close(); print("closed")
-      '''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+      '''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+      atexit.register(server.kill)
       server.stdout.readline()
       c = socket.create_connection(("127.0.0.1", port), 20); c.sendall(b"??")
       server.stdout.readline()

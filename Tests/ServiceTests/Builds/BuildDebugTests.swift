@@ -161,7 +161,7 @@ struct BuildDebugTests {
       let id = try #require(error.data?.container)
       _ = try await context.service.send(EventSubscribe.self, .init(kinds: ["container."]))
       dying.process.kill(SIGKILL)
-      _ = await dying.process.waitForExit()
+      await dying.waitForExit()
       let next = try await context.store.service("next")
       #expect(await context.service.notifications.event("container.removed", subject: id) != nil)
       #expect(await next.stop() == 0)

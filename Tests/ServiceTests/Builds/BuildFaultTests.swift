@@ -71,7 +71,7 @@ struct BuildFaultTests {
         _ = try await doomed.build(Self.file, references: ["doomed:1"])
       }
       #expect(error != nil)
-      _ = await doomed.service.process.waitForExit()
+      await doomed.service.expectDeath()
       try await expectSound(context)
     }
   }
@@ -87,12 +87,14 @@ struct BuildFaultTests {
       params.secrets = [BuildSecret(id: "k", value: "v")]
       params.output = out.id
       let building = Task { [params] in try await doomed.service.send(BuildStart.self, params) }
-      for await chunk in out.chunks where String(decoding: chunk, as: UTF8.self).contains("begun") { break }
-      let inside = try await processes(sleep)
-      try #require(!inside.isEmpty)
+      let inside = try await eventually(describing: "the RUN runs") {
+        try await processes(sleep)
+      } until: {
+        !$0.isEmpty
+      }
       doomed.service.process.kill(9)
       await #expect(throws: (any Error).self) { _ = try await building.value }
-      _ = await doomed.service.process.waitForExit()
+      await doomed.service.waitForExit()
       // Its shim ends it when it sees the service gone, and nobody else waits for that.
       for process in inside { try await DescriptorWatcher.shared.readable(process.descriptor) }
       try await expectSound(context)

@@ -82,14 +82,17 @@ struct BuildNetworkTests {
       // Each stage's first RUN waits for the other one's, by what they see of the network that they must not share.
       let own = "busybox ip -o -4 addr show eth0 | busybox awk '{print $4}'"
       let space = "busybox readlink /proc/self/ns/net"
+      func until(_ file: String) -> String {
+        "busybox timeout 120 sh -c 'until test -e \(file); do busybox usleep 10000; done'"
+      }
       let lines = FoundDigest()
       _ = try await context.build(
         """
         FROM busybox:1 AS a
-        RUN --mount=type=cache,target=/c touch /c/a; while ! test -e /c/b; do busybox usleep 1000; done; \(own); \(space); touch /c/a2; while ! test -e /c/b2; do busybox usleep 1000; done
+        RUN --mount=type=cache,target=/c touch /c/a; \(until("/c/b")); \(own); \(space); touch /c/a2; \(until("/c/b2"))
         RUN \(own); \(space)
         FROM busybox:1 AS b
-        RUN --mount=type=cache,target=/c touch /c/b; while ! test -e /c/a; do busybox usleep 1000; done; \(own); \(space); touch /c/b2; while ! test -e /c/a2; do busybox usleep 1000; done
+        RUN --mount=type=cache,target=/c touch /c/b; \(until("/c/a")); \(own); \(space); touch /c/b2; \(until("/c/a2"))
         FROM busybox:1
         COPY --from=a /etc/passwd /a
         COPY --from=b /etc/passwd /b
@@ -157,16 +160,16 @@ struct BuildNetworkTests {
       await #expect(throws: (any Error).self) {
         _ = try await doomed.build("FROM busybox:1\nRUN true") { $0.network = nil }
       }
-      #expect(await doomed.service.process.waitForExit() == 128 + SIGKILL)
+      await doomed.service.expectDeath()
       let next = BuildContext(store: scene.store, service: try await scene.store.service("next"))
       _ = try await next.build("FROM busybox:1\nRUN true") { $0.network = nil }
       // Its look at what the dead have left is in its own time.
-      while true {
+      try await eventually(describing: "the network is in nobody's use") {
         do {
           _ = try await next.service.send(NetworkRemove.self, .init(network: "bridge"))
-          break
+          return true
         } catch let error as RPCError where error.data?.kind == .inUse {
-          await Task.yield()
+          return false
         }
       }
       #expect(await next.service.stop() == 0)

@@ -127,7 +127,7 @@ struct DeathScene: Sendable {
       try await perform(service)
       return service
     } catch is RPCError {
-      #expect(await service.process.waitForExit() == 128 + 9)
+      await service.expectDeath()
       return nil
     }
   }

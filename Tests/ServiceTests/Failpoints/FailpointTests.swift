@@ -84,7 +84,7 @@ struct FailpointTests {
     try await withTestStore(try #require(Account.available.first)) { store in
       for setting in ["nowhere", "blobWritten:0", "blobWritten:x", "blobWritten:1:1"] {
         let service = try await store.uninitializedService(failpoint: setting)
-        #expect(await service.process.waitForExit() == 64)
+        #expect(await service.waitForExit() == 64)
       }
     }
   }

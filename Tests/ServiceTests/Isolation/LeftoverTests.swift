@@ -49,7 +49,11 @@ struct LeftoverTests {
           let exec = Task {
             try await service.exec("c", ["sh", "-c", Self.script(seconds, "exec sleep \(seconds)")])
           }
-          while try await living(seconds).count < 9 { await Task.yield() }
+          try await eventually(describing: "all nine sleepers are there") {
+            try await living(seconds)
+          } until: {
+            $0.count >= 9
+          }
           _ = try await service.send(ContainerKill.self, .init(container: "c", signal: signal))
           let exit = try await service.send(ContainerWait.self, .init(container: "c")).exit
           #expect(exit?.signal == signal)
@@ -70,10 +74,10 @@ struct LeftoverTests {
             ],
             restart: .init(kind: .onFailure, maximumRetries: 1), pidNamespace: namespace, detach: true)
         ).container
-        while try await service.send(ContainerList.self, .init(all: true)).containers
-          .first(where: { $0.id == container.id })?.state != .exited
-        {
-          _ = try await service.send(ContainerWait.self, .init(container: "c"))
+        try await eventually(describing: "its last run has ended") {
+          try await service.send(ContainerInspect.self, .init(container: container.id)).container.state
+        } until: {
+          $0 == .exited
         }
         #expect(try await service.logs("c") == "0\nready\n0\nready\n")
         #expect(try await living(seconds).isEmpty)

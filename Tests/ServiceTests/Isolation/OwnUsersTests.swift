@@ -59,13 +59,12 @@ struct OwnUsersTests {
               ContainerExec.self,
               .init(container: name, command: [program, "-"], user: "1000", stdin: held.id))
           }
-          var process: ContainerProcess?
-          while process == nil {
-            process = try await service.send(ContainerTop.self, .init(container: name)).processes.first {
-              $0.command.first == program
-            }
+          let processes = try await eventually(describing: "\(program) runs in \(name)") {
+            try await service.send(ContainerTop.self, .init(container: name)).processes
+          } until: {
+            $0.contains { $0.command.first == program }
           }
-          let pid = try #require(process?.pid)
+          let pid = try #require(processes.first { $0.command.first == program }?.pid)
           let gained = gains && !gainsNothing ? first : first + 1000
           #expect(try users(pid) == [first + 1000, gained, gained, gained], "\(program) in \(name)")
           reading.cancel()

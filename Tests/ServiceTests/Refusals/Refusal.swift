@@ -31,9 +31,9 @@ func sharedPrefix(_ make: () async throws -> String) async throws -> String {
 /// Waits until a container that fails and is always started again waits for its next start. Each pause is twice the one before
 /// it: a long one lasts for some requests.
 func waitForPause(of container: String, _ service: TestService) async throws {
-  while true {
-    let now = try await service.send(ContainerInspect.self, .init(container: container)).container
-    if now.state == .restarting, now.restartCount >= 5 { return }
-    await Task.yield()
+  try await eventually(describing: "\(container) waits for its next start") {
+    try await service.send(ContainerInspect.self, .init(container: container)).container
+  } until: {
+    $0.state == .restarting && $0.restartCount >= 5
   }
 }

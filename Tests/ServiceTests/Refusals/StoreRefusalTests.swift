@@ -67,7 +67,7 @@ struct StoreRefusalTests {
       #expect(changed.succeeded, "\(changed.errorText)")
       let late = try await store.uninitializedService()
       await late.expect(.unsupported, of: Initialize.self, .init())
-      _ = await late.process.waitForExit()
+      await late.waitForExit()
     }
   }
 }
