@@ -30,6 +30,19 @@ struct StoreLocks: Sendable {
   /// Held while a container's state is changed.
   func holdContainer(_ id: String) async throws -> FileLock { try await hold(container(id), id) }
 
+  /// The same, for who has other things to do as well.
+  ///
+  /// - Returns: nil where somebody has it for longer.
+  func holdContainer(_ id: String, within limit: Duration) async throws -> FileLock? {
+    struct TimeIsOver: Error {}
+    let end = ContinuousClock.now + limit
+    do {
+      return try await hold(container(id), id) { if ContinuousClock.now >= end { throw TimeIsOver() } }
+    } catch is TimeIsOver {
+      return nil
+    }
+  }
+
   /// Held by who has the root of a container open that does not run, for as long as a client takes to read or write in it: who
   /// changes the container's state looks whether it is held, and holds nobody else up.
   func holdRoot(_ id: String) async throws -> FileLock {
@@ -77,9 +90,11 @@ struct StoreLocks: Sendable {
   private func container(_ id: String) -> FilePath { directory.appending("containers").appending(id) }
 
   /// A container's locks are on its directories, which are there anyway: a file less to make and to remove for each.
-  private func hold(_ path: FilePath, _ id: String) async throws -> FileLock {
+  private func hold(_ path: FilePath, _ id: String, whileWaiting: () throws -> Void = {}) async throws
+    -> FileLock
+  {
     do {
-      return try await FileLock.acquire(path, .exclusive, of: .directory)
+      return try await FileLock.acquire(path, .exclusive, of: .directory, whileWaiting: whileWaiting)
     } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
       throw removed(id)
     }

@@ -44,6 +44,9 @@ package enum Failpoint: String, CaseIterable, Sendable {
   case volumeRecorded
   /// What an image, or an archive, has is in the place of the empty directory of a volume that was there.
   case volumeReplaced
+  /// The same beside the data of one that others use; and an entry of it is among them.
+  case volumeContentComing
+  case volumeEntryMoved
   /// Its row is gone, and its directory is not.
   case volumeUnrecorded
 

@@ -61,16 +61,17 @@ package final class FileLock: Sendable {
   /// back, so a free lock is noticed by trying again: after a millisecond at first, later after 50.
   ///
   /// - Parameter whileWaiting: called before each further try, at most about 20 times a second once the
-  ///   wait is long.
+  ///   wait is long. What it throws ends the wait.
   /// - Throws: `CancellationError` at once when the task is cancelled; `SystemError` from openat(2) or flock(2).
   package static func acquire(
-    _ path: FilePath, _ mode: Mode = .exclusive, of target: Target = .file, whileWaiting: () -> Void = {}
+    _ path: FilePath, _ mode: Mode = .exclusive, of target: Target = .file,
+    whileWaiting: () throws -> Void = {}
   ) async throws -> FileLock {
     var pause = Duration.milliseconds(1)
     while true {
       try Task.checkCancellation()
       if let lock = try attempt(path, mode, of: target, waiting: false) { return lock }
-      whileWaiting()
+      try whileWaiting()
       try await Task.sleep(for: pause)
       pause = min(pause * 2, .milliseconds(50))
     }

@@ -5,7 +5,8 @@ import LinuxSystem
 import SystemPackage
 
 /// The engine's own nftables table. It is made as a whole, in one transaction, from a plan, and carries the plan's hash as its
-/// comment: so whether it is as it should be is one small question, also after a host's firewall was loaded anew.
+/// comment: so whether it is as it should be are two small questions, also after a host's firewall was loaded anew, and after a
+/// tool has flushed all tables (nft flush table), which leaves their comments.
 final class Firewall {
   private let netlink: NetlinkConversation
   private var library: NFTables?
@@ -23,7 +24,7 @@ final class Firewall {
     }
     let body = plan.body
     let hash = String(stableHash(body), radix: 16)
-    if found == hash { return false }
+    if found == hash, try ruleCount(in: plan.table) == plan.ruleCount { return false }
     // The first line is for the second, which fails where there is no table.
     try nftables().run(
       """
@@ -38,16 +39,23 @@ final class Firewall {
     return true
   }
 
+  private func ruleCount(in table: String) throws -> Int {
+    try netlink.request(
+      "count the firewall's rules", Int(NFNL_SUBSYS_NFTABLES) << 8 | Int(NFT_MSG_GETRULE.rawValue),
+      flags: NLM_F_DUMP
+    ) { message in
+      message.netfilterHeader()
+      message.attribute(Int(NFTA_RULE_TABLE.rawValue), table)
+    }.count
+  }
+
   /// Nil where there is no such table; empty where it has no comment.
   private func comment(of table: String) throws -> String? {
     do {
       let answers = try netlink.request(
         "look up the firewall's table", Int(NFNL_SUBSYS_NFTABLES) << 8 | Int(NFT_MSG_GETTABLE.rawValue)
       ) { message in
-        // NFPROTO_INET, NFNETLINK_V0, and no resource.
-        message.add(UInt8(1))
-        message.add(UInt8(0))
-        message.add(UInt16(0))
+        message.netfilterHeader()
         message.attribute(Int(NFTA_TABLE_NAME.rawValue), table)
       }
       let data = answers.first?.attributes(after: 4)[Int(NFTA_TABLE_USERDATA.rawValue)] ?? []
@@ -68,6 +76,16 @@ final class Firewall {
     let loaded = try NFTables()
     library = loaded
     return loaded
+  }
+}
+
+extension NetlinkMessage {
+  /// struct nfgenmsg.
+  fileprivate mutating func netfilterHeader() {
+    // NFPROTO_INET, NFNETLINK_V0, and no resource.
+    add(UInt8(1))
+    add(UInt8(0))
+    add(UInt16(0))
   }
 }
 

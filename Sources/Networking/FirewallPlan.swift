@@ -29,27 +29,43 @@ package struct FirewallPlan: Hashable, Sendable {
         "outward4", "ipv4_addr", outward.filter { $0.family == .v4 }.map(\.description), "flags interval; "),
       set(
         "outward6", "ipv6_addr", outward.filter { $0.family == .v6 }.map(\.description), "flags interval; "),
-      """
-        chain forward {
-          type filter hook forward priority filter; policy accept;
-          \(isRelayed ? Self.brokenOff : "")
-          oifname @bridges jump inward
-          iifname @internal drop
-        }
-        chain inward {
-          ct state established,related accept
-          iifname . oifname @own accept
-          iifname @internal drop
-          oifname @internal drop
-          drop
-        }
-        chain postrouting {
-          type nat hook postrouting priority srcnat; policy accept;
-          ip saddr @outward4 oifname != @bridges masquerade
-          ip6 saddr @outward6 oifname != @bridges masquerade
-        }
-      """,
-    ].joined(separator: "\n")
+    ].joined(separator: "\n") + "\n" + chains.map(\.text).joined(separator: "\n")
+  }
+
+  /// How many rules the table has in all.
+  var ruleCount: Int { chains.reduce(0) { $0 + $1.rules.count } }
+
+  private struct Chain {
+    var name: String
+    /// Where it is of the kernel's hooks.
+    var place: String?
+    var rules: [String]
+
+    var text: String {
+      "  chain \(name) {\n" + ([place].compactMap(\.self) + rules).map { "    \($0)\n" }.joined() + "  }"
+    }
+  }
+
+  private var chains: [Chain] {
+    [
+      Chain(
+        name: "forward", place: "type filter hook forward priority filter; policy accept;",
+        rules: (isRelayed ? [Self.brokenOff] : []) + [
+          "oifname @bridges jump inward", "iifname @internal drop",
+        ]),
+      Chain(
+        name: "inward",
+        rules: [
+          "ct state established,related accept", "iifname . oifname @own accept", "iifname @internal drop",
+          "oifname @internal drop", "drop",
+        ]),
+      Chain(
+        name: "postrouting", place: "type nat hook postrouting priority srcnat; policy accept;",
+        rules: [
+          "ip saddr @outward4 oifname != @bridges masquerade",
+          "ip6 saddr @outward6 oifname != @bridges masquerade",
+        ]),
+    ]
   }
 
   /// Who goes on with a connection that a former run of the program had hears that it is no more; the next one drops such

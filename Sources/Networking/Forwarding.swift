@@ -29,6 +29,18 @@ enum Sysctl {
   static func tryWrite(_ name: String, _ value: String) { try? write(name, value) }
 }
 
+/// Whether interfaces have IPv6.
+enum IPv6 {
+  /// Whether the kernel has it, and new interfaces as well.
+  static var isOn: Bool {
+    Sysctl.exists("net/ipv6/conf/all/forwarding")
+      && ["all", "default"].allSatisfy { Sysctl.read("net/ipv6/conf/\($0)/disable_ipv6") != "1" }
+  }
+
+  /// For one interface of the engine's, in the calling thread's network namespace.
+  static func turnOn(_ interface: String) { Sysctl.tryWrite("net/ipv6/conf/\(interface)/disable_ipv6", "0") }
+}
+
 /// Whether the host passes packets on.
 enum Forwarding {
   static func enable(_ families: [IPAddress.Family]) throws {

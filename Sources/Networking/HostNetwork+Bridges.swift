@@ -19,7 +19,7 @@ extension HostNetwork {
       let links = try session.routes.links()
       return Surroundings(
         routed: routes.map(\.destination).filter { $0.prefix > 0 },
-        mtu: links.first { $0.index == outward }?.mtu, hasIPv6: Sysctl.exists("net/ipv6/conf/all/forwarding"))
+        mtu: links.first { $0.index == outward }?.mtu, hasIPv6: IPv6.isOn)
     }
   }
 
@@ -29,10 +29,11 @@ extension HostNetwork {
     try await run("look up the way to the outside") { try $0.routes.outwardAddress(family) }
   }
 
-  /// Makes the bridges that are missing, gives them what they lack, and lets the host pass packets on where one needs it.
+  /// Makes the bridges that are missing, gives them what they lack or have lost, and lets the host pass packets on where one needs
+  /// it.
   package func ensure(_ bridges: [BridgePlan]) async throws(EngineError) {
     try await run("make networks' bridges") { session in
-      for bridge in bridges { _ = try session.ensure(bridge) }
+      for bridge in bridges { _ = try session.ensure(bridge, lookingClosely: true) }
     }
   }
 
@@ -41,14 +42,14 @@ extension HostNetwork {
     try await run("remove bridge \(bridge)") { session in try session.routes.removeLink(bridge) }
   }
 
-  /// The interfaces there are whose names begin so, with the names of their bridges.
+  /// The interfaces there are whose names begin so, with the names of the bridges that they are up for.
   package func interfaces(_ prefixes: [String]) async throws(EngineError) -> [String: String?] {
     try await run("list the interfaces") { session in
       let links = try session.routes.links()
       let names = Dictionary(links.map { ($0.index, $0.name) }) { first, _ in first }
       var found: [String: String?] = [:]
       for link in links where prefixes.contains(where: { link.name.hasPrefix($0) }) {
-        found[link.name] = .some(link.master.flatMap { names[$0] })
+        found[link.name] = .some(link.isUp ? link.master.flatMap { names[$0] } : nil)
       }
       return found
     }
@@ -62,11 +63,15 @@ extension HostNetwork {
 }
 
 extension HostNetwork.Session {
+  /// - Parameter lookingClosely: whether one that is up gets the addresses again that others have taken from it.
   /// - Returns: the bridge's index.
-  func ensure(_ plan: BridgePlan) throws -> UInt32 {
+  func ensure(_ plan: BridgePlan, lookingClosely: Bool = false) throws -> UInt32 {
     // Also for one that is there: others on the machine may have turned it off.
     if !plan.isInternal { try Forwarding.enable(plan.ranges.map(\.subnet.family)) }
-    if let link = try routes.link(named: plan.name), link.isUp { return link.index }
+    if let link = try routes.link(named: plan.name), link.isUp {
+      if lookingClosely { try addAddresses(plan, to: link) }
+      return link.index
+    }
     try refuseRouted(plan)
     if try routes.link(named: plan.name) == nil {
       do {
@@ -82,13 +87,17 @@ extension HostNetwork.Session {
     }
     // From who is connected to it, nobody takes routers' word.
     Sysctl.tryWrite("net/ipv6/conf/\(plan.name)/accept_ra", "0")
-    for range in plan.ranges {
-      try routes.addAddress(range.gateway, prefix: range.subnet.prefix, to: link.index)
-    }
+    try addAddresses(plan, to: link)
     // Last: one that is up is whole.
     try routes.setUp(link.index)
     Failpoint.bridgeUp.pass()
     return link.index
+  }
+
+  private func addAddresses(_ plan: BridgePlan, to link: RouteSocket.Link) throws {
+    for range in plan.ranges {
+      try routes.addAddress(range.gateway, prefix: range.subnet.prefix, to: link)
+    }
   }
 
   /// A range that leads elsewhere by now must not be taken from there.

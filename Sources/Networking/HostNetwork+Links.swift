@@ -61,15 +61,28 @@ extension HostNetwork {
     try await run("set a container's routes") { session in
       try session.elsewhere({ try NetworkNamespace.enter(namespace) }) {
         let inside = try RouteSocket()
+        for family in [IPAddress.Family.v4, .v6] { try session.route(family, by: links, inside) }
+      }
+    }
+  }
+
+  /// Gives a namespace the ways to the outside that it has lost, or that lead through an interface which it is about to lose. Others
+  /// are the container's own.
+  ///
+  /// - Parameter links: all that it is to have.
+  package func restoreRoutes(by links: [LinkPlan], in namespace: FileDescriptor) async throws(EngineError) {
+    try await run("set a container's routes") { session in
+      try session.elsewhere({ try NetworkNamespace.enter(namespace) }) {
+        let inside = try RouteSocket()
+        let names = Dictionary(try inside.links().map { ($0.index, $0.name) }) { first, _ in first }
         for family in [IPAddress.Family.v4, .v6] {
-          let ways = links.lazy.compactMap { link in
-            link.gateways.first { $0.family == family }.map { (interface: link.interface, gateway: $0) }
+          let way = try inside.routes(family).first { $0.destination.prefix == 0 && $0.interface != nil }
+          if let name = way?.interface.flatMap({ names[$0] }),
+            !name.hasPrefix("eth") || links.contains(where: { $0.interface == name })
+          {
+            continue
           }
-          if let way = ways.first, let link = try inside.link(named: way.interface) {
-            try inside.addDefaultRoute(by: way.gateway, on: link.index, isRelayed: session.isRelayed)
-          } else {
-            try inside.removeDefaultRoute(family)
-          }
+          try session.route(family, by: links, inside)
         }
       }
     }
@@ -77,6 +90,18 @@ extension HostNetwork {
 }
 
 extension HostNetwork.Session {
+  /// In the namespace that the calling thread is in.
+  fileprivate func route(_ family: IPAddress.Family, by links: [LinkPlan], _ inside: RouteSocket) throws {
+    let ways = links.lazy.compactMap { link in
+      link.gateways.first { $0.family == family }.map { (interface: link.interface, gateway: $0) }
+    }
+    if let way = ways.first, let link = try inside.link(named: way.interface) {
+      try inside.addDefaultRoute(by: way.gateway, on: link.index, isRelayed: isRelayed)
+    } else {
+      try inside.removeDefaultRoute(family)
+    }
+  }
+
   /// Runs `body` in another network namespace, and comes home.
   func elsewhere<T>(_ enter: () throws -> Void, _ body: () throws -> T) throws -> T {
     try enter()
@@ -112,7 +137,7 @@ extension HostNetwork.Session {
       }
       for address in plan.addresses {
         let range = plan.bridge.ranges.first { $0.subnet.contains(address) }
-        try inside.addAddress(address, prefix: range?.subnet.prefix ?? address.family.length, to: link.index)
+        try inside.addAddress(address, prefix: range?.subnet.prefix ?? address.family.length, to: link)
       }
       try inside.setUp(link.index)
       for gateway in plan.gateways {

@@ -104,8 +104,18 @@ final class RouteSocket {
 
   // MARK: Addresses and routes
 
-  /// Gives an interface an address, for use at once: without a look for duplicates. One that it has already is fine.
-  func addAddress(_ address: IPAddress, prefix: Int, to index: UInt32) throws {
+  /// Gives an interface an address, for use at once: without a look for duplicates. One that it has already is fine. An interface
+  /// whose IPv6 is off, as all are on some machines, gets it.
+  func addAddress(_ address: IPAddress, prefix: Int, to link: Link) throws {
+    do { try addAddress(address, prefix: prefix, to: link.index) } catch let error as NetlinkRefusal
+      where error.errno == .permissionDenied && address.family == .v6
+    {
+      IPv6.turnOn(link.name)
+      try addAddress(address, prefix: prefix, to: link.index)
+    }
+  }
+
+  private func addAddress(_ address: IPAddress, prefix: Int, to index: UInt32) throws {
     try netlink.request(
       "give an interface the address \(address)", Int(RTM_NEWADDR), flags: NLM_F_CREATE | NLM_F_REPLACE
     ) {

@@ -13,7 +13,9 @@ extension Engine.PortMapping {
     if let first = mapping.hostPort.flatMap(UInt16.init(exactly:)), first > 0 {
       hostPorts = try range(first, mapping.hostPortEnd)
     } else if mapping.hostPortEnd != nil {
-      throw invalid
+      throw EngineError(
+        .invalidArgument, "a range of the machine's ports has no first one", subject: "ports",
+        hint: "begin it with 1 or more; 0, or none, for any free one, has no end")
     }
     return try each(
       address: mapping.address, hostPorts: hostPorts, containerPorts: containerPorts,

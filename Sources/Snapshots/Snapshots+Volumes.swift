@@ -2,7 +2,8 @@ package import EngineErrors
 import LinuxSystem
 package import SystemPackage
 
-/// Volumes: each a directory `NAME` with `data`, which containers see, and `lock`.
+/// Volumes: each a directory `NAME` with `data`, which containers see, `lock`, and for a moment `coming`, what is about to be in
+/// `data`.
 extension Snapshots {
   /// What containers see of a volume.
   package func volumeData(_ name: String) -> FilePath { volumeDirectory(name).appending("data") }
@@ -58,6 +59,60 @@ extension Snapshots {
     } catch {
       throw EngineError("fill the volume \(name)", error, subject: name)
     }
+  }
+
+  /// Whether content is on its way into a volume's data that others see.
+  package func hasComingContent(_ name: String) -> Bool { fileExists(comingContent(of: name)) }
+
+  private func comingContent(of name: String) -> FilePath { volumeDirectory(name).appending("coming") }
+
+  /// Moves a staged volume's data, when they are on the disk, into a volume's, which are empty and in others' use. Blocks.
+  ///
+  /// From its first step on all of it comes: what this does not come to, `completeContent` does.
+  package func moveContent(of stage: FilePath, into name: String) throws(EngineError) {
+    do {
+      let staged = try openDirectory(stage)
+      try staged.descriptor.syncFileSystem()
+      try rename(stage.appending("data"), to: comingContent(of: name))
+      Failpoint.volumeContentComing.pass()
+      let directory = try openDirectory(volumeDirectory(name))
+      try directory.descriptor.sync()
+    } catch {
+      throw EngineError("fill the volume \(name)", error, subject: name)
+    }
+    try completeContent(of: name)
+  }
+
+  /// Moves what is still to come into a volume's data, for whoever holds its lock exclusively. What a container has put there
+  /// meanwhile stays. Blocks.
+  package func completeContent(of name: String) throws(EngineError) {
+    guard hasComingContent(name) else { return }
+    do {
+      try moveComingEntries(of: name)
+      try removeTree(comingContent(of: name))
+      let directory = try openDirectory(volumeDirectory(name))
+      try directory.descriptor.sync()
+    } catch {
+      throw EngineError("fill the volume \(name)", wrapping: error, subject: name)
+    }
+  }
+
+  private func moveComingEntries(of name: String) throws {
+    let coming = try openDirectory(comingContent(of: name))
+    let data = try openDirectory(volumeData(name))
+    for entry in try coming.descriptor.sortedEntries() {
+      try move(entry, from: coming.descriptor, to: data.descriptor)
+    }
+    try data.descriptor.sync()
+  }
+
+  private func move(_ entry: DirectoryEntry, from coming: FileDescriptor, to data: FileDescriptor)
+    throws(SystemError)
+  {
+    do throws(SystemError) {
+      try coming.rename(entry.cName, to: entry.cName, in: data)
+    } catch  where error.errno == .fileExists {}
+    Failpoint.volumeEntryMoved.pass()
   }
 
   /// Waits until a volume is on the disk with its name.

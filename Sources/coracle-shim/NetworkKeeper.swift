@@ -8,6 +8,8 @@ import CLinux
 struct NetworkKeeper {
   /// Of the last user's end, in ms: who starts one short container after the other does not wait for a new one each time.
   private static var patience: CInt { 10_000 }
+  /// Without waiting for the first user.
+  private static var waiting: CInt { O_RDONLY | O_NONBLOCK | O_CLOEXEC }
   private let users: CInt
   private var uplink: CInt = -1
 
@@ -15,11 +17,15 @@ struct NetworkKeeper {
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
     let lock = try check(CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     try check(CLINUX_STEP_LOCK, clinux_lock_for_life(lock))
-    // It gets its name `users` from the service, when the program is ready. That of a keeper before this one is there already:
-    // shims open it once, and count as users of this one then.
-    if mkfifo("starting", 0o600) != 0, clinux_errno() != EEXIST { throw Failure(CLINUX_STEP_MKNOD) }
-    // Without waiting for the first of them.
-    users = try check(CLINUX_STEP_OPEN, clinux_open("starting", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0))
+    // It gets its name `users` from the service, when the program is ready; or has it already, where that is not waited for. That of
+    // a keeper before this one is there under either name: shims open it once, and count as users of this one then.
+    let named = clinux_open("users", Self.waiting, 0)
+    if named < 0 {
+      if mkfifo("starting", 0o600) != 0, clinux_errno() != EEXIST { throw Failure(CLINUX_STEP_MKNOD) }
+      users = try check(CLINUX_STEP_OPEN, clinux_open("starting", Self.waiting, 0))
+    } else {
+      users = named
+    }
     let pid = try startUplink(request)
     uplink = try check(CLINUX_STEP_CLONE, clinux_pidfd_open(pid))
     _ = close(CInt(CLINUX_SHIM_TARGET.rawValue))

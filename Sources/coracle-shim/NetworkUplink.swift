@@ -30,8 +30,9 @@ struct NetworkUplink {
   /// Without an end of its own, once the network was whole: its keeper sees when nobody needs it any more.
   func run() -> Never {
     runOnce(output: 1)
-    // With this name the network was whole. What keeps a program from becoming ready at all is the service's to tell.
-    guard access("users", F_OK) == 0, silence() else { _exit(0) }
+    // With this name the network is whole, and a program that was ready and has ended is run again. What keeps one from becoming
+    // ready at all is the service's to tell, who hears of it by the end of the output.
+    guard silence(), isWhole() else { _exit(0) }
     var pause: CInt = 0
     while true {
       let start = clinux_uptime()
@@ -47,6 +48,15 @@ struct NetworkUplink {
   /// In ms.
   private static var shortest: CInt { 100 }
   private static var longest: CInt { 10_000 }
+
+  /// Who waited for the program needs a moment to give the network its name.
+  private func isWhole() -> Bool {
+    for _ in 0..<100 {
+      if access("users", F_OK) == 0 { return true }
+      _ = poll(nil, 0, 20)
+    }
+    return false
+  }
 
   /// What it says from now on nobody reads any more.
   private func silence() -> Bool {

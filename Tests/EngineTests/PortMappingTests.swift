@@ -62,8 +62,29 @@ struct PortMappingTests {
   @Test(
     "what an image exposes is a port or a range of them",
     arguments: ["80-", "-80", "80-x-90", "x", "", "90-80"])
-  func notExposed(text: String) {
-    #expect(PortMapping.exposed(text).isEmpty)
+  func notExposed(text: String) throws {
+    #expect(try PortMapping.exposed(text).isEmpty)
+  }
+
+  @Test("more ports than a container can have are not left out in silence")
+  func tooManyExposed() throws {
+    #expect(try PortMapping.exposed("30000-31023/udp").count == 1024)
+    #expect(throws: EngineError.self) { try PortMapping.exposed("30000-31999/udp") }
+  }
+
+  @Test("ranges suffice for what is to be taken of them, and none takes what another has no other for")
+  func overlapping() throws {
+    let (range, first) = (port(nil, 8000...8001), port(nil, 8000...8000, 81))
+    try PortMapping.requireDistinct([range, first])
+    #expect(PortMapping.order([range, first, port(), port(nil, 7000...9000)]) == [1, 0, 3, 2])
+    for more in [port(nil, 8001...8001, 82), range, port("127.0.0.1", 8000...8001, 82)] {
+      #expect(throws: EngineError.self, "\(more)") { try PortMapping.requireDistinct([range, first, more]) }
+    }
+    try PortMapping.requireDistinct([range, first, port(nil, 8001...8002, 82)])
+    try PortMapping.requireDistinct([
+      port("::1", 8000...8001), port("::1", 8000...8000, 81), port("127.0.0.1", 8001...8001, 82),
+    ])
+    try PortMapping.requireDistinct(Array(repeating: port(nil, 1...65535), count: 1024))
   }
 
   @Test(

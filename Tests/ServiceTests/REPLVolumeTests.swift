@@ -124,8 +124,12 @@ struct REPLVolumeTests {
           == "tmpfs\n1750\n1024\n2048\n")
       if account == .root {
         let owner = try await run(
-          "--userns auto --mount type=bind,source=\(directory),target=/b,idmap", "busybox stat -c %u /b/file")
+          "--userns auto --mount type=bind,source=\(directory),target=/b,idmap",
+          "busybox stat -c %u /b/file; busybox touch /b/mine")
         #expect(owner == "0\n")
+        // What it has made there is the caller's, and not its own user's of the machine's.
+        let mine = try await ChildProcess.run(["stat", "-c", "%u", "\(directory)/mine"])
+        #expect(mine.text == "0\n", "\(mine.errorText)")
       }
       for (options, words) in [
         ("-v data", "write data:/where/in/the/container"), ("-v a/b:/x", "./a/b"), ("-v data:x", "write /x"),

@@ -407,6 +407,35 @@ struct VolumeTests {
     }
   }
 
+  @Test(
+    "a client that goes while one that others use is filled leaves all or nothing of it, and the next one has all",
+    arguments: Account.available)
+  func filledInUse(account: Account) async throws {
+    let many = "mkdir many; seq 3000 | while read n; do echo $n > many/$n; done"
+    try await withBusybox(account, many) { store, service in
+      var plain = volume("/many", "data")
+      plain.copiesContent = false
+      _ = try await service.send(
+        ContainerCreate.self,
+        .init(image: "busybox:1", name: "user", command: ["ls", "/many"], mounts: [plain]))
+      let path = try #require(try await list(service).first?.path)
+      let leaving = try await store.service("leaving")
+      let mounts = [volume("/many", "data")]
+      let request = Task {
+        _ = try await leaving.send(
+          ContainerCreate.self,
+          .init(image: "busybox:1", name: "gone", command: ["true"], mounts: mounts))
+      }
+      #expect(await leaving.stop() == 0)
+      _ = await request.result
+      let left = try FileManager.default.contentsOfDirectory(atPath: path).count
+      #expect(left == 0 || left == 3000, "\(left)")
+      let next = try await service.run(["sh", "-c", "ls /many | wc -l"]) { $0.mounts = mounts }
+      #expect(next.stdout == "3000\n", "\(next.stderr)")
+      #expect(await service.stop() == 0)
+    }
+  }
+
   @Test("with the session: when it ends, and when its service is killed", arguments: Account.available)
   func session(account: Account) async throws {
     try await withBusybox(account) { store, watcher in

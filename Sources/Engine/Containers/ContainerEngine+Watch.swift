@@ -65,6 +65,7 @@ extension ContainerEngine {
       if !(error is CancellationError) { log.warning("cannot tidy up the store: \(error)") }
     }
     await removeOrphans()
+    await completeVolumes()
     await repairNetworks()
   }
 

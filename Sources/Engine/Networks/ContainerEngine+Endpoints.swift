@@ -102,7 +102,7 @@ extension ContainerEngine {
       }.value
       throw error
     }
-    try await writeNames([network.id], and: record.id)
+    await tellNames(of: network, and: record)
     return endpoint.summary(of: network, containerName: record.name)
   }
 
@@ -126,10 +126,18 @@ extension ContainerEngine {
     }
     Failpoint.endpointUnrecorded.pass()
     if let namespace {
-      try await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
+      // The way first: a link without a row tells the next look that this came to no end.
       try await setWayOut(of: record.id, in: namespace)
+      try await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
     }
-    try await writeNames([network.id], and: record.id)
+    await tellNames(of: network, and: record)
+  }
+
+  /// What is connected, or is no longer, stays so where that cannot be written: the next look tries it again.
+  private func tellNames(of network: NetworkRecord, and record: ContainerRecord) async {
+    do { try await writeNames([network.id], and: record.id) } catch {
+      log.warning("cannot write the names that container \(record.name) knows: \(error)")
+    }
   }
 
   /// A container under its lock, as it is now.

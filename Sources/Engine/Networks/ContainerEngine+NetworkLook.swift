@@ -44,7 +44,13 @@ extension ContainerEngine {
       let endpoints = try metadata.endpoints()
       let connected = try endpoints + metadata.buildEndpoints().map(\.endpoint)
       let known = Set(networks.map(\.bridge) + connected.map { NetworkNames.peer($0, store: store) })
-      try await host.remove(interfaces: found.keys.filter { !known.contains($0) })
+      let strays = found.keys.filter { !known.contains($0) }
+      if strays.contains(where: { $0.hasPrefix(peers) }) {
+        // One of them may have been a container's way to the outside.
+        let members = Set(endpoints.map(\.container))
+        await withRunning({ members.contains($0.id) }, { try await self.restoreRoutes(of: $0) })
+      }
+      try await host.remove(interfaces: strays)
       for network in networks {
         do {
           try await host.ensure([network.plan()])
@@ -57,18 +63,16 @@ extension ContainerEngine {
         }
       }
       try await ensureFirewall()
-      let names = Dictionary(networks.map { ($0.id, $0.bridge) }) { first, _ in first }
-      for endpoint in endpoints {
-        guard let bridge = names[endpoint.network] else { continue }
-        let peer = NetworkNames.peer(endpoint, store: store)
-        if found[peer] == bridge { continue }
-        // One network that cannot be made is no reason to leave the others.
-        do { try await reattach(endpoint, peer: peer, to: bridge) } catch {
-          log.warning("cannot connect container \(endpoint.container.prefix(12)) again: \(error)")
-        }
-      }
       try await refreshHosts(networks.map(\.id))
-      try await restorePorts()
+      let names = Dictionary(networks.map { ($0.id, $0.bridge) }) { first, _ in first }
+      let lost = Set(
+        endpoints.filter { endpoint in
+          names[endpoint.network].map { found[NetworkNames.peer(endpoint, store: store)] != $0 } ?? false
+        }.map(\.container))
+      await withRunning({ try lost.contains($0.id) || self.hasPorts($0) }) {
+        if lost.contains($0.id) { try await self.reattach($0) }
+        try await self.restorePorts(of: $0)
+      }
     } catch {
       if error is CancellationError { return }
       log.warning("cannot repair networks: \(error)")
@@ -79,35 +83,68 @@ extension ContainerEngine {
   /// that could be reached, comes back with the next one.
   func repairNetworks(of container: String) async {
     do {
-      let endpoints = try metadata.endpoints(container: container)
-      if endpoints.isEmpty { return }
-      let store = try metadata.storeIdentity()
-      let found = try await hostNetwork().interfaces(endpoints.map { NetworkNames.peer($0, store: store) })
-      for endpoint in endpoints {
-        let peer = NetworkNames.peer(endpoint, store: store)
-        guard let bridge = try metadata.network(id: endpoint.network)?.bridge, found[peer] != bridge else {
-          continue
-        }
-        try await reattach(endpoint, peer: peer, to: bridge)
-      }
-      if let record = try metadata.container(id: container) { try await restorePorts(of: record) }
+      if try metadata.endpoints(container: container).isEmpty { return }
+      let lock = try await locks.holdContainer(container)
+      defer { lock.release() }
+      guard let record = try metadata.container(id: container), [.running, .paused].contains(record.state)
+      else { return }
+      try await reattach(record)
+      try await restorePorts(of: record)
     } catch {
       if error is CancellationError { return }
       log.warning("cannot connect container \(container.prefix(12)) again: \(error)")
     }
   }
 
-  /// Makes a running container's link anew that was lost, or not made to its end.
-  private func reattach(_ endpoint: EndpointRecord, peer: String, to bridge: String) async throws {
-    guard let lock = try? await locks.holdContainer(endpoint.container) else { return }
-    defer { lock.release() }
-    guard let record = try metadata.container(id: endpoint.container),
-      [.running, .paused].contains(record.state),
-      try metadata.endpoints(container: record.id).contains(endpoint),
-      let namespace = try? runner.namespace(.network, of: record.id),
+  /// Does something to each of the containers that run, under its lock. None waits for another, nor long for who changes it just
+  /// now; and one that cannot be repaired is no reason to leave the others.
+  ///
+  /// - Parameter needsIt: asked without the lock.
+  private func withRunning(
+    _ needsIt: (ContainerRecord) throws -> Bool,
+    _ repair: @Sendable @escaping (ContainerRecord) async throws -> Void
+  ) async {
+    let chosen = (try? metadata.containers(in: [.running, .paused]).filter(needsIt).map(\.id)) ?? []
+    await withDiscardingTaskGroup { group in
+      for id in chosen {
+        group.addTask { [self] in
+          do {
+            guard let lock = try await locks.holdContainer(id, within: .seconds(10)) else {
+              log.warning(
+                "container \(id.prefix(12)) is being changed: what it lacks of networks comes later")
+              return
+            }
+            defer { lock.release() }
+            guard let record = try metadata.container(id: id), [.running, .paused].contains(record.state)
+            else { return }
+            try await repair(record)
+          } catch {
+            if error is CancellationError || (error as? EngineError)?.kind == .notFound { return }
+            log.warning("cannot connect container \(id.prefix(12)) again: \(error)")
+          }
+        }
+      }
+    }
+  }
+
+  /// Makes the links of a container anew that were lost, or not made to their end. The caller holds its lock.
+  private func reattach(_ record: ContainerRecord) async throws {
+    let store = try metadata.storeIdentity()
+    let endpoints = try metadata.endpoints(container: record.id)
+    let found = try await hostNetwork().interfaces(endpoints.map { NetworkNames.peer($0, store: store) })
+    for endpoint in endpoints {
       // Of one that was started since the first look, the link is whole; making it anew would lose packets.
-      try await hostNetwork().interfaces([peer])[peer] != bridge
-    else { return }
-    try await attach(record, to: namespace, only: endpoint)
+      guard let bridge = try metadata.network(id: endpoint.network)?.bridge,
+        found[NetworkNames.peer(endpoint, store: store)] != bridge,
+        let namespace = try? runner.namespace(.network, of: record.id)
+      else { continue }
+      try await attach(record, to: namespace, only: endpoint)
+    }
+  }
+
+  /// The caller holds its lock.
+  private func restoreRoutes(of record: ContainerRecord) async throws {
+    guard let namespace = try? runner.namespace(.network, of: record.id) else { return }
+    try await hostNetwork().restoreRoutes(by: links(of: record.id), in: namespace.descriptor)
   }
 }

@@ -81,10 +81,10 @@ extension ContainerEngine {
     let routed =
       try await userNetwork == nil
       ? surroundings.routed : surroundings.routed + ownHostNetwork.surroundings().routed
-    let asked = try AskedRanges(options, hasIPv6: surroundings.hasIPv6)
+    let mtu = options.mtu.map(Int64.init) ?? Int64(surroundings.mtu ?? 1500)
+    let asked = try AskedRanges(options, hasIPv6: surroundings.hasIPv6, mtu: mtu)
     let id = ContainerName.newIdentifier()
     let store = try metadata.storeIdentity()
-    let mtu = options.mtu.map(Int64.init) ?? Int64(surroundings.mtu ?? 1500)
     var record = NetworkRecord(
       id: id, name: options.name, bridge: NetworkNames.bridge(of: id, store: store), mtu: mtu,
       createdAt: Timestamp.now)
@@ -128,13 +128,18 @@ extension ContainerEngine {
 private struct AskedRanges: Sendable {
   private var given: [BridgePlan.Range] = []
   private var chosen: [IPAddress.Family] = []
-  /// The machine's own addresses, and those of groups.
+  /// The machine's own addresses, those of links, which mean nothing without an interface or are a cloud's, and those of groups.
   private static let reserved = [
-    Subnet(IPAddress(.v4, 0x7f00_0000), prefix: 8), Subnet(IPAddress(.v4, 0xe000_0000), prefix: 4),
-    Subnet(IPAddress(.v6, 1), prefix: 128), Subnet(IPAddress(.v6, 0xff << 120), prefix: 8),
+    Subnet(IPAddress(.v4, 0x7f00_0000), prefix: 8), Subnet(IPAddress(.v4, 0xa9fe_0000), prefix: 16),
+    Subnet(IPAddress(.v4, 0xe000_0000), prefix: 4), Subnet(IPAddress(.v6, 1), prefix: 128),
+    Subnet(IPAddress(.v6, 0xfe80 << 112), prefix: 10), Subnet(IPAddress(.v6, 0xff << 120), prefix: 8),
   ]
 
-  init(_ options: NetworkOptions, hasIPv6: Bool) throws {
+  /// Of IPv6 (RFC 8200), without which the kernel has none on an interface.
+  private static let smallestMTU = 1280
+
+  init(_ options: NetworkOptions, hasIPv6: Bool, mtu: Int64) throws {
+    let fitsIPv6 = mtu >= Self.smallestMTU
     for (text, gateway) in options.ranges {
       let subnet = try Subnet(parsing: text)
       // One for the host, and one for a container at least, besides the two that are nobody's.
@@ -157,7 +162,14 @@ private struct AskedRanges: Sendable {
       if subnet.family == .v6, !hasIPv6 {
         throw EngineError(
           .unsupported, "this machine has no IPv6", subject: text,
-          hint: "leave the range out, or start the machine without ipv6.disable=1")
+          hint:
+            "leave the range out, or turn IPv6 on (sysctl net.ipv6.conf.all.disable_ipv6=0; a kernel that was started with ipv6.disable=1 has none)"
+        )
+      }
+      if subnet.family == .v6, !fitsIPv6 {
+        throw EngineError(
+          .invalidArgument, "IPv6 takes packets of \(Self.smallestMTU) bytes, and the network's have \(mtu)",
+          subject: text, hint: "leave the range out, or give an MTU of \(Self.smallestMTU) or more")
       }
       let host = try gateway.map { try IPAddress(parsing: $0) } ?? subnet.address(1)
       guard let number = subnet.number(of: host), number != 0,
@@ -169,7 +181,7 @@ private struct AskedRanges: Sendable {
       }
       given.append(BridgePlan.Range(subnet, gateway: host))
     }
-    if given.isEmpty { chosen = options.hasIPv6 && hasIPv6 ? [.v4, .v6] : [.v4] }
+    if given.isEmpty { chosen = options.hasIPv6 && hasIPv6 && fitsIPv6 ? [.v4, .v6] : [.v4] }
   }
 
   func complete(

@@ -13,7 +13,8 @@ extension ContainerEngine {
     var ports = options.ports ?? []
     if options.publishesExposed ?? false {
       for text in (image.config?.exposedPorts ?? [:]).keys.sorted() {
-        ports += PortMapping.exposed(text).filter { exposed in !ports.contains { $0.isMeant(by: exposed) } }
+        ports += try PortMapping.exposed(text).filter { exposed in !ports.contains { $0.isMeant(by: exposed) }
+        }
       }
     }
     guard !ports.isEmpty else { return nil }
@@ -38,7 +39,9 @@ extension ContainerEngine {
   /// - Throws: `conflict` for one that is taken, and others, as `ReservedPort`.
   func reservePorts(_ options: inout ContainerOptions) throws -> [ReservedPort] {
     guard let ports = options.ports, !ports.isEmpty else { return [] }
-    let reserved = try ports.map { try $0.reserve() }
+    var found: [Int: ReservedPort] = [:]
+    for index in PortMapping.order(ports) { found[index] = try ports[index].reserve() }
+    let reserved = ports.indices.compactMap { found[$0] }
     options.ports = zip(ports, reserved).map { mapping, reserved in
       var mapping = mapping
       mapping.taken = reserved.port.hostPort
@@ -92,25 +95,21 @@ extension ContainerEngine {
     }
   }
 
-  /// Sees to it that the ports of all containers that run are published; a part of `repairNetworks`.
-  func restorePorts() async throws {
-    for record in try metadata.containers(in: [.running, .paused]) { try await restorePorts(of: record) }
-  }
+  func hasPorts(_ record: ContainerRecord) throws -> Bool { try options(record).ports?.isEmpty == false }
 
-  /// The same for one of them.
+  /// Sees to it that the ports of a container that runs are published. The caller holds its lock.
   func restorePorts(of record: ContainerRecord) async throws {
-    guard try options(record).ports?.isEmpty == false,
-      let lock = try? await locks.holdContainer(record.id)
-    else { return }
-    defer { lock.release() }
-    guard let record = try metadata.container(id: record.id), [.running, .paused].contains(record.state)
-    else { return }
+    let options = try options(record)
+    guard let ports = options.ports?.compactMap(\.published), !ports.isEmpty else { return }
+    let hadForwarder = runner.hasForwarder(record.id)
     do {
-      try await runner.publish(lostPorts(options(record)), of: record.id)
-      if !runner.hasForwarder(record.id) {
-        log.warning("the published ports of container \(record.name) are others' by now")
-      }
-    } catch let error as EngineError where error.kind == .conflict {
+      let lost = lostPorts(options)
+      try await runner.publish(lost, of: record.id)
+      if hadForwarder || lost.count == ports.count { return }
+      let others = ports.filter { port in !lost.contains { $0.port == port } }
+        .map { "\($0.hostPort)/\($0.transport.rawValue)" }.joined(separator: ", ")
+      log.warning("published ports of container \(record.name) are others' by now: \(others)")
+    } catch  where error.kind == .conflict {
       // It has just ended.
     } catch {
       log.warning("cannot publish the ports of container \(record.name) again: \(error)")

@@ -42,7 +42,7 @@ package struct PortMapping: Hashable, Sendable, Codable {
       }
       canonical = found == "::" ? nil : found
     }
-    guard containerPorts.count <= most, hostPorts?.count ?? 0 <= 65535 else { throw tooMany }
+    guard containerPorts.count <= most else { throw tooMany }
     if containerPorts.count > 1, let hostPorts, hostPorts.count != containerPorts.count {
       throw EngineError(
         .invalidArgument,
@@ -63,33 +63,10 @@ package struct PortMapping: Hashable, Sendable, Codable {
       hint: "publish fewer, or give the container the host's network")
   }
 
-  /// Looks that no port of the host's is to lead to two of a container's: such a container could not start.
-  ///
-  /// - Throws: `invalidArgument` for one that is there twice.
-  static func requireDistinct(_ ports: [PortMapping]) throws(EngineError) {
-    for (index, port) in ports.enumerated() {
-      guard let other = ports[..<index].first(where: port.hasPlace(of:)), let number = port.fixedPort
-      else { continue }
-      throw EngineError(
-        .invalidArgument, "port \(number)/\(port.transport.rawValue) of the machine's is published twice",
-        subject: "ports", hint: "\(other) has it already: name another one, or 0 for a free one")
-    }
-  }
-
-  /// The host's, where no other one may be taken.
-  private var fixedPort: UInt16? {
-    hostPorts.flatMap { $0.count == 1 && $0.lowerBound > 0 ? $0.lowerBound : nil }
-  }
-
-  /// Whether the kernel gives only one of the two its place (bind(2)): all addresses are those of each.
-  private func hasPlace(of other: PortMapping) -> Bool {
-    guard let fixedPort, fixedPort == other.fixedPort, transport == other.transport else { return false }
-    guard let address, let there = other.address, address != there else { return true }
-    return [address, there].contains("0.0.0.0") && !address.contains(":") && !there.contains(":")
-  }
-
   /// What an image exposes, as `80`, `53/udp` or `8000-8010/tcp`; what is none of these is left out.
-  static func exposed(_ text: String) -> [PortMapping] {
+  ///
+  /// - Throws: `invalidArgument` for more than can be published.
+  static func exposed(_ text: String) throws(EngineError) -> [PortMapping] {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     let words = parts[0].split(separator: "-", omittingEmptySubsequences: false)
     let ends = words.compactMap { UInt16($0) }
@@ -97,7 +74,7 @@ package struct PortMapping: Hashable, Sendable, Codable {
       let transport = ForwardedPort.Transport(rawValue: parts.count == 2 ? String(parts[1]) : "tcp"),
       let first = ends.first, let last = ends.last, first > 0, first <= last
     else { return [] }
-    return (try? each(address: nil, hostPorts: nil, containerPorts: first...last, transport)) ?? []
+    return try each(address: nil, hostPorts: nil, containerPorts: first...last, transport)
   }
 
   /// Takes a port of the host's, before anything of the container is started.

@@ -106,8 +106,11 @@ final class UserNetwork: Sendable {
     return namespace
   }
 
+  /// Where the machine has no way to the outside, the network is there without one, until the machine has: pasta, which does not
+  /// start before, is tried again and again.
   private func start() async throws -> Int32 {
-    let program = try Self.program()
+    let program = try Self.check()
+    let hasWayOut = Self.hasWayOut
     let namespace = try await onBlockingThread("network") {
       try NetworkNamespace.enterNew()
       return try NetworkNamespace.current()
@@ -115,7 +118,11 @@ final class UserNetwork: Sendable {
     defer { try? namespace.close() }
     Failpoint.userNetworkMade.pass()
     // The shims of containers that run have it open, and count as the next keeper's users.
-    _ = try renameIfPresent(users, to: starting)
+    if hasWayOut {
+      _ = try renameIfPresent(users, to: starting)
+    } else if try !renameIfPresent(starting, to: users), !fileExists(users) {
+      try call("mkfifo", on: users.string) { mkfifo(users.string, 0o600) }
+    }
     let words = try makePipe()
     defer { try? words.read.close() }
     do {
@@ -124,12 +131,12 @@ final class UserNetwork: Sendable {
         namespace, in: directory, program: Self.arguments(program), output: words.write)
     }
     Failpoint.userNetworkKept.pass()
-    try await onBlockingThread("pasta") { try Self.awaitReadiness(words.read) }
+    if hasWayOut { try await onBlockingThread("pasta") { try Self.awaitReadiness(words.read) } }
     guard let pid = try keeper() else {
       throw EngineError(.internal, "the keeper of the user's network ended unexpectedly")
     }
     // Last: one with this name is whole.
-    try rename(starting, to: users)
+    if hasWayOut { try rename(starting, to: users) }
     Failpoint.userNetworkReady.pass()
     return pid
   }
@@ -146,9 +153,11 @@ final class UserNetwork: Sendable {
 
   /// Looks whether what a user's network needs is there; nothing is started.
   ///
+  /// - Returns: pasta's path.
   /// - Throws: `unsupported` with what is missing.
-  static func check() throws(EngineError) {
-    _ = try program()
+  @discardableResult
+  static func check() throws(EngineError) -> String {
+    let program = try program()
     do {
       try FileDescriptor.open("/dev/net/tun", .readWrite, options: .closeOnExec).close()
     } catch {
@@ -156,11 +165,7 @@ final class UserNetwork: Sendable {
         .unsupported, "cannot make networks for an ordinary user: /dev/net/tun cannot be opened",
         subject: "/dev/net/tun", causes: ["\(error)"], hint: "let the user open it (chmod 0666 /dev/net/tun)")
     }
-    guard hasWayOut else {
-      throw EngineError(
-        .unsupported, "cannot make networks for an ordinary user: this machine has none itself",
-        subject: "pasta", hint: "connect the machine first")
-    }
+    return program
   }
 
   /// Whether the machine has a default route: pasta does not start without.
@@ -219,8 +224,6 @@ final class UserNetwork: Sendable {
     throw EngineError(
       .unsupported, "cannot make networks for an ordinary user: pasta did not start", subject: "pasta",
       causes: words.filter { !$0.hasPrefix("Failed to send") }.suffix(5),
-      hint:
-        "it needs /dev/net/tun, which the user must be able to open (mode 0666), and a machine with a network"
-    )
+      hint: "run pasta by hand to see what it lacks, or install a newer one")
   }
 }

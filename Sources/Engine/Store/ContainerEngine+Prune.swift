@@ -119,7 +119,9 @@ extension ContainerEngine {
     let now = Timestamp.now
     func isDue(_ time: Int64) -> Bool { now - time >= scope.unusedFor }
 
-    var idle = containers.filter { $0.state != .running && isDue($0.finishedAt ?? $0.createdAt) }
+    var idle = containers.filter {
+      !ContainerState.live.contains($0.state) && isDue($0.finishedAt ?? $0.createdAt)
+    }
     if !scope.kinds.contains(.container) { idle = [] }
     let staying = Set(containers.map(\.id)).subtracting(idle.map(\.id))
     let needed = Set(containers.filter { staying.contains($0.id) }.map(\.imageDigest))

@@ -55,6 +55,7 @@ extension ContainerEngine {
         guard let (lock, _) = try await makeVolume(record, with: content()) else { continue }
         return HeldVolume(name: name, lock: lock, isOwn: isOwn)
       }
+      try await completeVolume(name)
       let filling = isEmptyVolume(name) ? try content() : nil
       guard
         let lock = try await locks.holdVolume(

@@ -58,27 +58,46 @@ extension ContainerEngine {
 
   /// Fills a volume whose lock the caller holds exclusively, and which is empty.
   ///
-  /// Where no container uses it, another directory takes the place of the empty one when it is whole and on the disk; else
-  /// containers may see the empty one, and it is filled under their eyes.
+  /// Where no container uses it, another directory takes the place of the empty one when it is whole and on the disk. Else
+  /// containers may see the empty one, and what is whole and on the disk is moved into it: from then on nothing stops that, and a
+  /// service's death leaves the rest to whoever has the volume next.
   func fillVolume(_ name: String, with content: VolumeContent) async throws -> FilledVolume {
     let isUsed = try metadata.volumes(named: [name]).first?.containers.isEmpty == false
     let data = snapshots.volumeData(name)
     if case .image(_, _, isEmpty: true) = content {
       return isUsed ? FilledVolume() : try await fill(data, with: content, setsRoot: true)
     }
-    let filled: FilledVolume
-    if isUsed {
-      filled = try await fill(data, with: content, setsRoot: false)
-      try await onBlockingThread("sync") { [snapshots] in try snapshots.sync(volume: name, isFilled: true) }
-    } else {
-      let stage = try snapshots.stageVolume()
-      defer { reclaim([stage]) }
-      filled = try await fill(stage.appending("data"), with: content, setsRoot: true)
-      Failpoint.volumeFilled.pass()
-      try await onBlockingThread("sync") { [snapshots] in try snapshots.replaceData(of: name, by: stage) }
+    let stage = try snapshots.stageVolume()
+    defer { reclaim([stage]) }
+    let filled = try await fill(stage.appending("data"), with: content, setsRoot: !isUsed)
+    Failpoint.volumeFilled.pass()
+    try await onBlockingThread("sync") { [snapshots] in
+      if isUsed {
+        try snapshots.moveContent(of: stage, into: name)
+      } else {
+        try snapshots.replaceData(of: name, by: stage)
+      }
     }
     try await metadata.append(.volumeFilled(name, entries: filled.entries))
     return filled
+  }
+
+  /// Sees to it that what was on its way into a volume when a service died is in it.
+  func completeVolume(_ name: String) async throws {
+    guard snapshots.hasComingContent(name),
+      let lock = try await locks.holdVolume(snapshots.volumeLock(name), .exclusive)
+    else { return }
+    defer { lock.release() }
+    try await onBlockingThread("sync") { [snapshots] in try snapshots.completeContent(of: name) }
+  }
+
+  /// The same for all of them, in a service's own time.
+  func completeVolumes() async {
+    do {
+      for name in try snapshots.volumeNames() { try await completeVolume(name) }
+    } catch {
+      if !(error is CancellationError) { log.warning("cannot fill volumes to their end: \(error)") }
+    }
   }
 
   /// Waits for whoever makes a volume or removes it; what neither has finished goes.

@@ -14,6 +14,7 @@ extension ContainerEngine {
     _ name: String, to output: ArchiveOutput, reporter: TaskReporter = .silent
   ) async throws -> Int64 {
     _ = try usedVolume(name)
+    try await completeVolume(name)
     guard let lock = try await locks.holdVolume(snapshots.volumeLock(name), .shared) else {
       throw missingDirectory(of: name)
     }
@@ -55,6 +56,7 @@ extension ContainerEngine {
 
   private func fillOrMake(_ record: VolumeRecord, _ content: VolumeContent) async throws -> FilledVolume {
     let name = record.name
+    try await completeVolume(name)
     if try metadata.volume(name) != nil,
       let lock = try await locks.holdVolume(snapshots.volumeLock(name), .exclusive)
     {

@@ -6,7 +6,7 @@ import Testing
 enum DoomedRequest: String, Sendable {
   case pull, pullOverStale, load, importing, commit, save, saveDirectory, create, run, removeContainer,
     removeImage
-  case createVolume, createWithVolume, importVolume, fillVolume, removeVolume
+  case createVolume, createWithVolume, importVolume, fillVolume, fillUsedVolume, removeVolume
   case verifyBlob, verifyTree
   /// The opening of the store, after a start of the machine.
   case open
@@ -50,7 +50,11 @@ extension Failpoint {
     case .volumeStaged, .volumeRenamed, .volumeSynced, .volumeWritten, .volumeRecorded:
       [(.createVolume, [1]), (.createWithVolume, [1]), (.importVolume, [1])]
     case .volumeFilled:
-      [(.createVolume, [1]), (.createWithVolume, [1]), (.importVolume, [1]), (.fillVolume, [1])]
+      [
+        (.createVolume, [1]), (.createWithVolume, [1]), (.importVolume, [1]), (.fillVolume, [1]),
+        (.fillUsedVolume, [1]),
+      ]
+    case .volumeContentComing, .volumeEntryMoved: [(.fillUsedVolume, [1])]
     case .volumeReplaced: [(.fillVolume, [1])]
     case .volumeUnrecorded: [(.removeVolume, [1])]
     case .imageUnrecorded: [(.removeImage, [1])]

@@ -30,7 +30,7 @@ struct DeathScene: Sendable {
   private static let small = Task {
     try await withTemporaryDirectory { directory in
       let script =
-        "mkdir -m 755 l; cd l; mkdir -p deep/er; seq 4000 > deep/er/lower; tar --owner 0 --group 0 -cf - ."
+        "mkdir -m 755 l; cd l; mkdir -p deep/er; seq 4000 > deep/er/lower; echo z > deep/other; tar --owner 0 --group 0 -cf - ."
       return try await image(
         try await ChildProcess.run(["sh", "-ec", script], workingDirectory: directory).stdout)
     }
@@ -84,6 +84,11 @@ struct DeathScene: Sendable {
     case .fillVolume, .removeVolume:
       try await pull(service)
       _ = try await service.send(VolumeCreate.self, .init(name: "data"))
+    case .fillUsedVolume:
+      try await pull(service)
+      let mount = Mount(kind: .volume, target: "/deep", source: "data", copiesContent: false)
+      _ = try await service.send(
+        ContainerCreate.self, .init(image: name, name: "user", command: ["true"], mounts: [mount]))
     }
     try #require(await service.stop() == 0)
     if request == .save { try archive.write("old".utf8) }
@@ -151,7 +156,7 @@ struct DeathScene: Sendable {
     case .removeContainer: _ = try await service.send(ContainerRemove.self, .init(container: "made"))
     case .removeImage: _ = try await service.send(ImageRemove.self, .init(image: name))
     case .createVolume: _ = try await service.send(VolumeCreate.self, .init(name: "data"))
-    case .createWithVolume, .fillVolume: _ = try await create(service, withVolume)
+    case .createWithVolume, .fillVolume, .fillUsedVolume: _ = try await create(service, withVolume)
     case .importVolume:
       _ = try await service.send(VolumeImport.self, .init(name: "data", path: archive.string))
     case .removeVolume: _ = try await service.send(VolumeRemove.self, .init(volume: "data"))
@@ -167,9 +172,9 @@ struct DeathScene: Sendable {
       .importVolume where try await !volumes(service).isEmpty:
       break
     case .removeVolume where try await volumes(service).isEmpty: break
-    case .create, .run, .createWithVolume, .fillVolume:
+    case .create, .run, .createWithVolume, .fillVolume, .fillUsedVolume:
       // Its name is taken by the first one, or is free.
-      if try await containers(service) == ["made"] {
+      if try await containers(service).contains("made") {
         _ = try await service.send(ContainerRemove.self, .init(container: "made", force: true))
       }
       try await perform(service)
@@ -192,14 +197,19 @@ struct DeathScene: Sendable {
   /// That a volume which has a row has all that it was to have, or nothing where it was there before.
   func expectWholeVolume(_ service: TestService, isDone: Bool) async throws {
     guard let volume = try await service.send(VolumeList.self, .init()).volumes.first else { return }
+    if request == .fillUsedVolume, !isDone {
+      // Whoever has it next sees to the rest.
+      let copy = store.directory.appending("copy.tar").string
+      _ = try await service.send(VolumeExport.self, .init(volume: "data", path: copy))
+    }
     let files = try await ChildProcess.run(["find", volume.path, "-type", "f", "-printf", "%P %s\n"])
     let lines = (1...4000).reduce(0) { $0 + "\($1)\n".utf8.count }
     let found = Set(files.text.split(separator: "\n").map(String.init))
+    let whole: Set<String> = ["er/lower \(lines)", "er/upper 2", "other 2"]
     switch request {
-    case .createWithVolume: #expect(found == ["er/lower \(lines)", "er/upper 2"], "\(files.errorText)")
-    case .fillVolume:
-      #expect(found == ["er/lower \(lines)", "er/upper 2"] || found.isEmpty && !isDone)
-    case .importVolume: #expect(found == ["deep/er/lower \(lines)"])
+    case .createWithVolume: #expect(found == whole, "\(files.errorText)")
+    case .fillVolume, .fillUsedVolume: #expect(found == whole || found.isEmpty && !isDone, "\(found)")
+    case .importVolume: #expect(found == ["deep/er/lower \(lines)", "deep/other 2"])
     default: #expect(found.isEmpty)
     }
   }
@@ -218,9 +228,12 @@ struct DeathScene: Sendable {
     case .removeImage: #expect(images.isEmpty)
     default: #expect(images == [name])
     }
-    let hasContainer = [.create, .run, .commit, .createWithVolume, .fillVolume].contains(request)
-    #expect(try await containers(service) == (hasContainer ? ["made"] : []))
-    let hasVolume = [.createVolume, .createWithVolume, .importVolume, .fillVolume].contains(request)
+    let hasContainer = [.create, .run, .commit, .createWithVolume, .fillVolume, .fillUsedVolume].contains(
+      request)
+    let user = request == .fillUsedVolume ? ["user"] : []
+    #expect(Set(try await containers(service)) == Set((hasContainer ? ["made"] : []) + user))
+    let hasVolume = [.createVolume, .createWithVolume, .importVolume, .fillVolume, .fillUsedVolume].contains(
+      request)
     #expect(try await volumes(service) == (hasVolume ? ["data"] : []))
     try await expectWholeVolume(service, isDone: true)
     let verified = try await service.send(ImageVerify.self, .init())

@@ -43,7 +43,10 @@ struct NetworkRecoveryTests {
       _ = try await scene.service.importBusybox(scene.store)
       let creation = ContainerCreation(
         image: "busybox:1", name: "made", command: ["sleep", "10000"],
-        networks: [.init(network: "back", aliases: ["it"])], initProcess: true)
+        networks: [.init(network: "back", aliases: ["it"])]
+          + (death.request == .disconnect ? [.init(network: "second")] : []),
+        initProcess: true)
+      if death.request == .disconnect { _ = try await scene.create("second") }
       if death.request != .create { _ = try await scene.create("back") }
       if death.request != .create && death.request != .remove {
         try await scene.start("other", [.init(network: "back")])
@@ -116,6 +119,15 @@ struct NetworkRecoveryTests {
         #expect(try await scene.reaches("made", address))
       }
     case .disconnect:
+      // Its way to the outside is the other network's now.
+      let gateways =
+        networks.isEmpty
+        ? []
+        : try await service.send(NetworkInspect.self, .init(network: "second"))
+          .network.subnets.compactMap(\.gateway)
+      let routes = try await scene.shell("made", "/bin/busybox ip route; /bin/busybox ip -6 route")
+      for gateway in gateways { #expect(routes.contains("default via \(gateway) "), "\(routes)") }
+      #expect(gateways.count == 2)
       #expect(try await !scene.shell("other", "cat /etc/hosts").contains("made"))
       for address in try await scene.addresses("other", "back") {
         #expect(try await !scene.reaches("made", address))
@@ -161,7 +173,11 @@ struct NetworkRecoveryTests {
       // A service that begins looks by itself.
       try await scene.host.shell("nft flush ruleset")
       let other = try await scene.store.service("other")
-      while try await scene.host.shell("nft list ruleset") != rules { await Task.yield() }
+      try await eventually(describing: "the rules are there again") {
+        try await scene.host.shell("nft list ruleset")
+      } until: {
+        $0 == rules
+      }
       #expect(await other.stop() == 0)
     }
   }
@@ -179,11 +195,7 @@ struct NetworkRecoveryTests {
       let peer = try #require(try await scene.interfaces().first { $0.hasPrefix("cv") })
       try await scene.amongNetworks("ip link del \(peer)")
       kill(Int32(clamping: try #require(first.pid)), SIGKILL)
-      while try await scene.service.send(ContainerInspect.self, .init(container: "first")).container
-        .restartCount == 0
-      {
-        await Task.yield()
-      }
+      try await scene.waitForRestart("first")
       try await scene.waitForInterfaces(2)
       try await scene.start("second")
       for address in try await scene.addresses("first", "bridge") {
@@ -229,8 +241,7 @@ struct NetworkRecoveryTests {
         """)
       #expect(left.isEmpty)
       let open = try await scene.host.shell(
-        "for process in $(pgrep -f '[-]-store \(scene.store.store) '); do ls -l /proc/$process/fd; done | grep -c 'net:\\[' || true"
-      )
+        "ls -l /proc/\(scene.service.process.pid)/fd | grep -c 'net:\\[' || true")
       #expect(Int(open.dropLast()) ?? 100 < 5, "\(open)")
       let mounts = try await scene.host.shell(
         "cat /proc/[0-9]*/mountinfo 2> /dev/null | grep -c \(scene.store.directory)/ || true")

@@ -20,7 +20,12 @@ struct NetworkScene: Sendable {
       let service = try await store.service()
       _ = try await service.importBusybox(store)
       let scene = NetworkScene(store: store, host: host, service: service)
-      try await body(scene)
+      do { try await body(scene) } catch {
+        // Nothing of it is to go on beside the other tests.
+        try? await scene.removeContainers()
+        _ = await service.stop()
+        throw error
+      }
       try await scene.leaveNothing()
     }
   }
@@ -105,8 +110,11 @@ struct NetworkScene: Sendable {
 
   /// Links go after their container, in the kernel's own time: waits until there are only so many.
   func waitForInterfaces(_ count: Int) async throws {
-    let changes = try await LinkChanges(in: placeOfNetworks())
-    while try await interfaces().count != count { try await changes.next() }
+    try await eventually(describing: "only \(count) interfaces are left") {
+      try await interfaces()
+    } until: {
+      $0.count == count
+    }
   }
 
   /// Removes all containers and networks, and sees that nothing is left of them.
@@ -117,9 +125,7 @@ struct NetworkScene: Sendable {
 
   /// The same while the service goes on.
   func removeAll() async throws {
-    for container in try await service.send(ContainerList.self, .init(all: true)).containers {
-      _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
-    }
+    try await removeContainers()
     for network in try await service.send(NetworkList.self, .init()).networks {
       _ = try await service.send(NetworkRemove.self, .init(network: network.id))
     }
@@ -128,20 +134,26 @@ struct NetworkScene: Sendable {
     #expect(tables.isEmpty)
   }
 
+  func removeContainers() async throws {
+    for container in try await service.send(ContainerList.self, .init(all: true)).containers {
+      _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
+    }
+  }
+
+  /// Waits until a container's policy has started it again.
+  func waitForRestart(_ container: String) async throws {
+    let seen = try await eventually(describing: "\(container) is started again") {
+      try await service.send(ContainerInspect.self, .init(container: container)).container
+    } until: {
+      $0.restartCount > 0 || $0.state == .exited
+    }
+    try #require(seen.restartCount > 0, "it has ended for good")
+  }
+
   func expect<Request: RPCRequest>(
     _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params,
     _ location: SourceLocation = #_sourceLocation
   ) async {
-    do {
-      _ = try await service.send(type, params)
-      Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
-    } catch {
-      let data = (error as? RPCError)?.data
-      #expect(data?.kind == kind, "\(Request.method.rawValue): \(error)", sourceLocation: location)
-      // What to do instead.
-      #expect(
-        data?.hint != nil || kind == .notFound, "\(Request.method.rawValue): \(error)",
-        sourceLocation: location)
-    }
+    await service.expect(kind, of: type, params, hasHint: kind != .notFound, location)
   }
 }

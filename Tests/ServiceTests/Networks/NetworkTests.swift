@@ -64,11 +64,7 @@ struct NetworkTests {
       kill(Int32(clamping: pid), SIGKILL)
       _ = try await scene.service.send(
         ContainerWait.self, .init(container: "first", until: .init(condition: .running), timeoutMs: 20_000))
-      while try await scene.service.send(ContainerInspect.self, .init(container: "first")).container
-        .restartCount == 0
-      {
-        await Task.yield()
-      }
+      try await scene.waitForRestart("first")
       for address in try await scene.addresses("first", "bridge") {
         #expect(try await scene.reaches("second", address))
       }
@@ -234,10 +230,21 @@ struct NetworkTests {
         await scene.expect(
           .conflict, of: NetworkCreate.self, .init(name: "x", subnets: [.init(subnet: taken)]))
       }
-      for wrong in ["10.1.0.1/24", "10.1.0.0/31", "ten", "127.5.0.0/24", "224.0.1.0/24", "0.0.0.0/0"] {
+      for wrong in [
+        "10.1.0.1/24", "10.1.0.0/31", "ten", "127.5.0.0/24", "224.0.1.0/24", "0.0.0.0/0", "fe80::/64",
+        "169.254.3.0/24",
+      ] {
         await scene.expect(
           .invalidArgument, of: NetworkCreate.self, .init(name: "x", subnets: [.init(subnet: wrong)]))
       }
+      // Of IPv6 an interface has none where packets are as small.
+      let small = try await scene.create("small") { $0.mtu = 576 }
+      #expect(small.subnets.count == 1)
+      try await scene.start("tiny", [.init(network: "small")])
+      #expect(try await scene.shell("tiny", "/bin/busybox ip link show eth0").contains("mtu 576 "))
+      await scene.expect(
+        .invalidArgument, of: NetworkCreate.self,
+        .init(name: "x", subnets: [.init(subnet: "fd00:79::/64")], mtu: 1279))
       await scene.expect(.inUse, of: NetworkRemove.self, .init(network: "back"))
       // Three are left: the first one is the host's of IPv6.
       for name in ["b", "c", "d"] { try await scene.start(name, [.init(network: "back")]) }

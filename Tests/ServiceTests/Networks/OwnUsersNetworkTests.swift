@@ -25,11 +25,7 @@ struct OwnUsersNetworkTests {
       #expect(changed == "mtu 1400\n")
       #expect(try await scene.fetch(port) == "hello\n")
       kill(Int32(clamping: try #require(mapped.pid)), SIGKILL)
-      while try await scene.service.send(ContainerInspect.self, .init(container: "mapped")).container
-        .restartCount == 0
-      {
-        await Task.yield()
-      }
+      try await scene.waitForRestart("mapped")
       try await scene.waitForPort("mapped")
       #expect(try await scene.reaches("mapped", "other"))
       #expect(try await scene.fetch(port) == "hello\n")

@@ -56,7 +56,9 @@ struct PortRecoveryTests {
       var byte: [UInt8] = [0]
       _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
       let other = try await scene.store.service("other")
-      while try await !scene.listens(ports[1].hostPort) { await Task.yield() }
+      try await eventually(describing: "the other port is published again") {
+        try await scene.listens(ports[1].hostPort)
+      }
       #expect(try await scene.fetch(ports[1].hostPort) == "hello\n")
       taken.signal(SIGKILL)
       _ = try await taken.waitForExit()
@@ -163,8 +165,12 @@ struct PortRecoveryTests {
       try await end(#require(children(of: uplink).first))
       // The one that was killed, and three that came after it.
       for _ in 0..<4 {
-        while try pages() == known { await Task.yield() }
-        known = try pages()
+        let before = known
+        known = try await eventually(describing: "pasta has ended") {
+          try pages()
+        } until: {
+          $0 != before
+        }
       }
       #expect(ContinuousClock.now - start >= .milliseconds(300))
       #expect(try holder(scene, "network/lock") == keeper)
@@ -172,8 +178,9 @@ struct PortRecoveryTests {
       let heard = try await scene.shell(
         "talker",
         """
-        busybox mkfifo /ask; exec 3<>/ask
-        until printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; nc -w 20 192.0.2.1 \(port) <&3 | busybox grep -q hello; do :; done
+        busybox mkfifo /ask; exec 3<>/ask; end=$(($(busybox date +%s) + 120))
+        until printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; busybox timeout 20 nc 192.0.2.1 \(port) <&3 | busybox grep -q hello
+        do [ $(busybox date +%s) -lt $end ] || exit 1; done
         echo yes
         """)
       #expect(heard == "yes\n")
@@ -208,7 +215,10 @@ struct PortRecoveryTests {
         ], output: .pipe, diesWithTests: true)
       let output = try #require(server.standardOutput)
       func expectByte(_ expected: String) async throws {
-        try await DescriptorWatcher.shared.readable(output)
+        try await eventually(describing: "the server says \(expected)") {
+          var entry = pollfd(fd: output.rawValue, events: Int16(POLLIN), revents: 0)
+          return poll(&entry, 1, 0) > 0
+        }
         var byte: [UInt8] = [0]
         _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
         #expect(byte == Array(expected.utf8))
@@ -229,8 +239,9 @@ struct PortRecoveryTests {
       let heard = try await scene.shell(
         "talker",
         """
-        busybox mkfifo /ask; exec 3<>/ask
-        until printf z >&3; test "$(nc -w 20 192.0.2.2 7000 <&3)" = heard; do :; done; echo yes
+        busybox mkfifo /ask; exec 3<>/ask; end=$(($(busybox date +%s) + 120))
+        until printf z >&3; [ "$(busybox timeout 20 nc 192.0.2.2 7000 <&3)" = heard ]
+        do [ $(busybox date +%s) -lt $end ] || exit 1; done; echo yes
         """)
       #expect(heard == "yes\n")
       server.signal(SIGKILL)

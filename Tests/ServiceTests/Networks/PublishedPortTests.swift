@@ -70,11 +70,7 @@ struct PublishedPortTests {
         $0.restart = .init(kind: .always)
       }
       kill(Int32(clamping: try #require(again.pid)), SIGKILL)
-      while try await scene.service.send(ContainerInspect.self, .init(container: "again")).container
-        .restartCount == 0
-      {
-        await Task.yield()
-      }
+      try await scene.waitForRestart("again")
       try await scene.waitForPort("again")
       let second = try #require(again.ports?.first?.hostPort)
       let seen = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(second)/cgi-bin/who")
@@ -210,10 +206,7 @@ struct PublishedPortTests {
       doomed.process.kill(SIGKILL)
       _ = await doomed.process.waitForExit()
       kill(Int32(clamping: try #require(web.pid)), SIGKILL)
-      while try await scene.service.send(ContainerInspect.self, .init(container: "web")).container
-        .restartCount
-        == 0
-      { await Task.yield() }
+      try await scene.waitForRestart("web")
       try await scene.waitForPort("web")
       #expect(try await scene.fetch(port) == "hello\n")
       #expect(try await scene.ports("web").map(\.hostPort) == [port])
@@ -297,6 +290,30 @@ struct PublishedPortTests {
         ports.map { "\($0.containerPort)/\($0.transport.rawValue)" }.sorted()
           == ["53/udp", "80/tcp", "8000/tcp", "8001/tcp"])
       #expect(ports.contains { $0.hostPort == 18080 && $0.address == "127.0.0.1" })
+    }
+  }
+
+  @Test(
+    "a range leaves what another has no other for, and what can never fit is refused before anything is there",
+    arguments: Account.available)
+  func ranges(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      try await scene.importServer()
+      let range = PortMapping(hostPort: 18200, hostPortEnd: 18201, containerPort: 80)
+      let ports = [range, PortMapping(hostPort: 18200, containerPort: 81)]
+      let web = try await scene.serve("web", ports)
+      #expect(web.ports?.map { "\($0.hostPort):\($0.containerPort)" } == ["18201:80", "18200:81"])
+      #expect(try await scene.fetch(18201) == "hello\n")
+      await scene.expect(
+        .invalidArgument, of: ContainerCreate.self,
+        .init(image: "busybox:1", ports: ports + [.init(hostPort: 18201, containerPort: 82)]))
+      await scene.expect(
+        .invalidArgument, of: ContainerPublish.self,
+        .init(container: "web", ports: [.init(hostPort: 18201, containerPort: 82)]))
+      await scene.service.expect(
+        .invalidArgument, of: ContainerCreate.self,
+        .init(image: "busybox:1", ports: [.init(hostPort: 0, hostPortEnd: 9, containerPort: 80)]),
+        hasHint: true, saying: "no first")
     }
   }
 

@@ -66,7 +66,9 @@ struct UserNetworkTests {
     }
   }
 
-  @Test("two hundred containers that come and go leave no interface, rule, mount, lease or namespace")
+  @Test(
+    "two hundred containers and their networks that come and go leave no interface, rule, mount, lease, namespace or process"
+  )
   func manyContainers() async throws {
     try await NetworkScene.with(.ordinary) { scene, _ in
       _ = try await scene.service.importBusybox(scene.store)
@@ -74,11 +76,12 @@ struct UserNetworkTests {
       _ = try await scene.service.run(["true"]) { $0.networks = [.init(network: "back")] }
       let rules = try await scene.amongNetworks("nft list ruleset")
       for _ in 0..<25 {
+        _ = try await scene.create("round")
         try await withThrowingTaskGroup { group in
           for _ in 0..<8 {
             group.addTask {
               let ended = try await scene.service.run(["true"]) {
-                $0.networks = [.init(network: "back")]
+                $0.networks = [.init(network: "back"), .init(network: "round")]
                 $0.autoRemove = true
               }
               #expect(ended.exit.code == 0)
@@ -86,6 +89,7 @@ struct UserNetworkTests {
           }
           try await group.waitForAll()
         }
+        _ = try await scene.service.send(NetworkRemove.self, .init(network: "round"))
       }
       try await scene.waitForInterfaces(1)
       let interfaces = try await scene.interfaces()
@@ -95,14 +99,71 @@ struct UserNetworkTests {
       let leases = try await scene.service.send(NetworkInspect.self, .init(network: "back")).endpoints
       #expect(leases.count == 1)
       let held = try await ChildProcess.run([
-        "sh", "-c",
-        "for p in $(pgrep -f '[-]-store \(scene.store.store) '); do ls -l /proc/$p/fd; done | grep -c 'net:\\['",
+        "sh", "-c", "ls -l /proc/\(scene.service.process.pid)/fd | grep -c 'net:\\['",
       ]).text
       #expect(Int(held.dropLast()) ?? 100 < 5, "\(held)")
       let mounts = try await ChildProcess.run([
         "sh", "-c", "cat /proc/[0-9]*/mountinfo 2> /dev/null | grep -c \(scene.store.directory)/",
       ]).text
       #expect(mounts == "0\n")
+      let left = try await ChildProcess.run([
+        "sh", "-c",
+        "for p in /proc/[0-9]*; do case \"$(readlink $p/cwd)\" in \(scene.store.run)/containers/*) echo $p;; esac; done",
+      ]).text
+      #expect(left.isEmpty)
+    }
+  }
+
+  @Test(
+    "a machine without a way to the outside has networks and published ports, and the outside when it has one"
+  )
+  func offLine() async throws {
+    try await NetworkScene.with(.ordinary) { scene, _ in
+      try await scene.host.shell("ip route del default; ip -6 route del default")
+      try await scene.importServer()
+      let web = try await scene.serve("web", [.init(containerPort: 80)])
+      let port = try #require(web.ports?.first?.hostPort)
+      #expect(try await scene.fetch(port) == "hello\n")
+      try await scene.start("other")
+      #expect(try await scene.get("web", 80, from: "other") == "hello\n")
+      try await scene.host.shell("ip route add default via 192.0.2.2; ip route add default via 2001:db8::2")
+      try await eventually(describing: "the outside is reached") {
+        try? await scene.get("192.0.2.1", port, from: "other")
+      } until: {
+        $0 == "hello\n"
+      }
+      try await scene.removeAll()
+    }
+  }
+
+  @Test(
+    "pasta that is ready and ends at once is run again after longer and longer pauses, and the networks stay")
+  func pastaEndsAtOnce() async throws {
+    let (host, elsewhere) = (try await TestNetwork(), try await TestNetwork())
+    try await host.connect(elsewhere)
+    try await withTestStore(.ordinary) { store in
+      let (program, runs) = (store.directory.appending("pasta"), store.directory.appending("runs"))
+      try program.write("#!/bin/sh\necho x >> \(runs)\necho $$\n".utf8)
+      chmod(program.string, 0o755)
+      chmod("/dev/net/tun", 0o666)
+      var store = store
+      store.network = host
+      store.replaced = ["/usr/bin/pasta": program]
+      let start = ContinuousClock.now
+      let scene = NetworkScene(store: store, host: host, service: try await store.service())
+      try await scene.importServer()
+      try await scene.serve("web", [.init(containerPort: 80)])
+      try await scene.start("other")
+      let keeper = try scene.placeOfNetworks()
+      try await eventually(describing: "pasta is run four times") {
+        try runs.readAll().count / 2
+      } until: {
+        $0 >= 4
+      }
+      #expect(ContinuousClock.now - start >= .milliseconds(300))
+      #expect(try await scene.get("web", 80, from: "other") == "hello\n")
+      #expect(try scene.placeOfNetworks() == keeper)
+      try await scene.leaveNothing()
     }
   }
 }

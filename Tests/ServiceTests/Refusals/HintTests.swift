@@ -9,15 +9,7 @@ struct HintTests {
     _ service: TestService, _ kind: ErrorKind, _ type: Request.Type, _ params: Request.Params, _ said: String,
     _ location: SourceLocation = #_sourceLocation
   ) async {
-    do {
-      _ = try await service.send(type, params)
-      Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
-    } catch {
-      let data = (error as? RPCError)?.data
-      #expect(data?.kind == kind, "\(error)", sourceLocation: location)
-      let text = "\(error) \(data?.hint ?? "")"
-      #expect(data?.hint?.isEmpty == false && text.contains(said), "\(error)", sourceLocation: location)
-    }
+    await service.expect(kind, of: type, params, hasHint: true, saying: said, location)
   }
 
   @Test("each has a hint")

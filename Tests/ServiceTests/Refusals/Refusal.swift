@@ -4,16 +4,23 @@ import Testing
 
 extension TestService {
   /// Sends a request that is to fail.
+  ///
+  /// - Parameters:
+  ///   - hasHint: whether it is to say what to do instead.
+  ///   - words: what it or its hint is to say.
   func expect<Request: RPCRequest>(
-    _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params,
-    _ location: SourceLocation = #_sourceLocation
+    _ kind: ErrorKind, of type: Request.Type, _ params: Request.Params, hasHint: Bool = false,
+    saying words: String = "", _ location: SourceLocation = #_sourceLocation
   ) async {
     do {
       _ = try await send(type, params)
       Issue.record("\(Request.method.rawValue) succeeded", sourceLocation: location)
     } catch {
-      let found = (error as? RPCError)?.data?.kind
-      #expect(found == kind, "\(Request.method.rawValue): \(error)", sourceLocation: location)
+      let data = (error as? RPCError)?.data
+      let isAsMeant =
+        data?.kind == kind && (!hasHint || data?.hint?.isEmpty == false)
+        && (words.isEmpty || "\(error) \(data?.hint ?? "")".contains(words))
+      #expect(isAsMeant, "\(Request.method.rawValue): \(error)", sourceLocation: location)
     }
   }
 }

@@ -1892,8 +1892,8 @@ class BlockingVolumeMethods:
         lifetime: types.Lifetime | None = None,
     ) -> types.VolumeCreateResult:
         """Makes an empty volume. It is on the disk when the answer comes. The first container that
-        uses it while it is empty and in no other's use puts into it what its image has at that
-        place.
+        is made with it while it is empty, and whose image has something at that place, puts that
+        into it: all of it or nothing, also where others use it.
 
         name: A letter or digit, and then letters, digits, '_', '.' and '-', 128 at the most;
         generated when absent.
