@@ -11,6 +11,8 @@ public final class StreamSender: Sendable {
 
   private struct State {
     var credit: Int
+    /// The most credit there ever was: there is as much again when the receiver has taken all.
+    var window: Int
     var seq = 0
     /// The beginning of a character whose end has not come yet.
     var held: [UInt8] = []
@@ -22,7 +24,7 @@ public final class StreamSender: Sendable {
   public init(_ id: StreamID, credit: Int, over channel: MessageChannel) {
     self.id = id
     self.channel = channel
-    state = Mutex(State(credit: credit))
+    state = Mutex(State(credit: credit, window: credit))
   }
 
   /// Grants the receiver's bytes.
@@ -30,6 +32,7 @@ public final class StreamSender: Sendable {
     wake { state in
       let (sum, overflow) = state.credit.addingReportingOverflow(bytes)
       state.credit = overflow ? .max : sum
+      state.window = max(state.window, state.credit)
     }
   }
 
@@ -57,6 +60,22 @@ public final class StreamSender: Sendable {
       rest = rest.dropFirst(piece.count)
     }
     return true
+  }
+
+  /// Waits until the receiver has taken all that was sent, which its credit tells, or until it is too long: requests overtake
+  /// streams. Not beside `send`.
+  public func waitUntilTaken(within patience: Duration) async {
+    let end = ContinuousClock.now + patience
+    let timer = Task {
+      try await Task.sleep(until: end)
+      wake { _ in }
+    }
+    defer { timer.cancel() }
+    while ContinuousClock.now < end, !Task.isCancelled {
+      let isTaken = state.withLock { $0.isEnded || $0.credit >= $0.window }
+      if isTaken { return }
+      await waitForWord { $0.credit >= $0.window || ContinuousClock.now >= end }
+    }
   }
 
   /// Ends the stream after all that was sent.
@@ -92,6 +111,22 @@ public final class StreamSender: Sendable {
     return await channel.sendBulk(.init(stream: id, seq: seq, data: data, encoding: encoding))
   }
 
+  /// Suspends until `wake` or cancellation, unless what is waited for is there already, or the stream has ended.
+  private func waitForWord(unless isThere: (State) -> Bool) async {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let goesOn = state.withLock { state in
+          if isThere(state) || state.isEnded || Task.isCancelled { return true }
+          state.waiter = continuation
+          return false
+        }
+        if goesOn { continuation.resume() }
+      }
+    } onCancel: {
+      wake { _ in }
+    }
+  }
+
   /// Takes some credit, at least one byte; nil when the stream has ended.
   private func credit(upTo wanted: Int) async throws -> Int? {
     while true {
@@ -104,18 +139,7 @@ public final class StreamSender: Sendable {
       }
       guard let taken else { return nil }
       if taken > 0 { return taken }
-      await withTaskCancellationHandler {
-        await withCheckedContinuation { continuation in
-          let goesOn = state.withLock { state in
-            if state.credit > 0 || state.isEnded || Task.isCancelled { return true }
-            state.waiter = continuation
-            return false
-          }
-          if goesOn { continuation.resume() }
-        }
-      } onCancel: {
-        wake { _ in }
-      }
+      await waitForWord { $0.credit > 0 }
     }
   }
 

@@ -205,8 +205,13 @@ final class InputPump: Sendable {
         if error == EINTR { continue }
         let typed = Array(buffer.prefix(max(0, count)))
         let found = typed.isEmpty ? nil : keys?.take(typed)
-        // What was typed before the keys is the container's all the same.
-        defer { if found?.isDetached ?? false { detaching?.leave() } }
+        // What was typed before the keys is the container's all the same; one that takes no input is left without it.
+        defer {
+          if found?.isDetached ?? false {
+            awaitResult { await sender.waitUntilTaken(within: .seconds(1)) }
+            detaching?.leave()
+          }
+        }
         let bytes = found?.forContainer ?? typed
         if bytes.isEmpty, !typed.isEmpty {
           if found?.isDetached ?? false { return }
