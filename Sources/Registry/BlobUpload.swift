@@ -46,7 +46,7 @@ final class BlobUpload: Sendable {
     do {
       response = try await client.send(request(.post, address), repository, .push)
     } catch TransferFailure.status(let refusal)
-      where (400..<500).contains(refusal.head.status) && refusal.head.status != 429
+      where (400..<500).contains(refusal.head.status) && !refusal.head.isTransient
     {
       // Whoever may not read the source may still write here.
       return false
@@ -68,6 +68,8 @@ final class BlobUpload: Sendable {
     var offset = try await resume(in: repository)
     while descriptor.size - offset > chunk {
       var patch = request(.patch, try address())
+      // What the buffers on the way still hold goes out after the last byte was taken, which by a slow line takes long.
+      patch.stallTimeout = client.configuration.commitTimeout
       patch.fields = [
         ("Content-Type", "application/octet-stream"), ("Content-Range", "\(offset)-\(offset + chunk - 1)"),
       ]

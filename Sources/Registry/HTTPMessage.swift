@@ -50,6 +50,10 @@ struct ResponseHead: Sendable {
 
   var isSuccess: Bool { (200..<300).contains(status) }
 
+  /// Whether the same request may be taken a little later: a time that ran out on the way, too many at once, or a failure of the
+  /// server's own.
+  var isTransient: Bool { [408, 425, 429].contains(status) || status >= 500 }
+
   var contentLength: Int64? { self["content-length"].flatMap { Int64($0) }.flatMap { $0 >= 0 ? $0 : nil } }
 
   /// The wait the server asks for (RFC 9110, section 10.2.3), in seconds or until a date; none for one that is over.
@@ -137,7 +141,7 @@ enum TransferFailure: Error, Sendable {
     switch self {
     case .broken, .stalled: true
     case .refused, .unresolved, .connectTimedOut: afterProgress
-    case .status(let response): response.head.status == 429 || response.head.status >= 500
+    case .status(let response): response.head.isTransient
     case .badAddress, .insecure, .redirect, .malformed, .unusable: false
     }
   }

@@ -5,7 +5,7 @@ internal import OCIModel
 ///
 /// Copies share connections and tokens; one client serves many pulls and pushes at once. Each transfer runs on
 /// a thread of its own. Every method throws `EngineError`, and `cancelled` soon after its task is cancelled,
-/// when the transfer's thread is done with whatever the caller passed in. Failed connections, 429 and 5xx are
+/// when the transfer's thread is done with whatever the caller passed in. Failed connections, 408, 425, 429 and 5xx are
 /// tried again as `RegistryConfiguration.retry` says.
 package struct RegistryClient: Sendable {
   let configuration: RegistryConfiguration

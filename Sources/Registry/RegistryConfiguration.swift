@@ -16,7 +16,7 @@ package struct RegistryConfiguration: Sendable {
   package var connectTimeout: Duration = .seconds(15)
   /// A transfer that moves no byte for this long has failed. Time that `receive` takes does not count.
   package var stallTimeout: Duration = .seconds(60)
-  /// How long a registry may take to answer after it has been sent a whole blob, which it may hash or copy.
+  /// How long a registry may take to answer after it has been sent a whole blob, which it may hash or copy, or a piece of one.
   package var commitTimeout: Duration = .seconds(300)
   package var retry = RetryPolicy()
   /// Blobs that are larger are sent in pieces of so many bytes, so that a broken connection costs no more than one.

@@ -97,6 +97,8 @@ private struct Told {
         .notFound, "the registry has no such tag or digest in the repository", hint: "check the image's tag")
     case 404:
       self.init(.notFound, "the registry answers 404 (not found)", hint: "check the image's name and tag")
+    case 408, 425:
+      self.init(.unreachable, "the registry did not take the request (\(status))", hint: "try again")
     case 429:
       let wait = response.head.retryAfter.map { "in \($0.formattedSeconds)" } ?? "later"
       self.init(.unreachable, "the registry limits how often it is asked (429)", hint: "try again \(wait)")

@@ -119,7 +119,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [500, 502, 429])
+  @Test(arguments: [500, 502, 429, 408, 425])
   func lastingServerErrorsEndAsUnreachable(status: Int) async throws {
     try await withFaultyServer { server in
       server.on("GET", path, FaultyResponse(status: status))

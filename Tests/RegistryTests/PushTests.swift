@@ -75,6 +75,23 @@ import Testing
     }
   }
 
+  @Test func aPieceMayDrainForAsLongAsAWholeBlob() async throws {
+    try await withFile { server, path in
+      server.on("POST", "/v2/a/blobs/uploads/", FaultyResponse(status: 202, fields: ["Location": "/up/1"]))
+      server.on("PATCH", "/up/1", FaultyResponse(fault: .silent))
+      let test = TestClient {
+        $0.uploadChunk = 300_000
+        $0.stallTimeout = .seconds(100)
+        $0.commitTimeout = .milliseconds(200)
+        $0.retry.attempts = 1
+      }
+      let error = await #expect(throws: EngineError.self) {
+        try await test.client.pushBlob(server.reference("a"), blob, from: path)
+      }
+      #expect(error?.causes.first == "the registry sent nothing for 0.2 s")
+    }
+  }
+
   @Test func whereTheRegistryHasItAllNothingIsLeftToSayARangeOf() async throws {
     try await withFile { server, path in
       server.on("POST", "/v2/a/blobs/uploads/", FaultyResponse(status: 202, fields: ["Location": "/up/1"]))
