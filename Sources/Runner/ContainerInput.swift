@@ -90,12 +90,9 @@ extension Runner {
   /// - Throws: `EngineError.conflict` if it is not running or has no terminal.
   package func resize(_ id: String, rows: UInt16, columns: UInt16) async throws(EngineError) {
     do {
-      let socket = try await attachSocket(id)
-      defer { try? socket.close() }
       var packet = [UInt8(CLINUX_ATTACH_RESIZE.rawValue)]
       for number in [rows, columns] { withUnsafeBytes(of: number) { packet.append(contentsOf: $0) } }
-      // What was sent is read also after this end of the socket is gone.
-      try call("send") { clinux_send(socket.rawValue, packet, packet.count, 1) }
+      try await sendOnce(packet, to: id)
     } catch let error as SystemError
       where error.errno == .noSuchFileOrDirectory || error.errno == .connectionRefused
     {
@@ -103,6 +100,21 @@ extension Runner {
     } catch {
       throw EngineError("resize the terminal of container \(id)", wrapping: error, subject: id)
     }
+  }
+
+  /// Sends one packet by a connection of its own. Where the shim has all the clients that it takes, the next one that comes
+  /// drives out the one before it: who is driven out comes again.
+  private func sendOnce(_ packet: [UInt8], to id: String) async throws {
+    for _ in 0..<16 {
+      let socket = try await attachSocket(id)
+      let sent = clinux_send(socket.rawValue, packet, packet.count, 1)
+      let error = Errno(rawValue: errno)
+      // What was sent is read also after this end of the socket is gone.
+      try? socket.close()
+      if sent >= 0 { return }
+      guard [.brokenPipe, .connectionReset].contains(error) else { throw SystemError("send", error) }
+    }
+    throw SystemError("send", .connectionReset)
   }
 
   /// The caller closes it.

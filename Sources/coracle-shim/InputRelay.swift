@@ -65,8 +65,11 @@ struct InputRelay {
     for index in clients.indices where isOpen && poll.isReady(clients[index]) { receive(index) }
     guard isOpen, poll.isReady(listener) else { return }
     let slot = freeSlot()
-    // Who is there has had the time for a size.
-    if slot == Self.spare { leave(slot) }
+    if slot == Self.spare {
+      // What it has sent since the poll; who has not sent its size yet comes again.
+      if clients[slot] >= 0 { receive(slot) }
+      leave(slot)
+    }
     clients[slot] = clinux_accept(listener)
     if slot == Self.spare, clients[slot] >= 0 { receive(slot) }
   }
