@@ -65,8 +65,8 @@ extension ContainerEngine {
       if !(error is CancellationError) { log.warning("cannot tidy up the store: \(error)") }
     }
     await removeOrphans()
-    await completeVolumes()
     await repairNetworks()
+    await completeVolumes()
   }
 
   /// What is measured of a container while it runs, whoever waits for its end.
@@ -78,10 +78,14 @@ extension ContainerEngine {
       // The one of the run before waits for its next look, with the lock that this one needs.
       healthWatches.withLock { $0.updateValue(health, forKey: id) }?.cancel()
       defer { healthWatches.withLock { if $0[id] == health { $0[id] = nil } } }
-      try await withTaskCancellationHandler {
-        try await health.value
-      } onCancel: {
-        health.cancel()
+      do {
+        try await withTaskCancellationHandler {
+          try await health.value
+        } onCancel: {
+          health.cancel()
+        }
+      } catch is CancellationError where !Task.isCancelled {
+        // The look of a later run has taken its place; memory is watched to the run's end.
       }
       await memory
     }
@@ -136,7 +140,7 @@ extension ContainerEngine {
     guard isDue else { return false }
     do {
       _ = try await start(record)
-    } catch let error as EngineError where error.kind == .conflict {
+    } catch let error as EngineError where [.conflict, .inUse].contains(error.kind) {
       if let now = try metadata.container(id: record.id), ContainerState.live.contains(now.state) {
         // Another service was first.
         return true

@@ -236,6 +236,7 @@ extension ContainerEngine {
     try await onBlockingThread("settle layers") { [self] in
       var lowers: [FilePath] = []
       var keys: [Digest] = []
+      var trees: Set<Digest> = []
       for (layer, fetched) in zip(layers, fetched) {
         if let pending = fetched.pending {
           try pending.resolve(lowers: lowers)
@@ -247,8 +248,9 @@ extension ContainerEngine {
             subject: "\(layer.diffID)", hint: "pull again")
         }
         keys.append(key)
+        trees.insert(key)
         // One layer may stand for as many trees as it has places.
-        try requireStackable(Set(keys).count, of: layers)
+        try requireStackable(trees.count, of: layers)
         lowers.insert(snapshots.layerDirectory(key), at: 0)
       }
       return keys

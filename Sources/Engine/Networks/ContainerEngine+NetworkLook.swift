@@ -44,11 +44,14 @@ extension ContainerEngine {
       let endpoints = try metadata.endpoints()
       let connected = try endpoints + metadata.buildEndpoints().map(\.endpoint)
       let known = Set(networks.map(\.bridge) + connected.map { NetworkNames.peer($0, store: store) })
-      let strays = found.keys.filter { !known.contains($0) }
+      var strays = found.keys.filter { !known.contains($0) }
       if strays.contains(where: { $0.hasPrefix(peers) }) {
         // One of them may have been a container's way to the outside.
         let members = Set(endpoints.map(\.container))
-        await withRunning({ members.contains($0.id) }, { try await self.restoreRoutes(of: $0) })
+        let areWhole = await withRunning(
+          { members.contains($0.id) }, { try await self.restoreRoutes(of: $0) })
+        // They stay, and tell the next look.
+        if !areWhole { strays.removeAll { $0.hasPrefix(peers) } }
       }
       try await host.remove(interfaces: strays)
       for network in networks {
@@ -100,30 +103,39 @@ extension ContainerEngine {
   /// now; and one that cannot be repaired is no reason to leave the others.
   ///
   /// - Parameter needsIt: asked without the lock.
+  /// - Returns: whether all that needed it have got it, or run no more.
+  @discardableResult
   private func withRunning(
     _ needsIt: (ContainerRecord) throws -> Bool,
     _ repair: @Sendable @escaping (ContainerRecord) async throws -> Void
-  ) async {
-    let chosen = (try? metadata.containers(in: [.running, .paused]).filter(needsIt).map(\.id)) ?? []
-    await withDiscardingTaskGroup { group in
+  ) async -> Bool {
+    guard let running = try? metadata.containers(in: [.running, .paused]),
+      let chosen = try? running.filter(needsIt).map(\.id)
+    else { return false }
+    return await withTaskGroup(of: Bool.self) { group in
       for id in chosen {
         group.addTask { [self] in
           do {
             guard let lock = try await locks.holdContainer(id, within: .seconds(10)) else {
               log.warning(
                 "container \(id.prefix(12)) is being changed: what it lacks of networks comes later")
-              return
+              return false
             }
             defer { lock.release() }
             guard let record = try metadata.container(id: id), [.running, .paused].contains(record.state)
-            else { return }
+            else { return true }
             try await repair(record)
+            return true
           } catch {
-            if error is CancellationError || (error as? EngineError)?.kind == .notFound { return }
-            log.warning("cannot connect container \(id.prefix(12)) again: \(error)")
+            if (error as? EngineError)?.kind == .notFound { return true }
+            if !(error is CancellationError) {
+              log.warning("cannot connect container \(id.prefix(12)) again: \(error)")
+            }
+            return false
           }
         }
       }
+      return await group.reduce(true) { $0 && $1 }
     }
   }
 

@@ -66,7 +66,7 @@ extension ContainerEngine {
 
   private func remove(_ subject: PruneFinding.Subject) async throws {
     switch subject {
-    case .container(let record): try await remove(record)
+    case .container(let record): try await remove(record, within: Self.copyPatience)
     case .image(let image):
       let digest = image.digest
       try await metadata.removeNames(image.references, of: digest, withImage: true) { names, image in

@@ -94,7 +94,13 @@ extension ContainerEngine {
   /// The same for all of them, in a service's own time.
   func completeVolumes() async {
     do {
-      for name in try snapshots.volumeNames() { try await completeVolume(name) }
+      for name in try snapshots.volumeNames() {
+        do {
+          try await completeVolume(name)
+        } catch where !(error is CancellationError) {
+          log.warning("cannot fill the volume \(name) to its end: \(error)")
+        }
+      }
     } catch {
       if !(error is CancellationError) { log.warning("cannot fill volumes to their end: \(error)") }
     }
