@@ -114,21 +114,6 @@ private final class ThreadForEachJob: TaskExecutor {
     }
   }
 
-  @Test func outlivesAProcessThatIsKilled() async throws {
-    try await withDatabasePath { path in
-      let text = path.string
-      await #expect(processExitsWith: .signal(SIGKILL)) { [text = text as String] in
-        let store = try MetadataStore(path: FilePath(text))
-        try await store.recordImage(image("one"), reference: "r/one:1", at: 1)
-        try await store.insertContainer(container("aa11", of: image("one")))
-        kill(getpid(), SIGKILL)
-      }
-      let store = try MetadataStore(path: path)
-      #expect(try store.image(tagged: "r/one:1") == image("one"))
-      #expect(try store.containers().map(\.id) == ["aa11"])
-    }
-  }
-
   @Test func refusesALaterSchema() async throws {
     try await withDatabasePath { path in
       _ = try MetadataStore(path: path).images()
