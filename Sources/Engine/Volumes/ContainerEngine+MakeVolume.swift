@@ -97,7 +97,8 @@ extension ContainerEngine {
       for name in try snapshots.volumeNames() {
         do {
           try await completeVolume(name)
-        } catch where !(error is CancellationError) {
+        } catch {
+          if error is CancellationError { return }
           log.warning("cannot fill the volume \(name) to its end: \(error)")
         }
       }
