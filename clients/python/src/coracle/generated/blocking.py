@@ -973,8 +973,8 @@ class BlockingContainerMethods:
 
         container: A name, an id, or the first digits of one.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError,
-        UnsupportedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, InUseError,
+        PermissionDeniedError, UnsupportedError.
         """
         return self._request(
             "container/start",
