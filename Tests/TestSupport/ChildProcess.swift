@@ -1,4 +1,5 @@
 package import SystemPackage
+package import Testing
 
 /// A program that a test started: its pid, its streams and its end.
 ///
@@ -31,7 +32,7 @@ package final class ChildProcess: Sendable {
     case signalled(Int32)
   }
 
-  package struct Result: Sendable {
+  package struct Result: Sendable, CustomTestStringConvertible {
     package var status: ExitStatus
     /// Empty unless captured.
     package var stdout: [UInt8]
@@ -41,6 +42,7 @@ package final class ChildProcess: Sendable {
     /// Standard output as text; bytes that are no UTF-8 are replaced.
     package var text: String { String(decoding: stdout, as: UTF8.self) }
     package var errorText: String { String(decoding: stderr, as: UTF8.self) }
+    package var testDescription: String { "\(status), stdout: \(text), stderr: \(errorText)" }
   }
 
   package let pid: Int32
