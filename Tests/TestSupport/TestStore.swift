@@ -51,7 +51,8 @@ package struct TestStore: Sendable {
   }
 
   /// Kills all services that tests have with this store and that are still there: what waits for one fails.
-  fileprivate func killServices() { for service in services.all { service.kill(SIGKILL) } }
+  /// Those that a test starts after it are killed at once.
+  fileprivate func killServices() { for service in services.end() { service.kill(SIGKILL) } }
 
   /// The same, and waits for their ends: what is left of them would write to a store that is being removed, and hold the
   /// runner's output open.
@@ -123,10 +124,24 @@ package struct TestStore: Sendable {
 
 /// The services that have been started with a store.
 private final class StartedServices: Sendable {
-  private let services = Mutex<[ServiceProcess]>([])
+  private let state = Mutex<(services: [ServiceProcess], areEnded: Bool)>(([], false))
 
-  var all: [ServiceProcess] { services.withLock { $0 } }
-  func add(_ service: ServiceProcess) { services.withLock { $0.append(service) } }
+  var all: [ServiceProcess] { state.withLock { $0.services } }
+
+  func add(_ service: ServiceProcess) {
+    let isLate = state.withLock {
+      $0.services.append(service)
+      return $0.areEnded
+    }
+    if isLate { service.kill(SIGKILL) }
+  }
+
+  func end() -> [ServiceProcess] {
+    state.withLock {
+      $0.areEnded = true
+      return $0.services
+    }
+  }
 }
 
 package struct TestFailure: Error, CustomStringConvertible {
