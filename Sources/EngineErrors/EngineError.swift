@@ -10,8 +10,6 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
   /// What the person can do about it.
   package var hint: String?
   package var isRetriable: Bool
-  /// Whether what came was understood, and is refused for what it says: to have the same from elsewhere is of no use.
-  package var isRefusal = false
   /// How long somebody else asks to wait before another try.
   package var retryAfter: Duration?
   /// The id of the container that is kept to look into the failure.

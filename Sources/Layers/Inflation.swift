@@ -92,8 +92,6 @@ extension EngineError {
     _ what: String, subject: String? = nil, causes: [String] = [],
     hint: String = "the image is broken or hostile"
   ) -> EngineError {
-    var error = EngineError(.corrupt, what, subject: subject, causes: causes, hint: hint)
-    error.isRefusal = true
-    return error
+    EngineError(.corrupt, what, subject: subject, causes: causes, hint: hint)
   }
 }

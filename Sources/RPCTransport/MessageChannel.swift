@@ -47,7 +47,7 @@ public final class MessageChannel: Sendable {
     }
     Thread.detachNewThread { [self] in
       let isWhole = writeAll()
-      queue.close()
+      queue.end()
       try? output.close()
       onWriteEnd(isWhole)
     }

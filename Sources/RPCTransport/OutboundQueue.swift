@@ -182,7 +182,7 @@ final class OutboundQueue: @unchecked Sendable {
     asked += 1
     isWriting = false
     while isAtRest, !isClosed { condition.wait() }
-    isWriting = true
+    isWriting = !isAtRest
     if let bytes = rest {
       rest = nil
       condition.unlock()
@@ -219,8 +219,14 @@ final class OutboundQueue: @unchecked Sendable {
   }
 
   /// As `close`, and what waits is dropped.
-  func abandon() {
+  func abandon() { abandon(whileWriting: true) }
+
+  /// As `abandon`, by the thread that has written, and writes no more.
+  func end() { abandon(whileWriting: false) }
+
+  private func abandon(whileWriting goesOn: Bool) {
     condition.lock()
+    isWriting = isWriting && goesOn
     control = []
     bulk = []
     rest = nil

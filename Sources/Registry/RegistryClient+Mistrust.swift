@@ -19,8 +19,8 @@ extension RegistryClient {
       guard let error = error as? EngineError, error.blamesBytes, !mirrors.isEmpty else { throw error }
       for mirror in mirrors { outages.begin(at: mirror.root) }
       RegistryNotices.current?.warn(
-        "what a mirror sent (\(mirrors.map(\.root.origin).joined(separator: ", "))) is wrong:"
-          + " \(error.message); it was fetched from the registry itself", about: reference.registry)
+        "what a mirror sent (\(mirrors.map(\.root.origin).joined(separator: ", "))) was not taken:"
+          + " \(error.message); the registry itself is asked", about: reference.registry)
       return try await body()
     }
   }
@@ -28,9 +28,7 @@ extension RegistryClient {
 
 extension EngineError {
   /// Whether other bytes, from elsewhere, may be right. Of a layer's configuration that does not fit it they are not: that is found
-  /// when the layer's bytes are known to be right, and to try again is no use. Nor of an archive that leads out or unpacks without
-  /// end: no damage makes one.
-  package var blamesBytes: Bool {
-    !isRefusal && (kind == .corrupt || kind == .digestMismatch && isRetriable)
-  }
+  /// when the layer's bytes are known to be right, and to try again is no use. An archive that leads out or unpacks without end is
+  /// refused before all of its bytes are there, and so before it is known whose they are.
+  package var blamesBytes: Bool { kind == .corrupt || kind == .digestMismatch && isRetriable }
 }

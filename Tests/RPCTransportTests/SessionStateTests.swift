@@ -77,6 +77,19 @@ struct OutboundQueueTests {
     #expect(written.withLock { $0.begun } == [bytes("one"), bytes("three"), bytes("4"), bytes("5")])
     queue.close()
     #expect(queue.next() == nil)
+    #expect(queue.progress == nil)
+  }
+
+  @Test("where the writing has failed, nothing waits for the other side any more")
+  func failed() {
+    let queue = OutboundQueue()
+    queue.send(bytes("one"))
+    queue.send(bytes("two"))
+    #expect(queue.next() == bytes("one"))
+    #expect(queue.progress != nil)
+    queue.end()
+    #expect(queue.progress == nil)
+    #expect(queue.send(bytes("three")) == false)
   }
 
   @Test("a long message, and one behind a stream's, are left to the writing thread")
