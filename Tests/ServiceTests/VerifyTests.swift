@@ -94,6 +94,17 @@ struct VerifyTests {
     }
   }
 
+  @Test("a pull that unpacks a blob with a flipped byte fetches it anew, without a verification")
+  func flippedBlobWithoutTree() async throws {
+    let account = try #require(Account.available.first)
+    try await withImage(account) { store, service, server, name, image, diffID in
+      let layer = OCIModel.Digest(of: image.layers[0])
+      try await shell(store, "\(flippingByte(of: "blobs/sha256/\(layer.hex)")); rm -r layers/\(diffID.hex)")
+      let pulled = try await service.send(ImagePull.self, .init(reference: name))
+      #expect(pulled.layers.map(\.outcome) == [.fetched])
+    }
+  }
+
   @Test(
     "a document with a flipped byte is put right by a pull, without a verification",
     arguments: ["config", "manifest"])

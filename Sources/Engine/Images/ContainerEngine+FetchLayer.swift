@@ -26,9 +26,14 @@ extension ContainerEngine {
       if isPresent(layer) { return FetchedLayer(outcome: .waited) }
 
       if content.isWhole(blob) {
-        return FetchedLayer(
-          outcome: .present,
-          pending: try await unpackBlob(of: layer, reference.description, addition, progress: progress))
+        do {
+          return FetchedLayer(
+            outcome: .present,
+            pending: try await unpackBlob(of: layer, reference.description, addition, progress: progress))
+        } catch {
+          guard try await unnameDamaged(blob.digest, after: error) else { throw error }
+          log.notice("layer \(blob.digest.short) was damaged in the store; it is fetched anew")
+        }
       }
       return try await registry.mistrustingMirrors(of: reference) {
         try await download(layer, of: reference, addition, progress: progress)
@@ -210,8 +215,29 @@ extension ContainerEngine {
       let lock = try await snapshots.withUnpackLock(layer.diffID)
       defer { lock.releaseAndRemove() }
       if isDone() { return FetchedLayer(outcome: .waited) }
-      return FetchedLayer(
-        outcome: .present, pending: try await unpackBlob(of: layer, image, addition, progress: progress))
+      do {
+        return FetchedLayer(
+          outcome: .present, pending: try await unpackBlob(of: layer, image, addition, progress: progress))
+      } catch {
+        let lease = try await content.withIngestLock(blob.digest)
+        defer { lease.releaseAndRemove() }
+        guard try await unnameDamaged(blob.digest, after: error) else { throw error }
+        throw EngineError(
+          .corrupt, "cannot unpack layer \(blob.digest.short): the disk has damaged it", subject: image,
+          hint: "bring the image again, by pull, load or build")
+      }
+    }
+  }
+
+  /// Takes a blob its name where that it could not be unpacked comes from damage on the disk, and not from what was fetched once:
+  /// the next one who wants it brings it anew. Whoever calls holds the blob's ingest lock.
+  private func unnameDamaged(_ blob: Digest, after error: any Error) async throws -> Bool {
+    guard let kind = (error as? EngineError)?.kind, [.corrupt, .digestMismatch, .internal].contains(kind)
+    else { return false }
+    return try await onBlockingThread("verify") { [content] in
+      guard try content.check(blob) == .damaged else { return false }
+      try content.remove(blob)
+      return true
     }
   }
 
