@@ -1,4 +1,5 @@
 package import Layers
+import LinuxSystem
 import Registry
 package import SystemPackage
 
@@ -14,7 +15,7 @@ package struct EngineConfiguration: Sendable {
   package var isRootless: Bool
   /// The highest user and group id that files can be given.
   package var highestID: UInt32
-  /// How many layers of one pull or push are under way at once.
+  /// How many layers of one pull or push are under way at once; `usualConcurrentLayers` unless set.
   package var concurrentLayers: Int
   /// What a layer may cost that is unpacked.
   package var unpackLimits = UnpackLimits()
@@ -36,13 +37,18 @@ package struct EngineConfiguration: Sendable {
 
   package init(
     storeDirectory: FilePath, runDirectory: FilePath, shim: FilePath, isRootless: Bool,
-    highestID: UInt32 = .max - 1, concurrentLayers: Int = 4
+    highestID: UInt32 = .max - 1, concurrentLayers: Int? = nil
   ) {
     self.storeDirectory = storeDirectory
     self.runDirectory = runDirectory
     self.shim = shim
     self.isRootless = isRootless
     self.highestID = highestID
-    self.concurrentLayers = concurrentLayers
+    self.concurrentLayers = concurrentLayers ?? Self.usualConcurrentLayers
   }
+
+  /// As many as there are processors, within 2 to 4. A layer that is inflated, hashed and written keeps a processor busy and has a
+  /// window of megabytes, so more of them than processors only take turns, and drive each other's bytes out of the caches; but
+  /// beside one that waits for its registry another one is to go on.
+  private static var usualConcurrentLayers: Int { min(max(onlineProcessors(), 2), 4) }
 }

@@ -10,7 +10,7 @@ public enum ImagePull: RPCRequest {
     public var reference: String
     /// os/architecture[/variant]; the service's own when absent.
     public var platform: String?
-    /// How many layers are under way at once; 4 when absent.
+    /// How many layers are under way at once. When absent, as many as the service is set to; without a setting, as many as it has processors, within 2 to 4.
     public var concurrentLayers: Int?
     /// Asks for LSP's $/progress as well.
     public var workDoneToken: ProgressToken?

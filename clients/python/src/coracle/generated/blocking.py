@@ -94,7 +94,8 @@ class BlockingImageMethods:
 
         reference: [registry/]name[:tag][@digest]; Docker Hub's short names are understood.
         platform: os/architecture[/variant]; the service's own when absent.
-        concurrent_layers: How many layers are under way at once; 4 when absent.
+        concurrent_layers: How many layers are under way at once. When absent, as many as the
+        service is set to; without a setting, as many as it has processors, within 2 to 4.
         work_done_token: Asks for LSP's $/progress as well.
         progress: called with each task of the request when it starts, gets on and ends.
 
