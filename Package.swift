@@ -152,7 +152,7 @@ let package = Package(
     tests("OCIModel", ["EngineErrors"]),
     tests("Dockerfile", ["EngineErrors"]),
     tests("ContentStore", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
-    tests("Layers", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
+    tests("Layers", ["OCIModel", "EngineErrors", "LinuxSystem", "CZstd", system]),
     tests("Snapshots", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Registry", ["OCIModel", "EngineErrors", "LinuxSystem", system]),
     tests("Networking", ["EngineErrors", "LinuxSystem", system]),

@@ -7,14 +7,38 @@ final class BytePipe: Sendable {
   /// A piece and how much of it is filled. One thread has it at a time.
   final class Piece: @unchecked Sendable {
     // Handed from thread to thread through the pipe's lock, and used by its holder alone.
-    let memory: UnsafeMutableRawBufferPointer
+    private let own: UnsafeMutableRawBufferPointer
+    private var memory: UnsafeMutableRawBufferPointer
+    private var lender: AnyObject?
     var count = 0
 
-    init(size: Int) { memory = .allocate(byteCount: size, alignment: 64) }
-    deinit { memory.deallocate() }
+    init(size: Int) {
+      own = .allocate(byteCount: size, alignment: 64)
+      memory = own
+    }
+    deinit { own.deallocate() }
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[..<count]) }
     var room: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: memory[count...]) }
+
+    /// Puts other memory in the place of an empty piece's own, which stays untouched, until it is emptied.
+    ///
+    /// - Parameter lender: keeps that memory, and is kept.
+    func borrow(_ memory: UnsafeMutableRawBufferPointer, of lender: AnyObject) {
+      self.memory = memory
+      self.lender = lender
+    }
+
+    func borrows(of lender: AnyObject) -> Bool { self.lender === lender }
+
+    /// Leaves no room.
+    func close() { memory = UnsafeMutableRawBufferPointer(rebasing: memory[..<count]) }
+
+    func empty() {
+      count = 0
+      memory = own
+      lender = nil
+    }
   }
 
   private struct State {
@@ -26,10 +50,13 @@ final class BytePipe: Sendable {
     var error: EngineError?
   }
 
+  /// How many pieces there are.
+  let pieces: Int
   private let state: Condition<State>
   private let half: Int
 
   init(pieces: Int, size: Int) {
+    self.pieces = pieces
     half = max(1, pieces / 2)
     state = Condition(State(free: (0..<pieces).map { _ in Piece(size: size) }))
   }
@@ -46,9 +73,7 @@ final class BytePipe: Sendable {
     return try state.waitQuietly(until: { $0.free.count >= $0.needed || $0.error != nil }) {
       state throws(EngineError) in
       if let error = state.error { throw error }
-      let piece = state.free.removeLast()
-      piece.count = 0
-      return piece
+      return state.free.removeLast()
     }
   }
 
@@ -69,6 +94,7 @@ final class BytePipe: Sendable {
   }
 
   func recycle(_ piece: Piece) {
+    piece.empty()
     state.changePerhaps {
       $0.free.append(piece)
       return $0.free.count == $0.needed

@@ -44,14 +44,13 @@ struct Inflation {
         inflate = decompressor
       } else {
         inflate = try Compression.detect(source.bytes.prefix(Compression.magicLength)).decompressor(
-          zstdWindowLog: limits.zstdWindowLog, checksItself: checksItself)
+          zstdWindowLog: limits.zstdWindowLog, checksItself: checksItself, pieces: output.pieces)
         decompressor = inflate
       }
       var rest = source.bytes
       while true {
-        let (consumed, produced) = try inflate.run(rest, piece.room)
+        let (consumed, produced) = try inflate.run(rest, into: piece)
         rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
-        piece.count += produced
         size += Int64(produced)
         try limits.check(size, from: compressed, of: "layer")
         if piece.room.isEmpty {

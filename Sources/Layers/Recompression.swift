@@ -8,7 +8,7 @@ package final class Recompression: @unchecked Sendable {
   private var decompressor: (any Decompressor)?
   private var first: [UInt8] = []
   private let compressor: LayerCompressor
-  private let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
+  private let piece = BytePipe.Piece(size: 256 << 10)
 
   /// - Parameter sink: gets the bytes of the new compression in order.
   package init(
@@ -16,8 +16,6 @@ package final class Recompression: @unchecked Sendable {
   ) throws(EngineError) {
     compressor = try LayerCompressor(compression, sink)
   }
-
-  deinit { room.deallocate() }
 
   package func write(_ bytes: UnsafeRawBufferPointer) throws {
     if decompressor != nil { return try pass(bytes) }
@@ -39,7 +37,7 @@ package final class Recompression: @unchecked Sendable {
   private func begin() throws {
     // A layer of the store: whoever took it in allowed its window, and 2^31 bytes is the largest there is.
     decompressor = try Compression.detect(first).decompressor(
-      zstdWindowLog: 31, checksItself: true)
+      zstdWindowLog: 31, checksItself: true, pieces: 1)
     try first.withUnsafeBytes { try pass($0) }
     first = []
   }
@@ -48,9 +46,10 @@ package final class Recompression: @unchecked Sendable {
     guard let decompressor else { return }
     var rest = bytes
     while true {
-      let (consumed, produced) = try decompressor.run(rest, room)
+      let (consumed, produced) = try decompressor.run(rest, into: piece)
       rest = UnsafeRawBufferPointer(rebasing: rest[consumed...])
-      if produced > 0 { try compressor.write(UnsafeRawBufferPointer(rebasing: room[..<produced])) }
+      if produced > 0 { try compressor.write(piece.bytes) }
+      piece.empty()
       if consumed == 0, produced == 0 { break }
     }
     guard rest.isEmpty else {
