@@ -96,7 +96,9 @@ extension ContainerEngine {
   ) async throws -> ContainerRecord {
     switch (change, seen) {
     case (.started, .running(let pid)), (.started, .paused(let pid)):
-      return try await markRunning(record, pid: pid, at: Timestamp.now)
+      let running = try await markRunning(record, pid: pid, at: Timestamp.now)
+      await catchUpNames(of: record.id)
+      return running
     case (.started, .exited(let exit)), (.started, .lost(let exit)):
       return try await markRunning(record, pid: 0, at: Int64(clamping: exit.at))
     case (.exited, .exited(let exit)), (.exited, .lost(let exit)):

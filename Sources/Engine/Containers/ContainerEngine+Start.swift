@@ -82,10 +82,11 @@ extension ContainerEngine {
   /// Starts a container whose state lock the caller holds.
   func launch(_ record: ContainerRecord, _ prepared: PreparedContainer) async throws -> ContainerRecord {
     let started: StartedContainer
+    var names: String?
     do {
       if let network = prepared.network {
         async let ports: Void = runner.publish(prepared.ports, of: prepared, network: network.descriptor)
-        try await connect(record, network)
+        names = try await connect(record, network)
         try await ports
         if !prepared.ports.isEmpty { Failpoint.portsPublished.pass() }
       }
@@ -105,8 +106,10 @@ extension ContainerEngine {
     }
     do {
       // Also in a task that is cancelled now: it runs, and who is told of it can stop it.
-      return try await markRunning(
+      let running = try await markRunning(
         record, pid: started.pid, at: Int64(clamping: started.startedAt), evenIfCancelled: true)
+      if let names { await catchUpNames(of: record.id, names) }
+      return running
     } catch {
       // A container that nobody could be told of must not run on.
       await Task {

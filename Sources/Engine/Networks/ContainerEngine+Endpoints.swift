@@ -194,10 +194,12 @@ extension ContainerEngine {
 
   /// Connects a container that is about to start, and tells it and the others of its networks of their names, while its shim
   /// mounts.
-  func connect(_ record: ContainerRecord, _ namespace: HeldNamespace) async throws {
-    async let names: Void = refreshNames(of: record.id, options(record))
+  ///
+  /// - Returns: what its hosts file has of others.
+  func connect(_ record: ContainerRecord, _ namespace: HeldNamespace) async throws -> String {
+    async let names = refreshNames(of: record.id, options(record))
     try await attach(record, to: namespace)
-    try await names
+    return try await names
   }
 
   /// Connects the network namespace of a container to its networks.

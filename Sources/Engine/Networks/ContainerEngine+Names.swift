@@ -67,15 +67,20 @@ extension ContainerEngine {
   }
 
   /// Writes the hosts files of all containers of networks that run, and of one more.
-  func writeNames(_ networks: [String], and container: String? = nil) async throws {
-    try await refreshHosts(networks, and: container)
+  ///
+  /// - Returns: what that one's has of others.
+  @discardableResult
+  func writeNames(_ networks: [String], and container: String? = nil) async throws -> String {
+    let names = try await refreshHosts(networks, and: container)
     Failpoint.hostsWritten.pass()
+    return names
   }
 
   /// The same in a service's own time.
-  func refreshHosts(_ networks: [String], and asked: String? = nil) async throws {
-    if networks.isEmpty && asked == nil { return }
-    try await onBlockingThread("names") { [self] in
+  @discardableResult
+  func refreshHosts(_ networks: [String], and asked: String? = nil) async throws -> String {
+    if networks.isEmpty && asked == nil { return "" }
+    return try await onBlockingThread("names") { [self] in
       let lock = try locks.holdNetworks()
       defer { lock.release() }
       var parts: [String: String] = [:]
@@ -85,6 +90,7 @@ extension ContainerEngine {
         parts[network] = part
         return part
       }
+      var written = ""
       var containers = try metadata.liveMembers(ofNetworks: networks)
       if let asked, !containers.contains(asked) { containers.append(asked) }
       // Of many it is quicker to read all at once.
@@ -92,12 +98,30 @@ extension ContainerEngine {
       for container in containers {
         let endpoints = try all.map { $0[container] ?? [] } ?? metadata.endpoints(container: container)
         do {
-          try writeHosts(of: container, endpoints, endpoints.map { try part($0.network) }.joined())
+          let names = try endpoints.map { try part($0.network) }.joined()
+          try writeHosts(of: container, endpoints, names)
+          if container == asked { written = names }
         } catch  where container != asked {
           // Others have to know of the change all the same.
           log.warning("cannot write the names that container \(container.prefix(12)) knows: \(error)")
         }
       }
+      return written
+    }
+  }
+
+  /// Writes the hosts file of a container once more whose row says by now that it runs: who changed names before that wrote those
+  /// of others only.
+  ///
+  /// - Parameter written: what it has of others; nil where that is not known.
+  func catchUpNames(of container: String, _ written: String? = nil) async {
+    do {
+      let networks = try metadata.endpoints(container: container).map(\.network)
+      let names = try networks.map { try NameFiles.hosts(metadata.members(ofNetwork: $0)) }.joined()
+      if networks.isEmpty || names == written { return }
+      try await refreshHosts([], and: container)
+    } catch {
+      log.warning("cannot write the names that container \(container.prefix(12)) knows: \(error)")
     }
   }
 
@@ -118,13 +142,15 @@ extension ContainerEngine {
   }
 
   /// Brings a container's own files up to date before it starts.
-  func refreshNames(of container: String, _ options: ContainerOptions) async throws {
+  ///
+  /// - Returns: what its hosts file has of others.
+  func refreshNames(of container: String, _ options: ContainerOptions) async throws -> String {
     let networks = try metadata.endpoints(container: container).map(\.network)
     try replaceContent(
       snapshots.containerDirectory(container).appending(BoundFile.resolvConf.rawValue),
       resolvers(options.nameServers))
     if options.wantsHostAddress { try await refreshHostAddresses(of: container, options, networks) }
-    try await writeNames(networks, and: container)
+    return try await writeNames(networks, and: container)
   }
 
   /// The text of a resolv.conf in a network of the engine's.

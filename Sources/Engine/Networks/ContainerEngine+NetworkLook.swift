@@ -93,6 +93,7 @@ extension ContainerEngine {
       else { return }
       try await reattach(record)
       try await restorePorts(of: record)
+      await catchUpNames(of: container)
     } catch {
       if error is CancellationError { return }
       log.warning("cannot connect container \(container.prefix(12)) again: \(error)")

@@ -49,6 +49,71 @@ struct NetworkTests {
     }
   }
 
+  @Test("containers that start at the same time know each other's names", arguments: Account.available)
+  func namesTogether(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      _ = try await scene.service.importBusybox(scene.store)
+      _ = try await scene.create("back")
+      for round in 0..<3 {
+        try await withThrowingTaskGroup { group in
+          for number in 0..<8 {
+            group.addTask { _ = try await scene.start("c\(round)-\(number)", [.init(network: "back")]) }
+          }
+          try await group.waitForAll()
+        }
+        let members = try await scene.service.send(NetworkInspect.self, .init(network: "back")).endpoints
+        #expect(members.count == 8)
+        for reader in members {
+          let hosts = try await scene.shell(reader.containerName, "cat /etc/hosts").split(separator: "\n")
+          for member in members {
+            let address = try #require(member.ipv4?.prefix { $0 != "/" })
+            let isKnown = hosts.contains {
+              let words = $0.split(whereSeparator: \.isWhitespace)
+              return words.first == address && words.contains { $0 == member.containerName }
+            }
+            #expect(isKnown, "\(reader.containerName) does not know \(member.containerName): \(hosts)")
+          }
+        }
+        try await scene.removeContainers()
+      }
+      try await scene.removeAll()
+    }
+  }
+
+  @Test(
+    "a container knows a name that another got while it started, before its row said that it runs",
+    arguments: Account.available)
+  func renamedMeanwhile(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      _ = try await scene.service.importBusybox(scene.store)
+      _ = try await scene.create("back")
+      try await scene.start("former", [.init(network: "back")])
+      _ = try await scene.service.send(
+        ContainerCreate.self,
+        .init(
+          .init(
+            image: "busybox:1", name: "late", command: ["sleep", "10000"], networks: [.init(network: "back")],
+            initProcess: true)))
+      // By then its own file is written; whoever renames writes those of containers that run.
+      let done = try await scene.store.run([
+        "python3", "-c",
+        """
+        import sqlite3
+        database = sqlite3.connect("\(scene.store.store)/db.sqlite", timeout=60)
+        database.execute(\"\"\"
+          CREATE TRIGGER meanwhile AFTER UPDATE OF state ON containers WHEN NEW.state = 'running' BEGIN
+            UPDATE containers SET name = 'renamed' WHERE name = 'former';
+          END\"\"\")
+        """,
+      ])
+      try #require(done.succeeded, "\(done.errorText)")
+      _ = try await scene.service.send(ContainerStart.self, .init(container: "late"))
+      let hosts = try await scene.shell("late", "cat /etc/hosts")
+      #expect(hosts.contains("renamed") && !hosts.contains("former"), "\(hosts)")
+      try await scene.removeAll()
+    }
+  }
+
   @Test("a container that its policy starts again, while no service runs, has its networks still")
   func restartWithoutService() async throws {
     try await NetworkScene.with { scene in
