@@ -1,6 +1,7 @@
 #include "CEdit.h"
 #include <errno.h>
 #include <histedit.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct cedit_editor {
   int wake;
   int given_up;
   mbstate_t state;
+  locale_t locale;
   cedit_callbacks callbacks;
 };
 
@@ -77,9 +79,22 @@ static int next_character(EditLine *line, wchar_t *character) {
   }
 }
 
+// In the C locale, which each program begins with, no byte from 0x80 on is a character. This one is the thread's alone.
+static void take_utf8(cedit_editor *editor) {
+  editor->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  if (editor->locale) uselocale(editor->locale);
+}
+
+static void leave_utf8(cedit_editor *editor) {
+  if (!editor->locale) return;
+  uselocale(LC_GLOBAL_LOCALE);
+  freelocale(editor->locale);
+}
+
 cedit_editor *cedit_open(const char *program, const char *prompt, int wake_descriptor, cedit_callbacks callbacks) {
   cedit_editor *editor = calloc(1, sizeof *editor);
   if (!editor) return 0;
+  take_utf8(editor);
   editor->prompt = prompt;
   editor->wake = wake_descriptor;
   editor->callbacks = callbacks;
@@ -88,6 +103,7 @@ cedit_editor *cedit_open(const char *program, const char *prompt, int wake_descr
   if (!editor->line || !editor->history) {
     if (editor->history) history_end(editor->history);
     if (editor->line) el_end(editor->line);
+    leave_utf8(editor);
     free(editor);
     return 0;
   }
@@ -107,6 +123,7 @@ cedit_editor *cedit_open(const char *program, const char *prompt, int wake_descr
 void cedit_close(cedit_editor *editor) {
   el_end(editor->line);
   history_end(editor->history);
+  leave_utf8(editor);
   free(editor);
 }
 

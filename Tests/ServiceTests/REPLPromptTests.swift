@@ -12,7 +12,9 @@ struct REPLPromptTests {
       """
     try await withREPLPrompt(account, script) { store, screen in
       let directory = try await ChildProcess.run(
-        store.account.launcher + ["sh", "-ec", "mkdir 'my files'; touch 'my files/page' 'my files/.hidden'"],
+        store.account.launcher + [
+          "sh", "-ec", "mkdir 'my files' ünï; touch 'my files/page' 'my files/.hidden' ünï/éclair ünï/日本",
+        ],
         workingDirectory: store.directory)
       #expect(directory.succeeded)
       for (typed, completed) in [
@@ -32,6 +34,7 @@ struct REPLPromptTests {
         ("cp my\\ files/page well:/etc/pass", "cp my\\ files/page well:/etc/passwd"),
         ("exec busy cat /etc/pas", "exec busy cat /etc/passwd"),
         ("exec busy /bin/hostn", "exec busy /bin/hostname"),
+        ("cp ü", "cp ünï/"), ("cp ünï/é", "cp ünï/éclair"), ("cp ünï/日", "cp ünï/日本"),
         ("build -f my", "build -f my\\ files/"), ("run --network=ho", "run --network=host"),
         ("prune buil", "prune buildCache"), ("events o", "events o"),
       ] {
@@ -84,6 +87,35 @@ struct REPLPromptTests {
       #expect(lines.count == 1000 && lines.allSatisfy { $0 == "ping" })
       let newMode = try await ChildProcess.run(["stat", "-c", "%a", file])
       #expect(newMode.text == "600\n")
+    }
+  }
+
+  @Test(
+    "letters beyond ASCII are typed, corrected and had back, whatever the locale",
+    arguments: Account.available,
+    ["C.UTF-8", "C"])
+  func letters(account: Account, locale: String) async throws {
+    try await withREPLPrompt(account, variables: "LC_ALL=\(locale)") { store, screen in
+      try await screen.enter("run --rm --network none hello:1 echo é ü 日本x")
+      try await screen.wait(for: "\né ü 日本x\ncoracle>")
+      // A character goes as a whole, however many bytes and columns it has.
+      try await screen.type("run --rm --network none hello:1 echo ä日")
+      try await screen.press("BSpace")
+      try await screen.enter("ö")
+      try await screen.wait(for: "\näö\ncoracle>")
+      try await screen.press("C-d")
+      try await screen.wait(for: "host>")
+      let file = store.directory.appending("past").string
+      let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+      #expect(lines.map { $0.split(separator: " echo ").last } == ["é ü 日本x", "äö"])
+      try await screen.enter("clear; coracle-repl")
+      try await screen.wait(for: "coracle>")
+      try await screen.press("Up")
+      try await screen.wait(for: "echo äö")
+      try await screen.press("Up")
+      try await screen.wait(for: "echo é ü 日本x")
+      try await screen.press("Enter")
+      try await screen.wait(for: "\né ü 日本x\ncoracle>")
     }
   }
 

@@ -47,7 +47,9 @@ package struct TmuxScreen: Sendable {
   @discardableResult
   private func tmux(_ arguments: String...) async throws -> String {
     let result = try await ChildProcess.run(
-      store.account.launcher + ["tmux", "-f", "/dev/null", "-S", store.directory.appending("tmux").string]
+      store.account.launcher + [
+        "tmux", "-u", "-f", "/dev/null", "-S", store.directory.appending("tmux").string,
+      ]
         + arguments)
     guard result.succeeded else { throw TestFailure("tmux \(arguments): \(result.errorText)") }
     return result.text

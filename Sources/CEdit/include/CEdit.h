@@ -1,5 +1,6 @@
 #pragma once
 // libedit, whose interface is variadic. One editor a process; all calls from one thread, callbacks on that thread.
+// Text is UTF-8 whatever the environment's locale is.
 #include <stddef.h>
 
 typedef struct cedit_editor cedit_editor;
