@@ -21,7 +21,9 @@ struct Compatibility {
 
   /// A sentence for each thing that is broken; empty where a client of the old protocol goes on to work.
   func breaks() -> [String] {
-    requests() + notifications() + events() + codes() + structures() + enumerations() + aliases() + versions()
+    requests() + anyRequest() + notifications() + events() + codes() + structures() + enumerations()
+      + aliases()
+      + versions()
   }
 
   /// What is in the older one is there since then; what is not came after it, and before the newer one was finished.
@@ -60,14 +62,27 @@ struct Compatibility {
     }
   }
 
+  /// Kinds that any request may be answered with, of which a single one need not name them.
+  private func anyRequest() -> [String] {
+    Set(old.anyRequest).subtracting(new.anyRequest).sorted().map { "\($0) is any request's no more" }
+  }
+
   private func notifications() -> [String] {
     old.notifications.flatMap { before -> [String] in
       guard let after = new.notifications.first(where: { $0.method == before.method }) else {
         return ["\(before.method) is gone"]
       }
-      return fields(
-        before.params, after.params, of: before.method, isSent: before.direction != .serverToClient,
-        isRead: before.direction != .clientToServer)
+      var found: [String] = []
+      if after.direction != before.direction {
+        found.append("\(before.method) is \(after.direction) and was \(before.direction)")
+      }
+      if after.delivery != before.delivery {
+        found.append("\(before.method) is \(after.delivery) and was \(before.delivery)")
+      }
+      return found
+        + fields(
+          before.params, after.params, of: before.method, isSent: before.direction != .serverToClient,
+          isRead: before.direction != .clientToServer)
     }
   }
 
@@ -77,7 +92,11 @@ struct Compatibility {
       guard let after = new.events.first(where: { $0.name == before.name }) else {
         return ["\(before.name) is gone"]
       }
-      return fields(before.attributes, after.attributes, of: before.name, isSent: false, isRead: true)
+      let subject =
+        after.subject == before.subject
+        ? [] : ["\(before.name) is of '\(after.subject)' and was of '\(before.subject)'"]
+      return subject
+        + fields(before.attributes, after.attributes, of: before.name, isSent: false, isRead: true)
     }
   }
 

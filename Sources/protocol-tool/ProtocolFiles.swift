@@ -45,6 +45,9 @@ struct ProtocolFiles {
     return "[\n\(lines.joined(separator: ",\n"))\n]\n"
   }
 
+  /// Where they are written down, in the files' directory.
+  var promisesPath: String { "released/\(version).json" }
+
   /// Gives each request the fields of its mixins.
   private mutating func mixIn() {
     let structures = structures

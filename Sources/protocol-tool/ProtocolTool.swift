@@ -29,7 +29,7 @@ struct Generate: ParsableCommand {
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check the protocol's files, and that nothing generated is stale.")
+    abstract: "Check the protocol's files, and that nothing generated or promised is stale.")
 
   @Option(help: "The project's directory.") var root = "."
 
@@ -41,6 +41,10 @@ struct Check: ParsableCommand {
       problems += try GeneratedFiles.all(files, root: root).compactMap { path, text in
         let present = try? Data(contentsOf: root.appending(path: path))
         return present == Data(text.utf8) ? nil : "\(path) is stale; run protocol-tool generate"
+      }
+      let released = "protocol/\(files.promisesPath)"
+      if try Data(files.promises().utf8) != (try? Data(contentsOf: root.appending(path: released))) {
+        problems.append("\(released) is stale; run protocol-tool release")
       }
     }
     guard problems.isEmpty else {
@@ -60,9 +64,10 @@ struct Release: ParsableCommand {
   func run() throws {
     let directory = URL(filePath: root).appending(path: "protocol")
     let files = try ProtocolFiles(directory: directory)
-    let released = directory.appending(path: "released")
-    try FileManager.default.createDirectory(at: released, withIntermediateDirectories: true)
-    try Data(files.promises().utf8).write(to: released.appending(path: "\(files.version).json"))
+    let released = directory.appending(path: files.promisesPath)
+    try FileManager.default.createDirectory(
+      at: released.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(files.promises().utf8).write(to: released)
   }
 }
 

@@ -139,6 +139,19 @@ struct ProtocolToolTests {
       ),
       ("image", "named('requests', 'image/pull')['tasks'] = False", "image/pull reports no tasks any more"),
       (
+        "event", "named('notifications', 'event/occurred')['direction'] = 'both'",
+        "event/occurred is both and was serverToClient"
+      ),
+      (
+        "event", "named('notifications', 'event/occurred')['delivery'] = 'coalesce'",
+        "event/occurred is coalesce and was mustDeliver"
+      ),
+      (
+        "event", "named('events', 'image.pulled')['subject'] = 'its reference'",
+        "image.pulled is of 'its reference' and was of 'the image's digest'"
+      ),
+      ("error", "d['anyRequest'].remove('noSpace')", "noSpace is any request's no more"),
+      (
         "stream", "member(d['aliases'], 'StreamID')['type'] = 'integer'", "StreamID is integer and was string"
       ),
     ])
@@ -175,6 +188,36 @@ struct ProtocolToolTests {
     ])
   func compatible(noun: String, change: String) async throws {
     #expect(try await breaks(noun, change) == [])
+  }
+
+  @Test("what a release would promise is written down, and who changes a promise is told what to run")
+  func released() async throws {
+    try await withTemporaryDirectory { directory in
+      for path in [
+        "protocol", "Sources/RPCModel/Generated", "Sources/Service/Generated",
+        "clients/python/src/coracle/generated",
+      ] {
+        let place = directory.appending(path)
+        let copied = try await ChildProcess.run([
+          "sh", "-c", #"mkdir -p "$2" && cp -r "$1/." "$2""#, "sh", root.appending(path).string, place.string,
+        ])
+        #expect(copied.succeeded, "\(copied.errorText)")
+      }
+      let fresh = try await tool(["check", "--root", directory.string])
+      #expect(fresh.succeeded, "\(fresh.errorText)")
+      // A promise that no generated file shows.
+      let changed = try await ChildProcess.run([
+        "sed", "-i", #"s/"open": true/"open": false/"#, directory.appending("protocol/task.json").string,
+      ])
+      #expect(changed.succeeded)
+      #expect(try await tool(["generate", "--root", directory.string]).succeeded)
+      let stale = try await tool(["check", "--root", directory.string])
+      #expect(stale.status == .exited(1))
+      let told = stale.errorText.split(separator: "\n")
+      #expect(told.count == 1 && told[0].hasSuffix(".json is stale; run protocol-tool release"), "\(told)")
+      #expect(try await tool(["release", "--root", directory.string]).succeeded)
+      #expect(try await tool(["check", "--root", directory.string]).succeeded)
+    }
   }
 
   @Test("an older protocol may lack nouns, and a newer one may not")
