@@ -76,6 +76,19 @@ struct BaseProtocolTests {
     #expect(try await talk([Self.initialize, shutdown, exit]).status == .exited(0))
   }
 
+  @Test("requests that are under way are cancelled and answered before shutdown is")
+  func shutdown() async throws {
+    let (answers, status) = try await talk([
+      Self.initialize,
+      // Nothing of the stream ever comes.
+      #"{"jsonrpc":"2.0","id":1,"method":"image/load","params":{"stream":"never"}}"#,
+      #"{"jsonrpc":"2.0","id":2,"method":"shutdown"}"#, #"{"jsonrpc":"2.0","method":"exit"}"#,
+    ])
+    #expect(answers.compactMap { $0["id"] as? Int } == [0, 1, 2])
+    #expect(code(answers.first { $0["id"] as? Int == 1 }) == -32800)
+    #expect(answers.first { $0["id"] as? Int == 2 }?["result"] != nil && status == .exited(0))
+  }
+
   @Test("members that are not known are ignored by a service, those of nested objects too")
   func unknownMembers() async throws {
     let (answers, _) = try await talk([

@@ -83,6 +83,31 @@ struct NotificationTests {
     }
   }
 
+  @Test("of each task progress comes ten times a second and no more")
+  func progressRate() async throws {
+    try await withService { store, service in
+      let archive = try await store.busyboxArchive("head -c 8000000 /dev/urandom > noise")
+      _ = try await service.send(ImageImport.self, .init(path: archive.string, reference: "noise:1"))
+      // Some hundred pieces, each of which is progress.
+      let path = store.directory.appending("saved.tar").string
+      _ = try await service.send(ImageSave.self, .init(images: ["noise:1"], path: path))
+      var reports: [TaskID: Int] = [:]
+      var checked = 0
+      for notification in service.notifications.all {
+        switch notification {
+        case .taskProgressed(let task): reports[task.task, default: 0] += 1
+        case .taskFinished(let task):
+          guard let count = reports[task.task] else { continue }
+          // Besides the tenths of its time: the first, what was held until its end, and one while that was told.
+          #expect(count <= task.durationMs / 100 + 3, "\(count) in \(task.durationMs) ms")
+          checked += 1
+        default: break
+        }
+      }
+      #expect(checked > 0)
+    }
+  }
+
   @Test("no event comes behind the answer that a subscription has ended")
   func unsubscribed() async throws {
     try await withService { store, service in
