@@ -103,12 +103,14 @@ when it is nil."
 (defun coracle-run (image command &optional callback)
   "Run COMMAND, a list of words, in a container of IMAGE.
 What it writes is shown in a buffer; when that is killed the container is
-stopped.  It is removed in any case.  CALLBACK is called with an error or nil,
+stopped, and so it is when Emacs or the session ends.  It is removed in any
+case.  CALLBACK is called with an error or nil,
 and a result."
   (interactive (list (completing-read "Run image: " (coracle-image-names) nil t)
                      (split-string-and-unquote (read-string "Command (the image's own): "))))
   (coracle-show (format "*coracle run %s*" image) 'container/run
-                `(:image ,image :autoRemove t :initProcess t ,@(and command `(:command ,(vconcat command))))
+                `(:image ,image :autoRemove t :lifetime "session" :initProcess t
+                        ,@(and command `(:command ,(vconcat command))))
                 callback))
 
 ;;;###autoload

@@ -123,6 +123,26 @@ printf ' two \\342\\202\\254'; while ! test -e /on; do sleep 0.01; done; printf 
     (coracle-wait answer)
     (should (equal (append (plist-get (coracle-ask 'container/list '(:all t)) :containers) nil) nil))))
 
+(ert-deftest coracle-test-run-goes ()
+  "A container that the editor runs goes with it, however that ends."
+  (coracle-hearing
+   (coracle-events-mode 1)
+   (coracle-wait (coracle-subscription-name coracle--events-subscription))
+   (dolist (end '((kill-emacs) (signal-process (emacs-pid) 'KILL)))
+     (setq words nil)
+     (let ((seen (make-temp-file "coracle")))
+       (call-process "timeout" nil nil nil "-k" "10" "100" (expand-file-name invocation-name invocation-directory)
+                     "-Q" "--batch" "-L" (file-name-directory coracle-test-readme) "-l" "coracle" "--eval"
+                     (format "%S" `(let ((buffer (coracle-run "hello:1" '("sh" "-c" "echo up; exec sleep 1000"))))
+                                     (while (not (with-current-buffer buffer (string-prefix-p "up\n" (buffer-string))))
+                                       (accept-process-output nil 0.01))
+                                     (write-region "up" nil ,seen)
+                                     ,end)))
+       (should (equal (with-temp-buffer (insert-file-contents seen) (buffer-string)) "up"))
+       (coracle-wait (funcall told ": removed\\'"))
+       (delete-file seen)))
+   (coracle-events-mode -1)))
+
 (ert-deftest coracle-test-logs ()
   "A log is followed to its end."
   (coracle-test-start "talker" "echo one; while ! test -e /go; do sleep 0.01; done; echo two")
