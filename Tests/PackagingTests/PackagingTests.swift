@@ -59,6 +59,10 @@ struct PackagingTests {
       }
       let doctor = try await ChildProcess.run([usr.appending("bin/coracle").string, "doctor", "--json"])
       #expect(doctor.text.contains("\(usr)/libexec/coracle/coracle-shim"))
+      // What the protocol's page speaks of is beside it.
+      let contract = try await files(below: usr.appending("share/coracle/protocol"))
+      let own = try await files(below: root.appending("protocol"))
+      #expect(contract == own && contract.contains("vectors/requests.json"))
       let help = try await ChildProcess.run([usr.appending("bin/coracle").string, "repl", "--help"])
       #expect(help.text.contains("coracle-repl"))
       let linked = try await ChildProcess.run(["ldd"] + programs.map { usr.appending("bin/\($0)").string })
