@@ -75,6 +75,53 @@ struct REPLWordsTests {
     }
   }
 
+  @Test("for a program what failed is one line of JSON, with its kind, causes and hint")
+  func errors() async throws {
+    try await withStore { store in
+      let archive = try await store.busyboxArchive()
+      let made = try await store.runProgram(
+        "coracle-repl", ["-c", "import \(archive) a:1; create --name web a:1 true"])
+      #expect(made.succeeded, "\(made.errorText)")
+      for (line, status, kind) in [
+        ("image none:1", 1, "notFound"), ("create --name web a:1 true", 1, "alreadyExists"),
+        ("port web 80", 1, "notFound"), ("rm nobody", 1, "notFound"), ("imagse", 2, "invalidArgument"),
+        ("ps --al", 2, "invalidArgument"), ("run 'a:1", 2, "invalidArgument"),
+      ] as [(String, Int32, String)] {
+        let result = try await store.runProgram("coracle-repl", ["--json", "-c", line])
+        #expect(result.text.isEmpty && result.status == .exited(status), "\(line): \(result.errorText)")
+        let object = try JSONSerialization.jsonObject(with: Data(result.errorText.utf8)) as? [String: Any]
+        let error = try #require(object?["error"] as? [String: Any], "\(line)")
+        #expect(error["code"] is Int && (error["message"] as? String)?.isEmpty == false, "\(line)")
+        let data = error["data"] as? [String: Any]
+        #expect(data?["kind"] as? String == kind, "\(line): \(error)")
+        #expect(data?["causes"] is [String], "\(line)")
+      }
+      let ports = try await store.runProgram("coracle-repl", ["--json", "-c", "port web"])
+      #expect(ports.text == #"{"ports":[]}"# + "\n" && ports.succeeded, "\(ports.errorText)")
+    }
+  }
+
+  @Test("a build and an import report the name that was asked for, also where the image has others")
+  func names() async throws {
+    try await withStore { store in
+      let archive = try await store.busyboxArchive()
+      try store.directory.appending("Dockerfile").write("FROM a:1\nRUN --network=none true\n".utf8)
+      for name in ["b:1", "a-second:2", "third"] {
+        let whole = name.contains(":") ? name : "\(name):latest"
+        let result = try await store.runProgram(
+          "coracle-repl",
+          [
+            "-c", "import \(archive) a:1", "-c", "import \(archive) \(name)", "-c",
+            "build -t built-\(name) \(store.directory)",
+          ])
+        let lines = result.text.split(separator: "\n").filter { $0.contains("  ") }
+        #expect(
+          lines.map { $0.prefix { $0 != " " } } == ["a:1", Substring(whole), Substring("built-\(whole)")],
+          "\(result.text)\(result.errorText)")
+      }
+    }
+  }
+
   @Test(
     "several -c are run in their order, up to the first that fails; -q lists names alone; lists are JSON where asked"
   )

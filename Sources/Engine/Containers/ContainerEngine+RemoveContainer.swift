@@ -114,7 +114,7 @@ extension ContainerEngine {
       guard let volumes else {
         throw EngineError(
           .inUse, "container \(record.name) was started meanwhile", subject: settled.id,
-          hint: "stop it first, or remove it with force")
+          hint: "stop it first, or remove it with force (rm -f at the REPL)")
       }
       Failpoint.containerUnrecorded.pass()
       try await runner.cleanUp(record.id)

@@ -96,9 +96,9 @@ struct ContainerLife: Hashable, Sendable {
     case (.exec, .paused): .refuse(.conflict, reason: "is paused", hint: "unpause it first")
     case (.remove, .created), (.remove, .exited): .proceed
     case (.remove, .running), (.remove, .restarting):
-      .refuse(.inUse, reason: "runs", hint: "stop it first, or remove it with force")
+      .refuse(.inUse, reason: "runs", hint: "stop it first, or remove it with force (rm -f at the REPL)")
     case (.remove, .paused):
-      .refuse(.inUse, reason: "is paused", hint: "stop it first, or remove it with force")
+      .refuse(.inUse, reason: "is paused", hint: "stop it first, or remove it with force (rm -f at the REPL)")
     case (.kill, .created), (.kill, .exited), (.pause, .created), (.pause, .exited), (.pause, .restarting),
       (.unpause, .created), (.unpause, .exited), (.unpause, .restarting), (.exec, .created), (.exec, .exited),
       (.exec, .restarting):

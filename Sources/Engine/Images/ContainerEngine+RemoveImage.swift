@@ -24,7 +24,8 @@ extension ContainerEngine {
     if byName == nil, names.count > 1, !force {
       throw EngineError(
         .conflict, "image \(image.manifestDigest.short) has \(names.count) names", subject: name,
-        causes: names, hint: "remove it by one of its names, or with force", retriable: false)
+        causes: names, hint: "remove it by one of its names, or with force (rmi -f at the REPL)",
+        retriable: false)
     }
     let untagged = byName ?? names
     let isLast = untagged.count == names.count

@@ -8,7 +8,7 @@ func assignments(_ list: [String]) throws -> [String: String] {
     let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard !parts[0].isEmpty else {
       throw RPCError(
-        code: 0, message: "'\(entry)' is not NAME=value",
+        code: ErrorCode.requestFailed, message: "'\(entry)' is not NAME=value",
         data: ErrorData(kind: .invalidArgument, retriable: false, causes: []))
     }
     if parts.count == 2 {
@@ -35,5 +35,13 @@ struct FamiliarName {
     let prefixes = ["docker.io/library/", "docker.io/"]
     text =
       prefixes.first { reference.hasPrefix($0) }.map { String(reference.dropFirst($0.count)) } ?? reference
+  }
+
+  /// That of an image which was just given a name: the same digest may have had others before.
+  init?(_ image: ImageSummary, given name: String?) {
+    let own = name.map(FamiliarName.init)
+    let names = image.references.map(FamiliarName.init)
+    guard let first = names.first else { return nil }
+    self = names.first { $0.text == own?.text || $0.text == own.map { $0.text + ":latest" } } ?? first
   }
 }

@@ -155,7 +155,7 @@ struct Build: REPLCommand {
 
   private func report(_ answer: BuildStart.Result, _ say: (String) -> Void) {
     let cached = answer.steps.count { $0.cached }
-    let name = answer.image.references.first.map { FamiliarName($0).text } ?? "-"
+    let name = FamiliarName(answer.image, given: tag.first)?.text ?? "-"
     say(
       "\(name)  \(ShortID(answer.image.digest).text)  \(cached) of \(answer.steps.count) instructions from the cache"
     )

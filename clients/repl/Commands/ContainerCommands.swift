@@ -123,7 +123,7 @@ struct Commit: REPLCommand {
       .init(
         container: container, reference: reference, message: message, author: author,
         changes: try changes.wire))
-    show(answer.image, answer.layerWarnings, session.terminal)
+    show(answer.image, named: reference, answer.layerWarnings, session.terminal)
     return 0
   }
 }

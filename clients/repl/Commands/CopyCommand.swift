@@ -58,7 +58,7 @@ struct Copy: REPLCommand {
       report(answer.entries, answer.bytes, answer, session)
     default:
       throw RPCError(
-        code: 0, message: "one of the two must be CONTAINER:PATH",
+        code: ErrorCode.requestFailed, message: "one of the two must be CONTAINER:PATH",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [], hint: "as in: cp web:/etc/motd motd"))
     }

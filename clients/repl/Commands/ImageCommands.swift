@@ -2,10 +2,10 @@ import ArgumentParser
 import RPCModel
 
 /// One line about an image that a command has made, and what its layers had to leave out.
-func show(_ image: ImageSummary, _ warnings: [LayerWarning]?, _ terminal: Terminal) {
+func show(_ image: ImageSummary, named reference: String, _ warnings: [LayerWarning]?, _ terminal: Terminal) {
   terminal.note(warnings)
   if terminal.isJSON { return terminal.printJSON(image) }
-  let name = image.references.first.map { FamiliarName($0).text } ?? "-"
+  let name = FamiliarName(image, given: reference)?.text ?? "-"
   let layers = "\(image.layerCount) layer\(image.layerCount == 1 ? "" : "s")"
   terminal.print("\(name)  \(ShortID(image.digest).text)  \(layers), \(ByteCount(image.size).text)")
 }

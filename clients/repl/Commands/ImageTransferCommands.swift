@@ -107,7 +107,7 @@ struct Import: REPLCommand {
         .init(
           path: input.path, stream: input.stream, reference: reference, message: message, changes: changes))
     }
-    show(answer.image, answer.layerWarnings, session.terminal)
+    show(answer.image, named: reference, answer.layerWarnings, session.terminal)
     return 0
   }
 }

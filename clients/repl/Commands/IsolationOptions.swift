@@ -95,6 +95,6 @@ extension DeviceAccess {
 
 func invalidOption(_ message: String, hint: String? = nil) -> RPCError {
   RPCError(
-    code: 0, message: message,
+    code: ErrorCode.requestFailed, message: message,
     data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: hint))
 }

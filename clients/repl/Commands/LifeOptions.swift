@@ -49,7 +49,7 @@ extension RestartPolicy {
       self.init(kind: .onFailure, maximumRetries: Int(times))
     default:
       throw RPCError(
-        code: 0, message: "there is no restart policy \(text)",
+        code: ErrorCode.requestFailed, message: "there is no restart policy \(text)",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [],
           hint: "it is no, on-failure, on-failure:TIMES, always or unless-stopped"))

@@ -37,13 +37,15 @@ struct Ports: REPLCommand {
         ? "it has none: publish adds one, and those of a container that does not run are not there"
         : "it has \(known.joined(separator: ", "))"
       throw RPCError(
-        code: 0, message: "container \(summary.name) has no published port \(port)",
+        code: ErrorCode.requestFailed, message: "container \(summary.name) has no published port \(port)",
         data: ErrorData(kind: .notFound, retriable: false, causes: [], hint: hint))
     }
+    if session.terminal.isJSON {
+      session.terminal.printJSON(ContainerPublish.Result(ports: ports))
+      return 0
+    }
     for port in ports {
-      if session.terminal.isJSON {
-        session.terminal.printJSON(port)
-      } else if wanted == nil {
+      if wanted == nil {
         session.terminal.print("\(port.containerPort)/\(port.transport.rawValue) -> \(port.hostText)")
       } else {
         session.terminal.print(port.hostText)

@@ -52,7 +52,7 @@ struct LogTime {
     }
     guard said.contains("T") || said.contains(" ") else {
       throw RPCError(
-        code: 0, message: "'\(said)' is no time",
+        code: ErrorCode.requestFailed, message: "'\(said)' is no time",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [],
           hint: "times are as 2026-01-02T03:04:05Z, or how long ago: 90s, 10m, 3h, 2d"))

@@ -37,7 +37,7 @@ struct Attachment: Sendable {
     let isArchive = output == .archive || output == .archiveBesideText
     if isArchive, session.terminal.isOutputTerminal {
       throw RPCError(
-        code: 0, message: "an archive is not for a terminal",
+        code: ErrorCode.requestFailed, message: "an archive is not for a terminal",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [],
           hint: "name a file with -o, or send it elsewhere"))
@@ -48,7 +48,7 @@ struct Attachment: Sendable {
     descriptors = (STDIN_FILENO, STDOUT_FILENO)
     if input, !session.ownsStandardInput, !isRaw {
       throw RPCError(
-        code: 0, message: "standard input holds the commands: there is none to read",
+        code: ErrorCode.requestFailed, message: "standard input holds the commands: there is none to read",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"
         ))

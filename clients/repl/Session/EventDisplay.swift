@@ -29,7 +29,8 @@ final class EventDisplay: Sendable {
 
   /// No more events of a subscription come. On the reading thread.
   func end(_ ended: EventEndedNotification) {
-    terminal.print(error: RPCError(code: 0, message: "the events end here", data: ended.error))
+    terminal.print(
+      error: RPCError(code: ErrorCode.requestFailed, message: "the events end here", data: ended.error))
     let followed = state.withLock { state in
       if state.margin == ended.subscription {
         state.margin = nil

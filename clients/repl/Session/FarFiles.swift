@@ -105,7 +105,7 @@ private final class Unpacking {
     if let error, (error as? RPCError)?.code != 0 { return }
     let said = (try? String(contentsOfFile: place.said, encoding: .utf8)) ?? ""
     throw RPCError(
-      code: 0, message: "tar could not unpack all of it",
+      code: ErrorCode.requestFailed, message: "tar could not unpack all of it",
       data: ErrorData(
         kind: .permissionDenied, retriable: false,
         causes: said.split(separator: "\n").prefix(5).map { String($0.trimmingPrefix("tar: ")) },

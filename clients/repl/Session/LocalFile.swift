@@ -82,7 +82,8 @@ final class LocalFile: Sendable {
 
   static func failure(_ message: String, _ kind: ErrorKind, _ hint: String) -> RPCError {
     RPCError(
-      code: 0, message: message, data: ErrorData(kind: kind, retriable: false, causes: [], hint: hint))
+      code: ErrorCode.requestFailed, message: message,
+      data: ErrorData(kind: kind, retriable: false, causes: [], hint: hint))
   }
 }
 

@@ -51,7 +51,7 @@ struct PathBytes {
       try checkMerge(into: place)
     } else if present == S_IFDIR {
       throw RPCError(
-        code: 0, message: "cannot replace the directory \(place.text)",
+        code: ErrorCode.requestFailed, message: "cannot replace the directory \(place.text)",
         data: ErrorData(
           kind: .conflict, retriable: false, subject: place.text, causes: [],
           hint: "remove it first, or copy to another name"))

@@ -83,7 +83,7 @@ final class REPLSession: Sendable {
       percentEncoded: false)
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw RPCError(
-        code: 0, message: "cannot find the program \(name)",
+        code: ErrorCode.requestFailed, message: "cannot find the program \(name)",
         data: ErrorData(
           kind: .notFound, retriable: false, causes: [],
           hint: "install it beside this one, or name it in CORACLE"))

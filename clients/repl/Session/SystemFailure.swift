@@ -20,7 +20,7 @@ func systemFailure(_ message: String, _ error: CInt, subject: String? = nil) -> 
     default: (.internal, "look whether the disk is sound (dmesg)")
     }
   return RPCError(
-    code: 0, message: message,
+    code: ErrorCode.requestFailed, message: message,
     data: ErrorData(
       kind: kind, retriable: false, subject: subject, causes: [String(cString: strerror(error))], hint: hint))
 }

@@ -61,7 +61,12 @@ final class Terminal: Sendable {
     write(Array((line.printable + lineEnd.withLock { $0 }).utf8), to: STDERR_FILENO)
   }
 
+  /// For a program it is one line of JSON.
   func print(error: any Error) {
+    if isJSON {
+      write(ErrorText.json(error) + [UInt8(ascii: "\n")], to: STDERR_FILENO)
+      return
+    }
     // The terminal has shown the key by itself.
     if isInputTerminal, (error as? RPCError)?.data?.kind == .cancelled { note("") }
     note(notes.red("error: ") + ErrorText(error).lines.joined(separator: "\n"))

@@ -12,8 +12,7 @@ struct CommandLine: Sendable {
   private enum Reading {
     case command(any REPLCommand)
     case help(Help)
-    /// Lines for a person.
-    case none(String)
+    case none(RPCError)
   }
 
   /// - Returns: 0; the exit code of a container's process, or 127 or 126 where its command is not there or cannot be
@@ -33,8 +32,8 @@ struct CommandLine: Sendable {
   func check(_ terminal: Terminal) -> Bool {
     do {
       return try parsed.get().map { words in
-        guard case .none(let why) = Self.read(words, terminal) else { return true }
-        terminal.note(why)
+        guard case .none(let why) = Self.read(words) else { return true }
+        terminal.print(error: why)
         return false
       }.allSatisfy(\.self)
     } catch {
@@ -45,9 +44,9 @@ struct CommandLine: Sendable {
 
   private func run(_ words: [String], _ session: REPLSession) async -> Int32 {
     let terminal = session.terminal
-    switch Self.read(words, terminal) {
+    switch Self.read(words) {
     case .none(let why):
-      terminal.note(why)
+      terminal.print(error: why)
       return 2
     case .help(let help):
       terminal.print(help.text(terminal))
@@ -63,9 +62,12 @@ struct CommandLine: Sendable {
     }
   }
 
-  private static func read(_ words: [String], _ terminal: Terminal) -> Reading {
+  private static func read(_ words: [String]) -> Reading {
     func error(_ text: String, hint: String) -> Reading {
-      .none("\(terminal.notes.red("error:")) \(text)\n  hint: \(hint)")
+      .none(
+        RPCError(
+          code: ErrorCode.invalidParams, message: text,
+          data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: hint)))
     }
     let isHelp = words[0] == "help"
     let about = isHelp ? Array(words.dropFirst()) : words

@@ -22,7 +22,7 @@ struct DetachKeys: Sendable {
       return byte & 0x1F
     }
     throw RPCError(
-      code: 0, message: "'\(text)' is no key to detach with",
+      code: ErrorCode.requestFailed, message: "'\(text)' is no key to detach with",
       data: ErrorData(
         kind: .invalidArgument, retriable: false, causes: [],
         hint: "keys are as in \(standard): one character, or ctrl- and a letter or one of @[\\]^_"))

@@ -101,7 +101,7 @@ struct ImageInstruction {
 
   private func wrong(_ why: String) -> RPCError {
     RPCError(
-      code: 0, message: "cannot take the change \(name): \(why)",
+      code: ErrorCode.requestFailed, message: "cannot take the change \(name): \(why)",
       data: ErrorData(kind: .invalidArgument, retriable: false, subject: "\(name) \(text)", causes: []))
   }
 }

@@ -35,7 +35,7 @@ struct Script: Sendable {
     guard let bytes = try? handle.readToEnd() ?? Data(), let text = String(data: bytes, encoding: .utf8)
     else {
       throw RPCError(
-        code: 0, message: "cannot read the script \(path)",
+        code: ErrorCode.requestFailed, message: "cannot read the script \(path)",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, subject: path, causes: ["it is no text in UTF-8"],
           hint: "give a file with a command in each line"))

@@ -18,7 +18,7 @@ struct ServerCommand: Sendable {
     }
     if arguments.contains(where: { $0 == "--framing" || $0.hasPrefix("--framing=") }) {
       throw RPCError(
-        code: 0, message: "the framing is this client's to say",
+        code: ErrorCode.requestFailed, message: "the framing is this client's to say",
         data: ErrorData(
           kind: .invalidArgument, retriable: false, subject: "--framing", causes: [],
           hint: "leave --framing out of --server"))
@@ -34,7 +34,7 @@ struct ServerCommand: Sendable {
     let paths = directories.map { "\($0)/\(name)" }
     guard let path = paths.first(where: FileManager.default.isExecutableFile) else {
       throw RPCError(
-        code: 0, message: "there is no program \(name) in PATH",
+        code: ErrorCode.requestFailed, message: "there is no program \(name) in PATH",
         data: ErrorData(
           kind: .notFound, retriable: false, subject: name, causes: [],
           hint: "install it, or give its path in --server"))

@@ -58,7 +58,7 @@ struct WordSplitter {
 
   private static func unfinished(_ what: String, _ hint: String) -> RPCError {
     RPCError(
-      code: 0, message: "\(what) has no end",
+      code: ErrorCode.requestFailed, message: "\(what) has no end",
       data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: hint))
   }
 }
