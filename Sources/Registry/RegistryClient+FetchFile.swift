@@ -21,7 +21,7 @@ extension RegistryClient {
       }
       guard response.head.isSuccess else { throw TransferFailure.status(response) }
     } catch {
-      throw .registry(operation, error, subject: text)
+      throw .registry(operation, error, subject: text, peer: .server)
     }
   }
 }

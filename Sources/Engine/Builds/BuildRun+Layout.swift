@@ -24,7 +24,7 @@ extension BuildRun {
       let config = image.manifest.config.digest
       let name = "oci-layout://\(path)" + (digest.map { "@\($0)" } ?? tag.map { ":\($0)" } ?? "")
       let base = BuildBase(
-        name: name, platform: platform, manifest: Digest(of: image.manifestBytes), config: config)
+        name: name, platform: platform, manifest: image.digest, config: config)
       /// So that it is told when it becomes another one.
       func based(_ state: StageState) throws -> StageState {
         let earlier = try engine.metadata.buildBases(named: name, platform)

@@ -165,6 +165,32 @@ extension RemoteSources {
     ]
   }
 
+  /// What git's own words mean, which it writes in English; see `LC_ALL`.
+  static func failure(of command: String, _ errors: String) -> EngineError {
+    func says(_ words: String...) -> Bool { words.contains { errors.contains($0) } }
+    var error = EngineError(
+      .unreachable, "git \(command) failed", subject: "git",
+      causes: errors.split(separator: "\n").suffix(5).map(String.init))
+    if says("No space left on device") {
+      error.kind = .noSpace
+      error.hint = "make room; `prune` tells what may go"
+    } else if says("Authentication failed", "could not read Username", "could not read Password") {
+      error.kind = .unauthorized
+      error.hint =
+        "give the build the secret GIT_AUTH_TOKEN, or GIT_AUTH_HEADER; where nothing needs one, check the address"
+    } else if says("Permission denied (") {
+      error.kind = .unauthorized
+      error.hint = "give the build an SSH agent with the key (--ssh default)"
+    } else if says("Host key verification failed") {
+      error.hint = "connect to it once with ssh, so that known_hosts has its key"
+    } else if says("Could not resolve host", "Failed to connect", "Couldn't connect", "Connection refused") {
+      error.hint = "is the server running, and its address right?"
+    } else if says("not found", "does not appear to be a git repository") {
+      error.hint = "check the repository's address"
+    }
+    return error
+  }
+
   /// - Parameter repository: whose server may be asked with secrets; nil where none is asked.
   private func git(_ arguments: [String], for repository: String? = nil) async throws -> String {
     let environment = ProcessInfo.processInfo.environment
@@ -196,11 +222,8 @@ extension RemoteSources {
           throw EngineError.cancelled("fetching a git repository")
         }
         guard result.status == .exited(code: 0) else {
-          let errors = String(decoding: result.errors.suffix(2000), as: UTF8.self)
-          throw EngineError(
-            .unreachable, "git \(arguments.first { !$0.hasPrefix("-") && !$0.hasPrefix("/") } ?? "") failed",
-            subject: "git",
-            causes: errors.split(separator: "\n").suffix(5).map(String.init))
+          let command = arguments.first { !$0.hasPrefix("-") && !$0.hasPrefix("/") } ?? ""
+          throw Self.failure(of: command, String(decoding: result.errors.suffix(2000), as: UTF8.self))
         }
         return String(decoding: result.output, as: UTF8.self)
       }

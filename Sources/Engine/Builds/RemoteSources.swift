@@ -26,7 +26,6 @@ package struct RemoteSources: Sendable {
   }
 
   /// The files of a git repository, or a directory with the one file that another address names.
-  ///
   func root(of text: String) async throws -> SourceRoot {
     guard var address = try GitAddress(text, Self.failure(of: text)) else {
       guard text.hasPrefix("http://") || text.hasPrefix("https://") else {

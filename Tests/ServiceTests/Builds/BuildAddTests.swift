@@ -134,12 +134,18 @@ struct BuildAddTests {
         for (text, kind) in [
           ("ADD --checksum=\(Digest(of: [])) \(url) /", ErrorKind.digestMismatch),
           ("ADD http://\(server.host)/missing /", .notFound), ("COPY \(url) /", .invalidArgument),
-          ("ADD http://\(server.host)/x.git /", .unreachable),
+          ("ADD http://\(server.host)/x.git /", .unreachable), ("ADD http://127.0.0.1:1/a /", .unreachable),
         ] {
           let error = await #expect(throws: RPCError.self) {
             _ = try await context.build("FROM busybox:1\n" + text)
           }
           #expect(error?.data?.kind == kind, "\(text): \(error?.message ?? "")")
+          // Nobody was asked for an image.
+          let words = "\(error?.message ?? "") \(error?.data?.hint ?? "")"
+          #expect(!words.contains("registry") && !words.contains("image"), "\(text): \(words)")
+          if kind == .unreachable {
+            #expect(error?.data?.hint?.contains("address") == true, "\(text): \(words)")
+          }
         }
       }
     }
