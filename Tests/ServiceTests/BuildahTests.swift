@@ -11,7 +11,11 @@ import Testing
 /// - labels `io.buildah.version`, which are buildah's;
 /// - ranges of EXPOSE, which BuildKit and Coracle take apart;
 /// - directories of VOLUMEs, which buildah makes in the image;
-/// - `WorkingDir`, which buildah says is `/` where nobody said anything.
+/// - `WorkingDir`, which buildah says is `/` where nobody said anything;
+/// - `Hostname`, `Domainname`, `Image` and `ArgsEscaped`, which buildah takes over from Docker's older images, and which say nothing of an image;
+/// - modes of symbolic links, which Linux has none of, and each writes as it likes;
+/// - the root itself, `/proc`, `/sys`, `/dev`, `/run`, and the files `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`: both engines mount on
+///   them while a RUN runs, and buildah leaves in the image what it made for that.
 @Suite("Builds beside buildah")
 struct BuildahTests {
   static let files: [(name: String, text: String)] = [

@@ -27,24 +27,28 @@ package struct TestStore: Sendable {
 
   /// Starts a service and opens its session.
   ///
-  /// - Parameter failpoint: kills it there.
-  package func service(_ client: String = "tests", path: String? = nil, failpoint: String? = nil) async throws
-    -> TestService
-  {
-    let service = try await uninitializedService(path: path, failpoint: failpoint)
+  /// - Parameters:
+  ///   - failpoint: kills it there.
+  ///   - variables: of its environment, as `NAME=value`.
+  package func service(
+    _ client: String = "tests", path: String? = nil, failpoint: String? = nil, variables: [String] = []
+  ) async throws -> TestService {
+    let service = try await uninitializedService(path: path, failpoint: failpoint, variables: variables)
     _ = try await service.process.initialize(ProgramInfo(name: client))
     return service
   }
 
   /// Starts a service that has been told nothing.
-  package func uninitializedService(path: String? = nil, failpoint: String? = nil) async throws -> TestService
-  {
+  package func uninitializedService(
+    path: String? = nil, failpoint: String? = nil, variables: [String] = []
+  ) async throws -> TestService {
     let notifications = NotificationLog()
     let services = services
     let process = try ServiceProcess(
       command: launcher + [Programs.directory.get().appending("coracle").string],
       arguments: ["--store", store.string, "--run", run.string],
-      environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? []),
+      environment: environment(path: path) + (failpoint.map { ["CORACLE_FAILPOINT=\($0)"] } ?? [])
+        + variables,
       onNotification: { notifications.add($0) }, onEnd: { notifications.finish() })
     services.add(process)
     return TestService(process: process, notifications: notifications)

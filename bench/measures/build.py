@@ -17,7 +17,12 @@ ROUNDS = 5
 FILES, DIRECTORIES, LARGEST = 5_000, 100, 8_000
 RUNS = 10
 RUN_LIMIT = 0.015
+CANCELS = 10
+CANCEL_LIMIT = 1.0
 SEED = 6
+
+# It ignores what would only ask it to end.
+STUBBORN = "FROM bench\nRUN trap '' INT TERM HUP; echo running; sleep 100000; sleep 100000\n"
 
 # Eight instructions; of what a build is told, only the last third depends.
 APPLICATION = """FROM bench
@@ -74,6 +79,9 @@ def measured_on(disk, workspace, bench):
         section("a build after a change in the last third, 5,000 files", found["changed"], 1 / 2),
         section("a RUN of nothing, without network", found["run"], None, at_most(RUN_LIMIT)),
         section("a RUN of nothing, in the network bridge", found["networked"], None, at_most(RUN_LIMIT)),
+        section(
+            "$/cancelRequest to the answer of a build whose RUN ignores signals",
+            {"coracle": [builders[0].cancel() for _ in range(CANCELS)]}, None, at_most(CANCEL_LIMIT)),
     ]
 
 
@@ -122,6 +130,21 @@ class Subject:
         }
         start = time.monotonic_ns()
         self._service.request("build/start", parameters)
+        return (time.monotonic_ns() - start) / 1e9
+
+
+    def cancel(self):
+        """Until the build is answered; its RUN has ended then."""
+        request = self._service.send(
+            "build/start",
+            {"dockerfile": STUBBORN, "network": "none", "output": "running", "initialCredit": 1 << 20})
+        while b'"stream/data"' not in self._service.line():
+            pass
+        start = time.monotonic_ns()
+        self._service.notify("$/cancelRequest", {"id": request})
+        beginning = b'{"jsonrpc":"2.0","id":%d,' % request
+        while not self._service.line().startswith(beginning):
+            pass
         return (time.monotonic_ns() - start) / 1e9
 
 

@@ -103,6 +103,50 @@ struct BuildMountTests {
     }
   }
 
+  @Test(
+    "a private cache is one RUN's at a time: two at once have two of them, and one after them has one that was there"
+  )
+  func privateCaches() async throws {
+    try await withBuildContext(try #require(Account.available.first)) { context in
+      let own = "--mount=type=cache,id=own,sharing=private,target=/own"
+      // They wait for each other, so that both have theirs at once.
+      func stage(_ name: String, _ other: String) -> String {
+        """
+        FROM busybox:1 AS \(name)
+        RUN \(own) --mount=type=cache,id=meet,target=/meet <<end
+        touch /own/\(name) /meet/\(name)
+        for i in $(seq 3000); do test -e /meet/\(other) && break; sleep 0.1; done
+        test -e /meet/\(other) && ls /own > /\(name)
+        end
+
+        """
+      }
+      let output = FoundDigest()
+      _ = try await context.build(
+        stage("a", "b") + stage("b", "a")
+          + "FROM busybox:1\nCOPY --from=a /a /\nCOPY --from=b /b /\nRUN cat /a /b", output: output)
+      let lines = output.text.split(separator: "\n").map { $0.split(separator: " ").last ?? "" }
+      #expect(lines == ["a", "b"], "\(output.text)")
+      let after = FoundDigest()
+      _ = try await context.build("FROM busybox:1\nRUN \(own) ls /own", output: after)
+      #expect(["#2 a\n", "#2 b\n"].contains(after.text), "\(after.text)")
+    }
+  }
+
+  @Test("a tmpfs has the size that is asked for, and no more", arguments: Account.available)
+  func tmpfsSize(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      let output = FoundDigest()
+      _ = try await context.build(
+        """
+        FROM busybox:1
+        RUN --mount=type=tmpfs,target=/t,size=1m ! dd if=/dev/zero of=/t/f bs=4096 count=512 2> /tmp/why; wc -c < /t/f; busybox grep -c 'No space left' /tmp/why
+        RUN --mount=type=tmpfs,target=/t,size=4m dd if=/dev/zero of=/t/f bs=4096 count=512 2> /dev/null; wc -c < /t/f
+        """, output: output)
+      #expect(output.text == "#2 1048576\n#2 1\n#3 2097152\n", "\(output.text)")
+    }
+  }
+
   @Test("what is wrong with a mount is not taken for what is wrong with the command")
   func missingTarget() async throws {
     try await withBuildContext(try #require(Account.available.first)) { context in
