@@ -10,6 +10,8 @@ package struct Dockerfile: Hashable, Sendable {
   package let stages: [Stage]
   /// What was odd while it was read; `Linter` has the rest.
   package let warnings: [LintWarning]
+  /// Those that have a name, in ascending order.
+  private let stagesByName: [String: [Int]]
 
   package struct Stage: Hashable, Sendable {
     package var base: BaseImage
@@ -19,15 +21,22 @@ package struct Dockerfile: Hashable, Sendable {
     package var name: String? { base.name }
   }
 
-  /// - Parameter name: what errors call the file.
+  /// Takes as long as the file is large: for a thread of its own.
+  ///
+  /// - Parameters:
+  ///   - name: what errors call the file.
+  ///   - isCancelled: is asked now and then; ends it with `cancelled`.
   /// - Throws: `invalidArgument` with file, line and column in front, and the near miss as its hint.
-  package init(parsing bytes: [UInt8], name: String = "Dockerfile") throws(EngineError) {
+  package init(
+    parsing bytes: [UInt8], name: String = "Dockerfile", isCancelled: @escaping () -> Bool = { false }
+  ) throws(EngineError) {
     let file = SourceFile(name)
     self.file = file
-    var reader = try LineReader(bytes, file)
+    var reader = try LineReader(bytes, file, isCancelled: isCancelled)
     var arguments: [Instruction] = []
     var stages: [Stage] = []
     while let (line, comments) = try reader.nextLine() {
+      try reader.checkCancellation()
       var parser = InstructionParser(file, escape: reader.escape)
       let instruction = try parser.parse(line, comments: comments) {
         (heredocs, position) throws(EngineError) in
@@ -53,6 +62,8 @@ package struct Dockerfile: Hashable, Sendable {
     directives = reader.directives
     self.arguments = arguments
     self.stages = stages
+    stagesByName = Dictionary(
+      grouping: stages.indices.filter { stages[$0].name != nil }, by: { stages[$0].name ?? "" })
     warnings = reader.warnings
   }
 
@@ -87,9 +98,8 @@ package struct Dockerfile: Hashable, Sendable {
   /// The stage of a name, or of a number as COPY and mounts know it, of those before `limit`.
   package func stage(_ name: String, before limit: Int) -> Int? {
     let wanted = name.lowercased()
-    let earlier = stages.prefix(limit)
-    if let index = earlier.lastIndex(where: { $0.name == wanted }) { return index }
-    return Int(name).flatMap { earlier.indices.contains($0) ? $0 : nil }
+    if let index = stagesByName[wanted]?.last(where: { $0 < limit }) { return index }
+    return Int(name).flatMap { stages.prefix(limit).indices.contains($0) ? $0 : nil }
   }
 
   /// The stage that a build is for: the last one where none is named.

@@ -62,6 +62,24 @@ import Testing
     let messages = try lint("ARG VERSION=1\nFROM a:$VERSOIN\nENV A=$PAHT").map(\.message)
     #expect(messages.contains("FROM argument 'VERSOIN' is not declared (did you mean VERSION?)"))
     #expect(messages.contains("Usage of undefined variable '$PAHT' (did you mean $PATH?)"))
+    // Not by what the instruction itself sets only now.
+    let own = try lint("FROM a\nENV WORDS=$WORD").map(\.message)
+    #expect(own == ["Usage of undefined variable '$WORD'"])
+  }
+
+  @Test("nobody waits for the rest of it: then there is none")
+  func cancelled() throws {
+    let dockerfile = try Dockerfile(parsing: Array("FROM a\nENV A=$B\nENV A=$B\nENV A=$B".utf8))
+    let platform = BuildInputs.PlatformName(os: "linux", architecture: "amd64")
+    let inputs = BuildInputs(buildPlatform: platform, targetPlatform: platform, target: "")
+    let global = try GlobalScope(dockerfile, inputs)
+    var isAsked = 0
+    // Once for the base, for the stage, for each of its instructions, and for each variable that is missing.
+    let warnings = Linter.check(dockerfile, global, environment: { _ in [] }) {
+      isAsked += 1
+      return isAsked == 5
+    }
+    #expect(warnings.count == 1 && isAsked == 5)
   }
 
   /// Nothing is called undefined that an image may bring which nobody has looked at.

@@ -76,6 +76,72 @@ import Testing
     if let hint { #expect(error?.hint == hint) }
   }
 
+  @Test(
+    "what programs cannot be given is refused where it stands",
+    arguments: [
+      ("FROM scratch\nRUN echo caf\u{e9} \u{ff}", "Dockerfile:2:15: there is a byte that is no UTF-8"),
+      ("FROM scratch\nRUN a \\\n# \u{ff}\n  b \u{ff}", "Dockerfile:4:5: there is a byte that is no UTF-8"),
+      ("FROM scratch\nCOPY <<'E' /f\n\nab\u{ff}\nE\n", "Dockerfile:4:3: there is a byte that is no UTF-8"),
+      ("FROM scratch\nWORKDIR /\u{e9}\0b", "Dockerfile:2:11: there is a NUL"),
+      ("FROM scratch\nCOPY [\"a\", \"/z\\u0000b\"]", "Dockerfile:2:6: the list has a NUL in it"),
+      ("FROM scratch\nCMD [\"a\\u0000\"]", "Dockerfile:2:5: the list has a NUL in it"),
+      ("FROM scratch\nRUN <<E\na\0\nE\n", "Dockerfile:2:1: the heredoc E has a NUL in it"),
+    ])
+  func refusesBytes(_ text: String, _ message: String) {
+    // Here, the last character of Latin-1 stands for its byte there.
+    let bytes = text.unicodeScalars.flatMap { $0 == "\u{ff}" ? [0xff] : Array(String($0).utf8) }
+    let error = #expect(throws: EngineError.self) { try Dockerfile(parsing: bytes) }
+    #expect(error?.kind == .invalidArgument && error?.hint != nil)
+    #expect(error?.message == message)
+  }
+
+  @Test("a comment may be any bytes, and a file's text have any character")
+  func takesOddBytes() throws {
+    let file = try Dockerfile(
+      parsing: Array("# caf".utf8) + [0xe9, 0, 10] + Array("FROM a\nCOPY <<E /f\na\0b\nE\n".utf8))
+    guard case .copy(let copy) = file.stages[0].instructions[0].content else {
+      Issue.record("no COPY")
+      return
+    }
+    #expect(copy.inline.first?.content == "a\0b\n")
+  }
+
+  @Test(
+    "each of many words in many lines knows its place, and a file that nobody waits for is read no further")
+  func knowsPlaces() throws {
+    let count = 20_000
+    // Some of them on long lines, with characters of several bytes.
+    let long = String(repeating: "\u{e9}=1 ", count: 5000)
+    let text = "FROM a\nENV b=1 \\\n\(long)\\\n" + String(repeating: " a=1 c=2 \\\n", count: count) + " z=1\n"
+    guard case .env(let assignments) = try parse(text).stages[0].instructions[0].content else {
+      Issue.record("no ENV")
+      return
+    }
+    #expect(assignments.count == 2 + 5000 + 2 * count)
+    for (index, assignment) in assignments.enumerated() {
+      let behind = index - 5001
+      let place =
+        index == 0
+        ? SourcePosition(line: 2, column: 5)
+        : behind < 0
+          ? SourcePosition(line: 3, column: 1 + 4 * (index - 1))
+          : SourcePosition(line: 4 + behind / 2, column: behind % 2 == 0 ? 2 : 6)
+      guard assignment.name.position != place else { continue }
+      Issue.record("\(index) is at \(assignment.name.position) and not at \(place)")
+      return
+    }
+    for instruction in [text, String(repeating: "ENV a=1\n", count: count)] {
+      var isAsked = 0
+      let error = #expect(throws: EngineError.self) {
+        try Dockerfile(parsing: Array(("FROM a\n" + instruction).utf8)) {
+          isAsked += 1
+          return isAsked == 3
+        }
+      }
+      #expect(error?.kind == .cancelled && isAsked == 3)
+    }
+  }
+
   @Test func joinsContinuations() throws {
     let run = try only("RUN a \\\n  # in between\n\n  b \\  \n  c\n")
     #expect(run.content == .run(RunStep("a   b   c")))

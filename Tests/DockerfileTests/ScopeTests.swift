@@ -65,6 +65,19 @@ import Testing
     #expect(try run(text, ["A": "given"]).0.variables["R"] == wanted)
   }
 
+  @Test func variablesKeepTheirPlaces() {
+    var variables = Variables(["A=1", "B=2", "C", "A=3"])
+    #expect(variables.environment == ["A=3", "B=2", "C="])
+    variables["B"] = nil
+    variables["D"] = "4"
+    variables["C"] = "5"
+    variables["none"] = nil
+    #expect(variables.environment == ["A=3", "C=5", "D=4"])
+    #expect(variables["A"] == "3" && variables["B"] == nil && variables["D"] == "4")
+    variables["B"] = "6"
+    #expect(variables.names == ["A", "C", "D", "B"] && variables["B"] == "6")
+  }
+
   @Test func argumentsStayOutOfTheImage() throws {
     let (scope, _, _) = try run("FROM x\nARG A=1\nENV B=2", base: ["PATH=/bin"])
     #expect(scope.environment.environment == ["PATH=/bin", "B=2"])

@@ -100,6 +100,25 @@ import Testing
       "\(error.debugDescription)")
   }
 
+  @Test("what fails again and again has an end, too")
+  func failures() throws {
+    let value = String(repeating: "x", count: 1 << 15)
+    let file = try Dockerfile(
+      parsing: Array(
+        ("FROM a\nENV V=\(value)\n" + String(repeating: "EXPOSE ${V//*?*y/z}\n", count: 3)).utf8))
+    let platform = BuildInputs.PlatformName(os: "linux", architecture: "amd64")
+    let inputs = BuildInputs(buildPlatform: platform, targetPlatform: platform, target: "")
+    var scope = StageScope(try GlobalScope(file, inputs), environment: [])
+    var messages: [String] = []
+    for instruction in file.stages[0].instructions {
+      var missing: [StageScope.Missing] = []
+      do { _ = try scope.expand(instruction, missing: &missing) } catch { messages.append(error.message) }
+    }
+    #expect(messages.count == 3 && messages.first?.contains("too long") == true, "\(messages)")
+    #expect(messages.dropFirst().allSatisfy { $0.contains("more than 64 MiB") }, "\(messages)")
+    #expect(scope.isExhausted)
+  }
+
   @Test("a pattern that would be looked for again and again is an error")
   func longPattern() throws {
     let text = String(repeating: "x", count: 1 << 15)

@@ -8,8 +8,11 @@ import Testing
 @Suite("What the steps of a build are made of")
 struct BuildStepTests {
   @Test(
-    "modes, as chmod(1) takes them",
+    "modes, as BuildKit takes them",
     arguments: [
+      ("u=rwx,go=rx", 0o4755, 0o755), ("=rx", 0o6755, 0o555), ("g=rx", 0o6755, 0o4755),
+      ("u=rws", 0o755, 0o4655),
+      ("o=r", 0o7777, 0o7774), ("u+s", 0o755, 0o4755), ("0755", 0o6755, 0o755),
       ("0755", 0o644, 0o755), ("u=rwX,go=rX", 0o600, 0o644), ("+x", 0o644, 0o755), ("g=u", 0o640, 0o660),
       ("o=g", 0o750, 0o755), ("go=u", 0o700, 0o777), ("u=g", 0o4740, 0o4440), ("g+u", 0o710, 0o770),
       ("o-u", 0o647, 0o641), ("u=rw,g=u,o=g", 0o000, 0o666), ("g=o+x", 0o604, 0o654), ("a=o", 0o754, 0o444),
@@ -114,5 +117,79 @@ struct BuildStepTests {
     ])
   func addresses(_ text: String, _ wanted: Bool) {
     #expect(RemoteSources.isAddress(text) == wanted)
+  }
+
+  @Test(
+    "which frontend is another one",
+    arguments: [
+      ("docker/dockerfile:1", nil), ("docker/dockerfile:1.20-labs", nil),
+      ("docker.io/docker/dockerfile", nil),
+      ("docker/dockerfile-upstream:master a=b", nil),
+      ("docker/dockerfile@sha256:\(String(repeating: "a", count: 64))", nil),
+      ("example.com/docker/dockerfile:1", "example.com/docker/dockerfile:1"),
+      ("example.com/other/frontend x=y", "example.com/other/frontend"), ("No Name", "No"),
+      ("dockerfile", "dockerfile"),
+    ])
+  func frontends(_ text: String, _ wanted: String?) throws {
+    let file = try Dockerfile(parsing: Array("# syntax=\(text)\nFROM a".utf8))
+    var request = BuildRequest()
+    #expect(request.otherFrontend(file.directives) == wanted)
+    // What is given wins over the file.
+    request.arguments["BUILDKIT_SYNTAX"] = "docker/dockerfile:1.4"
+    #expect(request.otherFrontend(file.directives) == nil)
+    #expect(BuildRequest().otherFrontend(Directives()) == nil)
+  }
+
+  @Test("what was given and nothing asks for, with what may be meant")
+  func unused() throws {
+    let text = """
+      ARG BASE=x
+      FROM $BASE AS a
+      ARG VERSION=1
+      RUN --mount=type=secret,id=key --mount=type=secret,target=/run/last true
+      FROM a
+      RUN --mount=type=ssh,id=hub --mount=type=secret,source=named true
+      """
+    var request = BuildRequest()
+    request.arguments = [
+      "BASE": "y", "VERISON": "2", "VERSION": "1", "no_proxy": "x", "TARGETARCH": "x",
+      "SOURCE_DATE_EPOCH": "1",
+      "BUILDKIT_INLINE_CACHE": "1",
+    ]
+    for name in ["key", "kye", "last", "named", "GIT_AUTH_TOKEN"] { request.secrets[name] = .value([]) }
+    for name in ["default", "hub"] { request.agents[name] = "/x" }
+    func found(_ text: String) throws -> [[String?]] {
+      let plan = try plan(text)
+      return [plan.unusedArguments(request), plan.unusedSecrets(request), plan.unusedAgents(request)].map {
+        $0.flatMap { [$0.name, $0.near] }
+      }
+    }
+    let alone = try found(text)
+    #expect(alone == [["VERISON", "VERSION"], ["GIT_AUTH_TOKEN", nil, "kye", "key"], ["default", nil]])
+    // Git may need it.
+    let added = try found(text + "\nADD https://example.com/r.git /")
+    #expect(added == [["VERISON", "VERSION"], ["kye", "key"], []])
+    // It may be any.
+    let variable = try found(text + "\nRUN --mount=type=secret,id=$NAME true")
+    #expect(variable == [["VERISON", "VERSION"], [], []])
+  }
+
+  @Test(
+    "what git says decides what to do about it",
+    arguments: [
+      ("fatal: Authentication failed for 'https://x/'", .unauthorized, "GIT_AUTH_TOKEN"),
+      (
+        "fatal: could not read Username for 'https://x': terminal prompts disabled", .unauthorized,
+        "GIT_AUTH_TOKEN"
+      ),
+      ("git@x: Permission denied (publickey).\nfatal: Could not read", .unauthorized, "--ssh"),
+      ("error: unable to write file a\nfatal: write error: No space left on device", .noSpace, "prune"),
+      ("fatal: unable to access 'https://x/': Could not resolve host: x", .unreachable, "address"),
+      ("fatal: repository 'http://x/r.git/' not found", .unreachable, "address"),
+    ] as [(String, ErrorKind, String)])
+  func gitFailures(_ text: String, _ kind: ErrorKind, _ hint: String) {
+    let error = RemoteSources.failure(of: "fetch", text)
+    #expect(error.kind == kind && error.hint?.contains(hint) == true && error.message == "git fetch failed")
+    #expect(error.causes == text.split(separator: "\n").map(String.init))
   }
 }

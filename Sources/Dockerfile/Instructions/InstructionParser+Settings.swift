@@ -174,6 +174,6 @@ extension InstructionParser {
       throw file.error("\(word.text.uppercased()) cannot be behind ONBUILD", at: word.position)
     default: break
     }
-    return request.heredocs.reduce(request.text) { $0 + "\n" + $1.body + $1.name }
+    return request.heredocs.reduce(into: request.text) { $0 += "\n" + $1.body + $1.name }
   }
 }

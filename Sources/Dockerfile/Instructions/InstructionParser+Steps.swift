@@ -93,9 +93,9 @@ extension InstructionParser {
       throw file.error("a heredoc cannot be a destination", at: destination.position)
     }
     var transfer = Transfer(sources: [], inline: [], destination: destination)
+    let heredocs = Dictionary(request.heredocs.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     for word in words.dropLast() {
-      guard let name = request.heredocs.isEmpty ? nil : Heredoc(word: word.text)?.name,
-        let heredoc = request.heredocs.last(where: { $0.name == name })
+      guard let name = heredocs.isEmpty ? nil : Heredoc(word: word.text)?.name, let heredoc = heredocs[name]
       else {
         transfer.sources.append(word)
         continue

@@ -42,6 +42,12 @@ struct InstructionParser {
     if try holdsHeredocs(keyword, line, rest) {
       heredocs = Heredoc.all(in: line.text(whole))
       try readBodies(&heredocs, position)
+      // A file may have any character in it, and a command may not.
+      if keyword == .run, let heredoc = heredocs.first(where: { $0.body.utf8.contains(0) }) {
+        throw file.error(
+          "the heredoc \(heredoc.name) has a NUL in it", at: position,
+          hint: "no command can have one; take it out")
+      }
     }
     let request = Request(
       line: line, keyword: keyword, flags: flags, rest: rest, position: position, heredocs: heredocs)
@@ -87,7 +93,7 @@ struct InstructionParser {
 
   /// A JSON array of strings; nil for anything else.
   ///
-  /// - Throws: for an array of anything else.
+  /// - Throws: for an array of anything else, and for a NUL.
   func list(_ line: LogicalLine, _ range: Range<Int>) throws(EngineError) -> [String]? {
     guard !range.isEmpty, line.bytes[range.lowerBound] == UInt8(ascii: "["),
       let array = try? JSONSerialization.jsonObject(with: Data(line.bytes[range])) as? [Any]
@@ -98,6 +104,11 @@ struct InstructionParser {
         throw file.error(
           "the list has an element that is no string", at: line.position(of: range.lowerBound),
           hint: "put each element in double quotes")
+      }
+      guard !string.utf8.contains(0) else {
+        throw file.error(
+          "the list has a NUL in it", at: line.position(of: range.lowerBound),
+          hint: "no path, variable or command can have one; take it out")
       }
       strings.append(string)
     }

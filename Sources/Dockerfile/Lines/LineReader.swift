@@ -13,8 +13,14 @@ struct LineReader {
   /// Of the lines right before.
   private var comments: [String] = []
 
-  init(_ bytes: [UInt8], _ file: SourceFile) throws(EngineError) {
+  private let isCancelled: () -> Bool
+
+  /// - Parameter isCancelled: is asked now and then.
+  init(
+    _ bytes: [UInt8], _ file: SourceFile, isCancelled: @escaping () -> Bool = { false }
+  ) throws(EngineError) {
     self.file = file
+    self.isCancelled = isCancelled
     var lines: [ArraySlice<UInt8>] = []
     var start = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
     while start < bytes.count {
@@ -33,6 +39,10 @@ struct LineReader {
   /// In bytes.
   private static let longestLine = 65_535
 
+  func checkCancellation() throws(EngineError) {
+    if isCancelled() { throw .cancelled("reading \(file.name)") }
+  }
+
   var escape: UInt8 { directives.escape }
   /// One past the last line of the file that was read.
   var currentLine: Int { next }
@@ -50,6 +60,7 @@ struct LineReader {
         continue
       }
       directivesEnded = true
+      try check(raw, line: number)
       let (text, continues) = withoutContinuation(content)
       if text.isEmpty && !continues {
         comments = []
@@ -58,7 +69,7 @@ struct LineReader {
       var line = LogicalLine()
       let indent = content.startIndex - raw.startIndex
       line.append(text, at: SourcePosition(line: number, column: indent + 1))
-      if continues { appendContinuations(to: &line) }
+      if continues { try appendContinuations(to: &line) }
       let found = comments
       comments = []
       // Only continuations and comments: nothing was said.
@@ -78,19 +89,21 @@ struct LineReader {
     if text.isEmpty { comments = [] } else { comments.append(text) }
   }
 
-  private mutating func appendContinuations(to line: inout LogicalLine) {
+  private mutating func appendContinuations(to line: inout LogicalLine) throws(EngineError) {
     var emptyLine: Int?
     var continues = true
     while continues, next < lines.count {
       let number = next + 1
       let content = Self.withoutNewline(lines[next])
       next += 1
+      if number & 0xfff == 0 { try checkCancellation() }
       let visible = content.droppingLeadingBlanks()
       if visible.first == UInt8(ascii: "#") { continue }
       if visible.isEmpty {
         emptyLine = number
         continue
       }
+      try check(content, line: number)
       let (text, more) = withoutContinuation(content)
       line.append(text, at: SourcePosition(line: number, column: 1))
       continues = more
@@ -110,21 +123,48 @@ struct LineReader {
     return (line[..<last], true)
   }
 
+  /// A comment may be anything. What is said has to be text that programs can be given.
+  ///
+  /// - Throws: `invalidArgument` with the place of the first byte that is none.
+  private func check(
+    _ bytes: ArraySlice<UInt8>, line: Int, allowsNUL: Bool = false
+  ) throws(EngineError) {
+    if !allowsNUL, let index = bytes.firstIndex(of: 0) {
+      throw file.error(
+        "there is a NUL", at: Self.position(of: index, in: bytes, line: line),
+        hint: "no path, variable or command can have one; take it out")
+    }
+    guard String(validating: bytes, as: UTF8.self) == nil else { return }
+    var (decoder, rest) = (UTF8(), bytes.makeIterator())
+    var column = 1
+    while case .scalarValue = decoder.decode(&rest) { column += 1 }
+    throw file.error(
+      "there is a byte that is no UTF-8", at: SourcePosition(line: line, column: column),
+      hint: "save the file as UTF-8; what is to be other bytes belongs into a file of the context")
+  }
+
+  private static func position(of index: Int, in bytes: ArraySlice<UInt8>, line: Int) -> SourcePosition {
+    SourcePosition(
+      line: line, column: String(decoding: bytes[..<index], as: UTF8.self).unicodeScalars.count + 1)
+  }
+
   /// Reads the body of a heredoc up to the line that ends it.
   ///
-  /// - Throws: when the file ends before.
+  /// - Throws: when the file ends before, and for what is no UTF-8.
   mutating func readBody(of heredoc: inout Heredoc, at position: SourcePosition) throws(EngineError) {
     let terminator = Array(heredoc.name.utf8)
     var body: [UInt8] = []
     while next < lines.count {
       let line = lines[next]
       next += 1
+      if next & 0xfff == 0 { try checkCancellation() }
       var candidate = Self.withoutNewline(line)
       if heredoc.stripsTabs { candidate = candidate.drop { $0 == UInt8(ascii: "\t") } }
       if candidate.elementsEqual(terminator) {
         heredoc.body = String(decoding: body, as: UTF8.self)
         return
       }
+      try check(line, line: next, allowsNUL: true)
       body += line
     }
     throw file.error(

@@ -5,20 +5,36 @@ struct LogicalLine {
   /// Behind its last byte.
   private(set) var end = SourcePosition(line: 1, column: 1)
 
-  /// Bytes that follow each other in the file, all of one line.
+  /// Bytes that follow each other in the file, all of one line; so few that it takes no time to count them for each word.
   private struct Piece {
     var start: Int
     var position: SourcePosition
   }
 
   mutating func append(_ more: some Collection<UInt8>, at position: SourcePosition) {
-    pieces.append(Piece(start: bytes.count, position: position))
-    bytes += more
-    end = SourcePosition(line: position.line, column: position.column + Self.scalars(in: more))
+    end = position
+    var rest = more[...]
+    repeat {
+      let part = rest.prefix(Self.longestPiece)
+      rest = rest.dropFirst(Self.longestPiece)
+      pieces.append(Piece(start: bytes.count, position: end))
+      bytes += part
+      end.column += Self.scalars(in: part)
+    } while !rest.isEmpty
   }
 
+  /// In bytes.
+  private static let longestPiece = 256
+
   func position(of offset: Int) -> SourcePosition {
-    guard let piece = pieces.last(where: { $0.start <= offset }) else { return end }
+    // The last one that begins there or before; their starts ascend.
+    var (low, high) = (0, pieces.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if pieces[middle].start <= offset { low = middle + 1 } else { high = middle }
+    }
+    guard low > 0 else { return end }
+    let piece = pieces[low - 1]
     let before = bytes[piece.start..<min(max(offset, piece.start), bytes.count)]
     return SourcePosition(
       line: piece.position.line, column: piece.position.column + Self.scalars(in: before))

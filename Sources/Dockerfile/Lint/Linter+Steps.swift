@@ -82,14 +82,18 @@ extension Linter {
     _ stage: Dockerfile.Stage, scope: inout StageScope?, hasWorkingDirectory: inout Bool, ignored: IgnoreRules
   ) {
     for instruction in stage.instructions {
+      if isCancelled() { return }
       var expanded = instruction
-      if var known = scope {
+      // Taken out of it, so that it is not copied for each of them.
+      if var known = scope.take() {
         var missing: [StageScope.Missing] = []
-        let names = known.variables.names
+        let count = known.variables.entries.count
         // An error in a word is reported by the build itself.
         if let result = try? known.expand(instruction, missing: &missing) { expanded = result }
-        scope = known
-        for name in Set(missing.map(\.name)).sorted() {
+        // Those that were there before it: what is new comes behind them.
+        let names = missing.isEmpty ? [] : known.variables.entries.prefix(count).map(\.name)
+        if !known.isExhausted { scope = known }
+        for name in Set(missing.map(\.name)).sorted() where !isCancelled() {
           let hint = NearMiss.of(name, in: names).map { " (did you mean $\($0)?)" } ?? ""
           warn(.undefinedVar, instruction, "Usage of undefined variable '$\(name)'\(hint)")
         }
@@ -131,7 +135,7 @@ extension Linter {
     _ transfer: Transfer, _ instruction: Instruction, _ ignored: IgnoreRules
   ) {
     guard !ignored.isEmpty else { return }
-    for source in transfer.sources where !source.text.contains("://") {
+    for source in transfer.sources where !source.text.contains("://") && !isCancelled() {
       let path = IgnoreRules.clean(source.text)
       guard path != ".", !path.hasPrefix(".."), ignored.verdict(path).isIgnored else { continue }
       warn(

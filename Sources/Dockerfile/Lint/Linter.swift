@@ -5,23 +5,30 @@ package struct Linter {
   private let dockerfile: Dockerfile
   private let global: GlobalScope
   private(set) var warnings: [LintWarning] = []
+  /// Nobody waits for more.
+  let isCancelled: () -> Bool
+  /// Of what FROMs come to; see `ShellLexer.mostWork`.
+  private var work = 0
 
-  init(_ dockerfile: Dockerfile, _ global: GlobalScope) {
+  init(_ dockerfile: Dockerfile, _ global: GlobalScope, isCancelled: @escaping () -> Bool = { false }) {
     self.dockerfile = dockerfile
     self.global = global
+    self.isCancelled = isCancelled
   }
 
-  /// All that can be said of a file without its images, in the file's order.
+  /// All that can be said of a file without its images, in the file's order. Takes as long as the file is large: for a thread of
+  /// its own.
   ///
   /// - Parameters:
   ///   - environment: of the image that a stage begins with, by the stage's index, as `NAME=value`; nil where it is not known.
   ///     Without it no variable of the stage can be called undefined.
   ///   - ignored: what leaves files out of the context.
+  ///   - isCancelled: is asked for each instruction; what was found until then is the answer.
   package static func check(
     _ dockerfile: Dockerfile, _ global: GlobalScope, environment: (Int) -> [String]? = { _ in nil },
-    ignored: IgnoreRules = IgnoreRules()
+    ignored: IgnoreRules = IgnoreRules(), isCancelled: @escaping () -> Bool = { false }
   ) -> [LintWarning] {
-    var linter = Linter(dockerfile, global)
+    var linter = Linter(dockerfile, global, isCancelled: isCancelled)
     linter.warnings = dockerfile.warnings.filter {
       dockerfile.directives.check.reports($0.rule)
     }
@@ -31,10 +38,9 @@ package struct Linter {
     var scopes: [StageScope?] = []
     var workingDirectories: [Bool] = []
     for (index, stage) in dockerfile.stages.enumerated() {
-      // Nobody waits for more.
-      if Task.isCancelled { break }
+      if isCancelled() { break }
       linter.checkWords(stage)
-      let base = (try? global.expand(stage.base.image).text).flatMap { dockerfile.stage($0, before: index) }
+      let base = linter.expand(stage.base.image).flatMap { dockerfile.stage($0.text, before: index) }
       var scope: StageScope?
       if let base {
         scope = scopes[base].map { StageScope(on: $0) }
@@ -49,6 +55,9 @@ package struct Linter {
     }
     return linter.warnings.sorted { ($0.position, $0.rule.rawValue) < ($1.position, $1.rule.rawValue) }
   }
+
+  /// Nil where it cannot be, which the build itself reports.
+  private mutating func expand(_ word: Word) -> ShellLexer.Expansion? { try? global.expand(word, &work) }
 
   mutating func warn(_ rule: LintRule, _ instruction: Instruction, _ message: String) {
     let configuration = dockerfile.directives.check.merging(comments: instruction.comments)
@@ -106,15 +115,17 @@ package struct Linter {
     inputs.arguments = [:]
     let defaults = try? GlobalScope(dockerfile, inputs)
     let known = global.variables.names
+    var defaultWork = 0
     for stage in dockerfile.stages {
+      if isCancelled() { return }
       let base = stage.base
-      if let image = try? global.expand(base.image) { reportMissing(image.missing, known, stage.from) }
-      if let name = (try? defaults?.expand(base.image))??.text, !Self.mayBeImage(name) {
+      if let image = expand(base.image) { reportMissing(image.missing, known, stage.from) }
+      if let name = (try? defaults?.expand(base.image, &defaultWork))??.text, !Self.mayBeImage(name) {
         warn(
           .invalidDefaultArgInFrom, stage.from,
           "Default value for ARG \(base.image.text) results in empty or invalid base image name")
       }
-      guard let word = base.platform, let platform = try? global.expand(word) else { continue }
+      guard let word = base.platform, let platform = expand(word) else { continue }
       reportMissing(platform.missing, known, stage.from)
       if platform.found == ["TARGETPLATFORM"], platform.missing.isEmpty,
         platform.text == global.variables["TARGETPLATFORM"]

@@ -44,7 +44,7 @@ package struct BuildInputs: Hashable, Sendable {
     return platform("BUILD", buildPlatform) + platform("TARGET", targetPlatform) + [("TARGETSTAGE", target)]
   }
 
-  /// Known to every RUN without being declared; they are in no image and in no key of the cache.
+  /// Known to every RUN without being declared; they are in no image and in no key of the cache then.
   package static let proxies: Set<String> = Set(
     ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"].flatMap { [$0, $0.lowercased()] })
 }
@@ -74,35 +74,56 @@ package struct GlobalScope: Hashable, Sendable {
         if let given = inputs.arguments[name] {
           variables[name] = given
         } else if let value = declaration.value {
-          let variables = variables
-          let expansion = try file.expand(value, ShellLexer(escape: escape), &work) { variables[$0] }
-          self.variables[name] = expansion.text
+          // Not with a copy of all variables for each of them.
+          variables[name] = try Self.text(of: value, file, escape, variables, &work)
         }
       }
     }
   }
 
+  private static func text(
+    of word: Word, _ file: SourceFile, _ escape: Unicode.Scalar, _ variables: Variables, _ work: inout Int
+  ) throws(EngineError) -> String {
+    try file.expand(word, ShellLexer(escape: escape), &work) { variables[$0] }.text
+  }
+
   package func expand(_ word: Word) throws(EngineError) -> ShellLexer.Expansion {
     var work = 0
-    return try file.expand(word, ShellLexer(escape: escape), &work) { variables[$0] }
+    return try expand(word, &work)
   }
+
+  func expand(_ word: Word, _ work: inout Int) throws(EngineError) -> ShellLexer.Expansion {
+    try file.expand(word, ShellLexer(escape: escape), &work) { variables[$0] }
+  }
+
+  /// The names of what arguments have a value for that no ARG need declare.
+  package static let predefined = Set(
+    BuildInputs(
+      buildPlatform: .init(os: "", architecture: ""), targetPlatform: .init(os: "", architecture: ""),
+      target: ""
+    ).predefined.map(\.0)
+  ).union(BuildInputs.proxies)
 }
 
 extension SourceFile {
-  /// - Parameter work: what all that belongs together has come to.
+  /// - Parameter work: what all that belongs together has come to; also what fails counts.
   func expand(
     _ word: Word, _ lexer: ShellLexer, _ work: inout Int, _ lookup: (String) -> String?
   ) throws(EngineError) -> ShellLexer.Expansion {
-    let expansion: ShellLexer.Expansion
-    do { expansion = try lexer.expand(word.text, lookup) } catch {
-      throw self.error(error.message, at: word.position)
-    }
-    work += expansion.work
-    guard work <= ShellLexer.mostWork else {
+    func checkWork() throws(EngineError) {
+      guard work > ShellLexer.mostWork else { return }
       throw self.error(
         "what the values of variables come to is more than \(ShellLexer.mostWork >> 20) MiB",
         at: word.position, hint: "large values belong into files")
     }
+    try checkWork()
+    let expansion: ShellLexer.Expansion
+    do { expansion = try lexer.expand(word.text, lookup) } catch {
+      work += error.work
+      throw self.error(error.message, at: word.position)
+    }
+    work += expansion.work
+    try checkWork()
     return expansion
   }
 

@@ -8,9 +8,13 @@ package struct StageScope: Hashable, Sendable {
   package private(set) var environment: Variables
   /// The names of the arguments that were declared, and their values where they have one.
   package private(set) var arguments: [(name: String, value: String?)] = []
+  /// The same without their values.
+  private var argumentNames: Set<String> = []
   private let global: GlobalScope
   /// Of all that was expanded so far; see `ShellLexer.mostWork`.
   private var work = 0
+  /// It has come to so much that nothing is expanded any more.
+  var isExhausted: Bool { work > ShellLexer.mostWork }
 
   package static func == (left: Self, right: Self) -> Bool {
     left.variables == right.variables && left.environment == right.environment
@@ -98,7 +102,7 @@ package struct StageScope: Hashable, Sendable {
   }
 
   private func note(_ names: Set<String>, _ position: SourcePosition, _ lookups: inout Lookups) {
-    for name in names.sorted() where !arguments.contains(where: { $0.name == name }) {
+    for name in names.sorted() where !argumentNames.contains(name) {
       lookups.missing.append(Missing(name: name, position: position))
     }
   }
@@ -156,6 +160,7 @@ package struct StageScope: Hashable, Sendable {
     }
     if let value = declaration.value { variables[name] = value.text }
     arguments.append((name, declaration.value?.text))
+    argumentNames.insert(name)
     return declaration
   }
 

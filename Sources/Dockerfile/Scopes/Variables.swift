@@ -1,6 +1,8 @@
 /// Names and values in the order in which they came.
 package struct Variables: Hashable, Sendable {
   package private(set) var entries: [Entry] = []
+  /// Where each name is in them.
+  private var places: [String: Int] = [:]
 
   package struct Entry: Hashable, Sendable {
     package var name: String
@@ -17,14 +19,20 @@ package struct Variables: Hashable, Sendable {
     }
   }
 
+  /// A new name comes behind all others; one that is there stays at its place.
   package subscript(name: String) -> String? {
-    get { entries.last { $0.name == name }?.value }
+    get { places[name].map { entries[$0].value } }
     set {
-      guard let newValue else { return entries.removeAll { $0.name == name } }
-      if let index = entries.firstIndex(where: { $0.name == name }) {
-        entries[index].value = newValue
-      } else {
-        entries.append(Entry(name: name, value: newValue))
+      switch (places[name], newValue) {
+      case (let place?, let value?): entries[place].value = value
+      case (nil, let value?):
+        places[name] = entries.count
+        entries.append(Entry(name: name, value: value))
+      case (let place?, nil):
+        entries.remove(at: place)
+        places[name] = nil
+        for index in entries[place...].indices { places[entries[index].name] = index }
+      case (nil, nil): break
       }
     }
   }

@@ -25,6 +25,8 @@ package struct ShellLexer: Sendable {
   /// What is wrong with a word; the caller knows where it is.
   package struct Failure: Error, Hashable {
     package var message: String
+    /// What it has come to until then, as `mostWork` counts it.
+    package var work = 0
   }
 
   /// What came of a word.
@@ -41,7 +43,12 @@ package struct ShellLexer: Sendable {
   package func expand(_ text: String, _ lookup: (String) -> String?) throws(Failure) -> Expansion {
     try withoutActuallyEscaping(lookup) { lookup throws(Failure) in
       var scan = ShellScan(text, self, lookup)
-      let (result, _) = try scan.run(until: nil, keepsEscapes: keepsEscapes)
+      let result: String
+      do throws(Failure) { result = try scan.run(until: nil, keepsEscapes: keepsEscapes).text } catch {
+        var failure = error
+        failure.work = scan.work
+        throw failure
+      }
       return Expansion(text: result, found: scan.found, missing: scan.missing, work: scan.work)
     }
   }

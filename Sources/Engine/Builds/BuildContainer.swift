@@ -405,7 +405,7 @@ struct BuildContainer: Sendable {
     _ prepared: PreparedMount, _ place: FilePath, _ environment: inout Variables
   ) throws -> MountOptions? {
     let mount = prepared.mount
-    let name = mount.id ?? mount.source ?? prepared.target.split(separator: "/").last.map(String.init) ?? ""
+    let name = mount.secretName
     guard let secret = build.request.secrets[name] else { return nil }
     let bytes = try secret.bytes(name)
     if let variable = mount.variable {
@@ -414,7 +414,12 @@ struct BuildContainer: Sendable {
           "RUN: the secret \(name) has a NUL in it, which no variable can have", at: mount.word.position,
           hint: "mount it as a file, without env")
       }
-      environment[variable.isEmpty ? name : variable] = String(decoding: bytes, as: UTF8.self)
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw build.dockerfile.file.error(
+          "RUN: the secret \(name) is no UTF-8, which variables are here", at: mount.word.position,
+          hint: "mount it as a file, without env")
+      }
+      environment[variable.isEmpty ? name : variable] = text
       if mount.target == nil { return nil }
     }
     try makeDirectories(place.removingLastComponent(), mode: 0o700)
@@ -492,7 +497,7 @@ extension PreparedStep {
         return shell(state) + [only.content]
       }
       // The shell reads them itself.
-      return shell(state) + [heredocs.reduce(text) { $0 + "\n" + $1.body + $1.name }]
+      return shell(state) + [heredocs.reduce(into: text) { $0 += "\n" + $1.body + $1.name }]
     }
   }
 

@@ -12,8 +12,8 @@ struct BuildPlan {
     case context(NamedContext)
   }
 
-  private let dockerfile: Dockerfile
-  private let global: GlobalScope
+  let dockerfile: Dockerfile
+  let global: GlobalScope
   private let contexts: [String: NamedContext]
 
   init(_ dockerfile: Dockerfile, _ global: GlobalScope, _ contexts: [String: NamedContext]) {
@@ -78,7 +78,7 @@ struct BuildPlan {
   }
 
   /// Contexts that nothing in the file names, each with what may be meant.
-  func unusedContexts() -> [(name: String, near: String?)] {
+  func unusedContexts() -> [UnusedInput] {
     if contexts.isEmpty { return [] }
     var names = dockerfile.stages.compactMap(\.name)
     for stage in dockerfile.stages {
@@ -100,6 +100,7 @@ struct BuildPlan {
     var needed: Set<Int> = []
     var rest = [target]
     while let index = rest.popLast() {
+      if Task.isCancelled { throw .cancelled("building") }
       guard needed.insert(index).inserted else { continue }
       if case .stage(let base) = try base(of: index) { rest.append(base) }
       if replacement(of: index) != nil { continue }

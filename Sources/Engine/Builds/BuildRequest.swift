@@ -86,6 +86,17 @@ package struct BuildRequest: Sendable {
   /// Whether an index is to be made also of one platform's image.
   var wantsIndex: Bool { ["1", "true"].contains(arguments["BUILDKIT_MULTI_PLATFORM"]) }
 
+  /// The frontend that is to read the file, where it is not the one whose language this is.
+  func otherFrontend(_ directives: Directives) -> String? {
+    guard let text = arguments["BUILDKIT_SYNTAX"] ?? directives.syntax,
+      // What is behind its name are arguments of its own.
+      let name = text.split(separator: " ").first.map(String.init)
+    else { return nil }
+    let known = ["docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"]
+    guard let reference = try? Reference(parsing: name) else { return name }
+    return known.contains("\(reference.registry)/\(reference.repository)") ? nil : name
+  }
+
   /// Which rules count, instead of what the file says.
   var check: String? { arguments["BUILDKIT_DOCKERFILE_CHECK"] }
 

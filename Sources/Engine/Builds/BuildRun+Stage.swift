@@ -20,7 +20,7 @@ extension BuildRun {
       state.execution.onBuild = nil
     }
     let instructions = triggers + (isReplaced ? [] : stage.instructions)
-    let before = numbersBefore(index)
+    let before = numbersBefore[index]
     let firstTrigger = claimNumbers(triggers.count)
     tellBase(stage, index, number: before + 1, state)
     try await stopIfAsked(at: stage.from, state)
@@ -46,11 +46,7 @@ extension BuildRun {
 
   /// What ONBUILD brings is known only when its image is: it is counted behind all that is in the file.
   private func claimNumbers(_ count: Int) -> Int {
-    numbersBefore(dockerfile.stages.count) + 1 + claimTriggers(count)
-  }
-
-  private func numbersBefore(_ index: Int) -> Int {
-    dockerfile.stages.prefix(index).reduce(0) { $0 + $1.instructions.count + 1 }
+    numbersBefore[dockerfile.stages.count] + 1 + claimTriggers(count)
   }
 
   /// With file, line and column in front, where the error does not say already.
@@ -125,7 +121,7 @@ extension BuildRun {
         let name = try isReplaced ? stage.name ?? "" : global.expand(stage.base.image).text
         let copy = try Dockerfile.trigger("COPY --from=\(name) . /", at: stage.from.range, dockerfile.file)
         let number = StepNumber(
-          number: numbersBefore(index) + 1, stage: stage.name ?? "\(index)", index: index, ordinal: 0,
+          number: numbersBefore[index] + 1, stage: stage.name ?? "\(index)", index: index, ordinal: 0,
           count: stage.instructions.count)
         return try await carryOut(copy, scratch, number)
       case .context(.layout(let path, let tag, let digest)):

@@ -21,6 +21,8 @@ final class BuildRun: Sendable {
   let output: OutputTurns?
   /// Whether what is built becomes the cache's.
   let keepsSteps: Bool
+  /// How many instructions come before each stage, FROMs included; and how many there are.
+  let numbersBefore: [Int]
   let layerWarnings = LayerWarnings.current
   private let state = Mutex(State())
 
@@ -70,6 +72,9 @@ final class BuildRun: Sendable {
     self.addition = addition
     self.reporter = reporter
     self.output = output.map { OutputTurns($0) }
+    numbersBefore = dockerfile.stages.reduce(into: [0]) {
+      $0.append(($0.last ?? 0) + $1.instructions.count + 1)
+    }
     time = try BuildTime(global)
   }
 
@@ -283,12 +288,19 @@ final class BuildRun: Sendable {
 
   func note(_ text: String) { state.withLock { $0.requestWarnings.append(text) } }
 
-  /// Tells of named contexts that nothing names. What ONBUILD brings may name any.
-  func checkContexts() {
+  /// Tells of what was given and nothing in the file asks for. What ONBUILD brings may ask for anything.
+  func checkRequest() {
     guard state.withLock({ $0.triggerCount == 0 }) else { return }
-    for (name, near) in BuildPlan(dockerfile, global, request.namedContexts).unusedContexts() {
-      note("nothing takes files from the context \(name)" + (near.map { ": did you mean \($0)?" } ?? ""))
+    func note(_ text: String, _ unused: [UnusedInput]) {
+      for (name, near) in unused {
+        self.note("\(text) \(name.prefix(200))" + (near.map { ": did you mean \($0)?" } ?? ""))
+      }
     }
+    let plan = BuildPlan(dockerfile, global, request.namedContexts)
+    note("nothing takes files from the context", plan.unusedContexts())
+    note("no ARG declares the argument", plan.unusedArguments(request))
+    note("no RUN mounts the secret", plan.unusedSecrets(request))
+    note("no RUN asks for the SSH agent", plan.unusedAgents(request))
   }
 
   /// The step of a key that is on its way, or was carried out: `flight` where there was none yet.

@@ -28,6 +28,7 @@ extension ContainerEngine {
     do {
       return try await withBuild(request, addition, reporter, output) { build, target, state in
         let draft = try draft(state, request, build)
+        let warnings = try await warnings(build)
         // Where that fails, there is no image.
         try await build.saveSteps(all: true)
         // What may fail at a registry comes before what is left behind here.
@@ -38,7 +39,7 @@ extension ContainerEngine {
           request.keepsImage
           ? try await keep(draft, request, build, addition, id: id) : try await forget(draft, build, id: id)
         return BuildResult(
-          image: image, steps: build.steps, warnings: warnings(build), written: written,
+          image: image, steps: build.steps, warnings: warnings, written: written,
           cacheExport: exported, requestWarnings: build.requestWarnings, cacheWarnings: build.cacheWarnings,
           networkWarning: build.networkWarning)
       }
@@ -63,15 +64,17 @@ extension ContainerEngine {
     defer { held.end() }
     return try await withBuild(request, nil, .silent, nil) { build, _, _ in
       BuildExplanation(
-        steps: build.steps, warnings: warnings(build), requestWarnings: build.requestWarnings,
+        steps: build.steps, warnings: try await warnings(build), requestWarnings: build.requestWarnings,
         cacheWarnings: build.cacheWarnings)
     }
   }
 
-  private func warnings(_ build: BuildRun) -> [LintWarning] {
-    let found = Linter.check(
-      build.dockerfile, build.global, environment: { build.environment($0) },
-      ignored: build.context?.ignored ?? IgnoreRules())
+  private func warnings(_ build: BuildRun) async throws -> [LintWarning] {
+    let found = try await onThreadUntilCancelled("lint") { isCancelled in
+      Linter.check(
+        build.dockerfile, build.global, environment: { build.environment($0) },
+        ignored: build.context?.ignored ?? IgnoreRules(), isCancelled: isCancelled)
+    }
     return (found + build.warnings).sorted {
       ($0.position, $0.rule.rawValue) < ($1.position, $1.rule.rawValue)
     }
@@ -102,19 +105,22 @@ extension ContainerEngine {
     } else {
       context = try await openContext(request.context, request, reporter)
     }
-    let bytes = try await onBlockingThread("dockerfile") {
-      try request.dockerfileText ?? Self.readDockerfile(name, in: context)
+    let (dockerfile, target, global) = try await onThreadUntilCancelled("dockerfile") { isCancelled in
+      let bytes = try request.dockerfileText ?? Self.readDockerfile(name, in: context)
+      var dockerfile = try Dockerfile(parsing: bytes, name: name, isCancelled: isCancelled)
+      if let check = request.check { dockerfile.directives.check = try LintConfiguration(parsing: check) }
+      let target = try dockerfile.target(request.target)
+      let global = try GlobalScope(
+        dockerfile,
+        BuildInputs(
+          arguments: request.arguments, buildPlatform: .init(Platform.host),
+          targetPlatform: .init(request.platform), target: dockerfile.stages[target].name ?? ""))
+      // What is known without its images.
+      let found = Linter.check(
+        dockerfile, global, ignored: context?.ignored ?? IgnoreRules(), isCancelled: isCancelled)
+      try self.refuse(found, of: dockerfile)
+      return (dockerfile, target, global)
     }
-    var parsed = try Dockerfile(parsing: bytes, name: name)
-    if let check = request.check { parsed.directives.check = try LintConfiguration(parsing: check) }
-    let dockerfile = parsed
-    let target = try dockerfile.target(request.target)
-    let global = try GlobalScope(
-      dockerfile,
-      BuildInputs(
-        arguments: request.arguments, buildPlatform: .init(Platform.host),
-        targetPlatform: .init(request.platform), target: dockerfile.stages[target].name ?? ""))
-    try refuse(Linter.check(dockerfile, global, ignored: context?.ignored ?? IgnoreRules()), of: dockerfile)
     let build = try BuildRun(
       self, request, dockerfile, global, context: context, digests: FileDigests(digestFile(request)),
       addition: addition, reporter: reporter, output: output, keepsSteps: keepsSteps)
@@ -126,12 +132,17 @@ extension ContainerEngine {
     if request.wantsIndex {
       build.note("BUILDKIT_MULTI_PLATFORM makes no index here: an image is for one platform (--platform)")
     }
+    if let frontend = request.otherFrontend(dockerfile.directives) {
+      build.note(
+        "the file asks for the frontend \(frontend.prefix(200)), and is read as one for docker/dockerfile:1.20"
+      )
+    }
     try await build.importCaches()
     do {
       let state = try await build.run(target)
       // Now that all images are known, there may be more.
-      try refuse(warnings(build), of: dockerfile)
-      build.checkContexts()
+      try refuse(try await warnings(build), of: dockerfile)
+      build.checkRequest()
       let result = try await body(build, target, state)
       try await build.saveSteps(all: true)
       return result
@@ -340,6 +351,19 @@ extension ContainerEngine {
       digest: image.manifestDigest, references: [], platform: image.platform, created: image.created,
       size: image.size, layerCount: image.layers.count, totalBytes: 0, uniqueBytes: 0)
   }
+}
+
+/// Does what takes time and waits for nothing, away from the threads that answer others.
+///
+/// - Throws: `cancelled` where the task is cancelled, whatever came of it.
+private func onThreadUntilCancelled<Result: Sendable>(
+  _ name: String, _ body: @escaping @Sendable (_ isCancelled: @escaping @Sendable () -> Bool) throws -> Result
+) async throws -> Result {
+  let result = try await untilCancelled { isCancelled in
+    try await onBlockingThread(name) { try body(isCancelled) }
+  }
+  try Task.checkCancellation()
+  return result
 }
 
 extension BuildInputs.PlatformName {

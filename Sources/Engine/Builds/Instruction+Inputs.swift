@@ -37,7 +37,8 @@ extension Instruction {
     case .env(let assignments): set(assignments, "variable")
     case .label(let assignments): set(assignments, "label")
     case .arg(let declarations):
-      for declaration in declarations where !BuildInputs.proxies.contains(declaration.name.text) {
+      // A proxy as well: only where no ARG names it, it decides about nothing.
+      for declaration in declarations {
         inputs["argument \(declaration.name.text)"] = declaration.value.map { "'\($0.text)'" } ?? "not given"
       }
     case .expose(let words): inputs["ports"] = list(words)

@@ -1,4 +1,5 @@
-/// What `--chmod` says: an octal number, or changes as chmod(1) takes them.
+/// What `--chmod` says: an octal number, or changes as BuildKit takes them, which are chmod(1)'s but for a directory's bits
+/// of set-user-ID and set-group-ID: `=` takes them away there, too.
 struct ModeChange: Sendable, Hashable {
   private enum Change: Hashable {
     case number(UInt32)
@@ -62,19 +63,21 @@ struct ModeChange: Sendable, Hashable {
       case .number(let number): return number
       case .symbolic(let who, let operation, var bits, let onlyIfExecutable):
         if onlyIfExecutable, isDirectory || mode & 0o111 != 0 { bits |= 0o111 }
-        return Self.change(mode, who, operation, bits)
+        return Self.change(mode, who, operation, bits, clearing: 0o6777)
       case .copy(let who, let operation, let shift):
-        return Self.change(mode, who, operation, (mode >> shift & 0o7) * 0o111)
+        return Self.change(mode, who, operation, (mode >> shift & 0o7) * 0o111, clearing: 0o777)
       }
     }
   }
 
-  private static func change(_ mode: UInt32, _ who: UInt32, _ operation: Character, _ bits: UInt32) -> UInt32
-  {
+  /// - Parameter mask: what `=` takes away of those that are meant, besides what it gives.
+  private static func change(
+    _ mode: UInt32, _ who: UInt32, _ operation: Character, _ bits: UInt32, clearing mask: UInt32
+  ) -> UInt32 {
     switch operation {
     case "+": mode | bits & who
     case "-": mode & ~(bits & who)
-    default: mode & ~(who & 0o777) | bits & who
+    default: mode & ~(who & mask) | bits & who
     }
   }
 }

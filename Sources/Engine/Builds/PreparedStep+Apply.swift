@@ -8,14 +8,15 @@ import OCIModel
 extension PreparedStep {
   func apply(to state: inout StageState, layer: LayerRecord?, _ time: BuildTime) throws {
     let file = run.dockerfile.file
-    state.execution.env = state.scope.environment.environment
     let told: String
     switch instruction.content {
     case .from: return
     case .run(let step): told = "RUN " + commandText(step.command, state)
     case .copy(let transfer): told = "COPY " + transferText(transfer)
     case .add(let transfer): told = "ADD " + transferText(transfer)
-    case .env(let assignments): told = "ENV " + Self.text(assignments)
+    case .env(let assignments):
+      state.execution.env = state.scope.environment.environment
+      told = "ENV " + Self.text(assignments)
     case .label(let assignments):
       for assignment in assignments {
         state.execution.labels = (state.execution.labels ?? [:]).merging(
@@ -27,7 +28,7 @@ extension PreparedStep {
         "ARG "
         + declarations.map { declaration in
           let name = declaration.name.text
-          guard let value = declaration.value, !BuildInputs.proxies.contains(name) else { return name }
+          guard let value = declaration.value else { return name }
           return "\(name)=\(value.text)"
         }.joined(separator: " ")
     case .expose(let words):
@@ -121,10 +122,8 @@ extension PreparedStep {
 
   /// As histories have it: the arguments first, with their number.
   private func commandText(_ command: StepCommand, _ state: StageState) -> String {
-    var names: [String] = []
-    for (name, _) in scope.arguments where !names.contains(name) && !BuildInputs.proxies.contains(name) {
-      names.append(name)
-    }
+    var seen: Set<String> = []
+    let names = scope.arguments.map(\.name).filter { seen.insert($0).inserted }
     let values = names.map { "\($0)=\(scope.variables[$0] ?? "")" }
     let prefix = values.isEmpty ? "" : (["|\(values.count)"] + values).joined(separator: " ") + " "
     switch command {

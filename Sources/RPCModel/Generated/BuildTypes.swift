@@ -193,7 +193,7 @@ public enum BuildStart: RPCRequest {
     public var outputs: [BuildOutputResult]?
     /// What was sent for cacheTo; absent without it.
     public var cacheTo: BuildCacheExport?
-    /// What of the request was of no use, such as a context that nothing names; absent where all was.
+    /// What of the request was of no use, each with what may be meant: contexts, arguments, secrets and SSH agents that nothing in the file asks for, arguments of BuildKit's builder that mean nothing here, and a frontend (# syntax=) other than docker/dockerfile, for which the file is read all the same. Nothing is said of what the file does not ask for where ONBUILD of an image came, which may. Absent where there is nothing to say.
     public var requestWarnings: [String]?
     /// Why something of cacheFrom was not of use; absent where all was.
     public var cacheWarnings: [String]?
@@ -355,7 +355,7 @@ public enum BuildExplain: RPCRequest {
     public var steps: [BuildStep]
     /// What BuildKit's rules say of the file; absent where nothing.
     public var warnings: [BuildWarning]?
-    /// What of the request was of no use, such as a context that nothing names; absent where all was.
+    /// What of the request was of no use, each with what may be meant: contexts, arguments, secrets and SSH agents that nothing in the file asks for, arguments of BuildKit's builder that mean nothing here, and a frontend (# syntax=) other than docker/dockerfile, for which the file is read all the same. Nothing is said of what the file does not ask for where ONBUILD of an image came, which may. Absent where there is nothing to say.
     public var requestWarnings: [String]?
     /// Why something of cacheFrom was not of use; absent where all was.
     public var cacheWarnings: [String]?
@@ -1170,7 +1170,7 @@ public struct BuildCacheExport: RPCValue {
   }
 }
 
-/// What of a build is kept to look into it. It is kept as a container that belongs to the session and has not been started: with the files as the instruction has left or would find them, its mounts, variables, user and directory, and the stage's shell at a terminal as its command. The request then fails with the container in the error's data; container/start, attach, exec, diff and the others work with it, and container/remove or the end of the session take it away.
+/// What of a build is kept to look into it. It is kept as a container that belongs to the session and has not been started: with the files as the instruction has left or would find them, its mounts (caches of sharing=locked or private to read only, since other RUNs have them from then on), variables, user and directory, and the stage's shell at a terminal as its command. The request then fails with the container in the error's data; container/start, attach, exec, diff and the others work with it, and container/remove or the end of the session take it away.
 public struct BuildDebug: RPCValue {
   /// A line of the file: the build stops at the instruction there. When absent, where an instruction fails.
   public var line: Int?

@@ -612,8 +612,8 @@ class BlockingBuildMethods:
         cache_from: Names under which builds have sent their caches to registries; what is of use
         in them is fetched layer by layer when it is. One that cannot be had is a warning.
 
-        Raises: InvalidArgumentError, NotFoundError, CorruptError, UnsupportedError,
-        PermissionDeniedError.
+        Raises: InvalidArgumentError, NotFoundError, UnauthorizedError, UnreachableError,
+        CorruptError, UnsupportedError, PermissionDeniedError.
         """
         return self._request(
             "build/explain",

@@ -781,8 +781,11 @@ class BuildStartResult(Structure):
     cache_to: BuildCacheExport | None = None
     """What was sent for cacheTo; absent without it."""
     request_warnings: list[str] | None = None
-    """What of the request was of no use, such as a context that nothing names; absent where all
-    was.
+    """What of the request was of no use, each with what may be meant: contexts, arguments, secrets
+    and SSH agents that nothing in the file asks for, arguments of BuildKit's builder that mean
+    nothing here, and a frontend (# syntax=) other than docker/dockerfile, for which the file is
+    read all the same. Nothing is said of what the file does not ask for where ONBUILD of an
+    image came, which may. Absent where there is nothing to say.
     """
     cache_warnings: list[str] | None = None
     """Why something of cacheFrom was not of use; absent where all was."""
@@ -801,8 +804,11 @@ class BuildExplainResult(Structure):
     warnings: list[BuildWarning] | None = None
     """What BuildKit's rules say of the file; absent where nothing."""
     request_warnings: list[str] | None = None
-    """What of the request was of no use, such as a context that nothing names; absent where all
-    was.
+    """What of the request was of no use, each with what may be meant: contexts, arguments, secrets
+    and SSH agents that nothing in the file asks for, arguments of BuildKit's builder that mean
+    nothing here, and a frontend (# syntax=) other than docker/dockerfile, for which the file is
+    read all the same. Nothing is said of what the file does not ask for where ONBUILD of an
+    image came, which may. Absent where there is nothing to say.
     """
     cache_warnings: list[str] | None = None
     """Why something of cacheFrom was not of use; absent where all was."""
@@ -1063,7 +1069,8 @@ class BuildCacheExport(Structure):
 class BuildDebug(Structure):
     """What of a build is kept to look into it. It is kept as a container that belongs to the
     session and has not been started: with the files as the instruction has left or would find
-    them, its mounts, variables, user and directory, and the stage's shell at a terminal as its
+    them, its mounts (caches of sharing=locked or private to read only, since other RUNs have
+    them from then on), variables, user and directory, and the stage's shell at a terminal as its
     command. The request then fails with the container in the error's data; container/start,
     attach, exec, diff and the others work with it, and container/remove or the end of the
     session take it away.
