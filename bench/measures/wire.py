@@ -29,7 +29,7 @@ def measure(bench):
         tell("cancels ")
         cancels = _cancels(service, bench.image)
         tell(f"{EVENTS:,} events\n")
-        cursor = _make_events(service, bench.image)
+        cursor, behind = _make_events(service, bench.image)
         events = [_events(bench, store, run, cursor) for _ in range(rounds)]
 
     sections = []
@@ -39,6 +39,8 @@ def measure(bench):
         ("$/cancelRequest to the answer of what it cancels, while a container's output is streamed", "ms", cancels,
          each_at_most(CANCEL_LIMIT)),
         (f"{EVENTS:,} events to a subscriber who comes back with a cursor", "s", events, at_most(EVENTS_LIMIT)),
+        (f"{EVENTS:,} events as they happen: the last of them, behind the answer to the last change", "ms", [behind],
+         at_most(EVENTS_LIMIT)),
     ):
         section = Section(title, unit)
         section.subject("coracle", samples, target)
@@ -101,9 +103,12 @@ def _answered(service, request):
 
 
 def _make_events(service, image):
-    """Gives an image a name, and takes it away, until there are enough events; answers the cursor in front of them."""
-    cursor = service.request("event/subscribe", {"kinds": ["none."]})["cursor"]
-    pairs = EVENTS // 2
+    """Gives an image a name, and takes it away, until there are enough events.
+
+    Answers the cursor in front of them, and how long after the last answer who has followed them got the last.
+    """
+    following = service.request("event/subscribe", {"kinds": ["image."]})
+    pairs, seen = EVENTS // 2, 0
     for start in range(0, pairs, 500):
         requests = []
         for number in range(start, min(pairs, start + 500)):
@@ -111,8 +116,14 @@ def _make_events(service, image):
             requests.append(service.send("image/remove", {"image": f"name:{number}"}))
         while requests:
             service.answer_any(requests, timeout=600)
+        answered = time.monotonic()
+        seen += sum(message["method"] == "event/occurred" for message in service.notifications)
         service.notifications.clear()
-    return cursor
+    while seen < EVENTS:
+        seen += b'"event/occurred"' in service.line()
+    behind = time.monotonic() - answered
+    service.request("event/unsubscribe", {"subscription": following["subscription"]})
+    return following["cursor"], behind
 
 
 def _events(bench, store, run, cursor):

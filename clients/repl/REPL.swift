@@ -28,7 +28,7 @@ struct REPL: ParsableCommand {
   @Flag(name: [.customShort("n"), .long], help: "Check that the commands can be read, and run none.")
   var check = false
 
-  @Flag(help: "Print results and events as JSON, one a line.")
+  @Flag(help: "Print results, events and what failed as JSON, one a line.")
   var json = false
 
   @Flag(help: "Show events as they happen, in the margin.")
