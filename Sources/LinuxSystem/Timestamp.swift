@@ -7,11 +7,4 @@ package enum Timestamp {
     clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
-
-  /// When the machine was started (`CLOCK_BOOTTIME`), by today's clock.
-  package static var boot: Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_BOOTTIME, &time)
-    return now - (Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-  }
 }

@@ -47,6 +47,17 @@ struct HealthTallyTests {
     #expect(HealthTally(startedAt: 0).pause(after: 0, stored) == HealthPlan.longest)
   }
 
+  @Test("a pause is what is left of it, none where the clock went far forward, all of it where it went back")
+  func jumps() throws {
+    let plan = try plan { $0.interval = 30 * Self.second }
+    let tally = HealthTally(startedAt: 0)
+    let last = 1_000 * Self.second
+    for (passed, left) in [(0, 30), (10, 20), (30, 0), (7 * 86_400, 0), (-3_600, 30)] as [(Int64, Int64)] {
+      let now = last + passed * Self.second
+      #expect(tally.pause(after: last, plan, at: now) == left * Self.second, "after \(passed) s")
+    }
+  }
+
   @Test("so many failures in a row are unhealthy, and one success is healthy")
   func retries() throws {
     let plan = try plan { $0.retries = 2 }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import RPCModel
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -50,12 +51,30 @@ struct RestartPolicyTests {
       #expect(
         events.map { $0.attributes["restartsAt"] != nil } == [false, false, true, false, true, false, false])
       #expect(events.compactMap { $0.attributes["restarts"] } == [.integer(1), .integer(2)])
+      // The pause doubles from a tenth of a second on: by what the shim has written, whatever it took.
+      let pauses = events.compactMap { event -> Int64? in
+        guard let due = nanoseconds(event.attributes["restartsAt"]),
+          let end = nanoseconds(event.attributes["exitedAt"])
+        else { return nil }
+        return due - end
+      }
+      #expect(pauses == [100_000_000, 200_000_000])
       // One that ends well stays as it is.
       let good = try await service.send(
         ContainerRun.self,
         .init(image: "busybox:1", command: ["true"], restart: RestartPolicy(kind: .onFailure)))
       #expect(good.exit?.code == 0 && good.container.restartCount == 0)
     }
+  }
+
+  /// Since 1970, of a time as events have it.
+  private func nanoseconds(_ value: EventValue?) -> Int64? {
+    guard case .string(let text) = value else { return nil }
+    let parts = text.dropLast().split(separator: ".")
+    guard parts.count == 2, parts[1].count == 9, let fraction = Int64(parts[1]),
+      let seconds = try? Date("\(parts[0])Z", strategy: .iso8601).timeIntervalSince1970
+    else { return nil }
+    return Int64(seconds) * 1_000_000_000 + fraction
   }
 
   @Test(
@@ -325,5 +344,121 @@ struct RestartPolicyTests {
         _ = try await service.send(ContainerRemove.self, .init(container: name, force: true))
       }
     }
+  }
+
+  /// Waits until a container has been started so many times.
+  private func starts(_ service: TestService, _ id: String, _ count: Int) async {
+    await service.notifications.wait { all in
+      all.filter {
+        if case .eventOccurred(let event) = $0 {
+          event.kind == "container.started" && event.subject == id
+        } else {
+          false
+        }
+      }.count >= count
+    }
+  }
+
+  @Test("one whose disk is not there yet is started when it is", .requires(.root))
+  func absentDisk() async throws {
+    try await withBusybox(.root) { store, service in
+      let disk = store.directory.appending("disk")
+      try FileManager.default.createDirectory(atPath: disk.string, withIntermediateDirectories: false)
+      let id = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "needs", command: ["sleep", "1000"],
+          restart: RestartPolicy(kind: .unlessStopped),
+          mounts: [Mount(kind: .bind, target: "/disk", source: disk.string)], detach: true)
+      ).container.id
+      try FileManager.default.removeItem(atPath: disk.string)
+      kill(try shim(store, id), SIGKILL)
+      _ = await service.notifications.event("container.exited", subject: id)
+      // A new start, which fails, begins with what is left of the last one.
+      let exit = store.run.appending("containers/\(id)/exit")
+      try await eventually(describing: "a new start has begun") {
+        FileManager.default.fileExists(atPath: exit.string)
+      } until: {
+        !$0
+      }
+      try FileManager.default.createDirectory(atPath: disk.string, withIntermediateDirectories: false)
+      await starts(service, id, 2)
+      _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
+    }
+  }
+
+  @Test(
+    "after a start of the machine: always and unless-stopped and on-failure begin again, but what was stopped only with always",
+    arguments: Account.available)
+  func afterBoot(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let first = try await store.service("first")
+      _ = try await first.importBusybox(store)
+      let kinds: [(name: String, kind: RestartKind, isStopped: Bool)] = [
+        ("never", .never, false), ("failing", .onFailure, false), ("always", .always, false),
+        ("unless", .unlessStopped, false), ("always-stopped", .always, true),
+        ("unless-stopped", .unlessStopped, true), ("failing-stopped", .onFailure, true),
+      ]
+      var ids: [String: String] = [:]
+      for one in kinds {
+        ids[one.name] =
+          try await first.send(
+            ContainerRun.self,
+            .init(
+              image: "busybox:1", name: one.name, command: ["sleep", "1000"], network: NetworkMode.none,
+              restart: RestartPolicy(kind: one.kind), detach: true)
+          ).container.id
+        if one.isStopped {
+          _ = try await first.send(ContainerStop.self, .init(container: one.name, timeoutMs: 0))
+        }
+      }
+      // Another service of the same boot lets the stopped ones be, whatever the clock says.
+      let second = try await store.service("second")
+      #expect(try await second.send(ContainerList.self, .init()).containers.count == 4)
+      let cursor = try await second.send(SystemInfo.self, .init()).cursor
+      for service in [first, second] {
+        service.process.kill(SIGKILL)
+        _ = await service.waitForExit()
+      }
+      // All ends at once, and what lies in memory is gone.
+      for one in kinds where !one.isStopped { kill(try shim(store, try #require(ids[one.name])), SIGKILL) }
+      try await eventually(describing: "the containers' processes are gone") {
+        try kinds.filter { !$0.isStopped }.contains { one in
+          let path = store.run.appending("containers/\(try #require(ids[one.name]))/lock")
+          return try isLocked(path)
+        }
+      } until: {
+        !$0
+      }
+      for name in try FileManager.default.contentsOfDirectory(atPath: store.run.string) {
+        try FileManager.default.removeItem(atPath: store.run.appending(name).string)
+      }
+      let third = try await store.service("third")
+      _ = try await third.send(EventSubscribe.self, .init(after: cursor, kinds: ["container."]))
+      for name in ["failing", "always", "unless", "always-stopped"] {
+        await starts(third, try #require(ids[name]), 1)
+      }
+      for name in ["never", "failing", "always", "unless"] {
+        let id = try #require(ids[name])
+        let end = await third.notifications.event("container.exited", subject: id)
+        #expect(end?.attributes["lost"] == .boolean(true), "\(name)")
+      }
+      let running = try await third.send(ContainerList.self, .init()).containers.map(\.name).sorted()
+      #expect(running == ["always", "always-stopped", "failing", "unless"])
+      for one in kinds {
+        _ = try await third.send(ContainerRemove.self, .init(container: one.name, force: true))
+      }
+      #expect(await third.stop() == 0)
+    }
+  }
+
+  /// Whether a shim lives that has it.
+  private func isLocked(_ path: FilePath) throws -> Bool {
+    let file = try FileDescriptor.open(path, .readWrite)
+    defer { try? file.close() }
+    var lock = flock()
+    lock.l_type = Int16(F_WRLCK)
+    guard fcntl(file.rawValue, F_GETLK, &lock) == 0 else { return false }
+    return lock.l_type != Int16(F_UNLCK)
   }
 }

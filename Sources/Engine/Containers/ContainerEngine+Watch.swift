@@ -40,7 +40,7 @@ extension ContainerEngine {
     // No end waits for it: with many layers, or an ordinary user's networks to be made, it takes its time.
     group.addTask { await self.tidyUp() }
     for record in records {
-      group.addTask { await self.seeTo(record.id) }
+      group.addTask { await self.seeTo(record.id, isFirstLook: true) }
       if [.running, .paused].contains(record.state) { group.addTask { await self.lookAfter(record.id) } }
     }
     group.addTask {
@@ -72,11 +72,16 @@ extension ContainerEngine {
   /// What is measured of a container while it runs, whoever waits for its end.
   private func lookAfter(_ id: String) async {
     await reporting("look after", id) {
-      guard let record = try metadata.container(id: id) else { return }
+      let begun = try healthWatches.withLock { watches -> (ContainerRecord, Task<Void, any Error>)? in
+        // Read under the lock, so that who comes last has the latest run.
+        guard let record = try metadata.container(id: id) else { return nil }
+        let health = Task { try await watchHealth(of: record) }
+        // The one of the run before waits for its next look, with the lock that this one needs.
+        watches.updateValue(health, forKey: id)?.cancel()
+        return (record, health)
+      }
+      guard let (record, health) = begun else { return }
       async let memory: Void = watchMemory(record)
-      let health = Task { try await watchHealth(of: record) }
-      // The one of the run before waits for its next look, with the lock that this one needs.
-      healthWatches.withLock { $0.updateValue(health, forKey: id) }?.cancel()
       defer { healthWatches.withLock { if $0[id] == health { $0[id] = nil } } }
       do {
         try await withTaskCancellationHandler {
@@ -93,7 +98,9 @@ extension ContainerEngine {
 
   /// Waits for a container's end, starts it again where its policy says so and its shim cannot, and removes it where it is to
   /// go.
-  private func seeTo(_ id: String) async {
+  ///
+  /// - Parameter isFirstLook: this service has just begun, and the machine may have as well.
+  private func seeTo(_ id: String, isFirstLook: Bool = false) async {
     await reporting("see to", id) {
       var pause = Duration.seconds(1)
       while let stored = try metadata.container(id: id), let record = try await settled(stored) {
@@ -101,7 +108,9 @@ extension ContainerEngine {
           guard try await seeEnd(of: record) else { return }
         }
         guard let ended = try metadata.container(id: id), ended.state == .exited else { return }
-        guard try await startAgain(ended, pausing: &pause) else { return try await removeIfDue(ended) }
+        guard try await startAgain(ended, isFirstLook: isFirstLook, pausing: &pause) else {
+          return try await removeIfDue(ended)
+        }
       }
     }
   }
@@ -122,34 +131,41 @@ extension ContainerEngine {
 
   /// Starts a container whose shim is gone with its machine, or was killed, by its restart policy.
   ///
-  /// - Parameter pause: how long to wait where what it needs is not there yet, as another container or a port; doubled then.
+  /// - Parameter pause: how long to wait where what it needs is not there yet, as another container, a port or a disk;
+  ///   doubled then.
   /// - Returns: whether there is more to see to.
-  private func startAgain(_ record: ContainerRecord, pausing pause: inout Duration) async throws
-    -> Bool
-  {
+  private func startAgain(
+    _ record: ContainerRecord, isFirstLook: Bool, pausing pause: inout Duration
+  ) async throws -> Bool {
     guard let policy = try options(record).restart, attended.withLock({ $0[record.id] }) == nil else {
       return false
     }
-    let isOfEarlierBoot = (record.finishedAt ?? record.createdAt) < Timestamp.boot
-    let isDue =
-      switch policy.kind {
-      case .never: false
-      case .onFailure, .unlessStopped: record.isLost && !record.isStopped
-      case .always: record.isLost && !record.isStopped || isOfEarlierBoot
-      }
+    var isDue = policy.kind != .never && record.isLost && !record.isStopped
+    if !isDue, policy.kind == .always, isFirstLook { isDue = try await isOfEarlierBoot(record) }
     guard isDue else { return false }
     do {
       _ = try await start(record)
-    } catch let error as EngineError where [.conflict, .inUse].contains(error.kind) {
-      if let now = try metadata.container(id: record.id), ContainerState.live.contains(now.state) {
-        // Another service was first.
-        return true
-      }
+      pause = .seconds(1)
+    } catch let error where !(error is CancellationError) {
+      guard !Task.isCancelled, let now = try metadata.container(id: record.id) else { return false }
+      // Another service was first.
+      if ContainerState.live.contains(now.state) { return true }
       log.warning("cannot start container \(record.name) again yet: \(error)")
       try await Task.sleep(for: pause)
       pause = min(pause * 2, .seconds(60))
     }
     return true
+  }
+
+  /// Whether the machine has been started since a container's end, whatever its clock says: what a run leaves lies in a directory
+  /// that is emptied then.
+  private func isOfEarlierBoot(_ record: ContainerRecord) async throws -> Bool {
+    guard try runner.look(record.id).state == .absent else { return false }
+    // Who starts it takes that away as well, and has the lock until it runs.
+    let lock = try await locks.holdContainer(record.id)
+    defer { lock.release() }
+    guard try metadata.container(id: record.id)?.state == .exited else { return false }
+    return try runner.look(record.id).state == .absent
   }
 
   private func removeIfDue(_ record: ContainerRecord) async throws {
@@ -164,10 +180,14 @@ extension ContainerEngine {
     }
   }
 
+  private func exists(_ id: String) -> Bool { (try? metadata.container(id: id)) ?? nil != nil }
+
   private func reporting(_ purpose: String, _ id: String, _ body: () async throws -> Void) async {
     do {
       try await body()
-    } catch let error as EngineError where [.cancelled, .notFound].contains(error.kind) {
+    } catch let error as EngineError where error.kind == .cancelled {
+      return
+    } catch let error as EngineError where error.kind == .notFound && !exists(id) {
       return
     } catch is CancellationError {
       return

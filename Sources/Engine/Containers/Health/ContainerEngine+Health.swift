@@ -14,14 +14,16 @@ extension ContainerEngine {
     var tally = (try? healthTally(record.id)) ?? HealthTally(startedAt: 0)
     if tally.startedAt != record.startedAt { tally = HealthTally(startedAt: record.startedAt ?? 0) }
     var last = tally.results.last?.at ?? tally.startedAt
-    // Pauses go by a clock that nobody sets.
-    var begun = ContinuousClock.now - .nanoseconds(max(0, Timestamp.now - last))
+    // Pauses go by a clock that nobody sets; what is left of the first one goes by the other.
+    var due = ContinuousClock.now + .nanoseconds(tally.pause(after: last, plan, at: Timestamp.now))
     while true {
-      try await Task.sleep(until: begun + .nanoseconds(tally.pause(after: last, plan)), clock: .continuous)
+      try await Task.sleep(until: due, clock: .continuous)
       guard let stored = try metadata.container(id: record.id), let now = try await settled(stored),
         now.startedAt == record.startedAt, ContainerState.live.contains(now.state)
       else { return }
-      (last, begun) = (Timestamp.now, .now)
+      let begun = ContinuousClock.now
+      last = Timestamp.now
+      defer { due = begun + .nanoseconds(tally.pause(after: last, plan)) }
       // Held processes can say nothing.
       if now.state != .running { continue }
       let result = try await HealthProbe(engine: self, container: record.id, plan: plan).result()

@@ -39,6 +39,12 @@ package struct HealthTally: Hashable, Sendable, Codable {
     min(HealthPlan.longest, isStarting(at: time, plan) ? plan.startInterval : plan.interval)
   }
 
+  /// What is left at `now` of the pause after a look at `time`, however the clock was set in between: none where it went forward, all
+  /// of it where it went back.
+  func pause(after time: Int64, _ plan: HealthPlan, at now: Int64) -> Int64 {
+    max(0, pause(after: time, plan) - max(0, now - time))
+  }
+
   private func health(_ plan: HealthPlan) -> ContainerHealth {
     if failuresInARow >= plan.retries { return .unhealthy }
     return hasSucceeded ? .healthy : .starting
