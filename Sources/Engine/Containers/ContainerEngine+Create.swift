@@ -57,6 +57,16 @@ extension ContainerEngine {
         .invalidArgument, "a container that goes when it exits does not start again", subject: "restart",
         hint: "let it stay, or leave out the restart policy")
     }
+    if options.isPrivileged != true, options.devices?.contains(where: \.isLimited) ?? false,
+      configuration.isRootless || !runner.groups.hasDeviceRules
+    {
+      throw EngineError(
+        .unsupported, "cannot limit what may be done with a device: no control group here can say it",
+        subject: "devices",
+        hint:
+          "give it r and w, or start the service as root of a machine whose groups have the devices controller"
+      )
+    }
     let connections = try await requests(options)
     let content = try await locks.holdContent()
     do {

@@ -56,7 +56,6 @@ extension RuntimeSpec {
     try spec.isolate(
       options, users, volumes: volumes, isWithinUserNamespace: configuration.isRootless || hasUsers,
       isRootless: configuration.isRootless)
-    if options.isPrivileged != true, !configuration.isRootless, !hasUsers { spec.guardDevices() }
     return spec
   }
 

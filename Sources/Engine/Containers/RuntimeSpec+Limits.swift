@@ -35,10 +35,9 @@ extension RuntimeSpec {
 }
 
 extension RuntimeSpec {
-  /// Which devices may be used by who can make nodes of all of them: those that every container has and those that were given
-  /// to this one, as far as the machine's control groups can say so.
-  mutating func guardDevices() {
-    guard process?.capabilities?.bounding?.contains("CAP_MKNOD") == true else { return }
+  /// Which devices may be used, and for what, by who can make nodes of all of them, and by who may not do all with those that he
+  /// has: those that every container has and those that were given to this one.
+  mutating func guardDevices(given: [DeviceRule]) {
     var rules = [
       DeviceRule(allow: false), DeviceRule(allow: true, type: "c", access: "m"),
       DeviceRule(allow: true, type: "b", access: "m"),
@@ -46,11 +45,22 @@ extension RuntimeSpec {
       DeviceRule(allow: true, type: "c", major: 136, access: "rwm"),
       DeviceRule(allow: true, type: "c", major: 5, minor: 2, access: "rwm"),
     ]
-    for device in linux?.devices ?? [] {
-      guard let major = device.major, let minor = device.minor else { continue }
-      rules.append(
-        DeviceRule(
-          allow: true, type: device.type, major: Int64(major), minor: Int64(minor), access: "rwm"))
+    let usual = (linux?.devices ?? []).compactMap { device in
+      device.major.flatMap { major in
+        device.minor.map {
+          DeviceRule(allow: true, type: device.type, major: Int64(major), minor: Int64($0), access: "rwm")
+        }
+      }
+    }
+    // One that it has twice may be used for what either says. With v1 they add up by themselves; with v2 the last one would count.
+    for rule in usual + given {
+      if let same = rules.firstIndex(where: {
+        ($0.type, $0.major, $0.minor) == (rule.type, rule.major, rule.minor)
+      }) {
+        rules[same].access = "rwm".filter { ((rules[same].access ?? "") + (rule.access ?? "")).contains($0) }
+      } else {
+        rules.append(rule)
+      }
     }
     var resources = linux?.resources ?? .init()
     resources.devices = rules

@@ -3316,7 +3316,7 @@ public struct DeviceAccess: RPCValue {
   public var path: String
   /// Its path in the container; the same when absent.
   public var target: String?
-  /// What may be done with it: r, w and m for mknod; rwm when absent.
+  /// What may be done with it: r for reading, w for writing, and m for making more nodes of it, which takes the capability MKNOD as well; rwm when absent. Less than r and w is unsupported where no control group can say it, as for an ordinary user.
   public var access: String?
 
   public init(

@@ -25,6 +25,60 @@ struct DeviceNodeTests {
   }
 
   @Test(
+    "of a device only that may be done that was said, by its node, bound elsewhere, and with users of its own",
+    .requires(.root))
+  func access() async throws {
+    try await withBusybox(.root) { _, service in
+      let script = """
+        for way in '<' '>' '<>'; do
+          sh -c "exec 3$way$0" 2> /dev/null && echo -n "$way " || echo -n 'no '
+        done
+        echo x > /dev/null && busybox head -c 1 /dev/zero | wc -c
+        """
+      for (target, users) in [
+        ("/dev/tunnel", UserNamespaceMode.host), ("/srv/tunnel", .host), ("/dev/tunnel", .auto),
+      ] {
+        for (access, said) in [
+          ("r", "< no no "), ("w", "no > no "), ("rw", "< > <> "), ("m", "no no no "), (nil, "< > <> "),
+        ] {
+          let output = try await service.run(["sh", "-c", script, target]) {
+            $0.devices = [.init(path: "/dev/net/tun", target: target, access: access)]
+            $0.userNamespace = users
+          }
+          #expect(
+            output.stdout == said + "1\n", "\(target) \(users) \(access ?? "without"): \(output.stderr)")
+        }
+      }
+      // A limit that is changed changes nothing of that, nor does another start.
+      _ = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "reads", command: ["sleep", "1000"],
+          devices: [.init(path: "/dev/net/tun", access: "r")], detach: true))
+      _ = try await service.send(
+        ContainerUpdate.self, .init(container: "reads", limits: .init(processes: 50)))
+      for _ in 0..<2 {
+        let output = try await service.exec("reads", ["sh", "-c", script, "/dev/net/tun"]).stdout
+        #expect(output == "< no no 1\n")
+        _ = try await service.send(ContainerRestart.self, .init(container: "reads", timeoutMs: 0))
+      }
+      _ = try await service.send(ContainerRemove.self, .init(container: "reads", force: true))
+    }
+  }
+
+  @Test(
+    "who has no group that can say what may be done with a device is refused",
+    .enabled(if: Account.available.contains(.ordinary)))
+  func unsaid() async throws {
+    try await withBusybox(.ordinary) { _, service in
+      let error = await #expect(throws: RPCError.self) {
+        try await service.run(["true"]) { $0.devices = [.init(path: "/dev/net/tun", access: "r")] }
+      }
+      #expect(error?.data?.kind == .unsupported && error?.data?.hint != nil)
+    }
+  }
+
+  @Test(
     "with MKNOD, a node is made and refused to be opened, by v1's controller or v2's program",
     .requires(.root))
   func withMknod() async throws {

@@ -9,19 +9,24 @@ struct ContainerDevices {
   var nodes: [RuntimeSpec.Device] = []
   /// To be bound from the host: outside of /dev, and where the container cannot make any.
   var binds: [RuntimeSpec.Mount] = []
+  /// What may be done with them, by their numbers.
+  var rules: [RuntimeSpec.DeviceRule] = []
 
   /// - Parameter canMake: whether nodes can be made: not so within a user namespace.
   /// - Throws: `notFound` for a path that is not there, `invalidArgument` for one that is no device.
   init(_ options: ContainerOptions, canMake: Bool) throws(EngineError) {
-    var chosen: [(device: HostDevice, target: String)] = []
+    var chosen: [(device: HostDevice, target: String, access: String)] = []
     if options.isPrivileged == true {
-      chosen = Self.all(canMake: canMake).map { ($0, $0.path) }
+      chosen = Self.all(canMake: canMake).map { ($0, $0.path, Self.all) }
     }
-    for access in options.devices ?? [] { chosen += try Self.resolve(access) }
+    for access in options.devices ?? [] {
+      chosen += try Self.resolve(access).map { ($0, $1, access.access ?? Self.all) }
+    }
     let usual = Set(RuntimeSpec.defaultLinux(namespaces: []).devices?.map(\.path) ?? [])
     var seen = usual
     // What is asked for by name comes last, and wins.
-    for (device, target) in chosen.reversed() where seen.insert(target).inserted {
+    for (device, target, access) in chosen.reversed() where seen.insert(target).inserted {
+      rules.append(.init(device, access))
       // A node elsewhere would be of no use: the root is mounted without devices.
       if canMake, target.hasPrefix("/dev/") {
         nodes.append(.init(device, at: target))
@@ -32,6 +37,8 @@ struct ContainerDevices {
     nodes.reverse()
     binds.reverse()
   }
+
+  private static let all = "rwm"
 
   /// All of the host's, but for those that a container has of its own.
   private static func all(canMake: Bool) -> [HostDevice] {
@@ -68,6 +75,22 @@ struct ContainerDevices {
         .invalidArgument, "there is no device in the directory \(access.path)", subject: access.path)
     }
     return found.map { ($0, target + $0.path.dropFirst(path.string.utf8.count)) }
+  }
+}
+
+extension DeviceAccess {
+  /// Whether less than reading and writing may be done.
+  var isLimited: Bool {
+    guard let access, access.allSatisfy("rwm".contains) else { return false }
+    return !access.contains("r") || !access.contains("w")
+  }
+}
+
+extension RuntimeSpec.DeviceRule {
+  fileprivate init(_ device: HostDevice, _ access: String) {
+    self.init(
+      allow: true, type: device.isBlock ? "b" : "c", major: Int64(device.number.major),
+      minor: Int64(device.number.minor), access: access)
   }
 }
 

@@ -22,6 +22,10 @@ extension RuntimeSpec {
     }
     try isolate(system: options, isPrivileged: isPrivileged)
     let devices = try ContainerDevices(options, canMake: !isWithinUserNamespace)
+    // Before its own ones are among them.
+    let makesNodes = !isWithinUserNamespace && process?.capabilities?.bounding?.contains("CAP_MKNOD") == true
+    let isLimited = options.devices?.contains(where: \.isLimited) ?? false
+    if !isPrivileged, !isRootless, makesNodes || isLimited { guardDevices(given: devices.rules) }
     linux?.devices?.append(contentsOf: devices.nodes)
     mounts = (mounts ?? []) + devices.binds
     if isPrivileged { mounts = mounts?.map(\.writableSysfs) }

@@ -1210,8 +1210,8 @@ class ContainerMethods:
         signal: Instead of the container's own, as SIGINT or 2.
         timeout_ms: Instead of the container's own.
 
-        Raises: InvalidArgumentError, NotFoundError, ConflictError, PermissionDeniedError,
-        UnsupportedError.
+        Raises: InvalidArgumentError, NotFoundError, ConflictError, InUseError,
+        PermissionDeniedError, UnsupportedError.
         """
         return await self._request(
             "container/restart",

@@ -1774,7 +1774,10 @@ class DeviceAccess(Structure):
     target: str | None = None
     """Its path in the container; the same when absent."""
     access: str | None = None
-    """What may be done with it: r, w and m for mknod; rwm when absent."""
+    """What may be done with it: r for reading, w for writing, and m for making more nodes of it,
+    which takes the capability MKNOD as well; rwm when absent. Less than r and w is unsupported
+    where no control group can say it, as for an ordinary user.
+    """
 
 
 @dataclass(kw_only=True, slots=True)
