@@ -33,7 +33,7 @@ extension OCIRuntime {
 
   /// Gives a container new limits: those that are said; the others stay.
   ///
-  /// - Throws: `notFound`; `conflict` for one that has stopped, or that uses more than that; `invalidArgument` for what the
+  /// - Throws: `notFound`; `conflict` for one that has stopped, or that uses more memory; `invalidArgument` for what the
   ///   kernel refuses. The limits are what they were then.
   package func update(_ id: String, _ resources: RuntimeSpec.Resources) throws(EngineError) {
     let held = try root.directory(of: id).open()
@@ -44,6 +44,7 @@ extension OCIRuntime {
     resources.devices = nil
     let group = try group(held)
     try group.checkUnified(resources)
+    try group.checkMemory(resources)
     for missing in group.unapplied(resources) {
       warn("\(missing) does not apply: the machine has no file for it")
     }

@@ -27,5 +27,8 @@ echo "@ groups left:" \$(ls -d /sys/fs/cgroup/coracle/*/ /sys/fs/cgroup/coracle-
 echo o > /proc/sysrq-trigger
 sleep 60
 JOB
-timeout 1200 Tests/Guest/boot "$cache" "$scratch/job" cgroup_no_v1=all < /dev/null | tee "$scratch/said" | tr -d '\r'
+# A disk whose rates can be limited.
+truncate -s 16M "$scratch/disk"
+timeout 1200 Tests/Guest/boot "$cache" "$scratch/job" cgroup_no_v1=all \
+  -drive "file=$scratch/disk,if=virtio,format=raw" < /dev/null | tee "$scratch/said" | tr -d '\r'
 grep -q '^@ status 0' "$scratch/said" && grep -q '^@ groups left: 0' "$scratch/said"

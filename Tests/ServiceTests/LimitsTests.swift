@@ -225,6 +225,87 @@ struct LimitsTests {
   }
 
   @Test(
+    "less memory than is used is refused, and all stays as it was", .enabled(if: Machine.makesGroups))
+  func tooLittleMemory() async throws {
+    try await withBusyboxService(.root) { _, service in
+      let command = "x=$(head -c 16777216 /dev/zero | busybox tr '\\0' x); echo ready; sleep 1000; true"
+      let container = try await sleeper(
+        service, "holds", limits: .init(memoryBytes: 128 << 20, swapBytes: 0), command: ["sh", "-c", command])
+      _ = try await service.send(
+        ContainerWait.self, .init(container: "holds", until: .init(condition: .logMatch, pattern: "ready")))
+      let error = await #expect(throws: RPCError.self) {
+        try await service.send(
+          ContainerUpdate.self, .init(container: "holds", limits: .init(memoryBytes: 8 << 20, swapBytes: 0)))
+      }
+      #expect(error?.data?.kind == .conflict && error?.data?.hint != nil)
+      let inspected = try await service.send(ContainerInspect.self, .init(container: "holds"))
+      #expect(inspected.container.state == .running && inspected.limits.memoryBytes == 128 << 20)
+      let group = try Machine.group(try #require(container.pid))
+      #expect(group.read("memory.max", "memory/memory.limit_in_bytes") == "\(128 << 20)")
+      _ = try await service.send(ContainerRemove.self, .init(container: "holds", force: true))
+    }
+  }
+
+  @Test(
+    "swap, and the share and rates of a disk, set, changed and taken away",
+    .enabled(if: Machine.makesGroups && Machine.disk != nil))
+  func disks() async throws {
+    let disk = try #require(Machine.disk)
+    try await withBusyboxService(.root) { _, service in
+      let answer = try await service.send(
+        ContainerRun.self,
+        .init(
+          image: "busybox:1", name: "limited", command: ["sleep", "1000"],
+          limits: .init(
+            memoryBytes: 64 << 20, swapBytes: 32 << 20, ioWeight: 300,
+            ioRates: [
+              .init(device: "/dev/\(disk.name)", readBytesPerSecond: 1 << 20, writesPerSecond: 100)
+            ]), detach: true))
+      let group = try Machine.group(try #require(answer.container.pid))
+      /// A limit of which the kernel has no file is told of.
+      func isTold(_ member: String) -> Bool {
+        answer.warnings?.contains { $0.subject == "limits.\(member)" } ?? false
+      }
+      let swap = group.read("memory.swap.max", "memory/memory.memsw.limit_in_bytes")
+      #expect(swap == (isTold("swapBytes") ? nil : "\((Machine.isUnified ? 32 : 96) << 20)"))
+      let weight =
+        group.read("io.weight", "blkio/blkio.weight") ?? group.read("io.bfq.weight", "blkio/blkio.bfq.weight")
+      #expect(weight?.split(separator: " ").last.map(String.init) == (isTold("ioWeight") ? nil : "300"))
+      func rates() -> [String?] {
+        if Machine.isUnified { return [group.read("io.max", "")] }
+        return ["read_bps", "write_iops"].map { group.read("", "blkio/blkio.throttle.\($0)_device") }
+      }
+      #expect(!isTold("ioRates"))
+      #expect(
+        rates()
+          == (Machine.isUnified
+            ? ["\(disk.numbers) rbps=\(1 << 20) wbps=max riops=max wiops=100"]
+            : ["\(disk.numbers) \(1 << 20)", "\(disk.numbers) 100"]))
+      _ = try await service.send(
+        ContainerUpdate.self,
+        .init(
+          container: "limited",
+          limits: .init(
+            ioRates: [
+              .init(device: "/dev/\(disk.name)", readBytesPerSecond: 2 << 20, writesPerSecond: 0)
+            ])))
+      #expect(
+        rates()
+          == (Machine.isUnified
+            ? ["\(disk.numbers) rbps=\(2 << 20) wbps=max riops=max wiops=max"]
+            : ["\(disk.numbers) \(2 << 20)", ""]))
+      let none = await #expect(throws: RPCError.self) {
+        try await service.run(["true"]) {
+          $0.limits = .init(ioRates: [.init(device: "/dev/null", readBytesPerSecond: 1)])
+        }
+      }
+      #expect(none?.data?.kind == .invalidArgument)
+      _ = try await service.send(ContainerRemove.self, .init(container: "limited", force: true))
+      #expect(Machine.groups(of: answer.container.id) == [])
+    }
+  }
+
+  @Test(
     "a command in a paused container can be cancelled, and one that is paused while it is being stopped ends in time",
     .enabled(if: Machine.makesGroups))
   func pausedMeanwhile() async throws {
@@ -426,6 +507,23 @@ private enum Machine {
   static let isUnified = fileExists("/sys/fs/cgroup/cgroup.controllers")
   static let makesGroups = geteuid() == 0 && (isUnified || fileExists("/sys/fs/cgroup/freezer/cgroup.procs"))
   static let hasNoDelegation = Account.available.contains(.ordinary)
+
+  /// One that has room; its rates can be limited.
+  static let disk: (name: String, numbers: String)? = {
+    let controllers = try? String(contentsOfFile: "/sys/fs/cgroup/cgroup.controllers", encoding: .utf8)
+    guard
+      isUnified
+        ? controllers?.split(whereSeparator: \.isWhitespace).contains("io") == true
+        : fileExists("/sys/fs/cgroup/blkio/blkio.throttle.read_bps_device")
+    else { return nil }
+    func text(_ name: String, _ file: String) -> String {
+      ((try? String(contentsOfFile: "/sys/block/\(name)/\(file)", encoding: .utf8)) ?? "")
+        .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/sys/block")) ?? []
+    return names.sorted().first { Int(text($0, "size")) ?? 0 > 0 && fileExists("/dev/\($0)") }
+      .map { ($0, text($0, "dev")) }
+  }()
 
   private static func fileExists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 

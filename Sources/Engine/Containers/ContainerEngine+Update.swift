@@ -10,7 +10,7 @@ extension ContainerEngine {
   /// - Parameters:
   ///   - limits: what is nil stays; 0, or an empty text, takes a limit away.
   /// - Returns: the limits that it has now.
-  /// - Throws: `invalidArgument`; `conflict` where it uses more than a limit now. Nothing has changed then.
+  /// - Throws: `invalidArgument`; `conflict` where it uses more memory than it would have. Nothing has changed then.
   package func update(_ name: String, limits: ResourceLimits?, restart: RestartPolicy?) async throws
     -> (limits: ResourceLimits, warnings: [ContainerWarning])
   {
@@ -38,11 +38,18 @@ extension ContainerEngine {
     var spec = try spec(record.id)
     resources.devices = spec.linux?.resources?.devices
     spec.linux?.resources = resources.isEmpty ? nil : resources
-    try replaceFile(
-      snapshots.containerDirectory(record.id).appending("config.json"), try encode(spec))
-    _ = try await metadata.updateContainer(
-      record.id, options: String(decoding: try encode(options), as: UTF8.self),
-      events: [.containerUpdated(record.id, name: record.name)])
+    do {
+      try replaceFile(
+        snapshots.containerDirectory(record.id).appending("config.json"), try encode(spec))
+      _ = try await metadata.updateContainer(
+        record.id, options: String(decoding: try encode(options), as: UTF8.self),
+        events: [.containerUpdated(record.id, name: record.name)])
+    } catch {
+      if isLive, new != old {
+        try? await runner.update(record.id, to: try old.resources(after: new), from: nil)
+      }
+      throw error
+    }
     if isLive, restart != nil { try runner.setRestartRule(record.id, options.restart?.rule) }
     return (new, warnings(options))
   }

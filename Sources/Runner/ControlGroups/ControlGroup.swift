@@ -83,6 +83,26 @@ package struct ControlGroup: Hashable, Sendable {
     try apply(resources.settings(unified: isUnified))
   }
 
+  /// Looks whether the processes would have memory enough. v1 refuses a limit below what they use; v2 would kill them.
+  ///
+  /// - Throws: `conflict`.
+  package func checkMemory(_ resources: RuntimeSpec.Resources) throws(EngineError) {
+    guard isUnified, let limit = resources.memory?.limit, limit > 0,
+      let used = read(.memory, "memory.current").flatMap({ Int64($0.prefix { $0 != "\n" }) })
+    else { return }
+    // What is a copy of files on a disk, the kernel can give up.
+    let cached = (read(.memory, "memory.stat") ?? "").split(separator: "\n").reduce(Int64(0)) { sum, line in
+      let words = line.split(separator: " ")
+      guard words.count == 2, ["active_file", "inactive_file"].contains(words[0]), let size = Int64(words[1])
+      else { return sum }
+      return sum.addingReportingOverflow(size).partialValue
+    }
+    guard used - min(cached, used) > limit else { return }
+    throw EngineError(
+      .conflict, "set memory.max to \(limit)", subject: "memory.limit",
+      hint: "the container uses more than that now")
+  }
+
   /// The members of a configuration that have no file here.
   package func unapplied(_ resources: RuntimeSpec.Resources) -> [String] {
     var members: [String] = []

@@ -78,6 +78,7 @@ extension Runner {
     do {
       try await onBlockingThread("cgroup-update") {
         let group = try controlGroup(id) ?? ownGroup(id)
+        try group.checkMemory(new)
         do {
           try group.apply(new)
         } catch {
