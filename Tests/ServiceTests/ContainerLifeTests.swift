@@ -33,6 +33,26 @@ struct ContainerLifeTests {
     }
   }
 
+  @Test("labels, and names that are made up where none is given", arguments: Account.available)
+  func labels(account: Account) async throws {
+    try await withBusyboxService(account) { store, service in
+      let labels = ["org.example.a": "1", "empty": "", "of": "words and =s"]
+      let made = try await service.send(
+        ContainerCreate.self, .init(image: "busybox:1", command: ["true"], labels: labels)
+      ).container
+      let plain = try await service.send(ContainerCreate.self, .init(image: "busybox:1", command: ["true"]))
+        .container
+      #expect(made.labels == labels && plain.labels == [:])
+      #expect(!made.name.isEmpty && !plain.name.isEmpty && made.name != plain.name)
+      let other = try await store.service("other")
+      let listed = try await other.send(ContainerList.self, .init(all: true)).containers
+      #expect(listed.map(\.labels) == [[:], labels])
+      #expect(
+        try await other.send(ContainerInspect.self, .init(container: made.name)).container.labels == labels)
+      #expect(await other.stop() == 0)
+    }
+  }
+
   @Test(
     "isolation: own processes, no network but loopback, masked paths, default capabilities",
     arguments: Account.available)

@@ -299,6 +299,41 @@ struct CopyTests {
   }
 
   @Test(
+    "a link that is followed leads where it leads in the container, also from a directory behind a link",
+    arguments: Account.available)
+  func linksBehindLinks(account: Account) async throws {
+    try await withTestStore(account) { store in
+      let service = try await store.service()
+      _ = try await service.importBusybox(
+        store,
+        """
+        mkdir -p run var/etc srv; ln -s /run var/run; echo right > etc/motd; echo wrong > var/etc/motd
+        ln -s ../etc/motd run/relative; ln -s /var/run/relative run/absolute; ln -s .. run/above; echo deep > run/file
+        ln -s /var/run/.. srv/up
+        """)
+      let id = try await service.send(
+        ContainerCreate.self, .init(image: "busybox:1", name: "links", command: ["true"])
+      ).container.id
+      for (number, name) in ["relative", "absolute"].enumerated() {
+        let target = store.directory.appending("got\(number)")
+        _ = try await service.send(
+          ContainerCopyFrom.self,
+          .init(container: id, source: "/var/run/\(name)", path: target.string, followLinks: true))
+        #expect(try target.readAll() == Array("right\n".utf8), "\(name)")
+      }
+      // Nothing is above the root.
+      for (number, source) in ["/var/run/above", "/srv/up"].enumerated() {
+        let target = store.directory.appending("root\(number)")
+        _ = try await service.send(
+          ContainerCopyFrom.self,
+          .init(container: id, source: source, path: target.string, followLinks: true))
+        #expect(try target.appending("run/file").readAll() == Array("deep\n".utf8), "\(source)")
+      }
+      #expect(await service.stop() == 0)
+    }
+  }
+
+  @Test(
     "a client that stalls in a copy holds nobody up for ever: others are told, and what they ask for can be cancelled",
     .requires(.root))
   func stalled() async throws {
@@ -317,9 +352,12 @@ struct CopyTests {
       async let removed = Self.refusal {
         try await other.send(ContainerRemove.self, .init(container: stopped, force: true))
       }
+      async let restarted = Self.refusal {
+        try await other.send(ContainerRestart.self, .init(container: stopped))
+      }
       let late = Task { try await other.send(ContainerStart.self, .init(container: stopped)) }
       late.cancel()
-      for error in [await started, await removed] {
+      for error in [await started, await removed, await restarted] {
         #expect(error?.data?.kind == .inUse && error?.data?.hint != nil)
       }
       let kind = await Self.refusal { try await late.value }?.data?.kind

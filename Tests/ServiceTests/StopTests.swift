@@ -56,6 +56,35 @@ struct StopTests {
     }
   }
 
+  @Test("what an image says of its stop holds where the container says nothing", arguments: Account.available)
+  func ofImage(account: Account) async throws {
+    try await withTestStore(account) { store in
+      try await withFaultyServer { server in
+        var image = try await ServedImage(store)
+        let plain = String(decoding: image.config, as: UTF8.self)
+        image.use(
+          config: plain.replacing(
+            #""os":"linux""#,
+            with: #""os":"linux","config":{"StopSignal":"SIGUSR1","StopTimeout":1}"#))
+        image.serve(on: server)
+        let service = try await store.service()
+        let reference = "\(server.host)/app:1"
+        _ = try await service.send(ImagePull.self, .init(reference: reference))
+        // It hears the signal, says so, and stays.
+        let deaf = try await start("trap 'echo heard' USR1", service, image: reference)
+        let inspected = try await service.send(ContainerInspect.self, .init(container: deaf))
+        #expect(inspected.stopSignal == "SIGUSR1" && inspected.stopTimeoutMs == 1000)
+        let exit = try await service.send(ContainerStop.self, .init(container: deaf)).exit
+        #expect(exit.signal == "SIGKILL")
+        #expect(try await service.logs(deaf).contains("heard"))
+        let own = try await start(":", service, image: reference) { $0.stopTimeoutMs = 70 }
+        #expect(try await service.send(ContainerInspect.self, .init(container: own)).stopTimeoutMs == 70)
+        _ = try await service.send(ContainerRemove.self, .init(container: own, force: true))
+        #expect(await service.stop() == 0)
+      }
+    }
+  }
+
   @Test("the end of each of many short containers is told once and in order", arguments: Account.available)
   func shortContainers(account: Account) async throws {
     try await withBusybox(account) { store, service in

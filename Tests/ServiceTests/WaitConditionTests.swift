@@ -17,10 +17,26 @@ struct WaitConditionTests {
           image: "busybox:1",
           command: ["sh", "-c", "printf 'not re'; printf 'ady\\nwe are ready now\\n'; exec nc -l -p 8080"])
       ).container
+      // They wait for the start as well.
+      for condition in [WaitKind.running, .logMatch, .portOpen] {
+        let early = await #expect(throws: RPCError.self) {
+          try await service.send(
+            ContainerWait.self,
+            .init(
+              container: made.id, until: .init(condition: condition, port: 8080, pattern: "ready"),
+              timeoutMs: 20))
+        }
+        #expect(early?.data?.kind == .timedOut, "\(condition)")
+      }
+      async let said = service.send(
+        ContainerWait.self,
+        .init(container: made.id, until: .init(condition: .logMatch, pattern: "ready now"), timeoutMs: 60_000)
+      )
       async let running = service.send(
         ContainerWait.self, .init(container: made.id, until: .init(condition: .running), timeoutMs: 20_000))
       _ = try await service.send(ContainerStart.self, .init(container: made.id))
       _ = try await running
+      #expect(try await said.line == "we are ready now")
       let line = try await service.send(
         ContainerWait.self,
         .init(container: made.id, until: .init(condition: .logMatch, pattern: "are ready"), timeoutMs: 20_000)

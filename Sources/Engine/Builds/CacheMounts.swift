@@ -57,6 +57,12 @@ extension ContainerEngine {
     }
   }
 
+  /// Those that nothing has mounted, while nobody builds.
+  func idleCacheMounts() throws -> [CacheMount] {
+    let inUse = try cacheMountsInUse()
+    return try listCacheMounts().filter { !inUse.contains($0.name) }
+  }
+
   /// Those that containers of kept instructions have mounted, by their names in the store.
   func cacheMountsInUse() throws -> Set<String> {
     let kept = try metadata.containers().filter { $0.session != nil }.map { try options($0) }

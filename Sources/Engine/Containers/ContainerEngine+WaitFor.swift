@@ -81,8 +81,8 @@ extension ContainerEngine {
   }
 
   private func waitForLine(_ pattern: String, of record: ContainerRecord) async throws -> String {
+    try await waitForEvent(of: record, .logMatch(pattern)) { $0.state != .created }
     let now = try await current(record.id)
-    guard now.state != .created else { throw ended(now, before: .logMatch(pattern)) }
     var lines = LineSearch(pattern)
     for try await entry in try await log(record.id, from: .beginning, follow: true) {
       if Int64(clamping: entry.time) < now.startedAt ?? 0 { continue }

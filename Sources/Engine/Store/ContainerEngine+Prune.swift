@@ -155,10 +155,7 @@ extension ContainerEngine {
       }
     }
     let steps = scope.kinds.contains(.buildCache) ? try metadata.buildSteps() : []
-    let mountsInUse = try cacheMountsInUse()
-    let mounts =
-      scope.kinds.contains(.cacheMount)
-      ? try listCacheMounts().filter { !mountsInUse.contains($0.name) } : []
+    let mounts = scope.kinds.contains(.cacheMount) ? try idleCacheMounts() : []
     let due = images.filter { isDue(ages[$0.digest] ?? now) }
     let left = leftovers.filter { scope.kinds.contains($0.pruneKind) }
     let (idleNow, why) = (idle, incomplete)

@@ -1,4 +1,5 @@
 import EngineErrors
+import Glibc
 import Layers
 import LinuxSystem
 import SystemPackage
@@ -33,15 +34,22 @@ extension ContainerEngine {
         guard let last = path.lastComponent else {
           return Found(parent: try root.openDirectoryInRoot(path).release(), name: nil, isDirectory: true)
         }
+        // What is above a directory, or it itself, is the kernel's to say, which knows how it was reached.
+        guard last.kind == .regular else {
+          return Found(parent: try root.openDirectoryInRoot(path).release(), name: nil, isDirectory: true)
+        }
         let parent = try root.openDirectoryInRoot(path.removingLastComponent()).release()
-        let name = Array(last.string.utf8)
+        let name = last.withPlatformString { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
         do {
           guard let status = try parent.status(of: name.cString) else { throw gone }
           guard status.kind == .symbolicLink, followsLinks || source.meansDirectory else {
             return Found(parent: parent, name: name, isDirectory: status.kind == .directory)
           }
-          let link = FilePath(String(decoding: try parent.linkTarget(of: name.cString) ?? [], as: UTF8.self))
-          path = path.removingLastComponent().pushing(link).lexicallyNormalized()
+          let link = (try parent.linkTarget(of: name.cString) ?? []).cString.withUnsafeBufferPointer {
+            $0.baseAddress.map { FilePath(platformString: $0) } ?? FilePath()
+          }
+          // Not normalized: its directory may have been reached by a link, and then `..` is another one.
+          path = path.removingLastComponent().pushing(link)
           try? parent.close()
         } catch {
           try? parent.close()
