@@ -16,7 +16,7 @@ return {
       vim.cmd('helptags ' .. vim.fn.fnameescape(here .. '/../doc'))
       vim.cmd('help coracle')
       t.equal(vim.fn.expand('%:t'), 'coracle.txt')
-      t.equal(vim.bo.filetype, 'help')
+      t.equal(vim.bo.buftype, 'help')
       local found = links()
       t.equal(#found > 5, true)
       for _, link in ipairs(found) do

@@ -1,6 +1,8 @@
 -- What happens once in a hundred runs of a real service happens each time with one that does as it is told.
 local session = require('coracle.session')
 local following = require('coracle.following')
+local rpc = require('vim.lsp.rpc')
+local start = rpc.start
 
 --- Follows events with short pauses, and answers what the first answer was.
 local function follow(t)
@@ -21,16 +23,21 @@ local answering = [[
 send(id=id, result={"subscription": "e1", "cursor": "c%d" % start})
 ]] .. event('later')
 
---- Services without processes, in the order in which they begin: `requests`, each with `answer`, `say` and `die`.
-local function pretended(t)
-  local rpc = require('vim.lsp.rpc')
-  local services, start = {}, rpc.start
+--- Services without processes, in the order in which they begin: `requests`, each with `answer`, `say` and `die`. They are begun
+--- as the editor does that, or with `is_new` as Neovim 0.10 and later, or as those before it.
+local function pretended(t, is_new)
+  local services = {}
+  if is_new == nil then
+    is_new = vim.fn.has('nvim-0.10') == 1
+  end
   t.finally(function()
     rpc.start = start
   end)
   session.command = { 'true' }
-  rpc.start = function(...)
-    local service, dispatchers = { requests = {} }, select(vim.fn.has('nvim-0.11') == 1 and 2 or 3, ...)
+  rpc.start = function(command, ...)
+    assert(type(command) == (is_new and 'table' or 'string'), 'cmd: expected the other')
+    assert(is_new or vim.deep_equal((...), vim.list_slice(session.command, 2)), 'cmd_args: expected a list')
+    local service, dispatchers = { requests = {} }, select(is_new and 1 or 2, ...)
     service.say = dispatchers.notification
     function service.die()
       service.is_gone = true
@@ -64,6 +71,44 @@ local function pretended(t)
 end
 
 return {
+  {
+    name = 'a service is begun as each version of Neovim wants that, and one that cannot be is told of',
+    body = function(t)
+      local has = vim.fn.has
+      t.finally(function()
+        vim.fn.has = has
+      end)
+      for _, minor in ipairs({ 7, 9, 10, 11 }) do
+        vim.fn.has = function(feature)
+          local wanted = feature:match('^nvim%-0%.(%d+)$')
+          return wanted and (tonumber(wanted) <= minor and 1 or 0) or has(feature)
+        end
+        local services, answer = pretended(t, minor >= 10)
+        local err, result = nil, nil
+        session.command = { 'true', 'with', 'arguments' }
+        session.request('system/ping', vim.empty_dict(), function(...)
+          err, result = ...
+        end)
+        answer(1, 1, 'initialize')
+        answer(1, 2, 'system/ping', { at = minor })
+        t.wait('the answer', function()
+          return result
+        end)
+        t.equal({ err, result }, { nil, { at = minor } })
+        session.stop()
+        answer(1, 3, 'shutdown')
+        services[1].die()
+        rpc.start = function()
+          if minor >= 10 then
+            error('Spawning language server failed')
+          end
+        end
+        t.equal(t.await(function(callback)
+          session.request('system/ping', vim.empty_dict(), callback)
+        end).message, 'cannot start true')
+      end
+    end,
+  },
   {
     name = 'between the end of a service and its being told, nothing is of it, and nothing of the next one is taken for it',
     body = function(t)

@@ -137,12 +137,11 @@ end
 
 --- Starts the service's process; nil where there is none, after which Neovim has said why.
 local function spawn(service)
-  local arguments = vim.list_slice(M.command, 2)
-  if vim.fn.has('nvim-0.11') == 1 then
+  if vim.fn.has('nvim-0.10') == 1 then
     local started, connection = pcall(rpc.start, M.command, dispatchers(service))
     return started and connection or nil
   end
-  return rpc.start(M.command[1], arguments, dispatchers(service))
+  return rpc.start(M.command[1], vim.list_slice(M.command, 2), dispatchers(service))
 end
 
 local function start()
