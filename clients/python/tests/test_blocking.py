@@ -151,7 +151,25 @@ def test_closing_ends_events_that_another_thread_waits_for(tmp_path):
     assert isinstance(failure(), ConnectionLost)
 
 
-def test_a_callback_that_asks_its_client_is_told_that_it_must_not(client, archive):
-    with pytest.raises(RuntimeError, match="must not ask"):
-        client.image.import_("asked:1", path=str(archive), progress=lambda task: client.images())
+@pytest.mark.parametrize("ask", [Client.images, Client.close, lambda client: client.__exit__(None, None, None)])
+def test_a_callback_that_asks_or_closes_its_client_is_told_that_it_must_not(client, archive, ask):
+    with pytest.raises(RuntimeError, match="must not ask or close"):
+        client.image.import_("asked:1", path=str(archive), progress=lambda task: ask(client))
     assert all("asked:1" not in image.references for image in client.images())
+
+
+@pytest.mark.parametrize("end", [pytest.fail.Exception, pytest.skip.Exception, SystemExit, KeyboardInterrupt])
+def test_whatever_a_callback_raises_is_its_callers(client, image, archive, tmp_path, end):
+    def leave(_):
+        raise end("enough")
+
+    with pytest.raises(end, match="enough"):
+        client.image.import_("left:1", path=str(archive), progress=leave)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "Dockerfile").write_text(f"FROM {image}\nRUN --network=none echo {end.__name__}\n")
+    for upload in [False, True]:
+        for callback in ["progress", "on_line"]:
+            with pytest.raises(end, match="enough"):
+                client.build_image(project, upload=upload, no_cache=True, **{callback: leave})
+    client.system.ping()

@@ -11,7 +11,7 @@ from .client import AsyncClient
 from .events import Event, Events
 from .generated import types
 from .generated.blocking import BlockingMethods
-from .loop import LoopThread
+from .loop import LoopThread, carrying_exits
 from .process import Output
 from .request import ProgressCallback
 
@@ -67,8 +67,9 @@ class Client(BlockingMethods):
         self.close()
 
     def close(self) -> None:
-        """Ends the session. What is under way is cancelled."""
+        """Ends the session. What is under way is cancelled. Raises RuntimeError in a callback of this client's."""
         if not self._client.is_closed:
+            self._thread.check_caller()
             try:
                 self._thread.wait(self._client.close())
             finally:
@@ -78,7 +79,7 @@ class Client(BlockingMethods):
         """Fetches an image; `progress` is called, on another thread, with each of its tasks. It must not ask this client
         for anything.
         """
-        return self._thread.wait(self._client.pull(reference, progress=progress))
+        return self._thread.wait(self._client.pull(reference, progress=progress and carrying_exits(progress)))
 
     def build_image(
         self,
@@ -92,7 +93,14 @@ class Client(BlockingMethods):
     ) -> types.BuildStartResult:
         """Builds the Dockerfile of a directory; see `AsyncClient.build_image`."""
         return self._thread.wait(
-            self._client.build_image(context, *references, upload=upload, on_line=on_line, progress=progress, **options)
+            self._client.build_image(
+                context,
+                *references,
+                upload=upload,
+                on_line=on_line and carrying_exits(on_line),
+                progress=progress and carrying_exits(progress),
+                **options,
+            )
         )
 
     def run(
@@ -155,4 +163,4 @@ class Client(BlockingMethods):
     def _request(
         self, method: str, params: Mapping[str, object], result: type[T], progress: ProgressCallback | None = None
     ) -> T:
-        return self._thread.wait(self._client._request(method, params, result, progress))
+        return self._thread.wait(self._client._request(method, params, result, progress and carrying_exits(progress)))

@@ -129,14 +129,14 @@ class AsyncClient(Methods):
             "initialCredit": output.window,
         }
 
-        async def show() -> Exception | None:
+        async def show() -> BaseException | None:
             """Answers the mistake of `on_line`: the build waits for whoever reads its output, and so it is read on."""
-            mistake = None
+            mistake: BaseException | None = None
             async for line in output.lines():
                 if on_line and not mistake:
                     try:
                         on_line(line)
-                    except Exception as failure:
+                    except BaseException as failure:
                         mistake = failure
             return mistake
 

@@ -30,7 +30,7 @@ class Call(Generic[T]):
         self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.result_type = result
         self.progress = progress
-        self.mistake: Exception | None = None
+        self.mistake: BaseException | None = None
         """Of `progress`. It is raised when the request, which was cancelled for it, has ended."""
         self.tasks: dict[int, Progress] = {}
         self._connection = connection
@@ -246,7 +246,7 @@ class Connection:
             return
         for task in call.tasks:
             self._tasks.pop(task, None)
-        failure: Exception | None = call.mistake
+        failure: BaseException | None = call.mistake
         try:
             if "error" in message:
                 error = message["error"]
@@ -291,7 +291,7 @@ class Connection:
         if call.progress:
             try:
                 call.progress(state)
-            except Exception as failure:
+            except BaseException as failure:  # pytest.fail() raises one that is no Exception: it is the caller's
                 call.mistake, call.progress = failure, None
                 self.notify(types.CancelRequestNotification(id=call.number))
 

@@ -6,11 +6,28 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from .failure import ConnectionLost
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class CallbackExit(Exception):
+    """Carries, as its cause, what ends an event loop when a task raises it: SystemExit or KeyboardInterrupt."""
+
+
+def carrying_exits(callback: Callable[P, T]) -> Callable[P, T]:
+    """A callback for the loop's thread, of which `wait` raises whatever it does."""
+
+    def guarded(*arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return callback(*arguments, **named)
+        except (SystemExit, KeyboardInterrupt) as failure:
+            raise CallbackExit from failure
+
+    return guarded
 
 
 class LoopThread:
@@ -35,9 +52,11 @@ class LoopThread:
             finally:
                 has_stopped.set()
 
-        if threading.current_thread() is self._thread:
+        try:
+            self.check_caller()
+        except RuntimeError:
             work.close()
-            raise RuntimeError("a callback must not ask the client that calls it: the answer would wait for its end")
+            raise
         with self._lock:
             if self._is_stopped:
                 work.close()
@@ -47,10 +66,17 @@ class LoopThread:
             return future.result()
         except concurrent.futures.CancelledError:
             raise ConnectionLost("the client is closed") from None
+        except CallbackExit as carried:
+            raise (carried.__cause__ or carried) from None
         except KeyboardInterrupt:
             if future.cancel():
                 has_stopped.wait(30)
             raise
+
+    def check_caller(self) -> None:
+        """Raises RuntimeError on the loop's own thread, which cannot wait for itself."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a callback must not ask or close the client that calls it, which waits for the callback's end")
 
     def run(self, action: Callable[[], T]) -> T:
         """The result of a call on the loop."""
@@ -73,7 +99,10 @@ class LoopThread:
             yield found[0]
 
     def stop(self) -> None:
-        """Cancels all that is under way, for whichever thread, and ends the loop when it has ended."""
+        """Cancels all that is under way, for whichever thread, and ends the loop when it has ended. Raises RuntimeError on
+        the loop's own thread.
+        """
+        self.check_caller()
         with self._lock:
             if self._is_stopped:
                 return
