@@ -62,10 +62,24 @@ public final class StreamSender: Sendable {
     return true
   }
 
-  /// Waits until the receiver has taken all that was sent, which its credit tells, or until it is too long: requests overtake
-  /// streams. Not beside `send`.
-  public func waitUntilTaken(within patience: Duration) async {
+  /// Sends bytes and waits until the receiver has taken all that was sent, which its credit tells: requests overtake streams.
+  /// After `patience` it leaves off, and what there was no credit for is not sent. Not beside `send`.
+  ///
+  /// - Returns: whether all was sent; of an ended stream nothing is.
+  public func send(_ bytes: [UInt8], takenWithin patience: Duration) async -> Bool {
     let end = ContinuousClock.now + patience
+    let sending = Task { try await send(bytes) }
+    let timer = Task {
+      try await Task.sleep(until: end)
+      sending.cancel()
+    }
+    let isSent = (try? await sending.value) ?? false
+    timer.cancel()
+    if isSent { await waitUntilTaken(until: end) }
+    return isSent
+  }
+
+  private func waitUntilTaken(until end: ContinuousClock.Instant) async {
     let timer = Task {
       try await Task.sleep(until: end)
       wake { _ in }

@@ -39,6 +39,33 @@ struct ClientConnectionTests {
     try ends.requests.close()
   }
 
+  @Test("the last bytes are waited for, and given up where they get no credit or nobody takes them")
+  func lastBytes() async throws {
+    let ends = try connect()
+    // What is taken is not waited for any longer.
+    let taken = ends.connection.sender()
+    taken.grant(4)
+    async let isTaken = taken.send([1, 2], takenWithin: .seconds(3600))
+    try await onBlockingThread("service") {
+      var byte: UInt8 = 0
+      while byte != UInt8(ascii: "\n") {
+        guard try withUnsafeMutableBytes(of: &byte, { try ends.requests.read(into: $0) }) == 1 else { return }
+      }
+      taken.grant(2)
+    }
+    #expect(await isTaken)
+    ends.connection.end(taken)
+    #expect(await taken.send([3], takenWithin: .seconds(3600)) == false)
+    let (silent, full) = (ends.connection.sender(), ends.connection.sender())
+    #expect(await silent.send([1, 2, 3], takenWithin: .milliseconds(10)) == false)
+    full.grant(3)
+    #expect(await full.send([1, 2], takenWithin: .milliseconds(10)))
+    #expect(await full.send([3, 4], takenWithin: .milliseconds(10)) == false)
+    try ends.answers.close()
+    for await _ in ends.end {}
+    try ends.requests.close()
+  }
+
   @Test("who waits is told where the service could not read a message, and the session goes on")
   func unreadable() async throws {
     let ends = try connect()

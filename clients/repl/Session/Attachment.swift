@@ -205,18 +205,14 @@ final class InputPump: Sendable {
         if error == EINTR { continue }
         let typed = Array(buffer.prefix(max(0, count)))
         let found = typed.isEmpty ? nil : keys?.take(typed)
-        // What was typed before the keys is the container's all the same; one that takes no input is left without it.
-        defer {
-          if found?.isDetached ?? false {
-            awaitResult { await sender.waitUntilTaken(within: .seconds(1)) }
-            detaching?.leave()
-          }
+        if let found, found.isDetached {
+          // What was typed before the keys is the container's all the same; one that takes no input is left without it.
+          _ = awaitResult { await sender.send(found.forContainer, takenWithin: .seconds(1)) }
+          detaching?.leave()
+          return
         }
         let bytes = found?.forContainer ?? typed
-        if bytes.isEmpty, !typed.isEmpty {
-          if found?.isDetached ?? false { return }
-          continue
-        }
+        if bytes.isEmpty, !typed.isEmpty { continue }
         let goesOn = awaitResult {
           guard !bytes.isEmpty else {
             // A terminal that has gone away is the end of what was typed.
@@ -228,7 +224,7 @@ final class InputPump: Sendable {
           }
           return (try? await sender.send(bytes)) ?? false
         }
-        if !goesOn || found?.isDetached ?? false { return }
+        if !goesOn { return }
       }
     }
   }
