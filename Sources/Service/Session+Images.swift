@@ -55,7 +55,7 @@ extension Session {
         RPCModel.StoreProblem(
           kind: StoreProblemKind(rawValue: $0.kind.rawValue), digest: $0.digest.description,
           detail: $0.detail,
-          images: $0.images, repaired: $0.isRepaired)
+          images: $0.images, repaired: $0.isRepaired || $0.isForgotten, forgotten: $0.isForgotten)
       })
   }
 

@@ -55,6 +55,7 @@ struct REPLWordsTests {
     arguments: [
       ("imagse", "there is no command imagse", "did you mean images?"),
       ("version", "there is no command version", "did you mean info?"),
+      ("explain .", "there is no command explain", "did you mean build --explain?"),
       ("frobnicate", "there is no command frobnicate", "help lists what there is"),
       ("network creat x", "network has no command creat", "did you mean create? help network"),
       ("volume frobnicate", "volume has no command frobnicate", "there are create, ls, inspect"),

@@ -167,31 +167,59 @@ struct VerifyTests {
   }
 
   @Test(
-    "what only the cache of builds has is read too, and forgotten where it is damaged",
-    arguments: ["blob", "tree"])
+    "what only the cache of builds has is read too, and forgotten where it cannot be put right",
+    arguments: ["blob", "tree", "no blob", "no tree", "neither"])
   func buildCache(which: String) async throws {
     try await withBuildContext(try #require(Account.available.first)) { context in
       let service = context.service
       let file = "FROM busybox:1\nCOPY src /src"
       _ = try await context.build(file, references: ["app:1"])
-      let layer = try #require(try await service.send(ImageInspect.self, .init(image: "app:1")).layers.last)
-      _ = try await service.send(ImageRemove.self, .init(image: "app:1"))
+      /// Removes the image, whose layer then only the cache of builds has.
+      func leave() async throws -> ImageLayer {
+        let layer = try #require(try await service.send(ImageInspect.self, .init(image: "app:1")).layers.last)
+        for container in try await service.send(ContainerList.self, .init(all: true)).containers {
+          _ = try await service.send(ContainerRemove.self, .init(container: container.id))
+        }
+        _ = try await service.send(ImageRemove.self, .init(image: "app:1"))
+        return layer
+      }
+      func damage(_ layer: ImageLayer) async throws -> [StoreProblemKind] {
+        func hex(_ digest: String) -> String { String(digest.dropFirst("sha256:".count)) }
+        let (blob, tree) = ("blobs/sha256/\(hex(layer.digest))", "layers/\(hex(layer.diffId))")
+        let (script, kinds): (String, [StoreProblemKind]) =
+          switch which {
+          case "blob": ("printf X | dd of=\(blob) bs=1 seek=30 conv=notrunc 2> /dev/null", [.blobDamaged])
+          case "tree": ("rm -r \(tree)/diff/src/a", [.treeDamaged])
+          case "no blob": ("rm \(blob)", [.blobMissing])
+          case "no tree": ("rm -r \(tree)", [.treeMissing])
+          default: ("rm -r \(blob) \(tree)", [.blobMissing, .treeMissing])
+          }
+        try await shell(context.store, script)
+        return kinds
+      }
+      let isForgotten = !which.hasSuffix("tree")
+      let left = try await leave()
       let clean = try await service.send(ImageVerify.self, .init())
       #expect(
         clean.problems.isEmpty && clean.images == 1 && clean.layers == 2 && clean.blobs == 4, "\(clean)")
-      func hex(_ digest: String) -> String { String(digest.dropFirst("sha256:".count)) }
-      try await shell(
-        context.store,
-        which == "blob"
-          ? "printf X | dd of=blobs/sha256/\(hex(layer.digest)) bs=1 seek=30 conv=notrunc 2> /dev/null"
-          : "rm -r layers/\(hex(layer.diffId))/diff/src/a")
+      let kinds = try await damage(left)
       let found = try await service.send(ImageVerify.self, .init())
-      #expect(found.problems.map(\.kind) == [which == "blob" ? .blobDamaged : .treeDamaged])
-      #expect(found.problems.first?.images == [] && found.problems.first?.repaired == true)
-      #expect(try await service.send(ImageVerify.self, .init()).problems.isEmpty)
+      #expect(found.problems.map(\.kind) == kinds)
+      #expect(found.problems.allSatisfy { $0.images == [] && $0.repaired && $0.forgotten == isForgotten })
+      let sound = try await service.send(ImageVerify.self, .init())
+      #expect(sound.problems.isEmpty, "\(sound)")
       let again = try await context.build(file, references: ["app:1"])
-      #expect(again.areAllCached == (which == "tree"))
+      #expect(again.areAllCached != isForgotten)
       #expect(try await service.run("app:1", ["cat", "/src/a"]).stdout == "one\n")
+      // The same at the REPL.
+      _ = try await damage(leave())
+      let shown = try await context.store.runProgram("coracle-repl", ["-c", "verify"])
+      #expect(shown.status == .exited(0))
+      let (outcome, other) = ("it will be built anew", "it has been put right")
+      let told = isForgotten ? outcome : other
+      #expect(shown.text.components(separatedBy: "(the cache of builds)").count == kinds.count + 1)
+      #expect(shown.text.components(separatedBy: "  \(told)\n").count == kinds.count + 1, "\(shown.text)")
+      #expect(!shown.text.contains(isForgotten ? other : outcome), "\(shown.text)")
     }
   }
 }

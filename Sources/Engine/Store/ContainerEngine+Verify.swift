@@ -31,9 +31,10 @@ package struct StoreProblem: Sendable {
   package var detail: String?
   /// The names, or digests, of the images that need it; none where only the cache of builds has it.
   package var images: [String]
-  /// Whether it has been put right. A tree can be, by its blob, where no container runs on it; a blob by a pull. What only the cache
-  /// of builds had is forgotten, and built anew.
+  /// Whether it has been put right. A tree can be, by its blob, where no container runs on it; a blob by a pull.
   package var isRepaired: Bool
+  /// Whether only the cache of builds had it, which has it no more: it will be built anew.
+  package var isForgotten = false
 }
 
 extension ContainerEngine {
@@ -85,16 +86,17 @@ extension ContainerEngine {
 
   /// Takes what is damaged and only the cache of builds has out of it.
   private func forget(_ steps: [BuildStepRecord], _ result: inout Verification) async throws {
-    for index in result.problems.indices where !result.problems[index].isRepaired {
+    for index in result.problems.indices {
       let problem = result.problems[index]
-      guard problem.images.isEmpty else { continue }
+      // A tree that a container runs on would be the same one again, for whatever is built anew.
+      guard problem.images.isEmpty, !problem.isRepaired, problem.kind != .treeDamaged else { continue }
       for step in steps {
         guard let layer = step.layer, [layer.descriptor.digest, layer.diffID].contains(problem.digest) else {
           continue
         }
         try await metadata.removeBuildStep(step.key)
       }
-      result.problems[index].isRepaired = true
+      result.problems[index].isForgotten = true
     }
   }
 

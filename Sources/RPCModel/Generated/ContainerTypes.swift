@@ -1595,7 +1595,7 @@ public enum ContainerAttach: RPCRequest {
   }
 }
 
-/// Runs one more process in a running container, and answers when it has exited. Cancelling it kills the process.
+/// Runs one more process in a running container, and answers when it has exited. What it has left behind may still hold its output: that is heard for one second more, then the streams end. Cancelling it kills the process.
 public enum ContainerExec: RPCRequest {
   public static let method = Method.containerExec
   /// What `container/exec` takes.
@@ -3022,7 +3022,7 @@ public struct TerminalSize: RPCValue {
   }
 }
 
-/// Whether a container starts again by itself when it ends, after a pause that doubles from 100 ms up to a minute, and begins anew once it has run for ten seconds. It holds when no service runs. container/stop ends it until the container is started again.
+/// Whether a container starts again by itself when it ends, after a pause that doubles from 100 ms up to a minute, and begins anew once it has run for ten seconds. A start that fails is an end as well: with 127 where the command is not there any more, with 126 where it cannot be executed, else with 125. It holds when no service runs. container/stop ends it until the container is started again.
 public struct RestartPolicy: RPCValue {
   /// When.
   public var kind: RestartKind

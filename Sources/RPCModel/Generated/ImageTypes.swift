@@ -945,21 +945,25 @@ public struct StoreProblem: RPCValue {
   public var detail: String?
   /// The names, or digests, of the images that need it; empty for what only the cache of builds has.
   public var images: [String]
-  /// Whether it has been put right. What has not is by the next pull of one of the images, or, where a container runs on the layer, by verifying again when it has ended. What only the cache of builds has is forgotten, and built anew.
+  /// Whether nothing is left to be done about it: it has been put right, or forgotten. What has not is by the next pull of one of the images, or, where a container runs on the layer, by verifying again when it has ended.
   public var repaired: Bool
+  /// Whether it could not be put right, and has been taken out of the cache of builds, which alone had it: it will be built anew.
+  public var forgotten: Bool
 
   public init(
     kind: StoreProblemKind,
     digest: Digest,
     detail: String? = nil,
     images: [String],
-    repaired: Bool
+    repaired: Bool,
+    forgotten: Bool
   ) {
     self.kind = kind
     self.digest = digest
     self.detail = detail
     self.images = images
     self.repaired = repaired
+    self.forgotten = forgotten
   }
 
   public func write(to json: inout JSONWriter) {
@@ -969,6 +973,7 @@ public struct StoreProblem: RPCValue {
     json.member(#""detail":"#, detail)
     json.member(#""images":"#, images)
     json.member(#""repaired":"#, repaired)
+    json.member(#""forgotten":"#, forgotten)
     json.endObject()
   }
 }
@@ -1283,7 +1288,7 @@ public struct ImageConfiguration: RPCValue {
   }
 }
 
-/// How to find out whether a container is well; Docker's extension of the configuration.
+/// How to find out whether a container is well; Docker's extension of the configuration. For a container a time of more than 366 days is one of 366 days.
 public struct HealthCheck: RPCValue {
   /// NONE; or CMD with a program and its arguments; or CMD-SHELL with a line for the shell. Empty: as the image below has it.
   public var test: [String]

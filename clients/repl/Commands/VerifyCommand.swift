@@ -26,16 +26,8 @@ struct Verify: REPLCommand {
       terminal.print("\(terminal.output.red(problem.sentence))  (\(images))")
       if let detail = problem.detail { terminal.print("  because: \(detail)") }
       if problem.repaired {
-        let isForgotten = problem.images.isEmpty && problem.kind != .treeDamaged
-        terminal.print(isForgotten ? "  it will be built anew" : "  it has been put right")
-      } else if let name = problem.images.first {
-        let hint =
-          switch problem.kind {
-          case .treeDamaged: "a container runs on it; verify again when it has ended"
-          case .blobUnfit:
-            "the image is broken where it comes from; remove it: rmi \(FamiliarName(name).text)"
-          default: "pull \(FamiliarName(name).text)"
-          }
+        terminal.print(problem.forgotten ? "  it will be built anew" : "  it has been put right")
+      } else if let hint = problem.hint {
         terminal.print("  hint: \(hint)")
       }
     }
@@ -58,5 +50,13 @@ extension StoreProblem {
     case .treeDamaged: "layer \(short) is damaged on the disk"
     default: "\(kind.rawValue) \(short)"
     }
+  }
+
+  /// What puts it right.
+  fileprivate var hint: String? {
+    if kind == .treeDamaged { return "a container runs on it; verify again when it has ended" }
+    guard let name = images.first.map({ FamiliarName($0).text }) else { return nil }
+    return kind == .blobUnfit
+      ? "the image is broken where it comes from; remove it: rmi \(name)" : "pull \(name)"
   }
 }

@@ -1540,8 +1540,9 @@ class ContainerMethods:
         terminal_size: types.TerminalSize | None = None,
         privileged: bool | None = None,
     ) -> types.ContainerExecResult:
-        """Runs one more process in a running container, and answers when it has exited. Cancelling
-        it kills the process.
+        """Runs one more process in a running container, and answers when it has exited. What it has
+        left behind may still hold its output: that is heard for one second more, then the
+        streams end. Cancelling it kills the process.
 
         container: A name, an id, or the first digits of one.
         command: The program and its arguments.

@@ -554,9 +554,13 @@ class StoreProblem(Structure):
     has.
     """
     repaired: bool
-    """Whether it has been put right. What has not is by the next pull of one of the images, or,
-    where a container runs on the layer, by verifying again when it has ended. What only the
-    cache of builds has is forgotten, and built anew.
+    """Whether nothing is left to be done about it: it has been put right, or forgotten. What has
+    not is by the next pull of one of the images, or, where a container runs on the layer, by
+    verifying again when it has ended.
+    """
+    forgotten: bool
+    """Whether it could not be put right, and has been taken out of the cache of builds, which alone
+    had it: it will be built anew.
     """
 
 
@@ -686,7 +690,9 @@ class ImageConfiguration(Structure):
 
 @dataclass(kw_only=True, slots=True)
 class HealthCheck(Structure):
-    """How to find out whether a container is well; Docker's extension of the configuration."""
+    """How to find out whether a container is well; Docker's extension of the configuration. For a
+    container a time of more than 366 days is one of 366 days.
+    """
 
     test: list[str]
     """NONE; or CMD with a program and its arguments; or CMD-SHELL with a line for the shell. Empty:
@@ -1671,8 +1677,10 @@ class TerminalSize(Structure):
 @dataclass(kw_only=True, slots=True)
 class RestartPolicy(Structure):
     """Whether a container starts again by itself when it ends, after a pause that doubles from 100
-    ms up to a minute, and begins anew once it has run for ten seconds. It holds when no service
-    runs. container/stop ends it until the container is started again.
+    ms up to a minute, and begins anew once it has run for ten seconds. A start that fails is an
+    end as well: with 127 where the command is not there any more, with 126 where it cannot be
+    executed, else with 125. It holds when no service runs. container/stop ends it until the
+    container is started again.
     """
 
     kind: RestartKind
