@@ -11,6 +11,7 @@ extension Runner {
   /// - Parameters:
   ///   - resources: what its control group allows, as far as the machine can do it.
   ///   - log: gets the container's output, appended; made if missing.
+  ///   - endsWhole: whether the log is known to end with a whole record, or be empty. Else the shim reads all of it before the start.
   ///   - limit: how much of it is kept; all where nil.
   ///   - openStdin: standard input is a pipe fed by `attachInput`; otherwise it is /dev/null.
   ///   - held: what the plan joins, kept until the container has started.
@@ -19,7 +20,7 @@ extension Runner {
   /// - Throws: `cancelled` when the task was cancelled, and nothing is left.
   package func prepare(
     _ id: String, _ plan: LaunchPlan, resources: RuntimeSpec.Resources? = nil, log: FilePath,
-    limit: LogLimit? = nil, openStdin: Bool, endsWithService: Bool = false,
+    endsWhole: Bool = false, limit: LogLimit? = nil, openStdin: Bool, endsWithService: Bool = false,
     holding held: [HeldNamespace] = []
   ) async throws(EngineError) -> PreparedContainer {
     let turn = spare.begin()
@@ -28,6 +29,7 @@ extension Runner {
     var request = ShimRequest(
       mode: CLINUX_MODE_CONTAINER, runDirectory: directory, log: log, plan: plan, namespaces: plan.namespaces)
     request.logLimit = limit
+    if endsWhole { request.flags |= CLINUX_REQUEST_LOG_WHOLE.rawValue }
     if openStdin { request.flags |= CLINUX_REQUEST_STDIN_OPEN.rawValue }
     if endsWithService { request.flags |= CLINUX_REQUEST_SESSION.rawValue }
     if plan.opensTerminal { request.flags |= CLINUX_REQUEST_TERMINAL.rawValue }

@@ -47,11 +47,15 @@ package struct Runner: Sendable {
 
   /// Removes a container's run directory. It must not be running. Returns when its mounts are gone as well.
   ///
-  /// - Throws: `EngineError.inUse` if it is.
-  package func cleanUp(_ id: String) async throws(EngineError) {
+  /// - Returns: whether it had run, and came to its end with its shim alive: then its log ends with a whole record.
+  /// - Throws: `EngineError.inUse` if it is running.
+  @discardableResult
+  package func cleanUp(_ id: String) async throws(EngineError) -> Bool {
     let directory = directory(of: id)
+    let endedWell: Bool
     switch try state(id) {
-    case .absent, .exited, .lost: break
+    case .absent, .lost: endedWell = false
+    case .exited: endedWell = true
     case .running, .paused, .restarting:
       throw EngineError(.inUse, "cannot clean up container \(id): it is running", subject: id)
     }
@@ -60,6 +64,7 @@ package struct Runner: Sendable {
       endForwarder(id)
       await releaseGroup(id)
       try RunFiles.removeAll(directory)
+      return endedWell
     } catch {
       throw EngineError("clean up container \(id)", wrapping: error, subject: id)
     }

@@ -15,8 +15,8 @@ struct Container {
     self.request = request
     self.status = status
     try check(CLINUX_STEP_CHDIR, chdir(request.runDirectory))
-    let endedWell = try RunFiles.lock()
-    log = try OutputLog(request, isWhole: endedWell)
+    try RunFiles.lock()
+    log = try OutputLog(request)
     terminate = try check(CLINUX_STEP_SIGNAL, clinux_terminate_signalfd())
     host = try HostSide(request)
     life = try Life(request, host, isRestart: false, spare: spare)
@@ -109,10 +109,25 @@ struct Container {
       return report.step == CLINUX_STEP_EXECVE.rawValue
         ? Child.exitCode(forExec: report.error) : Self.startFailed
     }
-    RunFiles.appendStarted(pid: life.first)
-    try? RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
+    guard tellOfRestart() else {
+      // Nobody could find it, signal it or stop it.
+      life.kill()
+      _ = life.end()
+      life.bury()
+      return Self.startFailed
+    }
     request.releaseMemory()
     return nil
+  }
+
+  private func tellOfRestart() -> Bool {
+    guard RunFiles.appendStarted(pid: life.first) else { return false }
+    do throws(Failure) {
+      try RunFiles.writePid(shim: getpid(), first: life.first, namespaces: namespaces)
+      return true
+    } catch {
+      return false
+    }
   }
 
   private static var startFailed: CInt { 125 }
@@ -129,7 +144,7 @@ struct Container {
       life.output.addTo(&poll)
       life.input.addTo(&poll)
       // A quiet moment, and the memory that start or a burst of output needed is given back.
-      let ready = poll.wait(milliseconds: isIdle ? -1 : 50)
+      let ready = poll.wait(milliseconds: !isIdle ? 50 : life.input.isShort ? 1000 : -1)
       if ready == 0 {
         isIdle = true
         life.output.releaseMemory()

@@ -12,6 +12,8 @@ struct InputRelay {
   private let takesInput: Bool
   private var isOpen: Bool
   private var listener: CInt = -1
+  /// When clients are taken again, after there was no descriptor or no memory for one; since the machine started, in ns, or 0.
+  private var shortUntil: UInt64 = 0
   /// The last place is for who comes while all others are taken: a new size is heard there, and nothing else.
   private var clients: InlineArray<17, CInt> = InlineArray(repeating: -1)
   private static var spare: Int { 16 }
@@ -50,7 +52,7 @@ struct InputRelay {
     guard isOpen else { return }
     // Without events POLLERR still tells that the container closed its end.
     poll.add(target, next < end ? POLLOUT : 0)
-    poll.add(listener, POLLIN)
+    if !isShort || clinux_boot_time() >= shortUntil { poll.add(listener, POLLIN) }
     for index in clients.indices where waiting & (1 << UInt32(index)) == 0 {
       poll.add(clients[index], POLLIN)
     }
@@ -71,8 +73,14 @@ struct InputRelay {
       leave(slot)
     }
     clients[slot] = clinux_accept(listener)
+    let isRefused = clients[slot] < 0 && clinux_errno() != EAGAIN && clinux_errno() != ECONNABORTED
+    shortUntil = isRefused ? clinux_boot_time() + 1_000_000_000 : 0
     if slot == Self.spare, clients[slot] >= 0 { receive(slot) }
   }
+
+  /// Whether somebody has come who cannot be taken yet. Poll would tell of it again and again: so the socket is left out for
+  /// a second.
+  var isShort: Bool { shortUntil > 0 }
 
   /// The end of standard input for good: after the last byte, or because the container closed it.
   mutating func finish() {

@@ -76,7 +76,7 @@ struct Life {
   mutating func prepare() throws(Failure) {
     mounts = RunFiles.holdMountNamespace(of: first)
     try input.listen()
-    _ = output.becomeNonBlocking()
+    try output.begin()
     try groups.join(first)
     groups.close()
   }

@@ -9,12 +9,15 @@ struct OutputDrain {
   init(stdout: CInt, stderr: CInt) {
     self.stdout = stdout
     self.stderr = stderr
-    buffer = clinux_map_memory(Int(CLINUX_LOG_PAYLOAD))
   }
 
-  /// The read ends are other open files than the payload's write ends, which stay blocking.
-  func becomeNonBlocking() -> Bool {
-    clinux_set_nonblocking(stdout) == 0 && clinux_set_nonblocking(stderr) == 0
+  /// Where this fails nothing would ever be read.
+  mutating func begin() throws(Failure) {
+    buffer = clinux_map_memory(Int(CLINUX_LOG_PAYLOAD))
+    if buffer == nil { throw Failure(CLINUX_STEP_PIPE, ENOMEM) }
+    // The read ends are other open files than the payload's write ends, which stay blocking.
+    _ = clinux_set_nonblocking(stdout)
+    _ = clinux_set_nonblocking(stderr)
   }
 
   /// A terminal has one output, which counts as the standard output.

@@ -11,27 +11,40 @@ struct OutputLog {
   private var lost: UInt64 = 0
   private(set) var lostInAll: UInt64 = 0
 
-  /// - Parameter isWhole: the log is known to end with a whole record; otherwise that is made so.
-  init(_ request: Request, isWhole: Bool) throws(Failure) {
+  /// Makes a log end with a whole record, unless the request says that it does.
+  init(_ request: Request) throws(Failure) {
     file = try check(
       CLINUX_STEP_OPEN, clinux_open(request.log, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
     end = lseek(file, 0, SEEK_END)
     parts = request.logBytes > 0 ? try LogParts(request) : nil
-    if end > 0 && !isWhole { cutOffPart() }
+    if end > 0 && request.flags & CLINUX_REQUEST_LOG_WHOLE.rawValue == 0 { try cutOffPart() }
     if end == 0, let start = parts?.endOfPrevious(), start > 0 { _ = writeStart(start) }
   }
 
   /// A killed shim, or a power cut, may have left a part of a record: all after it would be unreadable.
-  private mutating func cutOffPart() {
-    let headerSize = off_t(MemoryLayout<clinux_log_record>.size)
+  private mutating func cutOffPart() throws(Failure) {
+    let headerSize = MemoryLayout<clinux_log_record>.size
+    let blockSize = 256 << 10
+    guard let block = clinux_map_memory(blockSize) else { throw Failure(CLINUX_STEP_OPEN, ENOMEM) }
+    defer { clinux_unmap(block, blockSize) }
     var whole: off_t = 0
-    while whole + headerSize <= end {
-      var header = clinux_log_record()
-      guard pread(file, &header, Int(headerSize), whole) == Int(headerSize),
-        UInt32(header.stream) <= CLINUX_LOG_START.rawValue,
-        header.length <= UInt32(CLINUX_LOG_PAYLOAD), whole + headerSize + off_t(header.length) <= end
-      else { break }
-      whole += headerSize + off_t(header.length)
+    var isBroken = false
+    while !isBroken, whole + off_t(headerSize) <= end {
+      let count = pread(file, block, blockSize, whole)
+      // A disk that does not read is no reason to throw away what it may read later.
+      if count < headerSize { return }
+      // The records that begin in this block, the last of which may end behind it.
+      var next = 0
+      while next + headerSize <= count {
+        let header = block.loadUnaligned(fromByteOffset: next, as: clinux_log_record.self)
+        let size = headerSize + Int(header.length)
+        isBroken =
+          UInt32(header.stream) > CLINUX_LOG_START.rawValue || header.length > UInt32(CLINUX_LOG_PAYLOAD)
+          || whole + off_t(next + size) > end
+        if isBroken { break }
+        next += size
+      }
+      whole += off_t(next)
     }
     if whole < end { _ = ftruncate(file, whole) }
     end = whole

@@ -4,19 +4,20 @@ import CLinux
 enum RunFiles {
   /// Takes the lock that says that this shim lives. Another holder is EAGAIN.
   ///
-  /// - Returns: whether an earlier run of the container, if there was one, came to its end with its shim alive.
   /// A POSIX lock belongs to the process, not to the open file: the container's process cannot inherit it, and
   /// whoever asks with F_GETLK learns the holder's pid from the kernel, without taking the lock for a moment.
-  static func lock() throws(Failure) -> Bool {
-    let file = try check(
-      CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
+  static func lock() throws(Failure) {
+    let fresh = clinux_open("lock", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    let file =
+      fresh >= 0
+      ? fresh : try check(CLINUX_STEP_OPEN, clinux_open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     try check(CLINUX_STEP_LOCK, clinux_lock_for_life(file))
-    let lossWasRecorded = holdsLoss("exit")
+    // The lock comes before all that a run leaves.
+    if fresh >= 0 { return }
     // Of an earlier run of the container: only the holder of the lock may say that it is over.
-    let endedWell = unlink("exit") == 0 && !lossWasRecorded
+    _ = unlink("exit")
     _ = unlink("pid")
     _ = unlink("lives")
-    return endedWell
   }
 
   /// Names the container's first process, with its start time, by which a reused pid is told apart.
@@ -61,19 +62,6 @@ enum RunFiles {
     return path.withCString { clinux_open($0, O_RDONLY | O_CLOEXEC, 0) }
   }
 
-  /// Whether a service wrote this exit record, with the line `lost=1`.
-  private static func holdsLoss(_ path: CString) -> Bool {
-    let file = clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
-    guard file >= 0 else { return false }
-    defer { _ = close(file) }
-    var buffer: InlineArray<192, UInt8> = InlineArray(repeating: 0)
-    let count = withUnsafeMutableBytes(of: &buffer) { read(file, $0.baseAddress, 191) }
-    return count > 0
-      && withUnsafeBytes(of: &buffer) {
-        strstr($0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self), "\nlost=1") != nil
-      }
-  }
-
   static func removePid() { _ = unlink("pid") }
 
   /// Says that the first process has ended and gets a successor.
@@ -93,14 +81,15 @@ enum RunFiles {
     return text.append(to: "lives")
   }
 
-  static func appendStarted(pid: pid_t) {
+  /// - Returns: false where that cannot be written.
+  static func appendStarted(pid: pid_t) -> Bool {
     var text = SmallText()
     text.add("started pid=")
     text.add(UInt64(pid))
     text.add(" at=")
     text.add(clinux_now())
     text.add("\n")
-    _ = text.append(to: "lives")
+    return text.append(to: "lives")
   }
 
   struct RestartRule {

@@ -27,8 +27,17 @@ struct Streams {
     } else {
       let stdinOpen = request.flags & CLINUX_REQUEST_STDIN_OPEN.rawValue != 0
       let stdin = try stdinOpen ? Pipe() : Pipe(readEnd: "/dev/null")
-      let output = try Pipe()
-      let errors = try Pipe()
+      var output = Pipe.none
+      let errors: Pipe
+      do throws(Failure) {
+        output = try Pipe()
+        errors = try Pipe()
+      } catch {
+        // The same shim tries again.
+        stdin.close()
+        output.close()
+        throw error
+      }
       (theirIn, theirOut, theirErr) = (stdin.readEnd, output.writeEnd, errors.writeEnd)
       (input, stdout, stderr) = (stdin.writeEnd, output.readEnd, errors.readEnd)
       console = -1

@@ -1,5 +1,6 @@
 import Foundation
 import RPCModel
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -24,6 +25,27 @@ struct LogTests {
       out.end(nil)
       errors.end(nil)
       throw error
+    }
+  }
+
+  @Test(
+    "a start after an end that was told of does not read the log first: one can be long",
+    arguments: Account.available)
+  func secondStart(account: Account) async throws {
+    try await withBusyboxService(account) { store, service in
+      let id = try await service.send(
+        ContainerRun.self, .init(image: "busybox:1", name: "c", command: ["echo", "one"])
+      ).container.id
+      let log = store.store.appending("containers/\(id)/log")
+      // What a look at it would have cut off.
+      let file = try FileDescriptor.open(log, .writeOnly, options: .append)
+      _ = try file.closeAfter { try file.writeAll([UInt8](repeating: 0xFF, count: 100)) }
+      let before = try log.readAll()
+      _ = try await service.send(ContainerStart.self, .init(container: "c"))
+      _ = try await service.send(
+        ContainerWait.self, .init(container: "c", until: .init(condition: .exited), timeoutMs: 120_000))
+      let after = try log.readAll()
+      #expect(after.starts(with: before) && after.count > before.count)
     }
   }
 

@@ -66,6 +66,8 @@ enum clinux_request_flag {
   CLINUX_REQUEST_OLD_OVERLAY = 2,
   /// The plan opens a terminal: its master comes to the shim, which keeps it. Without STDIN_OPEN no client may write to it.
   CLINUX_REQUEST_TERMINAL = 8,
+  /// The log ends with a whole record: the container's last end was its shim's work, and need not be looked for in it.
+  CLINUX_REQUEST_LOG_WHOLE = 32,
 };
 
 /// Followed by fields, each aligned to 8 bytes: a number is a `uint64_t`; a byte string is its length

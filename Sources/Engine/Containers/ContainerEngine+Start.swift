@@ -26,21 +26,23 @@ extension ContainerEngine {
     let record = try await settle(stored)
     try record.admit(.start)
     // An exit record of an earlier run must not be taken for this one's.
-    try await runner.cleanUp(record.id)
+    let endedWell = try await runner.cleanUp(record.id)
     var options = try options(record)
     let ports = try reservePorts(&options)
     if !ports.isEmpty {
       _ = try await metadata.updateContainer(
         record.id, options: String(decoding: try encode(options), as: UTF8.self))
     }
-    var prepared = try await prepare(record, spec(record.id), root(of: record), options)
+    var prepared = try await prepare(
+      record, spec(record.id), root(of: record), options, logEndsWhole: endedWell)
     prepared.ports = ports
     return try await launch(record, prepared)
   }
 
   /// Lets a shim make what a container runs in. The caller holds the container's state lock.
   func prepare(
-    _ record: ContainerRecord, _ spec: RuntimeSpec, _ root: OverlayRoot, _ options: ContainerOptions
+    _ record: ContainerRecord, _ spec: RuntimeSpec, _ root: OverlayRoot, _ options: ContainerOptions,
+    logEndsWhole: Bool = false
   ) async throws -> PreparedContainer {
     var root = root
     root.lowers.append(mountPoints)
@@ -62,7 +64,7 @@ extension ContainerEngine {
       if let rule = options.restart?.rule { try runner.setRestartRule(record.id, rule) }
       var prepared = try await runner.prepare(
         record.id, plan, resources: spec.linux?.resources, log: logPath(record.id),
-        limit: (options.logLimits ?? configuration.logLimits)?.runner,
+        endsWhole: logEndsWhole, limit: (options.logLimits ?? configuration.logLimits)?.runner,
         openStdin: options.opensStdin,
         endsWithService: options.lifetime == .session, holding: joined)
       if let network {
