@@ -92,8 +92,11 @@ void clinux_eventfd_wait(int descriptor) {
 
 int clinux_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-int clinux_epoll_add(int epoll, int descriptor, uint64_t token, int urgent) {
-  struct epoll_event event = {.events = (urgent ? EPOLLPRI : EPOLLIN) | EPOLLONESHOT, .data.u64 = token};
+int clinux_epoll_add(int epoll, int descriptor, uint64_t token, enum clinux_readiness readiness) {
+  uint32_t events = readiness == CLINUX_READINESS_URGENT     ? EPOLLPRI
+                    : readiness == CLINUX_READINESS_WRITABLE ? EPOLLOUT
+                                                             : EPOLLIN;
+  struct epoll_event event = {.events = events | EPOLLONESHOT, .data.u64 = token};
   return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 

@@ -3,11 +3,20 @@ internal import Glibc
 internal import Synchronization
 package import SystemPackage
 
-/// One thread that waits, with epoll, until any of many descriptors is readable, for the whole process.
+/// One thread that waits, with epoll, until any of many descriptors is ready, for the whole process.
 ///
 /// For rare events such as the end of a process; a read loop has a thread of its own.
 package final class DescriptorWatcher: Sendable {
   package static let shared = DescriptorWatcher()
+
+  package enum Readiness: Sendable {
+    /// Or at its end.
+    case readable
+    /// The kernel's own word that a file of its own has changed (POLLPRI).
+    case urgent
+    /// Or nobody reads any more.
+    case writable
+  }
 
   private struct Watch {
     var copy: CInt
@@ -25,13 +34,11 @@ package final class DescriptorWatcher: Sendable {
     fileprivate let number: UInt64
   }
 
-  /// Calls `body` once, on the watcher's thread, when the descriptor is readable or at its end. It must not block.
+  /// Calls `body` once, on the watcher's thread, when the descriptor is ready. It must not block.
   ///
   /// The descriptor is copied: the caller may close its own at any time.
-  ///
-  /// - Parameter isUrgent: waits for the kernel's word instead that a file of its own has changed (POLLPRI).
-  package func whenReadable(
-    _ descriptor: FileDescriptor, isUrgent: Bool = false,
+  package func when(
+    _ descriptor: FileDescriptor, is readiness: Readiness,
     _ body: @escaping @Sendable (Result<Void, any Error>) -> Void
   ) throws(SystemError) -> Token {
     let copy = try call("fcntl") { clinux_dup_above(descriptor.rawValue, 3) }
@@ -43,7 +50,7 @@ package final class DescriptorWatcher: Sendable {
       }
       let token = state.nextToken
       state.nextToken += 1
-      guard clinux_epoll_add(epoll, copy, token, isUrgent ? 1 : 0) == 0 else {
+      guard clinux_epoll_add(epoll, copy, token, readiness.word) == 0 else {
         return .failure(SystemError("epoll_ctl", Errno(rawValue: clinuxErrno())))
       }
       state.watches[token] = Watch(copy: copy, body: body)
@@ -66,22 +73,26 @@ package final class DescriptorWatcher: Sendable {
   ///
   /// - Throws: `CancellationError` as soon as the task is cancelled.
   package func readable(_ descriptors: FileDescriptor...) async throws {
-    let wait = FirstReadable(watcher: self)
-    try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { wait.begin(descriptors, $0) }
-    } onCancel: {
-      wait.finish(.failure(CancellationError()))
-    }
+    try await first(descriptors.map { ($0, .readable) })
+  }
+
+  /// Waits until something can be written, or nobody reads any more.
+  ///
+  /// - Throws: `CancellationError` as soon as the task is cancelled.
+  package func writable(_ descriptor: FileDescriptor) async throws {
+    try await first([(descriptor, .writable)])
   }
 
   /// Waits until the kernel says that one of its files has changed (POLLPRI), or with `isUrgent` false is readable, or
   /// `other` is readable.
   package func changed(_ descriptor: FileDescriptor, isUrgent: Bool, or other: FileDescriptor) async throws {
-    let wait = FirstReadable(watcher: self)
+    try await first([(descriptor, isUrgent ? .urgent : .readable), (other, .readable)])
+  }
+
+  private func first(_ watched: [(FileDescriptor, Readiness)]) async throws {
+    let wait = FirstReady(watcher: self)
     try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation {
-        wait.begin([descriptor, other], urgent: isUrgent ? descriptor : nil, $0)
-      }
+      try await withCheckedThrowingContinuation { wait.begin(watched, $0) }
     } onCancel: {
       wait.finish(.failure(CancellationError()))
     }
@@ -128,6 +139,16 @@ package final class DescriptorWatcher: Sendable {
       for index in 0..<max(0, Int(count)) {
         take(tokens[index])?.body(.success(()))
       }
+    }
+  }
+}
+
+extension DescriptorWatcher.Readiness {
+  fileprivate var word: clinux_readiness {
+    switch self {
+    case .readable: CLINUX_READINESS_READABLE
+    case .urgent: CLINUX_READINESS_URGENT
+    case .writable: CLINUX_READINESS_WRITABLE
     }
   }
 }

@@ -31,12 +31,17 @@ package final class ExecSession: Sendable {
     self.status = status
   }
 
-  /// The blocking pipe to its standard input, where one was asked for; the session's own, close it with `closeStdin`.
-  package var stdin: FileDescriptor? { streams.stdin }
   /// What the command writes, each for one reader; nil with a terminal.
   package var stdout: ExecOutput? { streams.stdout.map { ExecOutput(self, $0) } }
   package var stderr: ExecOutput? { streams.stderr.map { ExecOutput(self, $0) } }
 
+  /// Writes to its standard input, where that is a pipe that was asked for. Waits while the command reads nothing, also when it
+  /// has ended and has left somebody behind who has the pipe.
+  ///
+  /// - Throws: `CancellationError` as soon as the task is cancelled; `Errno` from write(2), `brokenPipe` where nobody has it.
+  package func write(_ bytes: [UInt8]) async throws { try await streams.stdin?.writeAsItFits(bytes) }
+
+  /// Not while `write` is at work.
   package func closeStdin() { streams.closeStdin() }
 
   /// The next output on the terminal; nil when all was read that was written before the command's end. What it has left

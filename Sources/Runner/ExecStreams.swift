@@ -41,6 +41,8 @@ final class ExecStreams: Sendable {
       } else {
         let (output, errors) = (try pipe(), try pipe())
         let input = openStdin ? try pipe() : nil
+        // The command's end is another open file, and blocks.
+        try input?.write.setNonBlocking()
         theirs = [try input?.read ?? null(.readOnly), output.write, errors.write]
         (stdin, stdout, stderr) = (input?.write, output.read, errors.read)
         console = nil
@@ -86,6 +88,6 @@ final class ExecStreams: Sendable {
     var master: CInt = -1
     let count = try call("recvmsg") { clinux_receive_descriptors(console.rawValue, &master, 1) }
     guard count == 1 else { throw SystemError("recvmsg", .connectionReset) }
-    return ExecTerminal(FileDescriptor(rawValue: master))
+    return try ExecTerminal(FileDescriptor(rawValue: master))
   }
 }

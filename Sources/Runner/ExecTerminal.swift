@@ -8,7 +8,10 @@ internal import SystemPackage
 package final class ExecTerminal: Sendable {
   let master: FileDescriptor
 
-  init(_ master: FileDescriptor) { self.master = master }
+  init(_ master: FileDescriptor) throws(SystemError) {
+    self.master = master
+    try master.setNonBlocking()
+  }
 
   deinit { try? master.close() }
 
@@ -21,15 +24,17 @@ package final class ExecTerminal: Sendable {
     }
   }
 
-  /// Writes as from a keyboard. Blocks while nobody reads.
-  package func write(_ bytes: [UInt8]) throws { _ = try master.writeAll(bytes) }
+  /// Writes as from a keyboard. Waits while nobody reads.
+  ///
+  /// - Throws: `CancellationError` as soon as the task is cancelled; `Errno` from write(2).
+  package func write(_ bytes: [UInt8]) async throws { try await master.writeAsItFits(bytes) }
 
   /// Types the end-of-file character, twice where a line was begun: the first one ends the line only.
-  package func writeEnd(isAtLineStart: Bool) throws {
+  package func writeEnd(isAtLineStart: Bool) async throws {
     var isCanonical: CInt = 0
     let character = clinux_end_character(master.rawValue, &isCanonical)
     guard let byte = UInt8(exactly: character) else { return }
-    try write(Array(repeating: byte, count: isCanonical != 0 && !isAtLineStart ? 2 : 1))
+    try await write(Array(repeating: byte, count: isCanonical != 0 && !isAtLineStart ? 2 : 1))
   }
 
   /// What is there to be read now, at most 64 KiB; empty if nothing is; nil when nobody has the terminal open any more.
@@ -47,6 +52,8 @@ package final class ExecTerminal: Sendable {
           count += read
         } catch Errno.ioError {
           isOver = true
+        } catch Errno.resourceTemporarilyUnavailable {
+          break
         }
         if isOver { break }
       }

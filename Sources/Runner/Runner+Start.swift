@@ -154,7 +154,7 @@ extension Runner {
   func reapLater(
     _ child: ProcessDescriptor, _ afterwards: @escaping @Sendable () -> Void = {}
   ) throws(SystemError) {
-    _ = try DescriptorWatcher.shared.whenReadable(child.descriptor) { _ in
+    _ = try DescriptorWatcher.shared.when(child.descriptor, is: .readable) { _ in
       _ = try? child.reap()
       afterwards()
     }

@@ -56,9 +56,9 @@ extension Session {
   private func carry(_ receiver: StreamReceiver, to session: ExecSession) async {
     if let terminal = session.terminal {
       await carry(receiver, to: terminal)
-    } else if let stdin = session.stdin {
+    } else {
       try? await carry(receiver) { bytes in
-        _ = try await onBlockingThread("exec-input") { try stdin.writeAll(bytes) }
+        try await session.write(bytes)
       } end: {
         session.closeStdin()
       }
@@ -69,10 +69,10 @@ extension Session {
     var last: UInt8 = 0x0A
     try? await carry(receiver) { bytes in
       last = bytes.last ?? last
-      try await onBlockingThread("exec-input") { try terminal.write(bytes) }
+      try await terminal.write(bytes)
     } end: {
       let isAtLineStart = last == 0x0A || last == 0x0D
-      try await onBlockingThread("exec-input") { try terminal.writeEnd(isAtLineStart: isAtLineStart) }
+      try await terminal.writeEnd(isAtLineStart: isAtLineStart)
     }
   }
 

@@ -85,7 +85,7 @@ struct ExecSession {
   private func drop(_ output: CInt) -> Bool {
     var bytes: InlineArray<4096, UInt8> = InlineArray(repeating: 0)
     let count = withUnsafeMutableBytes(of: &bytes) { read(output, $0.baseAddress, 4096) }
-    if count > 0 || (count < 0 && clinux_errno() == EINTR) { return true }
+    if count > 0 || (count < 0 && (clinux_errno() == EINTR || clinux_errno() == EAGAIN)) { return true }
     _ = close(output)
     return false
   }

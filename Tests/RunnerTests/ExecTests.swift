@@ -44,7 +44,7 @@ struct ExecTests {
     try await withContainer {
       let session = try await containers.runner.exec(
         "c", plan(["sh", "-c", "cat; echo bad >&2"]), openStdin: true)
-      _ = try session.stdin?.writeAll("hello".utf8)
+      try await session.write(Array("hello".utf8))
       session.closeStdin()
       #expect(try await readAll(session.stdout) == "hello")
       #expect(try await readAll(session.stderr) == "bad\n")
@@ -137,6 +137,69 @@ struct ExecTests {
         "c", plan(["sh", "-c", "while :; do echo more; done & exit 4"]), openStdin: false)
       #expect(try await readAll(endless.stdout).hasPrefix("more\n"))
       #expect(try await endless.wait().exitCode == 4)
+    }
+  }
+
+  @Test("input that what a command has left behind does not read is held by no thread, and dropped")
+  func unreadInput() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c", plan(["sh", "-c", "exec 5<&0; sleep 5000 <&5 & exit 3"]), openStdin: true)
+      let writing = Task { try await session.write([UInt8](repeating: 7, count: 1 << 20)) }
+      #expect(try await session.wait().exitCode == 3)
+      writing.cancel()
+      await #expect(throws: CancellationError.self) { try await writing.value }
+    }
+  }
+
+  @Test("input on a terminal that nobody reads can be given up")
+  func unreadKeys() async throws {
+    try await withContainer {
+      let session = try await containers.runner.exec(
+        "c", plan(["sleep", "5000"], [.openTerminal(rows: 24, columns: 80, bindsConsole: false)]),
+        openStdin: true)
+      let terminal = try #require(session.terminal)
+      // Whole lines, of which it holds no more than it has room for.
+      let writing = Task { try await terminal.write(Array(String(repeating: "y\n", count: 500_000).utf8)) }
+      // The echo says that some have come.
+      #expect(try await session.terminalOutput()?.isEmpty == false)
+      writing.cancel()
+      await #expect(throws: CancellationError.self) { try await writing.value }
+      try await session.cancel()
+    }
+  }
+
+  @Test("more input than a pipe or a terminal holds arrives whole", arguments: [false, true])
+  func muchInput(hasTerminal: Bool) async throws {
+    try await withContainer {
+      let settings: [LaunchPlan.Operation] =
+        hasTerminal ? [.openTerminal(rows: 24, columns: 80, bindsConsole: false)] : []
+      let session = try await containers.runner.exec(
+        "c",
+        plan(
+          [
+            "sh", "-c",
+            "busybox stty -echo 2>/dev/null; echo ready; head -c 400000 | busybox tr -d '\\n' | busybox wc -c",
+          ], settings),
+        openStdin: true)
+      var stdout = session.stdout
+      func more() async throws -> [UInt8]? {
+        if session.terminal != nil { try await session.terminalOutput() } else { try await stdout?.next() }
+      }
+      var output: [UInt8] = []
+      while !output.contains(0x0A), let bytes = try await more() { output += bytes }
+      let input = Array(String(repeating: "y\n", count: 200_000).utf8)
+      let writing = Task {
+        if let terminal = session.terminal {
+          try await terminal.write(input)
+        } else {
+          try await session.write(input)
+        }
+      }
+      while let bytes = try await more() { output += bytes }
+      try await writing.value
+      #expect(String(decoding: output.filter { $0 != 0x0D }, as: UTF8.self) == "ready\n200000\n")
+      #expect(try await session.wait().exitCode == 0)
     }
   }
 

@@ -31,8 +31,14 @@ void clinux_eventfd_drain(int descriptor);
 
 /// epoll, for one thread that waits on behalf of many.
 int clinux_epoll(void);
-/// Adds a descriptor once (EPOLLIN, or EPOLLPRI, and EPOLLONESHOT) under `token`.
-int clinux_epoll_add(int epoll, int descriptor, uint64_t token, int urgent);
+enum clinux_readiness {
+  CLINUX_READINESS_READABLE,
+  /// EPOLLPRI
+  CLINUX_READINESS_URGENT,
+  CLINUX_READINESS_WRITABLE,
+};
+/// Adds a descriptor once (EPOLLONESHOT) under `token`.
+int clinux_epoll_add(int epoll, int descriptor, uint64_t token, enum clinux_readiness readiness);
 int clinux_epoll_remove(int epoll, int descriptor);
 /// Waits for up to `limit` tokens.
 int clinux_epoll_wait(int epoll, uint64_t *_Nonnull tokens, int limit);

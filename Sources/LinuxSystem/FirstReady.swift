@@ -2,7 +2,7 @@ internal import Synchronization
 internal import SystemPackage
 
 /// One task's wait for the first of several descriptors: resumed once, with all watches taken back.
-final class FirstReadable: Sendable {
+final class FirstReady: Sendable {
   private struct State {
     var continuation: CheckedContinuation<Void, any Error>?
     var result: Result<Void, any Error>?
@@ -14,7 +14,7 @@ final class FirstReadable: Sendable {
   init(watcher: DescriptorWatcher) { self.watcher = watcher }
 
   func begin(
-    _ descriptors: [FileDescriptor], urgent: FileDescriptor? = nil,
+    _ watched: [(FileDescriptor, DescriptorWatcher.Readiness)],
     _ continuation: CheckedContinuation<Void, any Error>
   ) {
     let early = state.withLock { state in
@@ -22,9 +22,9 @@ final class FirstReadable: Sendable {
       return state.result
     }
     if let early { return continuation.resume(with: early) }
-    for descriptor in descriptors {
+    for (descriptor, readiness) in watched {
       do {
-        let token = try watcher.whenReadable(descriptor, isUrgent: descriptor == urgent) { self.finish($0) }
+        let token = try watcher.when(descriptor, is: readiness) { self.finish($0) }
         let isOver = state.withLock { state in
           if state.result == nil { state.tokens.append(token) }
           return state.result != nil
