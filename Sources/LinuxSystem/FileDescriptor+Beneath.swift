@@ -4,10 +4,13 @@ package import SystemPackage
 
 /// Opens a directory by its path, in which symbolic links are followed: for the places that the engine
 /// itself was told to use, never for a path from an archive or a client (open(2), O_DIRECTORY).
-package func openDirectory(_ path: FilePath) throws(SystemError) -> OwnedDescriptor {
-  let descriptor = try call("open", on: path.string) {
-    path.withPlatformString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-  }
+///
+/// - Parameter isFollowed: whether the last name may be a link as well.
+package func openDirectory(
+  _ path: FilePath, isFollowed: Bool = true
+) throws(SystemError) -> OwnedDescriptor {
+  let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (isFollowed ? 0 : O_NOFOLLOW)
+  let descriptor = try call("open", on: path.string) { path.withPlatformString { open($0, flags) } }
   return OwnedDescriptor(FileDescriptor(rawValue: descriptor))
 }
 
@@ -40,6 +43,15 @@ extension FileDescriptor {
   /// A file, for reading; one that is a FIFO is not waited for.
   package func openFileBeneath(_ name: UnsafePointer<CChar>) throws(SystemError) -> OwnedDescriptor {
     try openBeneath(name, flags: O_RDONLY | O_NONBLOCK)
+  }
+
+  /// Opens for reading what this descriptor, which may be of the place alone (O_PATH), is of, whatever its name is by now.
+  package func reopened() throws(SystemError) -> OwnedDescriptor {
+    let path = "/proc/self/fd/\(rawValue)"
+    let descriptor = try call("open", on: path) {
+      Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    }
+    return OwnedDescriptor(FileDescriptor(rawValue: descriptor))
   }
 
   /// Creates a regular file where nothing is yet, for writing (O_CREAT with O_EXCL: a link in its place is

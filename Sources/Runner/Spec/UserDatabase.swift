@@ -1,3 +1,4 @@
+import CLinux
 package import EngineErrors
 import LinuxSystem
 package import SystemPackage
@@ -13,8 +14,8 @@ package struct UserDatabase: Sendable {
 
   /// - Parameter layers: the trees that make the root file system, the uppermost first.
   package init(layers: [FilePath]) {
-    passwd = Self.read("passwd", layers)
-    group = Self.read("group", layers)
+    let files = Self.read(["passwd", "group"], layers)
+    (passwd, group) = (files[0], files[1])
   }
 
   init(passwd: String, group: String) {
@@ -117,28 +118,49 @@ package struct UserDatabase: Sendable {
     }
   }
 
-  private static func isOpaque(_ directory: FilePath) -> Bool {
-    guard
-      let open = try? FileDescriptor.open(
-        directory, .readOnly, options: [.directory, .closeOnExec, .noFollow])
-    else { return false }
-    defer { try? open.close() }
-    return ["trusted.overlay.opaque", "user.overlay.opaque"].contains { (name: String) in
-      (try? open.extendedAttribute(name)) == [UInt8(ascii: "y")]
+  private static func isOpaque(_ directory: FileDescriptor) -> Bool {
+    ["trusted.overlay.opaque", "user.overlay.opaque"].contains { (name: String) in
+      (try? directory.extendedAttribute(name)) == [UInt8(ascii: "y")]
     }
   }
 
-  private static func read(_ name: String, _ layers: [FilePath]) -> String {
-    for layer in layers {
-      let etc = layer.appending("etc")
-      guard let status = fileKind(etc.appending(name)) else {
-        // Not in this layer; hidden from those below where it is opaque or /etc is no directory.
-        if let kind = fileKind(etc), kind != .directory || isOpaque(etc) { return "" }
+  /// Each of the files from the uppermost layer that has it, empty where none has. Whoever has a layer mounted may change it
+  /// meanwhile: what was looked at is what is read.
+  private static func read(_ names: [String], _ layers: [FilePath]) -> [String] {
+    var found: [String: String] = [:]
+    for layer in layers where found.count < names.count {
+      let etc: OwnedDescriptor
+      do {
+        // The layer's own path is the engine's, and the last name is not followed.
+        etc = try openDirectory(layer.appending("etc"), isFollowed: false)
+      } catch  where error.errno == .noSuchFileOrDirectory {
         continue
+      } catch {
+        // No directory: those below are hidden.
+        break
       }
-      guard status == .regular, fileKind(etc) == .directory else { return "" }
-      return (try? readSmallFile(etc.appending(name), limit: sizeLimit)) ?? ""
+      for name in names where found[name] == nil { found[name] = read(name, in: etc.descriptor) }
+      if found.count < names.count, isOpaque(etc.descriptor) { break }
     }
-    return ""
+    return names.map { found[$0] ?? "" }
+  }
+
+  /// - Returns: nil where it is not in this layer, and empty where it is anything but a regular file of this size.
+  private static func read(_ name: String, in etc: FileDescriptor) -> String? {
+    do {
+      // To open a device may do something: so nothing is opened that was not seen to be a file.
+      let place = try etc.openBeneath(name, flags: CInt(CLINUX_O_PATH))
+      let status = try place.descriptor.status()
+      guard status.kind == .regular, status.size <= sizeLimit else { return "" }
+      let file = try place.descriptor.reopened()
+      let bytes = try [UInt8](unsafeUninitializedCapacity: Int(status.size)) { buffer, count in
+        count = try file.descriptor.read(into: UnsafeMutableRawBufferPointer(buffer))
+      }
+      return String(decoding: bytes, as: UTF8.self)
+    } catch let error as SystemError where error.errno == .noSuchFileOrDirectory {
+      return nil
+    } catch {
+      return ""
+    }
   }
 }
