@@ -29,6 +29,9 @@ package enum MountCompiler {
     return names.joined(separator: "/")
   }
 
+  /// The options that are attributes of every mount, in all their forms.
+  package static var options: [String] { Options.known }
+
   /// Whether it can be mounted, as far as the configuration alone tells.
   ///
   /// - Throws: `invalidArgument` or `unsupported`.
@@ -124,6 +127,11 @@ package enum MountCompiler {
     private static let propagations: [String: LaunchPlan.BindMount.Propagation] = [
       "private": .private, "slave": .slave, "shared": .shared, "unbindable": .unbindable,
     ]
+
+    static var known: [String] {
+      let prefixed = [String](flags.keys) + opposites.keys + propagations.keys
+      return (prefixed + prefixed.map { "r" + $0 } + ["bind", "rbind", "idmap", "ridmap"]).sorted()
+    }
 
     mutating func take(_ option: String, of target: String) throws(EngineError) {
       // An r in front is for all that is mounted beneath, too.

@@ -6,7 +6,7 @@ import Synchronization
 import SystemPackage
 
 /// OCI's seccomp profiles to the kernel's filter programs, through libseccomp.
-enum SeccompCompiler {
+package enum SeccompCompiler {
   // Compiling takes milliseconds, and most containers have the same profile.
   private static let compiled = Mutex<[RuntimeSpec.Seccomp: [UInt8]]>([:])
 
@@ -67,30 +67,35 @@ enum SeccompCompiler {
     return program
   }
 
+  /// The kernel's number of each, and whether an error number goes with it.
+  private static let actionTable: [String: (number: UInt32, takesErrno: Bool)] = [
+    "SCMP_ACT_ALLOW": (0x7fff_0000, false), "SCMP_ACT_ERRNO": (0x0005_0000, true),
+    "SCMP_ACT_KILL": (0, false), "SCMP_ACT_KILL_THREAD": (0, false),
+    "SCMP_ACT_KILL_PROCESS": (0x8000_0000, false), "SCMP_ACT_TRAP": (0x0003_0000, false),
+    "SCMP_ACT_LOG": (0x7ffc_0000, false), "SCMP_ACT_TRACE": (0x7ff0_0000, true),
+  ]
+  private static let operatorTable: [String: scmp_compare] = [
+    "SCMP_CMP_NE": SCMP_CMP_NE, "SCMP_CMP_LT": SCMP_CMP_LT, "SCMP_CMP_LE": SCMP_CMP_LE,
+    "SCMP_CMP_EQ": SCMP_CMP_EQ, "SCMP_CMP_GE": SCMP_CMP_GE, "SCMP_CMP_GT": SCMP_CMP_GT,
+    "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
+  ]
+  package static var actions: [String] { actionTable.keys.sorted() }
+  package static var operators: [String] { operatorTable.keys.sorted() }
+
   private static func action(_ name: String, _ errno: UInt32?) throws -> UInt32 {
-    switch name {
-    case "SCMP_ACT_ALLOW": return 0x7fff_0000
-    case "SCMP_ACT_ERRNO": return 0x0005_0000 | (errno ?? 1) & 0xffff
-    case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD": return 0
-    case "SCMP_ACT_KILL_PROCESS": return 0x8000_0000
-    case "SCMP_ACT_TRAP": return 0x0003_0000
-    case "SCMP_ACT_LOG": return 0x7ffc_0000
-    case "SCMP_ACT_TRACE": return 0x7ff0_0000 | (errno ?? 1) & 0xffff
-    case "SCMP_ACT_NOTIFY":
+    if let action = actionTable[name] {
+      return action.number | (action.takesErrno ? (errno ?? 1) & 0xffff : 0)
+    }
+    if name == "SCMP_ACT_NOTIFY" {
       throw EngineError(
         .unsupported, "the seccomp action \(name) is not supported: nobody would answer it",
         subject: "linux.seccomp")
-    default: throw EngineError(.invalidArgument, "not a seccomp action: \(name)", subject: "linux.seccomp")
     }
+    throw EngineError(.invalidArgument, "not a seccomp action: \(name)", subject: "linux.seccomp")
   }
 
   private static func comparison(_ argument: RuntimeSpec.Seccomp.Argument) throws -> scmp_arg_cmp {
-    let operators: [String: scmp_compare] = [
-      "SCMP_CMP_NE": SCMP_CMP_NE, "SCMP_CMP_LT": SCMP_CMP_LT, "SCMP_CMP_LE": SCMP_CMP_LE,
-      "SCMP_CMP_EQ": SCMP_CMP_EQ, "SCMP_CMP_GE": SCMP_CMP_GE, "SCMP_CMP_GT": SCMP_CMP_GT,
-      "SCMP_CMP_MASKED_EQ": SCMP_CMP_MASKED_EQ,
-    ]
-    guard let op = operators[argument.op], argument.index < 6 else {
+    guard let op = operatorTable[argument.op], argument.index < 6 else {
       throw EngineError(
         .invalidArgument, "not a seccomp comparison: \(argument.op)", subject: "linux.seccomp")
     }
