@@ -1,22 +1,28 @@
-/// The last lines of a sequence of records, in memory for those lines only, and for at most 16 MiB: of lines longer than
-/// that the end is kept.
+/// The last lines of a sequence of records, in memory for those lines only, and for at most 64 MiB with what each record takes
+/// besides its bytes: of more than that the end is kept.
 struct LineTail {
-  private static let sizeLimit = 16 << 20
+  /// Of the record, its array, and its place in `newlines`.
+  private static let recordSize =
+    MemoryLayout<LogRecord>.stride + MemoryLayout<Int>.stride + 48
   private let count: Int
+  private let sizeLimit: Int
   private var kept: [LogRecord] = []
   private var newlines: [Int] = []
   private var first = 0
   private var total = 0
   private var size = 0
 
-  init(count: Int) { self.count = max(0, count) }
+  init(count: Int, sizeLimit: Int = 64 << 20) {
+    self.count = max(0, count)
+    self.sizeLimit = sizeLimit
+  }
 
   mutating func add(_ record: LogRecord) {
     kept.append(record)
     let lines = record.content.bytes.count { $0 == UInt8(ascii: "\n") }
     newlines.append(lines)
     total += lines
-    size += record.content.bytes.count
+    size += record.content.bytes.count + Self.recordSize
     trim()
   }
 
@@ -46,14 +52,14 @@ struct LineTail {
 
   /// Drops records from the front while enough lines, and one more for an open end, remain without them.
   private mutating func trim() {
-    while first < kept.count - 1, total - newlines[first] > count || size > Self.sizeLimit {
+    while first < kept.count - 1, total - newlines[first] > count || size > sizeLimit {
       total -= newlines[first]
-      size -= kept[first].content.bytes.count
+      size -= kept[first].content.bytes.count + Self.recordSize
       // The bytes go now, the place in the array with many others.
       kept[first].content = .lost(bytes: 0)
       first += 1
     }
-    if first > 1024 {
+    if first > max(1024, kept.count / 2) {
       kept.removeFirst(first)
       newlines.removeFirst(first)
       first = 0
