@@ -26,7 +26,7 @@ package import SystemPackage
 /// `permissionDenied`, and `unsupported` for a database of a later version.
 package final class MetadataStore: Sendable {
   /// In seconds.
-  static let busyTimeout = 10.0
+  static let busyTimeout = 60.0
 
   // In the order of their closing: the last one copies the write-ahead log into the database, so it must be able to write.
   private let reader: DatabaseQueue

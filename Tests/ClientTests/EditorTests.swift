@@ -8,7 +8,7 @@ struct EditorTests {
     let result = try await run(
       account, "clients/nvim",
       [
-        "timeout", "-k", "10", "900",
+        "timeout", "-k", "10", "800",
         "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd", "set rtp^=clients/nvim",
         "-c", "runtime plugin/coracle.lua", "-S", "clients/nvim/tests/run.lua",
       ])
@@ -20,7 +20,7 @@ struct EditorTests {
     let result = try await run(
       account, "clients/emacs",
       [
-        "timeout", "-k", "10", "900",
+        "timeout", "-k", "10", "800",
         "emacs", "-Q", "--batch", "-L", "clients/emacs", "-l", "clients/emacs/tests/coracle-tests.el",
         "-f", "ert-run-tests-batch-and-exit",
       ])
@@ -40,11 +40,11 @@ struct EditorTests {
       try await store.importHello()
       let neovim = try await project.run([
         "sh", "-c",
-        "set -e\n\(plugin)\ntimeout -k 10 120 nvim --headless -i NONE -c 'echo exists(\":Coracle\")' -c qa",
+        "set -e\n\(plugin)\ntimeout -k 10 600 nvim --headless -i NONE -c 'echo exists(\":Coracle\")' -c qa",
       ])
       #expect(neovim.succeeded && neovim.errorText == "2", "\(neovim.all)")
       let emacs = try await project.run([
-        "timeout", "-k", "10", "120", "emacs", "-Q", "--batch", "--eval",
+        "timeout", "-k", "10", "600", "emacs", "-Q", "--batch", "--eval",
         "(progn \(lines) (coracle-list) (princ (buffer-name)) (coracle-stop))",
       ])
       #expect(emacs.succeeded && emacs.text.lowercased().contains("coracle"), "\(emacs.all)")

@@ -17,6 +17,7 @@ struct PythonTests {
           ], in: "clients/python",
           environment: [
             "PYTHONDONTWRITEBYTECODE": "1", "CORACLE_TEST_REFERENCE": try await store.push(to: registry),
+            "CORACLE_TEST_PATIENCE": "600",
           ])
       }
       #expect(result.succeeded, "\(result.all)")

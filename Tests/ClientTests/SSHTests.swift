@@ -150,12 +150,12 @@ struct SSHTests {
         require('coracle.session').request('image/list', vim.empty_dict(), function(err, result)
           answer = err and err.message or vim.inspect(result.images[1].references)
         end)
-        vim.wait(60000, function() return answer end)
+        vim.wait(300000, function() return answer end)
         io.stdout:write(answer or 'no answer', '\\n')
         """
       let neovim = try await project.run(
         [
-          "timeout", "-k", "10", "120", "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd",
+          "timeout", "-k", "10", "600", "nvim", "--headless", "-u", "NONE", "-i", "NONE", "--cmd",
           "set rtp^=clients/nvim", "-c", "runtime plugin/coracle.lua",
           "-c", "lua " + lua.replacing("\n", with: " "), "-c", "qa!",
         ], environment: environment)
@@ -163,7 +163,7 @@ struct SSHTests {
       let list = command.map { "\"\($0)\"" }.joined(separator: " ")
       let emacs = try await project.run(
         [
-          "timeout", "-k", "10", "120",
+          "timeout", "-k", "10", "600",
           "emacs", "-Q", "--batch", "-L", "clients/emacs", "-l", "coracle", "--eval",
           "(progn (setq coracle-command '(\(list))) (princ (aref (plist-get (aref (plist-get (coracle-ask 'image/list) :images) 0) :references) 0)) (coracle-stop))",
         ], environment: environment)

@@ -65,7 +65,7 @@ package enum Programs {
     let copied = try runProgram(
       "/bin/cp", arguments: ["cp"] + names.map { "\(built)/\($0)" } + [copy.string], environment: [],
       input: [],
-      patience: .seconds(60))
+      patience: Patience.program)
     guard copied.status == .exited(code: 0) else {
       throw TestFailure("cannot copy the programs: \(String(decoding: copied.errors, as: UTF8.self))")
     }

@@ -87,15 +87,17 @@ package struct TmuxScreen: Sendable {
   private func wait(
     for lines: String, _ place: SourceLocation, _ accepts: @Sendable @escaping (String) -> Bool
   ) async throws {
-    try await withDeadline(.seconds(30)) {
-      while true {
-        changes.take()
-        let shown = try await text.split(separator: "\n").map { String($0).trimmingSuffix() }
-          .joined(separator: "\n").trimmingSuffix()
-        if accepts(shown) { return }
-        try await DescriptorWatcher.shared.readable(changes.descriptor)
+    do {
+      try await withPatience(Patience.wait) {
+        while true {
+          changes.take()
+          let shown = try await text.split(separator: "\n").map { String($0).trimmingSuffix() }
+            .joined(separator: "\n").trimmingSuffix()
+          if accepts(shown) { return }
+          try await DescriptorWatcher.shared.readable(changes.descriptor)
+        }
       }
-    } onEnd: {
+    } catch is OutOfPatience {
       Issue.record("the screen does not show \(lines):\n\((try? await text) ?? "")", sourceLocation: place)
       throw TestFailure("the screen does not show \(lines)")
     }
@@ -108,23 +110,4 @@ extension String {
     while let last = text.last, last.isWhitespace { text.removeLast() }
     return String(text)
   }
-}
-
-/// Gives `body` so much time, and does `onEnd` when it is over.
-private func withDeadline(
-  _ time: Duration, _ body: @Sendable @escaping () async throws -> Void, onEnd: () async throws -> Void
-) async throws {
-  let isDone = try await withThrowingTaskGroup(of: Bool.self) { group in
-    group.addTask {
-      do { try await body() } catch is CancellationError { return false }
-      return true
-    }
-    group.addTask {
-      try? await Task.sleep(for: time)
-      return false
-    }
-    defer { group.cancelAll() }
-    return try await group.next() ?? false
-  }
-  if !isDone { try await onEnd() }
 }

@@ -207,7 +207,7 @@ final class UserNetwork: Sendable {
   private static func awaitReadiness(_ words: FileDescriptor) throws {
     var text: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4096)
-    let deadline = ContinuousClock.now + .seconds(20)
+    let deadline = ContinuousClock.now + .seconds(120)
     while ContinuousClock.now < deadline, text.count < 64 << 10 {
       var entry = pollfd(fd: words.rawValue, events: Int16(POLLIN), revents: 0)
       guard poll(&entry, 1, 1000) > 0 else { continue }

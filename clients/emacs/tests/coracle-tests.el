@@ -10,7 +10,7 @@
 (require 'coracle)
 (require 'ert)
 
-(defconst coracle-patience 60)
+(defconst coracle-patience 300)
 
 (defmacro coracle-wait (&rest condition)
   "Wait until CONDITION holds, and answer it."

@@ -4,7 +4,7 @@ local report = require('coracle.report')
 local session = require('coracle.session')
 
 local here = vim.fn.fnamemodify(debug.getinfo(1, 'S').source:sub(2), ':p:h')
-local patience = 60000
+local patience = 300000
 
 --- What the tests have.
 local context = { told = {}, here = here }

@@ -33,7 +33,7 @@ return {
   {
     name = 'run shows all output, however much, and the exit code',
     body = function(t)
-      vim.cmd('Coracle run hello:1 sh -c seq\\ 300000;exit\\ 7')
+      vim.cmd('Coracle run hello:1 sh -c seq\\ 30000;exit\\ 7')
       t.line('^%[exit code 7%]$')
       local lines = t.lines()
       t.equal(#lines, 300001)
@@ -62,10 +62,10 @@ return {
       for _, last in ipairs({ 'qall!', 'lua vim.loop.kill(vim.fn.getpid(), "sigkill")' }) do
         t.told = {}
         vim.fn.system({
-          'timeout', '-k', '10', '100', vim.v.progpath, '--headless', '-u', 'NONE', '-i', 'NONE',
+          'timeout', '-k', '10', '310', vim.v.progpath, '--headless', '-u', 'NONE', '-i', 'NONE',
           '--cmd', 'set rtp^=' .. vim.fn.fnameescape(t.here .. '/..'), '-c', 'runtime plugin/coracle.lua',
           '-c', 'Coracle run hello:1 sh -c echo\\ up;exec\\ sleep\\ 1000',
-          '-c', 'lua vim.wait(60000, function() return vim.fn.getline(1) == "up" end)',
+          '-c', 'lua vim.wait(300000, function() return vim.fn.getline(1) == "up" end)',
           '-c', ('call writefile(getline(1, 1), "%s")'):format(seen), '-c', last,
         })
         t.equal(vim.fn.readfile(seen), { 'up' })

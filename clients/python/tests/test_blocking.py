@@ -74,7 +74,7 @@ def test_ctrl_c_stops_the_container_and_is_raised(client, image):
             if event.kind == "container.started":
                 break
         child.send_signal(signal.SIGINT)
-        assert child.communicate(timeout=30)[0] == "left 0\n"
+        assert child.communicate()[0] == "left 0\n"
 
 
 def test_a_program_that_ends_without_closing_leaves_no_service(client, image):
@@ -84,7 +84,7 @@ def test_a_program_that_ends_without_closing_leaves_no_service(client, image):
         client.start({image!r}, ["sleep", "1000"], lifetime=coracle.types.Lifetime.SESSION)
         print(client._client._connection.pid)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, stdout=subprocess.PIPE, timeout=30)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, stdout=subprocess.PIPE)
     with client.events(after="0-0", kinds=["container.removed"]) as events:
         ours = client.containers(all=True)
         assert not ours or any(event.subject == ours[0].id for event in events)

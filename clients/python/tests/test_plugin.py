@@ -26,7 +26,7 @@ def installed(directory):
 
 def pytest_run(directory, environment, *options):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), *options]
-    return subprocess.run(command, cwd=directory, env=environment, text=True, capture_output=True, timeout=60)
+    return subprocess.run(command, cwd=directory, env=environment, text=True, capture_output=True)
 
 
 TESTS = """

@@ -19,7 +19,7 @@ def test_example(example, client, image, tmp_path):
     if "def test_" in example:
         options = ["-q", "-p", "no:cacheprovider", "-p", "coracle.pytest_plugin", "--rootdir", str(tmp_path)]
         command = [sys.executable, "-m", "pytest", *options, str(test)]
-    done = subprocess.run(command, cwd=PROJECT, text=True, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=PROJECT, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert client.containers(all=True) == []
 

@@ -207,7 +207,7 @@ final class InputPump: Sendable {
         let found = typed.isEmpty ? nil : keys?.take(typed)
         if let found, found.isDetached {
           // What was typed before the keys is the container's all the same; one that takes no input is left without it.
-          _ = awaitResult { await sender.send(found.forContainer, takenWithin: .seconds(1)) }
+          _ = awaitResult { await sender.send(found.forContainer, takenWithin: .seconds(10)) }
           detaching?.leave()
           return
         }

@@ -132,7 +132,7 @@ final class REPLSession: Sendable {
       result.value.withLock { $0 = found }
       over.signal()
     }
-    _ = over.wait(timeout: .now() + 3)
+    _ = over.wait(timeout: .now() + 30)
     interrupts.end(interrupt)
     task.cancel()
     return result.value.withLock { $0 }
