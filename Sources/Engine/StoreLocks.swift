@@ -14,11 +14,17 @@ struct StoreLocks: Sendable {
     try await FileLock.acquire(collection, .shared)
   }
 
-  /// Nil where somebody adds content for longer than a moment: collection is then left to a later time. The moment is for
-  /// another service that collects, or makes a container.
+  /// Nil where somebody adds content for longer than a moment: collection is then left to a later time. The moment is for who
+  /// makes a container. Who collects, as a service does that has just begun, is done soon and waited for.
   func tryCollect() async throws -> FileLock? {
-    for _ in 0..<10 {
+    var (additions, looks) = (0, 0)
+    while additions < 10, looks < 500 {
       if let lock = try FileLock.tryAcquire(collection, .exclusive) { return lock }
+      looks += 1
+      if let lock = try FileLock.tryAcquire(collection, .shared) {
+        lock.release()
+        additions += 1
+      }
       try await Task.sleep(for: .milliseconds(20))
     }
     return nil

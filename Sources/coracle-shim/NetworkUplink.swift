@@ -51,7 +51,7 @@ struct NetworkUplink {
 
   /// Who waited for the program needs a moment to give the network its name.
   private func isWhole() -> Bool {
-    for _ in 0..<100 {
+    for _ in 0..<1500 {
       if access("users", F_OK) == 0 { return true }
       _ = poll(nil, 0, 20)
     }

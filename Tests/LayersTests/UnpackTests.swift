@@ -204,21 +204,23 @@ struct UnpackTests {
         try call("symlink", on: link.string) { symlink(outside.string, link.string) }
       }
       try restore()
-      let unpacking = Mutex(true)
-      async let swaps = onBlockingThread("swap") {
-        var swaps = 0
-        while unpacking.withLock({ $0 }) {
+      let state = Mutex((isUnpacking: true, swaps: 0))
+      async let swapping: Void = onBlockingThread("swap") {
+        while state.withLock({ $0.isUnpacking }) {
           guard (try? exchange(link, victim)) != nil else { continue }
-          swaps += 1
+          state.withLock { $0.swaps += 1 }
           try? exchange(link, victim)
-          // What was unpacked meanwhile took the link's place, and has its name.
-          try restore()
+          // What was unpacked meanwhile took the link's place, and has its name. It may be growing just now.
+          try? restore()
         }
-        return swaps
       }
-      for _ in 0..<5 { _ = try? await unpack(archive, into: target, pieces: 64 << 10) }
-      unpacking.withLock { $0 = false }
-      #expect(try await swaps > 0)
+      // That thread may have its first turn late.
+      for round in 0..<1000 where round < 5 || state.withLock({ $0.swaps == 0 }) {
+        _ = try? await unpack(archive, into: target, pieces: 64 << 10)
+      }
+      state.withLock { $0.isUnpacking = false }
+      try await swapping
+      #expect(state.withLock { $0.swaps } > 0)
     }
   }
 

@@ -23,7 +23,7 @@ struct ContainerdTests {
     service=$!
     end() { status=$?; kill $service; wait $service; exit $status; }
     trap end EXIT
-    c() { timeout 120 ctr --address $PWD/socket "$@" || { status=$?; [ $status != 124 ] || echo "ctr $*: no answer" >&2; return $status; }; }
+    c() { timeout 300 ctr --address $PWD/socket "$@" || { status=$?; [ $status != 124 ] || echo "ctr $*: no answer" >&2; return $status; }; }
     # Its socket is there before it answers; it ends by itself when it cannot start.
     end=$(($(date +%s) + 300))
     until timeout 20 ctr --address $PWD/socket version > /dev/null 2>&1; do
@@ -45,7 +45,7 @@ struct ContainerdTests {
     status; c task pause two; status; c task resume two; status
     c task ps two | wc -l
     c task kill -s KILL two
-    for look in $(seq 600); do status | grep -q RUNNING || break; sleep 0.1; done
+    for look in $(seq 3000); do status | grep -q RUNNING || break; sleep 0.1; done
     status
     c task delete two; echo "delete: $?"; c container delete two; echo "removed: $?"
     ls runtime/default | wc -l

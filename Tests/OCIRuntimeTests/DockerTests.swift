@@ -31,7 +31,7 @@ struct DockerTests {
     d() {
       command=$1; shift
       case $command in run) set -- --runtime $runtime --network none "$@";; esac
-      timeout 120 docker $command "$@" || { status=$?; [ $status != 124 ] || echo "docker $command $*: no answer"; return $status; }
+      timeout 300 docker $command "$@" || { status=$?; [ $status != 124 ] || echo "docker $command $*: no answer"; return $status; }
     }
     d run --rm bb:1 echo hello
     d run -d --name one bb:1 sh -c 'echo out; echo err >&2; trap "exit 3" TERM; while :; do sleep 0.1; done' > /dev/null
@@ -39,7 +39,7 @@ struct DockerTests {
     echo input | d exec -i one cat
     d exec --user 7:8 --workdir /tmp --env A=b one sh -c 'id -u; id -g; echo $A $PWD'
     d exec one nope > errors 2>&1; echo "exec nope: $?"; grep -o 'executable file not found' errors
-    d stop -t 10 one
+    d stop -t 100 one
     d inspect -f '{{.State.Status}} {{.State.ExitCode}}' one
     d logs one 2>&1 | sort
     d start one

@@ -239,7 +239,7 @@ struct LifeCycleTests {
         "cat /proc/self/uid_map; id -u; echo x > /dev/null && echo null; touch /tmp/x 2> /dev/null || echo refused; sleep 1000",
       ])
       let script =
-        "\"$@\" run -d c > out 2>&1 < /dev/null && timeout 120 sh -c 'until grep -q refused out; do sleep 0.02; done'; cat out"
+        "\"$@\" run -d c > out 2>&1 < /dev/null && timeout 300 sh -c 'until grep -q refused out; do sleep 0.02; done'; cat out"
       let result = try await ChildProcess.run(
         ["sh", "-c", script, "sh"] + runtime.command, workingDirectory: runtime.directory)
       #expect(
@@ -266,8 +266,8 @@ struct LifeCycleTests {
       for end in [["kill", "c", "KILL"], ["delete", "--force", "c"]] {
         #expect(try await runtime("create", "c").succeeded)
         async let start = runtime("start", "c")
-        while !FileManager.default.fileExists(atPath: begun.string) {
-          try await Task.sleep(for: .milliseconds(5))
+        try await eventually(describing: "the hook has begun") {
+          FileManager.default.fileExists(atPath: begun.string)
         }
         #expect(try await runtime.run(end).succeeded)
         _ = try await start

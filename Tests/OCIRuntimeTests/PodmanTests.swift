@@ -16,7 +16,7 @@ struct PodmanTests {
     p exec --user 7:8 --workdir /tmp --env A=b one sh -c 'id -u; id -g; echo $A $PWD'
     p exec one nope 2> errors; echo "exec nope: $?"; grep -o 'executable file not found' errors
     p ps --format '{{.Names}} {{.Status}}' | grep -o 'one Up'
-    p stop -t 10 one
+    p stop -t 100 one
     p ps -a --format '{{.Names}} {{.ExitCode}}'
     p logs one
     p start one
@@ -50,7 +50,7 @@ struct PodmanTests {
     limits
     p stats --no-stream --format '{{.PIDs}} {{.MemUsage}}' two | sed 's, .*/,,'
     p run --rm --memory 16m --memory-swap 16m bb:1 tail /dev/zero; echo "memory: $?"
-    p run --rm --pids-limit 3 bb:1 sh -c '(sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait) 2> /dev/null' || echo "pids"
+    p run --rm --pids-limit 3 bb:1 sh -c '(sleep 100 & sleep 100 & sleep 100 & sleep 100 & wait) 2> /dev/null' || echo "pids"
     p kill two > /dev/null; p rm two > /dev/null; echo "rm: $?"
     """#
 

@@ -452,6 +452,11 @@ struct ContainerLifeTests {
           await kind {
             _ = try await service.send(ContainerKill.self, .init(container: "one", signal: "NOPE"))
           } == .invalidArgument)
+        // By then it has counted its run.
+        _ = try await service.send(
+          ContainerWait.self,
+          .init(container: "one", until: .init(condition: .logMatch, pattern: "\(round)"), timeoutMs: 300_000)
+        )
         _ = try await service.send(ContainerKill.self, .init(container: "one"))
         let exit = try await service.send(ContainerWait.self, .init(container: "one")).exit
         #expect(exit?.code == 137 && exit?.signal == "SIGKILL")

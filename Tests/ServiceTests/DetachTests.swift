@@ -75,10 +75,13 @@ struct DetachTests {
         #expect(["", "ready\n", "ready\r\n"].contains(await exec.output.value))
         #expect(await second.stop() == 0)
         let how = try await keeper.exec(
-          "c", ["sh", "-c", "touch /go; until [ -e /how ]; do sleep 0.02; done; cat /how; rm /go /how"])
+          "c", ["sh", "-c", "touch /go; until [ -s /how ]; do sleep 0.02; done; cat /how; rm /go /how"])
         #expect(how.stdout == "done\n")
-        let processes = try await keeper.exec("c", ["ps", "-o", "args"]).stdout
-        #expect(processes.components(separatedBy: "sleep 1000").count == (tty ? 4 : 3), "\(processes)")
+        try await eventually(describing: "what was left sleeps") {
+          try await keeper.exec("c", ["ps", "-o", "args"]).stdout
+        } until: {
+          $0.components(separatedBy: "sleep 1000").count == (tty ? 4 : 3)
+        }
       }
       // It ends with its container.
       _ = try await keeper.send(ContainerRemove.self, .init(container: "c", force: true))

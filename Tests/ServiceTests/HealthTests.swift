@@ -18,7 +18,7 @@ struct HealthTests {
         .init(
           image: "busybox:1", command: ["sleep", "1000"],
           health: HealthCheck(
-            test: ["CMD-SHELL", "echo looked; [ -e /well ]"], intervalMs: 20, timeoutMs: 5000, retries: 2),
+            test: ["CMD-SHELL", "echo looked; [ -e /well ]"], intervalMs: 20, timeoutMs: 60_000, retries: 2),
           detach: true)
       ).container.id
       func reaches(_ count: Int) async {
@@ -30,7 +30,7 @@ struct HealthTests {
       await reaches(2)
       _ = try await service.exec(id, ["touch", "/well"])
       _ = try await service.send(
-        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 20_000))
+        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 120_000))
       #expect(try await service.send(ContainerList.self, .init()).containers.first?.health == .healthy)
       _ = try await service.exec(id, ["rm", "/well"])
       await reaches(4)
@@ -78,14 +78,13 @@ struct HealthTests {
       #expect(await first.waitForExit() == 128 + SIGKILL)
       _ = try await second.exec(id, ["touch", "/well"])
       _ = try await second.send(
-        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 20_000))
+        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 120_000))
       // Nothing of the looks that were over time is left; one that was under way ends a moment after its service.
-      var processes = ""
-      for _ in 0..<200 {
-        processes = try await second.exec(id, ["ps"]).stdout
-        if !processes.contains("sleep 999") { break }
+      try await eventually(describing: "no look that was over time is left") {
+        try await second.exec(id, ["ps", "-o", "args"]).stdout.split(separator: "\n")
+      } until: {
+        !$0.contains("sleep 999")
       }
-      #expect(!processes.contains("sleep 999"))
       _ = try await second.send(ContainerRemove.self, .init(container: id, force: true))
       #expect(await second.stop() == 0)
     }
@@ -106,7 +105,7 @@ struct HealthTests {
       ).container.id
       // From now on it waits for its next look.
       _ = try await service.send(
-        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 60_000))
+        ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 120_000))
       _ = try await service.send(SystemPing.self, .init())
       _ = try await service.send(ContainerRemove.self, .init(container: id, force: true))
     }
@@ -126,7 +125,7 @@ struct HealthTests {
       ).container.id
       func healthy() async throws {
         _ = try await service.send(
-          ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 60_000))
+          ContainerWait.self, .init(container: id, until: .init(condition: .healthy), timeoutMs: 120_000))
       }
       try await healthy()
       _ = try await service.send(ContainerRestart.self, .init(container: id, timeoutMs: 0))

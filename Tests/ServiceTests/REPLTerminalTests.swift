@@ -42,12 +42,14 @@ struct REPLTerminalTests {
       try await screen.press("C-c")
       try await screen.wait(for: "/ #")
       // Ctrl-Z stops the program in the container, and neither the container nor the client.
-      try await screen.enter("clear; echo go; sleep 1000")
+      // It is the one that says so: the shell does not heed that key.
+      try await screen.enter("clear; sh -c 'echo go; exec sleep 1000'")
       try await screen.wait(for: "go")
       try await screen.press("C-z")
-      try await screen.wait(for: "sleep 1000\n/ #")
+      try await screen.wait(toShow: "Stopped")
+      try await screen.wait(for: "/ #")
       try await screen.enter("clear; fg")
-      try await screen.wait(for: "sleep 1000")
+      try await screen.wait(toShow: "sleep 1000")
       try await screen.press("C-c")
       try await screen.wait(for: "/ #")
       try await screen.enter("vi /note")
@@ -96,11 +98,11 @@ struct REPLTerminalTests {
       try await screen.wait(for: "exited with 5\ncoracle>")
       // A program that is left goes on, and a command line's status is that of the program.
       try await screen.enter(
-        "exec -it kept sh -c 'echo $((40 + 3)); read x; echo $x > /said; exec sleep 1001'")
+        "exec -it kept sh -c 'echo $((40 + 3)); read x; echo $x > /said; echo $((50 + 1)); exec sleep 1001'")
       // Before this the client's terminal is not yet the program's.
       try await screen.wait(for: "43")
       try await screen.enter("something")
-      try await screen.wait(for: "something")
+      try await screen.wait(for: "something\n51")
       try await screen.press("C-p", "C-q")
       try await screen.wait(for: "left the program running in kept\ncoracle>")
       try await screen.enter("exit")

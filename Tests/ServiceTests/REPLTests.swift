@@ -207,7 +207,7 @@ struct REPLTests {
         import \(archive) a:1
         run -d --name web --restart on-failure:3 --init --health-cmd true --health-interval 20ms a:1 sh -c 'echo ready; exec sleep 1000'
         wait --log ready web
-        wait --healthy -t 20 web
+        wait --healthy -t 300 web
         cp \(page) web:/etc/page
         exec web cat /etc/page
         restart -t 0 web

@@ -123,7 +123,7 @@ struct ReadmeTests {
   /// The text of a picture without what is different each time: digests, sizes and times, and the columns that follow from them.
   private static func words(_ picture: String) -> [String] {
     picture.matches(of: #/<text [^>]*>(.*)<\/text>/#).map { match in
-      String(match.1).replacing(#/[0-9a-f]{12}|\d[\d.]*( [kMG]?B\b| seconds?)?/#, with: "0")
+      String(match.1).replacing(#/[0-9a-f]{12}|\d[\d.]*( [kMG]?B\b| (?:second|minute)s?)?/#, with: "0")
         .split(separator: " ").joined(separator: " ")
     }
   }

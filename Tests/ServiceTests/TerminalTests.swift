@@ -144,6 +144,10 @@ struct TerminalTests {
           command: ["sh", "-c", "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done"],
           tty: true, detach: true)
       ).container
+      // Before, it would not hear of a size.
+      _ = try await service.send(
+        ContainerWait.self,
+        .init(container: container.id, until: .init(condition: .logMatch, pattern: "ready")))
       let refused = await #expect(throws: RPCError.self) { try await service.attach(container.id).exit }
       #expect(refused?.data?.kind == .conflict)
       let watcher = try await service.attach(container.id, input: false, size: .init(rows: 3, columns: 4))
@@ -252,6 +256,10 @@ struct TerminalTests {
           ],
           opensStdin: true, tty: true, detach: true)
       ).container
+      // Before, it would not hear of a size.
+      _ = try await service.send(
+        ContainerWait.self,
+        .init(container: container.id, until: .init(condition: .logMatch, pattern: "ready")))
       var screens: [TestScreen] = []
       for _ in 0..<20 { screens.append(try await service.attach(container.name)) }
       for rows in 1...40 {
@@ -261,7 +269,8 @@ struct TerminalTests {
       #expect(try await service.send(ContainerList.self, .init()).containers.count == 1)
       _ = try await service.send(
         ContainerWait.self,
-        .init(container: container.id, until: .init(condition: .logMatch, pattern: "40 9")))
+        .init(
+          container: container.id, until: .init(condition: .logMatch, pattern: "40 9"), timeoutMs: 300_000))
       for screen in screens { await screen.detach() }
       _ = try await service.send(ContainerRemove.self, .init(container: container.id, force: true))
     }

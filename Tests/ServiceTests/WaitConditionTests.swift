@@ -33,23 +33,24 @@ struct WaitConditionTests {
         .init(container: made.id, until: .init(condition: .logMatch, pattern: "ready now"), timeoutMs: 60_000)
       )
       async let running = service.send(
-        ContainerWait.self, .init(container: made.id, until: .init(condition: .running), timeoutMs: 20_000))
+        ContainerWait.self, .init(container: made.id, until: .init(condition: .running), timeoutMs: 120_000))
       _ = try await service.send(ContainerStart.self, .init(container: made.id))
       _ = try await running
       #expect(try await said.line == "we are ready now")
       let line = try await service.send(
         ContainerWait.self,
-        .init(container: made.id, until: .init(condition: .logMatch, pattern: "are ready"), timeoutMs: 20_000)
+        .init(
+          container: made.id, until: .init(condition: .logMatch, pattern: "are ready"), timeoutMs: 120_000)
       ).line
       #expect(line == "we are ready now")
       let pieces = try await service.send(
         ContainerWait.self,
-        .init(container: made.id, until: .init(condition: .logMatch, pattern: "ready"), timeoutMs: 20_000)
+        .init(container: made.id, until: .init(condition: .logMatch, pattern: "ready"), timeoutMs: 120_000)
       ).line
       #expect(pieces == "not ready")
       _ = try await service.send(
         ContainerWait.self,
-        .init(container: made.id, until: .init(condition: .portOpen, port: 8080), timeoutMs: 20_000))
+        .init(container: made.id, until: .init(condition: .portOpen, port: 8080), timeoutMs: 120_000))
       let late = await #expect(throws: RPCError.self) {
         try await service.send(
           ContainerWait.self,

@@ -98,12 +98,16 @@ Whoever waits for the service is told of its end by others."
       (unless failure
         (run-hook-with-args 'coracle-notification-functions 'begin nil)))))
 
+(defvar coracle--patience 60
+  "Seconds that a service has for its answer to who waits for it.")
+
 (defun coracle-connection ()
   "The session, which is begun where there is none."
   (let (answer)
     (coracle--open (lambda (failure) (setq answer (list failure))))
-    (with-timeout (60 (coracle-stop)
-                      (user-error "The service does not answer"))
+    (with-timeout (coracle--patience
+                   (coracle-stop)
+                   (user-error "The service does not answer"))
       (while (not answer)
         (accept-process-output nil 1)))
     (when (car answer)
@@ -206,7 +210,7 @@ comes, since it throws out of the filter."
      :timeout nil
      :success-fn (lambda (result) (setq answer (list nil result)))
      :error-fn (lambda (failure) (setq answer (list failure nil))))
-    (with-timeout (60 (user-error "%s has no answer" method))
+    (with-timeout (coracle--patience (user-error "%s has no answer" method))
       (while (not answer)
         (accept-process-output nil 1)))
     (when (car answer)

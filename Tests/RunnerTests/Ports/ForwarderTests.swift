@@ -67,7 +67,7 @@ final class ForwarderTests {
       port = \(port.hostPort)
       def connect(host="127.0.0.1"):
           for _ in range(500):
-              c = socket.create_connection((host, port), 10)
+              c = socket.create_connection((host, port), 300)
               try:
                   c.sendall(b"?")
                   if c.recv(1) == b"?": return c
@@ -172,7 +172,7 @@ final class ForwarderTests {
     let answer = try await client(
       port,
       """
-      try: print(socket.create_connection(("127.0.0.1", port), 10).recv(1))
+      try: print(socket.create_connection(("127.0.0.1", port), 300).recv(1))
       except ConnectionResetError: print("reset")
       """)
     #expect(answer == "reset")
@@ -272,7 +272,7 @@ final class ForwarderTests {
       """
       peers = [socket.socket(f, socket.SOCK_DGRAM) for f in [socket.AF_INET, socket.AF_INET6] * 20]
       for n, s in enumerate(peers):
-          s.settimeout(10)
+          s.settimeout(300)
           # An answer from another address than the one that was asked is not taken.
           s.connect(("127.0.0.1" if s.family == socket.AF_INET else "::1", port))
           s.send(b"%d" % n)
@@ -305,7 +305,7 @@ final class ForwarderTests {
       def inside(script): subprocess.run(\(inside) + [script], check=True)
       def ask(s): s.send(b"?"); return s.recv(100).decode()
       def peer(port):
-          s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.connect(("127.0.0.1", port))
+          s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(300); s.connect(("127.0.0.1", port))
           return s
       one = peer(port); print(ask(one))
       # As when it leaves a network and comes back.
@@ -328,7 +328,7 @@ final class ForwarderTests {
       import atexit, os, signal, subprocess
       forwarder = \(try forwarder())
       # Whatever fails: nobody waits for the server, nor for a forwarder that has been stopped.
-      signal.alarm(120)
+      signal.alarm(300)
       signal.signal(signal.SIGALRM, lambda *_: sys.exit("waited in vain"))
       atexit.register(os.kill, forwarder, signal.SIGCONT)
       server = subprocess.Popen(["nsenter", "-n", "-t", "\(try pid())", "python3", "-uc", '''
@@ -341,7 +341,7 @@ final class ForwarderTests {
       '''], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
       atexit.register(server.kill)
       server.stdout.readline()
-      c = socket.create_connection(("127.0.0.1", port), 20); c.sendall(b"??")
+      c = socket.create_connection(("127.0.0.1", port), 300); c.sendall(b"??")
       server.stdout.readline()
       # It comes to both, what the client has sent and the reset, at once.
       os.kill(forwarder, signal.SIGSTOP)
@@ -380,7 +380,7 @@ final class ForwarderTests {
       # In hundredths of that second.
       print(spent() - before < 30)
       resource.prlimit(forwarder, resource.RLIMIT_NOFILE, (soft, hard))
-      c.settimeout(20); print(c.recv(1).decode())
+      c.settimeout(300); print(c.recv(1).decode())
       """)
     #expect(answer == "waits\nTrue\n?")
   }

@@ -38,7 +38,7 @@ struct BuildGraphTests {
       func stage(_ name: String, _ other: String) -> String {
         """
         FROM busybox:1 AS \(name)
-        RUN \(meeting) touch /m/\(name); for i in $(seq 1200); do test -e /m/\(other) && break; sleep 0.05; done; test -e /m/\(other) || exit 9; echo \(name) > /\(name)
+        RUN \(meeting) touch /m/\(name); for i in $(seq 6000); do test -e /m/\(other) && break; sleep 0.05; done; test -e /m/\(other) || exit 9; echo \(name) > /\(name)
         """
       }
       let file = """
@@ -75,7 +75,7 @@ struct BuildGraphTests {
           FROM busybox:1 AS waits
           RUN \(meeting) touch /m/waits; while :; do sleep 0.05; done
           FROM busybox:1 AS fails
-          RUN \(meeting) for i in $(seq 1200); do test -e /m/waits && exit 7; sleep 0.05; done; exit 9
+          RUN \(meeting) for i in $(seq 6000); do test -e /m/waits && exit 7; sleep 0.05; done; exit 9
           FROM scratch
           COPY --from=waits / /a
           COPY --from=fails / /b

@@ -14,7 +14,7 @@ struct BuildNetworkTests {
       if os.fork(): os._exit(0)
       os.setsid()
       for number in range(3): os.dup2(os.open("/dev/null", os.O_RDWR), number)
-      signal.alarm(120)
+      signal.alarm(1200)
       for _ in range(\(times)):
           client = server.accept()[0]
           client.recv(4096)
@@ -63,7 +63,7 @@ struct BuildNetworkTests {
       _ = try await context.build(
         """
         FROM busybox:1
-        RUN busybox ping -c 1 -W 5 neighbour > /dev/null && echo heard; \(fetch); cat /etc/resolv.conf > /r
+        RUN busybox ping -c 1 -W 120 neighbour > /dev/null && echo heard; \(fetch); cat /etc/resolv.conf > /r
         """, references: ["names:1"], output: named
       ) { $0.network = "back" }
       #expect(named.text == "#2 heard\n#2 outside\n", "\(named.text)")
@@ -83,7 +83,7 @@ struct BuildNetworkTests {
       let own = "busybox ip -o -4 addr show eth0 | busybox awk '{print $4}'"
       let space = "busybox readlink /proc/self/ns/net"
       func until(_ file: String) -> String {
-        "busybox timeout 120 sh -c 'until test -e \(file); do busybox usleep 10000; done'"
+        "busybox timeout 300 sh -c 'until test -e \(file); do busybox usleep 10000; done'"
       }
       let lines = FoundDigest()
       _ = try await context.build(

@@ -96,6 +96,7 @@ struct NamespaceTests {
       _ = try await service.send(ContainerKill.self, .init(container: "first"))
       #expect(
         try await service.send(ContainerWait.self, .init(container: "second")).exit?.signal == "SIGKILL")
+      _ = try await service.send(ContainerWait.self, .init(container: "first"))
       for name in ["second", "none"] {
         let error = await #expect(throws: RPCError.self) {
           if name == "second" {

@@ -22,9 +22,7 @@ struct HostAddressTests {
               c, peer = s.accept(); c.recv(1000); c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nthe host"); c.close()
           """,
         ], output: .pipe, diesWithTests: true)
-      let output = try #require(server.standardOutput)
-      var byte: [UInt8] = [0]
-      _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+      try await server.firstOutput()
       try await scene.start("a") { $0.extraHosts = [Self.host] }
       let hosts = try await scene.shell("a", "cat /etc/hosts")
       let addresses = hosts.split(separator: "\n").filter { $0.hasSuffix("\tmachine") }.map {

@@ -130,7 +130,7 @@ struct NetworkRecoveryTests {
       #expect(gateways.count == 2)
       #expect(try await !scene.shell("other", "cat /etc/hosts").contains("made"))
       for address in try await scene.addresses("other", "back") {
-        #expect(try await !scene.reaches("made", address))
+        #expect(try await scene.failsToReach("made", address))
       }
       _ = try await service.send(NetworkConnect.self, .init(network: "back", container: "made"))
       #expect(try await scene.reaches("other", "made"))
@@ -151,7 +151,7 @@ struct NetworkRecoveryTests {
       try await scene.start("b")
       let rules = try await scene.host.shell("nft list ruleset")
       try await scene.host.shell("nft flush ruleset")
-      #expect(try await !scene.reaches("a", "192.0.2.2"))
+      #expect(try await scene.failsToReach("a", "192.0.2.2"))
       _ = try await scene.service.send(NetworkList.self, .init())
       #expect(try await scene.host.shell("nft list ruleset") == rules)
       #expect(try await scene.reaches("a", "192.0.2.2"))
@@ -161,13 +161,13 @@ struct NetworkRecoveryTests {
       let bridge = try await scene.service.send(NetworkInspect.self, .init(network: "bridge")).network
         .interface
       try await scene.host.shell("ip link del \(bridge)")
-      #expect(try await !scene.reaches("a", "b"))
+      #expect(try await scene.failsToReach("a", "b"))
       _ = try await scene.service.send(NetworkList.self, .init())
       #expect(try await scene.reaches("a", "b"))
       #expect(try await scene.reaches("a", "192.0.2.2"))
       // Others on the machine may turn forwarding off.
       try await scene.host.shell("echo 0 > /proc/sys/net/ipv4/ip_forward")
-      #expect(try await !scene.reaches("a", "192.0.2.2"))
+      #expect(try await scene.failsToReach("a", "192.0.2.2"))
       _ = try await scene.service.send(NetworkList.self, .init())
       #expect(try await scene.reaches("a", "192.0.2.2"))
       // A service that begins looks by itself.

@@ -59,11 +59,20 @@ struct NetworkScene: Sendable {
     return text
   }
 
-  /// Whether a container gets an answer from a name or an address.
+  /// Whether a container gets an answer from a name or an address, which may be late.
   func reaches(_ container: String, _ target: String) async throws -> Bool {
+    try await ping(target, from: container, seconds: 120)
+  }
+
+  /// Whether it gets none, which one that comes in a quick machine's time would be.
+  func failsToReach(_ container: String, _ target: String) async throws -> Bool {
+    try await !ping(target, from: container, seconds: 5)
+  }
+
+  private func ping(_ target: String, from container: String, seconds: Int) async throws -> Bool {
     let family = target.contains(":") ? "-6" : "-4"
     return try await service.exec(
-      container, ["/bin/busybox", "ping", family, "-c", "1", "-W", "5", target]
+      container, ["/bin/busybox", "ping", family, "-c", "1", "-W", "\(seconds)", target]
     ).exit.code == 0
   }
 

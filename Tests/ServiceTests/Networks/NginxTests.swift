@@ -66,7 +66,7 @@ struct NginxTests {
       let port = try await run("web")
       let following = Task { try await scene.service.logs("web", follow: true) }
       #expect(try await scene.fetch(port).contains("Welcome to nginx!"))
-      let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port)/")
+      let outside = try await elsewhere.shell("curl -sS --max-time 120 http://192.0.2.1:\(port)/")
       #expect(outside.contains("Welcome to nginx!"))
 
       // Through the writable layer, and in a volume, which begins with the image's page and is another container's as well.
@@ -87,7 +87,7 @@ struct NginxTests {
         ["bash", "-c", "exec 3<>/dev/tcp/web/80; printf 'GET /named HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3"])
       #expect(talk.stdout.contains("404"))
 
-      let exit = try await scene.service.send(ContainerStop.self, .init(container: "web", timeoutMs: 20_000))
+      let exit = try await scene.service.send(ContainerStop.self, .init(container: "web", timeoutMs: 120_000))
         .exit
       #expect(exit.code == 0 && exit.signal == nil)
       let log = try await following.value

@@ -52,9 +52,7 @@ struct PortRecoveryTests {
           "python3", "-uc",
           "import socket; s = socket.create_server(('', \(ports[0].hostPort))); print('up'); s.accept()",
         ], output: .pipe, diesWithTests: true)
-      let output = try #require(taken.standardOutput)
-      var byte: [UInt8] = [0]
-      _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+      try await taken.firstOutput()
       let other = try await scene.store.service("other")
       try await eventually(describing: "the other port is published again") {
         try await scene.listens(ports[1].hostPort)
@@ -99,7 +97,7 @@ struct PortRecoveryTests {
       // By the way to the outside, and back.
       let around = try await scene.get("192.0.2.1", port, from: "other")
       #expect(around == "hello\n")
-      let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port)/")
+      let outside = try await elsewhere.shell("curl -sS --max-time 120 http://192.0.2.1:\(port)/")
       #expect(outside == "hello\n")
       #expect(await witness.stop() == 0)
     }

@@ -52,7 +52,7 @@ extension NetworkScene {
   func waitForPort(_ name: String, _ port: Int = 80) async throws {
     _ = try await service.send(
       ContainerWait.self,
-      .init(container: name, until: .init(condition: .portOpen, port: port), timeoutMs: 30_000))
+      .init(container: name, until: .init(condition: .portOpen, port: port), timeoutMs: 120_000))
   }
 
   func ports(_ name: String) async throws -> [PublishedPort] {
@@ -61,7 +61,7 @@ extension NetworkScene {
 
   /// What curl gets on the services' machine.
   func fetch(_ port: Int, at address: String = "127.0.0.1") async throws -> String {
-    try await host.shell("curl -gsS --max-time 20 http://\(address):\(port)/")
+    try await host.shell("curl -gsS --max-time 120 http://\(address):\(port)/")
   }
 
   /// The last line of what a container gets. Its request has no end: pasta of Debian 12 loses the answer on a connection that
@@ -69,13 +69,14 @@ extension NetworkScene {
   func get(_ host: String, _ port: Int, from container: String, path: String = "/") async throws -> String {
     try await shell(
       container,
-      "busybox mkfifo /ask && exec 3<>/ask && printf 'GET \(path) HTTP/1.0\\r\\n\\r\\n' >&3 && nc -w 20 \(host) \(port) <&3 | tail -n 1; rm /ask"
+      "busybox mkfifo /ask && exec 3<>/ask && printf 'GET \(path) HTTP/1.0\\r\\n\\r\\n' >&3 && nc -w 60 \(host) \(port) <&3 | tail -n 1; rm /ask"
     )
   }
 
   /// Whether somebody listens there.
   func listens(_ port: Int) async throws -> Bool {
-    try await host.shell("curl -s --max-time 20 http://127.0.0.1:\(port)/ > /dev/null && echo yes || echo no")
+    try await host.shell(
+      "curl -s --max-time 60 http://127.0.0.1:\(port)/ > /dev/null && echo yes || echo no")
       == "yes\n"
   }
 }

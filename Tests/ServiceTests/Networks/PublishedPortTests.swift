@@ -24,7 +24,7 @@ struct PublishedPortTests {
         let page = try await scene.fetch(port.hostPort, at: address)
         #expect(page == "hello\n", "\(address)")
       }
-      let outside = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(port.hostPort)/")
+      let outside = try await elsewhere.shell("curl -sS --max-time 120 http://192.0.2.1:\(port.hostPort)/")
       #expect(outside == "hello\n")
       try await scene.start("other")
       for (target, number) in [("web", 80), ("192.0.2.1", port.hostPort), ("2001:db8::1", port.hostPort)] {
@@ -50,13 +50,13 @@ struct PublishedPortTests {
       ] {
         // Twice from one port: the first connection lingers.
         let client = try await from.shell(
-          "for n in 1 2; do curl -gsS --max-time 20 --local-port 50123 http://\(address):\(port)/cgi-bin/who; done"
+          "for n in 1 2; do curl -gsS --max-time 120 --local-port 50123 http://\(address):\(port)/cgi-bin/who; done"
         )
         let lines = client.split(separator: "\n").map { self.address(String($0)) }
         #expect(lines == [seen, seen], "\(address)")
       }
       // What programs trust, nobody can be taken for.
-      let local = try await scene.host.shell("curl -sS --max-time 20 http://127.0.0.1:\(port)/cgi-bin/who")
+      let local = try await scene.host.shell("curl -sS --max-time 120 http://127.0.0.1:\(port)/cgi-bin/who")
       let own = try #require(try await scene.addresses("web", "bridge").first)
       #expect(self.address(local) == own)
       try await scene.start("other")
@@ -73,7 +73,7 @@ struct PublishedPortTests {
       try await scene.waitForRestart("again")
       try await scene.waitForPort("again")
       let second = try #require(again.ports?.first?.hostPort)
-      let seen = try await elsewhere.shell("curl -sS --max-time 20 http://192.0.2.1:\(second)/cgi-bin/who")
+      let seen = try await elsewhere.shell("curl -sS --max-time 120 http://192.0.2.1:\(second)/cgi-bin/who")
       #expect(self.address(seen) == "192.0.2.2")
     }
   }
@@ -92,9 +92,7 @@ struct PublishedPortTests {
               c, peer = s.accept(); c.recv(1000); c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + peer[0].encode()); c.close()
           """,
         ], output: .pipe, diesWithTests: true)
-      let output = try #require(server.standardOutput)
-      var byte: [UInt8] = [0]
-      _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+      try await server.firstOutput()
       try await scene.start("inside")
       // By the services' machine's own address, whoever made the packets.
       let seen = try await scene.get("192.0.2.2", 80, from: "inside")
@@ -236,15 +234,13 @@ struct PublishedPortTests {
               data, peer = s.recvfrom(65536); s.sendto(b"<" + data + b"> " + peer[0].encode(), peer)
           """,
         ], output: .pipe, diesWithTests: true)
-      let output = try #require(server.standardOutput)
-      var byte: [UInt8] = [0]
-      _ = try byte.withUnsafeMutableBytes { try output.read(into: $0) }
+      try await server.firstOutput()
       func ask(_ address: String, _ port: Int) -> String {
         // From another address than the one that was asked, nothing is taken.
         """
         python3 -c 'import socket
         s = socket.socket(socket.\(address.contains(":") ? "AF_INET6" : "AF_INET"), socket.SOCK_DGRAM)
-        s.settimeout(20); s.connect(("\(address)", \(port))); s.send(b"x"); print(s.recv(100).decode())'
+        s.settimeout(300); s.connect(("\(address)", \(port))); s.send(b"x"); print(s.recv(100).decode())'
         """
       }
       let own = try await scene.addresses("web", "bridge")

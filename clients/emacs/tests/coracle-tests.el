@@ -11,6 +11,7 @@
 (require 'ert)
 
 (defconst coracle-patience 300)
+(setq coracle--patience coracle-patience)
 
 (defmacro coracle-wait (&rest condition)
   "Wait until CONDITION holds, and answer it."

@@ -161,7 +161,7 @@ class Connection:
     async def flush(self) -> None:
         await self._process.flush()
 
-    async def close(self, patience: float = 10) -> None:
+    async def close(self, patience: float = 30) -> None:
         """Ends the session: what is under way is cancelled, and containers of its lifetime go. A service that does not
         answer within `patience` seconds, or does not end within as many, is killed.
         """

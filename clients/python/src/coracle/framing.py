@@ -126,7 +126,7 @@ class ServiceProcess:
 
     async def farewell(self) -> str:
         """Why the service has ended, as far as can be told."""
-        status = await self.end(5)
+        status = await self.end(30)
         text = self._complaints.decode(errors="replace").strip()
         return f"{' '.join(self._command)} has ended with status {status}" + (f": {text}" if text else "")
 
