@@ -5,7 +5,7 @@ import SystemPackage
 extension HostNetwork {
   /// What of a host decides which ranges are free, and how large packets are.
   package struct Surroundings: Sendable {
-    /// All that is routed, but for the default routes.
+    /// All that is routed, but for the ways to the outside.
     package var routed: [Subnet]
     /// Of the way to the outside; nil where there is none.
     package var mtu: UInt32?
@@ -15,10 +15,12 @@ extension HostNetwork {
   package func surroundings() async throws(EngineError) -> Surroundings {
     try await run("look at the host's routes") { session in
       let routes = try session.routes.routes(.v4) + session.routes.routes(.v6)
-      let outward = routes.first { $0.destination.prefix == 0 && $0.interface != nil }?.interface
+      let ways = routes.filter { $0.isWayOut && $0.interface != nil }
+      // Half of all addresses go before all.
+      let outward = (ways.first { $0.destination.prefix == 1 } ?? ways.first)?.interface
       let links = try session.routes.links()
       return Surroundings(
-        routed: routes.map(\.destination).filter { $0.prefix > 0 },
+        routed: routes.filter { !$0.isWayOut }.map(\.destination),
         mtu: links.first { $0.index == outward }?.mtu, hasIPv6: IPv6.isOn)
     }
   }
@@ -105,8 +107,7 @@ extension HostNetwork.Session {
     let own = try routes.link(named: plan.name)?.index
     for range in plan.ranges {
       for route in try routes.routes(range.subnet.family)
-      where route.destination.prefix > 0 && route.destination.overlaps(range.subnet) && route.interface != own
-      {
+      where !route.isWayOut && route.destination.overlaps(range.subnet) && route.interface != own {
         throw EngineError(
           .conflict,
           "the host has a route to \(route.destination), which \(range.subnet) is a part of or has a part of",

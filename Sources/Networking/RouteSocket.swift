@@ -196,6 +196,10 @@ final class RouteSocket {
     var destination: Subnet
     /// Nil of one that leads nowhere.
     var interface: UInt32?
+
+    /// A default route, or a part of one: VPNs have them in halves (0.0.0.0/1, 128.0.0.0/1) and other parts (fc00::/7), so that
+    /// they go before the machine's own. Nobody's own range is as large.
+    var isWayOut: Bool { destination.prefix < 8 }
   }
 
   /// Those to other places, of the main table and of further ones, and those to the host's own addresses, of which some have
