@@ -149,7 +149,7 @@ public enum NetworkInspect: RPCRequest {
   public struct Result: RPCValue {
     /// The network.
     public var network: NetworkSummary
-    /// Who is connected, by the time of the connection.
+    /// Who is connected, by the time at which the container was made.
     public var endpoints: [NetworkEndpoint]
 
     public init(

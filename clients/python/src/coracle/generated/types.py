@@ -2245,7 +2245,7 @@ class NetworkInspectResult(Structure):
     network: NetworkSummary
     """The network."""
     endpoints: list[NetworkEndpoint]
-    """Who is connected, by the time of the connection."""
+    """Who is connected, by the time at which the container was made."""
 
 
 @dataclass(kw_only=True, slots=True)
