@@ -69,6 +69,7 @@ package final class ContainerEngine: Sendable {
       snapshots = try Snapshots(root: configuration.storeDirectory)
       mountPoints = try MountPoints.layer(in: configuration.storeDirectory)
       metadata = try MetadataStore(path: configuration.storeDirectory.appending("db.sqlite"))
+      try metadata.claimIdentity { NetworkNames.bridge(of: $0, store: $1) }
       locks = StoreLocks(directory: configuration.storeDirectory)
       runner = Runner(shim: configuration.shim, runDirectory: configuration.runDirectory)
       userNetwork =

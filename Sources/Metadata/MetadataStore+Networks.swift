@@ -113,16 +113,6 @@ extension MetadataStore {
     }
   }
 
-  /// A short name for this store that no other has, for what it leaves in places that several stores share.
-  package func storeIdentity() throws(EngineError) -> String {
-    try read("read the store's identity") { database in
-      guard let identity = try String.fetchOne(database, sql: "SELECT id FROM identity") else {
-        throw Row.damage("no identity")
-      }
-      return identity
-    }
-  }
-
   static func networks(in database: Database) throws -> [NetworkRecord] {
     try Row.fetchAll(database, sql: "SELECT \(NetworkRecord.columns) FROM networks ORDER BY name")
       .map { try NetworkRecord($0) }
@@ -137,9 +127,9 @@ extension MetadataStore {
 
 extension NetworkRecord {
   static let columns = """
-    id, name, bridge, subnet4, gateway4, subnet6, gateway6, mtu, isInternal, labels, createdAt, session
+    id, name, bridge, subnet4, gateway4, subnet6, gateway6, mtu, isInternal, labels, createdAt, session, unusedSince
     """
-  static let placeholders = Array(repeating: "?", count: 12).joined(separator: ",")
+  static let placeholders = Array(repeating: "?", count: 13).joined(separator: ",")
 
   init(_ row: Row) throws {
     try self.init(
@@ -151,12 +141,14 @@ extension NetworkRecord {
     isInternal = try row.value(8)
     labels = try row.value(9)
     session = try row.optional(11)
+    unusedSince = try row.value(12)
   }
 
   /// The values of `columns`.
   var arguments: StatementArguments {
     [
       id, name, bridge, subnet4, gateway4, subnet6, gateway6, mtu, isInternal, labels, createdAt, session,
+      unusedSince,
     ]
   }
 }

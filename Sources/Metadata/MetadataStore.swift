@@ -38,7 +38,7 @@ package final class MetadataStore: Sendable {
   /// All there are; a later one begins with the machine's next start.
   let epochs: [Epoch]
   let bell: Bell
-  private let path: FilePath
+  let path: FilePath
   let busyTimeout: Double
 
   /// Opens the database, made and brought to this program's version where needed.

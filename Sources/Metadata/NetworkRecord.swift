@@ -19,6 +19,9 @@ package struct NetworkRecord: Hashable, Sendable {
   package var createdAt: Int64
   /// The session that it goes with; nil for one that stays.
   package var session: String?
+  /// When the last one was disconnected from it, in seconds that are given in nanoseconds since 1970; when it was made where nobody
+  /// was. Of no meaning while somebody is connected.
+  package var unusedSince: Int64
 
   package init(id: String, name: String, bridge: String, mtu: Int64, createdAt: Int64) {
     self.id = id
@@ -26,6 +29,7 @@ package struct NetworkRecord: Hashable, Sendable {
     self.bridge = bridge
     self.mtu = mtu
     self.createdAt = createdAt
+    unusedSince = createdAt
   }
 }
 

@@ -3,7 +3,7 @@ internal import GRDB
 
 /// The tables, and the way from one version of them to the next (`PRAGMA user_version`).
 enum Schema {
-  static let version = 8
+  static let version = 9
 
   /// Brings a database to `version`; one read where it is there already.
   ///
@@ -11,8 +11,8 @@ enum Schema {
   static func prepare(_ database: Database) throws {
     guard try found(in: database) < version else { return }
     try database.inTransaction(.immediate) {
-      for (number, step) in [first, second, third, fourth, fifth, sixth, seventh, eighth].enumerated()
-      where try found(in: database) <= number {
+      let steps = [first, second, third, fourth, fifth, sixth, seventh, eighth, ninth]
+      for (number, step) in steps.enumerated() where try found(in: database) <= number {
         try database.execute(sql: step)
       }
       try database.execute(sql: "PRAGMA user_version = \(version)")
@@ -212,5 +212,20 @@ enum Schema {
       usedAt INTEGER NOT NULL, PRIMARY KEY (name, platform, config)
     ) STRICT, WITHOUT ROWID;
     ALTER TABLE buildSteps DROP COLUMN canonical;
+    """
+
+  /// Since when nothing is connected to a network; and where the store was seen last, which a copy of it has as well: the path of
+  /// its database, and which file that is.
+  private static let ninth = """
+    ALTER TABLE networks ADD COLUMN unusedSince INTEGER NOT NULL DEFAULT 0;
+    UPDATE networks SET unusedSince = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000;
+    CREATE TRIGGER networkReleased AFTER DELETE ON endpoints BEGIN
+      UPDATE networks SET unusedSince = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000 WHERE id = OLD.network;
+    END;
+    CREATE TRIGGER networkReleasedByBuild AFTER DELETE ON buildEndpoints BEGIN
+      UPDATE networks SET unusedSince = CAST(strftime('%s', 'now') AS INTEGER) * 1000000000 WHERE id = OLD.network;
+    END;
+    ALTER TABLE identity ADD COLUMN path TEXT;
+    ALTER TABLE identity ADD COLUMN file TEXT;
     """
 }

@@ -6,6 +6,8 @@ import LinuxSystem
 /// Packets between two networks, and from elsewhere to a container, do not pass; answers do. What comes in by a published port
 /// is no packet of a forward's: the container's forwarder has the connection. What leaves for the outside has the host's address
 /// (NAT). An internal network has no outside.
+///
+/// A copy of a store has the ranges of its original, with bridges of other names: its rules must not change what passes there.
 package struct FirewallPlan: Hashable, Sendable {
   /// The table's name, in the family inet.
   package var table: String
@@ -62,8 +64,8 @@ package struct FirewallPlan: Hashable, Sendable {
       Chain(
         name: "postrouting", place: "type nat hook postrouting priority srcnat; policy accept;",
         rules: [
-          "ip saddr @outward4 oifname != @bridges masquerade",
-          "ip6 saddr @outward6 oifname != @bridges masquerade",
+          "ip saddr @outward4 ip daddr != @outward4 oifname != @bridges masquerade",
+          "ip6 saddr @outward6 ip6 daddr != @outward6 oifname != @bridges masquerade",
         ]),
     ]
   }

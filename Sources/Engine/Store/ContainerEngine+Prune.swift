@@ -139,7 +139,7 @@ extension ContainerEngine {
           && (volume.record.isAnonymous || scope.includesNamedVolumes)
       }
     let networks =
-      scope.kinds.contains(.network) ? try metadata.unusedNetworks().filter { isDue($0.createdAt) } : []
+      scope.kinds.contains(.network) ? try metadata.unusedNetworks().filter { isDue($0.unusedSince) } : []
     let ages = try metadata.images().reduce(into: [Digest: Int64]()) { $0[$1.manifestDigest] = $1.createdAt }
 
     var incomplete: String?

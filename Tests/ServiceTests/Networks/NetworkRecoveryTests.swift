@@ -281,6 +281,49 @@ struct NetworkRecoveryTests {
     }
   }
 
+  @Test("a copy of a store beside its original takes nothing of that one's")
+  func copiedStore() async throws {
+    try await NetworkScene.with { scene in
+      let back = try await scene.create("back")
+      var copy = TestStore(account: .root, directory: scene.store.directory.appending("copy"))
+      copy.network = scene.host
+      try await scene.host.shell("mkdir \(copy.directory); cp -a \(scene.store.store) \(copy.store)")
+      // The copy knows nothing of these.
+      _ = try await scene.create("later")
+      for name in ["a", "b"] {
+        try await scene.start(name, [.init(network: "back"), .init(network: "later")])
+      }
+      let (interfaces, rules) = (
+        Set(try await scene.interfaces()), try await scene.host.shell("nft list ruleset")
+      )
+      let other = try await copy.service()
+      do {
+        let found = try await other.send(NetworkList.self, .init()).networks
+        #expect(found.map(\.name) == ["back"] && found.map(\.interface) != [back.interface])
+        #expect(Set(try await scene.interfaces()) == interfaces)
+        #expect(try await scene.host.shell("nft list ruleset").contains(rules))
+        #expect(try await scene.reaches("a", "b"))
+        // It can have others of its own, which the original leaves alone as well.
+        _ = try await other.send(NetworkCreate.self, .init(name: "own"))
+        try await scene.start("c", [.init(network: "own")], by: other)
+        let all = Set(try await scene.interfaces())
+        #expect(all.isSuperset(of: interfaces) && all.count == interfaces.count + 2)
+        _ = try await scene.service.send(NetworkList.self, .init())
+        #expect(Set(try await scene.interfaces()) == all)
+        _ = try await other.send(ContainerRemove.self, .init(container: "c", force: true))
+        for name in ["own", "back"] { _ = try await other.send(NetworkRemove.self, .init(network: name)) }
+        #expect(await other.stop() == 0)
+      } catch {
+        other.process.kill(SIGKILL)
+        throw error
+      }
+      try await scene.waitForInterfaces(interfaces.count)
+      #expect(Set(try await scene.interfaces()) == interfaces)
+      #expect(try await scene.host.shell("nft list ruleset") == rules)
+      #expect(try await scene.reaches("a", "b"))
+    }
+  }
+
   @Test("a container's end is told while networks are still being repaired")
   func endMeanwhile() async throws {
     let host = try await TestNetwork()
