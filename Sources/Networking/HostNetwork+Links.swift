@@ -43,9 +43,13 @@ extension HostNetwork {
 
   /// Connects a network namespace to networks, whose bridges are made where they are missing. A link that is half there is made
   /// anew.
-  package func attach(_ links: [LinkPlan], to namespace: FileDescriptor) async throws(EngineError) {
+  ///
+  /// - Parameter ways: all links that it is to have, where it has been used already, as in `route`.
+  package func attach(
+    _ links: [LinkPlan], to namespace: FileDescriptor, routing ways: [LinkPlan]? = nil
+  ) async throws(EngineError) {
     try await run("connect a container to its networks") { session in
-      for link in links { try session.attach(link, to: namespace) }
+      for link in links { try session.attach(link, to: namespace, routing: ways) }
     }
   }
 
@@ -54,7 +58,8 @@ extension HostNetwork {
     try await run("disconnect a container from a network") { session in try session.routes.removeLink(peer) }
   }
 
-  /// Gives a namespace the ways to the outside that it is to have now, and takes others away.
+  /// Gives a namespace the ways to the outside that it is to have now, and takes others away; but for those through an interface that
+  /// is not of a network's, which are the container's own.
   ///
   /// - Parameter links: all that it has.
   package func route(by links: [LinkPlan], in namespace: FileDescriptor) async throws(EngineError) {
@@ -74,12 +79,8 @@ extension HostNetwork {
     try await run("set a container's routes") { session in
       try session.elsewhere({ try NetworkNamespace.enter(namespace) }) {
         let inside = try RouteSocket()
-        let names = Dictionary(try inside.links().map { ($0.index, $0.name) }) { first, _ in first }
         for family in [IPAddress.Family.v4, .v6] {
-          let way = try inside.routes(family).first { $0.destination.prefix == 0 && $0.interface != nil }
-          if let name = way?.interface.flatMap({ names[$0] }),
-            !name.hasPrefix("eth") || links.contains(where: { $0.interface == name })
-          {
+          if let way = try session.wayOut(family, inside), links.contains(where: { $0.interface == way }) {
             continue
           }
           try session.route(family, by: links, inside)
@@ -92,6 +93,7 @@ extension HostNetwork {
 extension HostNetwork.Session {
   /// In the namespace that the calling thread is in.
   fileprivate func route(_ family: IPAddress.Family, by links: [LinkPlan], _ inside: RouteSocket) throws {
+    if let way = try wayOut(family, inside), !way.hasPrefix("eth") { return }
     let ways = links.lazy.compactMap { link in
       link.gateways.first { $0.family == family }.map { (interface: link.interface, gateway: $0) }
     }
@@ -100,6 +102,13 @@ extension HostNetwork.Session {
     } else {
       try inside.removeDefaultRoute(family)
     }
+  }
+
+  /// The name of the interface through which the default route leads; nil where there is none.
+  fileprivate func wayOut(_ family: IPAddress.Family, _ inside: RouteSocket) throws -> String? {
+    let route = try inside.routes(family).first { $0.destination.prefix == 0 && $0.interface != nil }
+    guard let index = route?.interface else { return nil }
+    return try inside.links().first { $0.index == index }?.name
   }
 
   /// Runs `body` in another network namespace, and comes home.
@@ -113,7 +122,7 @@ extension HostNetwork.Session {
     return try result.get()
   }
 
-  func attach(_ plan: LinkPlan, to namespace: FileDescriptor) throws {
+  func attach(_ plan: LinkPlan, to namespace: FileDescriptor, routing ways: [LinkPlan]?) throws {
     let bridge = try ensure(plan.bridge)
     func add() throws {
       try routes.addPair(
@@ -140,8 +149,12 @@ extension HostNetwork.Session {
         try inside.addAddress(address, prefix: range?.subnet.prefix ?? address.family.length, to: link)
       }
       try inside.setUp(link.index)
-      for gateway in plan.gateways {
-        try inside.addDefaultRoute(by: gateway, on: link.index, isRelayed: isRelayed)
+      if let ways {
+        for family in [IPAddress.Family.v4, .v6] { try route(family, by: ways, inside) }
+      } else {
+        for gateway in plan.gateways {
+          try inside.addDefaultRoute(by: gateway, on: link.index, isRelayed: isRelayed)
+        }
       }
     }
     // Last: one that is its bridge's is whole.

@@ -20,11 +20,8 @@ extension ContainerEngine {
       await discard(draft)
       throw error
     }
-    // Its name is known from now on, as its addresses are its own. It is there by now: what names lack is written with the next
-    // change of them.
-    do { try await writeNames(draft.connections.map(\.network.id)) } catch {
-      log.warning("cannot tell others the name of container \(record.name): \(error)")
-    }
+    // Its name is known from now on, as its addresses are its own.
+    await tellNames(of: draft.connections.map(\.network.id))
     return try summary(record)
   }
 

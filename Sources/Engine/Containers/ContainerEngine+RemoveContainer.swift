@@ -122,7 +122,7 @@ extension ContainerEngine {
         reclaim([tree], letGo: root)
       }
       removeVolumeDirectories(volumes)
-      try await writeNames(networks.map(\.id))
+      await tellNames(of: networks.map(\.id))
       if isBuildStep { await collectBehind() }
       return true
     }.value

@@ -12,6 +12,6 @@ extension ContainerEngine {
     let isRenamed = try await metadata.renameContainer(
       record.id, to: other, events: [.containerRenamed(record.id, name: other, previous: record.name)])
     if !isRenamed { throw removedMeanwhile(record) }
-    try await writeNames(metadata.endpoints(container: record.id).map(\.network))
+    await tellNames(of: (try? metadata.endpoints(container: record.id).map(\.network)) ?? [])
   }
 }

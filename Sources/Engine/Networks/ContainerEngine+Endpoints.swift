@@ -88,21 +88,20 @@ extension ContainerEngine {
       events: [.networkConnected(network.id, name: network.name, container: record)])
     Failpoint.endpointRecorded.pass()
     do {
-      if let namespace {
-        try await attach(record, to: namespace, only: endpoint)
-        try await setWayOut(of: record.id, in: namespace)
-      }
+      if let namespace { try await attach(record, to: namespace, only: endpoint) }
     } catch {
       // Also in a task that is cancelled.
       await Task {
         _ = try? await metadata.disconnect(
           container: record.id, network: network.id,
           events: [.networkDisconnected(network.id, name: network.name, container: record)])
+        // It may be that of the new link already.
+        if let namespace { try? await setWayOut(of: record.id, in: namespace) }
         _ = try? await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
       }.value
       throw error
     }
-    await tellNames(of: network, and: record)
+    await tellNames(of: [network.id], and: record.id)
     return endpoint.summary(of: network, containerName: record.name)
   }
 
@@ -130,14 +129,7 @@ extension ContainerEngine {
       try await setWayOut(of: record.id, in: namespace)
       try await hostNetwork().detach(NetworkNames.peer(endpoint, store: metadata.storeIdentity()))
     }
-    await tellNames(of: network, and: record)
-  }
-
-  /// What is connected, or is no longer, stays so where that cannot be written: the next look tries it again.
-  private func tellNames(of network: NetworkRecord, and record: ContainerRecord) async {
-    do { try await writeNames([network.id], and: record.id) } catch {
-      log.warning("cannot write the names that container \(record.name) knows: \(error)")
-    }
+    await tellNames(of: [network.id], and: record.id)
   }
 
   /// A container under its lock, as it is now.
@@ -208,8 +200,14 @@ extension ContainerEngine {
   func attach(
     _ record: ContainerRecord, to namespace: HeldNamespace, only added: EndpointRecord? = nil
   ) async throws {
-    let links = try links(of: record.id).filter { added == nil || $0.interface == added?.interface }
-    try await hostNetwork().attach(links, to: namespace.descriptor)
+    let links = try links(of: record.id)
+    let host = try await hostNetwork()
+    if let added {
+      try await host.attach(
+        links.filter { $0.interface == added.interface }, to: namespace.descriptor, routing: links)
+    } else {
+      try await host.attach(links, to: namespace.descriptor)
+    }
     try await ensureFirewall()
   }
 }

@@ -76,6 +76,13 @@ extension ContainerEngine {
     return names
   }
 
+  /// The same for what has been done already, and stays so where that cannot be written: the next look tries it again.
+  func tellNames(of networks: [String], and container: String? = nil) async {
+    do { try await writeNames(networks, and: container) } catch {
+      log.warning("cannot write the names that containers know: \(error)")
+    }
+  }
+
   /// The same in a service's own time.
   @discardableResult
   func refreshHosts(_ networks: [String], and asked: String? = nil) async throws -> String {

@@ -87,6 +87,20 @@ struct NetworkScene: Sendable {
     return [endpoint.ipv4, endpoint.ipv6].compactMap { $0.map { String($0.prefix { $0 != "/" }) } }
   }
 
+  /// Changes the database beside the services.
+  func database(_ statement: String) async throws {
+    let script = """
+      import sqlite3, sys
+      database = sqlite3.connect(sys.argv[1], timeout=60)
+      database.execute(sys.argv[2])
+      database.commit()
+      """
+    let done = try await store.run([
+      "python3", "-c", script, store.store.appending("db.sqlite").string, statement,
+    ])
+    guard done.succeeded else { throw TestFailure("\(statement): \(done.errorText)") }
+  }
+
   /// Where the engine makes networks: the host's network namespace, or an ordinary user's own.
   ///
   /// - Throws: where the user has none.

@@ -95,18 +95,12 @@ struct NetworkTests {
             image: "busybox:1", name: "late", command: ["sleep", "10000"], networks: [.init(network: "back")],
             initProcess: true)))
       // By then its own file is written; whoever renames writes those of containers that run.
-      let done = try await scene.store.run([
-        "python3", "-c",
+      try await scene.database(
         """
-        import sqlite3
-        database = sqlite3.connect("\(scene.store.store)/db.sqlite", timeout=60)
-        database.execute(\"\"\"
-          CREATE TRIGGER meanwhile AFTER UPDATE OF state ON containers WHEN NEW.state = 'running' BEGIN
-            UPDATE containers SET name = 'renamed' WHERE name = 'former';
-          END\"\"\")
-        """,
-      ])
-      try #require(done.succeeded, "\(done.errorText)")
+        CREATE TRIGGER meanwhile AFTER UPDATE OF state ON containers WHEN NEW.state = 'running' BEGIN
+          UPDATE containers SET name = 'renamed' WHERE name = 'former';
+        END
+        """)
       _ = try await scene.service.send(ContainerStart.self, .init(container: "late"))
       let hosts = try await scene.shell("late", "cat /etc/hosts")
       #expect(hosts.contains("renamed") && !hosts.contains("former"), "\(hosts)")
@@ -371,6 +365,42 @@ struct NetworkTests {
     }
   }
 
+  @Test(
+    "a VPN's halves of a default route are no ranges that are taken: they are the way to the outside",
+    arguments: Account.available)
+  func halfDefaultRoutes(account: Account) async throws {
+    try await NetworkScene.with(account) { scene, _ in
+      _ = try await scene.service.importBusybox(scene.store)
+      try await scene.host.shell(
+        """
+        for range in 0.0.0.0/1 128.0.0.0/1; do ip route add $range via 192.0.2.2; done
+        for range in ::/1 8000::/1 fc00::/7; do ip route add $range via 2001:db8::2; done
+        """)
+      let one = try await scene.create("one")
+      #expect(one.subnets.count == 2, "\(one.subnets)")
+      let two = try await scene.create("two") { $0.subnets = [.init(subnet: "10.99.0.0/24")] }
+      for network in ["one", "two"] {
+        try await scene.start("\(network)-a", [.init(network: network)])
+        try await scene.start("\(network)-b", [.init(network: network)])
+        #expect(try await scene.reaches("\(network)-a", "\(network)-b"))
+      }
+      if account == .root {
+        #expect(try await scene.reaches("one-a", "192.0.2.2"))
+        // As after a start of the machine with the VPN.
+        try await scene.host.shell("ip link del \(two.interface)")
+        _ = try await scene.service.send(NetworkList.self, .init())
+        #expect(try await scene.reaches("two-a", "two-b"))
+        try await scene.host.shell(
+          """
+          ip link add tunnel mtu 1400 type veth peer name far; ip link set far up; ip link set tunnel up
+          for range in 0.0.0.0/1 128.0.0.0/1; do ip route replace $range dev tunnel; done
+          """)
+        #expect(try await scene.create("three").mtu == 1400)
+      }
+      try await scene.removeAll()
+    }
+  }
+
   @Test("name servers and hosts are as they are asked for")
   func nameFiles() async throws {
     try await NetworkScene.with { scene in
@@ -425,6 +455,101 @@ struct NetworkTests {
       params.apply = plan.map(\.id)
       #expect(try await scene.service.send(SystemPrune.self, params).items.map(\.outcome) == [.removed])
       #expect(try await scene.service.send(NetworkList.self, .init()).networks.map(\.name) == ["used"])
+    }
+  }
+
+  @Test("a network's age without use begins with the end of its last connection")
+  func prunedByAge() async throws {
+    try await NetworkScene.with { scene in
+      for name in ["never", "removed", "disconnected"] { _ = try await scene.create(name) }
+      try await scene.start("a", [.init(network: "removed")])
+      try await scene.start("b", [.init(network: "disconnected")])
+      // All are of long ago.
+      try await scene.database("UPDATE networks SET createdAt = 1, unusedSince = 1")
+      _ = try await scene.service.send(ContainerRemove.self, .init(container: "a", force: true))
+      _ = try await scene.service.send(
+        NetworkDisconnect.self, .init(network: "disconnected", container: "b"))
+      var params = SystemPrune.Params(kinds: [.network], unusedForMs: 86_400_000)
+      #expect(try await scene.service.send(SystemPrune.self, params).items.map(\.name) == ["never"])
+      params.unusedForMs = nil
+      let all = try await scene.service.send(SystemPrune.self, params).items
+      #expect(Set(all.map(\.name)) == ["never", "removed", "disconnected"])
+    }
+  }
+
+  @Test("a container's own way to the outside stays as it is when networks come and go")
+  func ownWayOut() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("one")
+      _ = try await scene.create("two")
+      let container = try await scene.start("a", [.init(network: "one")])
+      let inside = "nsenter --net=/proc/\(try #require(container.pid))/ns/net --"
+      try await scene.host.shell(
+        """
+        \(inside) ip link add tunnel type veth peer name far
+        \(inside) ip link set far up; \(inside) ip link set tunnel up
+        \(inside) ip route replace default dev tunnel
+        \(inside) ip -6 route del default; \(inside) ip -6 route add default dev tunnel
+        """)
+      func ways() async throws -> [String] {
+        let routes = try await scene.host.shell("\(inside) ip route; \(inside) ip -6 route")
+        return routes.split(separator: "\n").filter { $0.hasPrefix("default") }.map {
+          $0.split(separator: " ").prefix(3).joined(separator: " ")
+        }
+      }
+      let own = ["default dev tunnel", "default dev tunnel"]
+      #expect(try await ways() == own)
+      _ = try await scene.service.send(NetworkConnect.self, .init(network: "two", container: "a"))
+      #expect(try await ways() == own)
+      _ = try await scene.service.send(NetworkDisconnect.self, .init(network: "one", container: "a"))
+      #expect(try await ways() == own)
+      _ = try await scene.service.send(NetworkConnect.self, .init(network: "one", container: "a"))
+      #expect(try await ways() == own)
+      // One that has none of its own gets the network's back.
+      try await scene.host.shell("\(inside) ip link del tunnel")
+      _ = try await scene.service.send(NetworkDisconnect.self, .init(network: "two", container: "a"))
+      let back = try await ways()
+      #expect(back.count == 2 && back.allSatisfy { $0.hasPrefix("default via ") }, "\(back)")
+    }
+  }
+
+  @Test("a connection that fails late leaves the container the way to the outside that it had")
+  func failedConnection() async throws {
+    try await NetworkScene.with { scene in
+      let one = try await scene.create("one")
+      let two = try await scene.create("two")
+      try await scene.start("a", [.init(network: "one"), .init(network: "two")])
+      _ = try await scene.service.send(NetworkDisconnect.self, .init(network: "one", container: "a"))
+      // No link can be given to this.
+      try await scene.host.shell(
+        "ip link del \(one.interface); ip link add \(one.interface) type veth peer name far; ip link set \(one.interface) up"
+      )
+      await #expect(throws: (any Error).self) {
+        _ = try await scene.service.send(NetworkConnect.self, .init(network: "one", container: "a"))
+      }
+      let routes = try await scene.shell("a", "/bin/busybox ip route; /bin/busybox ip -6 route")
+      for gateway in two.subnets.compactMap(\.gateway) {
+        #expect(routes.contains("default via \(gateway) "), "\(routes)")
+      }
+      #expect(try await !scene.shell("a", "/bin/busybox ip link").contains("eth0"))
+      let members = try await scene.service.send(NetworkInspect.self, .init(network: "one")).endpoints
+      #expect(members.isEmpty)
+    }
+  }
+
+  @Test("what has been done is not refused because names cannot be written; they are with the next look")
+  func unwritableNames() async throws {
+    try await NetworkScene.with { scene in
+      _ = try await scene.create("back")
+      for name in ["a", "b", "c"] { try await scene.start(name, [.init(network: "back")]) }
+      let lock = scene.store.store.appending("networks.lock").string
+      try #require(rename(lock, lock + ".aside") == 0 && mkdir(lock, 0o700) == 0)
+      _ = try await scene.service.send(ContainerRename.self, .init(container: "b", name: "other"))
+      _ = try await scene.service.send(ContainerRemove.self, .init(container: "c", force: true))
+      try #require(rmdir(lock) == 0 && rename(lock + ".aside", lock) == 0)
+      _ = try await scene.service.send(NetworkList.self, .init())
+      let words = try await scene.shell("a", "cat /etc/hosts").split(whereSeparator: \.isWhitespace)
+      #expect(words.contains("other") && !words.contains("b") && !words.contains("c"), "\(words)")
     }
   }
 }
