@@ -146,7 +146,9 @@ let package = Package(
     // Tests mirror targets.
     .target(
       name: "TestSupport",
-      dependencies: ["RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem", system],
+      dependencies: [
+        "RPCModel", "RPCTransport", "OCIModel", "EngineErrors", "LinuxSystem", "CLinux", system,
+      ],
       path: "Tests/TestSupport", swiftSettings: strict),
     tests("LinuxSystem", [system]),
     tests("OCIModel", ["EngineErrors"]),

@@ -45,6 +45,14 @@ package struct SourceFile: Hashable, Sendable {
 
   package init(_ name: String) { self.name = name }
 
+  func notUTF8(at position: SourcePosition) -> EngineError {
+    error(
+      "there is a byte that is no UTF-8", at: position,
+      hint:
+        "save the file as UTF-8; what is to be other bytes belongs into a file of the context, or into a heredoc of"
+        + " COPY whose name is quoted")
+  }
+
   /// - Parameter hint: what to do about it; a near miss by preference.
   package func error(_ message: String, at position: SourcePosition, hint: String? = nil) -> EngineError {
     let place = "\(name):\(position)"

@@ -81,7 +81,11 @@ import Testing
     arguments: [
       ("FROM scratch\nRUN echo caf\u{e9} \u{ff}", "Dockerfile:2:15: there is a byte that is no UTF-8"),
       ("FROM scratch\nRUN a \\\n# \u{ff}\n  b \u{ff}", "Dockerfile:4:5: there is a byte that is no UTF-8"),
-      ("FROM scratch\nCOPY <<'E' /f\n\nab\u{ff}\nE\n", "Dockerfile:4:3: there is a byte that is no UTF-8"),
+      ("FROM scratch\nCOPY <<E /f\n\nab\u{ff}\nE\n", "Dockerfile:4:3: there is a byte that is no UTF-8"),
+      ("FROM scratch\nRUN <<'E'\nab\u{ff}\n\u{ff}\nE\n", "Dockerfile:3:3: there is a byte that is no UTF-8"),
+      (
+        "FROM scratch\nONBUILD COPY <<'E' /f\n\u{ff}\nE\n", "Dockerfile:3:1: there is a byte that is no UTF-8"
+      ),
       ("FROM scratch\nWORKDIR /\u{e9}\0b", "Dockerfile:2:11: there is a NUL"),
       ("FROM scratch\nCOPY [\"a\", \"/z\\u0000b\"]", "Dockerfile:2:6: the list has a NUL in it"),
       ("FROM scratch\nCMD [\"a\\u0000\"]", "Dockerfile:2:5: the list has a NUL in it"),
@@ -103,7 +107,14 @@ import Testing
       Issue.record("no COPY")
       return
     }
-    #expect(copy.inline.first?.content == "a\0b\n")
+    #expect(copy.inline.first?.content == "a\0b\n" && copy.inline.first?.bytes == nil)
+    let other = try Dockerfile(
+      parsing: Array("FROM a\nCOPY <<-'E' /f\n\tcaf".utf8) + [0xe9, 10, 9, 9, 0xff] + Array("\t\n\tE\n".utf8))
+    guard case .copy(let plain) = other.stages[0].instructions[0].content else {
+      Issue.record("no COPY")
+      return
+    }
+    #expect(plain.inline.first?.bytes == Array("caf".utf8) + [0xe9, 10, 0xff, 9, 10])
   }
 
   @Test(

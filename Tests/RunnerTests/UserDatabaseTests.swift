@@ -2,7 +2,9 @@ import CLinux
 import EngineErrors
 import Foundation
 import Glibc
+import LinuxSystem
 import Runner
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -72,22 +74,22 @@ struct UserDatabaseTests {
       let inside = try layer(directory.appending("inside"), passwd: "inside:x:9:8::/:/bin/sh\n")
       let (etc, link) = (inside.appending("etc").string, inside.appending("link").string)
       #expect(symlink(outside.appending("etc").string, link) == 0)
-      let exchanging = Task.detached {
-        var count = 0
-        while !Task.isCancelled {
+      let state = Mutex((isLooking: true, exchanges: 0))
+      async let exchanging: Void = onBlockingThread("exchange") {
+        while state.withLock({ $0.isLooking }) {
           _ = clinux_renameat2(AT_FDCWD, etc, AT_FDCWD, link, 2)  // RENAME_EXCHANGE
-          count += 1
-          await Task.yield()
+          state.withLock { $0.exchanges += 1 }
         }
-        return count
       }
       var seen = 0
-      for _ in 0..<5000 {
+      // That thread may have its first turn late.
+      for round in 0..<1_000_000 where round < 5000 || state.withLock({ $0.exchanges < 100 }) {
         #expect(uid("outside", inside) == nil)
         if uid("inside", inside) == 9 { seen += 1 }
       }
-      exchanging.cancel()
-      #expect(await exchanging.value > 0)
+      state.withLock { $0.isLooking = false }
+      try await exchanging
+      #expect(state.withLock { $0.exchanges } >= 100)
       #expect(seen > 0)
     }
   }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LinuxSystem
 import Synchronization
@@ -49,6 +50,8 @@ struct SpawnPlan: Sendable {
       let stdin = try connect(0, childReads: true, pipe: input.needsPipe, inherit: false)
       let stdout = try connect(1, childReads: false, pipe: output.needsPipe, inherit: output.inherits)
       let stderr = try connect(2, childReads: false, pipe: error.needsPipe, inherit: error.inherits)
+      // Also what libraries have opened: mmdebstrap fails where the descriptors that it makes get two digits.
+      _ = clinux_close_from(3, 1)
       let pid = try spawn(&actions, &attributes)
       return StartedChild(pid: pid, stdin: stdin, stdout: stdout, stderr: stderr)
     } catch {

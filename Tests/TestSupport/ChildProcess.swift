@@ -3,8 +3,7 @@ package import Testing
 
 /// A program that a test started: its pid, its streams and its end.
 ///
-/// The child gets an empty signal mask, default signal actions, and no descriptor that was opened
-/// close-on-exec. It is reaped as soon as it ends, whether or not anybody waits.
+/// The child gets an empty signal mask, default signal actions, and no descriptors but its streams. It is reaped as soon as it ends, whether or not anybody waits.
 package final class ChildProcess: Sendable {
   /// What the child reads from its standard input.
   package enum Input: Sendable {

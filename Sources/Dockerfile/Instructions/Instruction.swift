@@ -128,6 +128,8 @@ package struct Transfer: Hashable, Sendable {
     package var name: String
     package var content: String
     package var expands: Bool
+    /// The content where it is no UTF-8.
+    package var bytes: [UInt8]?
   }
 }
 

@@ -101,7 +101,9 @@ extension InstructionParser {
         continue
       }
       transfer.inline.append(
-        .init(name: heredoc.name, content: heredoc.content, expands: heredoc.expands))
+        .init(
+          name: heredoc.name, content: heredoc.content, expands: heredoc.expands, bytes: heredoc.contentBytes)
+      )
     }
     transfer.from = flags.first("from")
     if let from = transfer.from, from.text.contains("$") {

@@ -42,6 +42,12 @@ struct InstructionParser {
     if try holdsHeredocs(keyword, line, rest) {
       heredocs = Heredoc.all(in: line.text(whole))
       try readBodies(&heredocs, position)
+      // Only what is copied as it is may be any bytes.
+      let isCopied = keyword == .copy || keyword == .add
+      if let odd = heredocs.first(where: { $0.oddPosition != nil && (!isCopied || $0.expands) })?.oddPosition
+      {
+        throw file.notUTF8(at: odd)
+      }
       // A file may have any character in it, and a command may not.
       if keyword == .run, let heredoc = heredocs.first(where: { $0.body.utf8.contains(0) }) {
         throw file.error(

@@ -11,6 +11,10 @@ package struct Heredoc: Hashable, Sendable {
   package var stripsTabs: Bool
   /// As it is in the file.
   package var body = ""
+  /// The same where it is no UTF-8.
+  var bytes: [UInt8]?
+  /// Of the first byte that is none.
+  var oddPosition: SourcePosition?
 
   /// The body without the tabs that are none of it.
   package var content: String {
@@ -23,6 +27,17 @@ package struct Heredoc: Hashable, Sendable {
           atStart = scalar == "\n"
           return true
         }))
+  }
+
+  /// The same where it is no UTF-8.
+  var contentBytes: [UInt8]? {
+    guard stripsTabs else { return bytes }
+    var atStart = true
+    return bytes?.filter { byte in
+      if atStart, byte == UInt8(ascii: "\t") { return false }
+      atStart = byte == UInt8(ascii: "\n")
+      return true
+    }
   }
 
   /// Reads a word like `<<EOF`, `3<<-"END"`; nil for any other.

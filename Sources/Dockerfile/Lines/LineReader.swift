@@ -126,31 +126,28 @@ struct LineReader {
   /// A comment may be anything. What is said has to be text that programs can be given.
   ///
   /// - Throws: `invalidArgument` with the place of the first byte that is none.
-  private func check(
-    _ bytes: ArraySlice<UInt8>, line: Int, allowsNUL: Bool = false
-  ) throws(EngineError) {
-    if !allowsNUL, let index = bytes.firstIndex(of: 0) {
+  private func check(_ bytes: ArraySlice<UInt8>, line: Int) throws(EngineError) {
+    if let index = bytes.firstIndex(of: 0) {
+      let before = String(decoding: bytes[..<index], as: UTF8.self).unicodeScalars.count
       throw file.error(
-        "there is a NUL", at: Self.position(of: index, in: bytes, line: line),
+        "there is a NUL", at: SourcePosition(line: line, column: before + 1),
         hint: "no path, variable or command can have one; take it out")
     }
-    guard String(validating: bytes, as: UTF8.self) == nil else { return }
+    if let position = Self.oddPosition(in: bytes, line: line) { throw file.notUTF8(at: position) }
+  }
+
+  /// Of the first byte that is no UTF-8.
+  private static func oddPosition(in bytes: ArraySlice<UInt8>, line: Int) -> SourcePosition? {
+    if String(validating: bytes, as: UTF8.self) != nil { return nil }
     var (decoder, rest) = (UTF8(), bytes.makeIterator())
     var column = 1
     while case .scalarValue = decoder.decode(&rest) { column += 1 }
-    throw file.error(
-      "there is a byte that is no UTF-8", at: SourcePosition(line: line, column: column),
-      hint: "save the file as UTF-8; what is to be other bytes belongs into a file of the context")
-  }
-
-  private static func position(of index: Int, in bytes: ArraySlice<UInt8>, line: Int) -> SourcePosition {
-    SourcePosition(
-      line: line, column: String(decoding: bytes[..<index], as: UTF8.self).unicodeScalars.count + 1)
+    return SourcePosition(line: line, column: column)
   }
 
   /// Reads the body of a heredoc up to the line that ends it.
   ///
-  /// - Throws: when the file ends before, and for what is no UTF-8.
+  /// - Throws: when the file ends before.
   mutating func readBody(of heredoc: inout Heredoc, at position: SourcePosition) throws(EngineError) {
     let terminator = Array(heredoc.name.utf8)
     var body: [UInt8] = []
@@ -162,9 +159,10 @@ struct LineReader {
       if heredoc.stripsTabs { candidate = candidate.drop { $0 == UInt8(ascii: "\t") } }
       if candidate.elementsEqual(terminator) {
         heredoc.body = String(decoding: body, as: UTF8.self)
+        if heredoc.oddPosition != nil { heredoc.bytes = body }
         return
       }
-      try check(line, line: next, allowsNUL: true)
+      heredoc.oddPosition = heredoc.oddPosition ?? Self.oddPosition(in: line, line: next)
       body += line
     }
     throw file.error(

@@ -57,7 +57,9 @@ struct CopyStep: Sendable {
     if zip(paths, paths.dropFirst()).contains(where: { $0 > $1 }) {
       inputs["the order of the files"] = paths.joined(separator: " ")
     }
-    for file in transfer.inline { inputs["inline " + file.name] = file.content }
+    for file in transfer.inline {
+      inputs["inline " + file.name] = file.bytes.map { "bytes \(Digest(of: $0))" } ?? file.content
+    }
     return inputs
   }
 
@@ -164,7 +166,7 @@ struct CopyStep: Sendable {
         for file in range.upperBound == matches.count ? transfer.inline : [] {
           let target = CopySelection.join(base, rename ?? file.name)
           try archive.addFile(
-            Array(target.utf8), Array(file.content.utf8),
+            Array(target.utf8), file.bytes ?? Array(file.content.utf8),
             permissions: mode?.applied(to: 0o644, isDirectory: false) ?? 0o644,
             owner: owner ?? (0, 0))
         }

@@ -47,6 +47,30 @@ struct BuildSourcesTests {
     }
   }
 
+  @Test(
+    "a heredoc without variables is copied byte by byte, and its bytes decide", arguments: Account.available)
+  func oddHeredocs(account: Account) async throws {
+    try await withBuildContext(account) { context in
+      func build(_ byte: String) async throws -> (text: String, cached: [Bool]) {
+        try await context.script(
+          "printf 'FROM busybox:1\\nCOPY <<\"E\" /f\\ncaf\\\(byte)\\nE\\nRUN busybox od -An -tx1 /f\\n' > context/Odd"
+        )
+        let output = FoundDigest()
+        let built = try await context.build("", output: output) {
+          $0.dockerfile = nil
+          $0.file = "Odd"
+        }
+        return (output.text, built.steps.map(\.cached))
+      }
+      let first = try await build("351")
+      #expect(first.text == "#3  63 61 66 e9 0a\n", "\(first)")
+      let other = try await build("350")
+      #expect(other.text == "#3  63 61 66 e8 0a\n" && other.cached == [true, false, false], "\(other)")
+      let again = try await build("351")
+      #expect(again.cached == [true, true, true])
+    }
+  }
+
   @Test("names that are no UTF-8 are copied as they are, and told apart", arguments: Account.available)
   func oddNames(account: Account) async throws {
     try await withBuildContext(account) { context in

@@ -52,9 +52,10 @@ struct DeviceNodeTests {
         done
         echo x > /dev/null && busybox head -c 1 /dev/zero | wc -c
         """
+      // The guest's kernel cannot map the ids of layers.
       for (target, users) in [
         ("/dev/tunnel", UserNamespaceMode.host), ("/srv/tunnel", .host), ("/dev/tunnel", .auto),
-      ] {
+      ] where users == .host || device == "/dev/net/tun" {
         for (access, said) in [
           ("r", "< no no "), ("w", "no > no "), ("rw", "< > <> "), ("m", "no no no "), (nil, "< > <> "),
         ] {
