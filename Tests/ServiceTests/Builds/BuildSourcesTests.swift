@@ -236,15 +236,22 @@ struct BuildSourcesTests {
           let seen = try await context.service.run("main:1", ["cat", file])
           #expect(seen.stdout == (file == "/f" ? "below\n" : "two\n"), "\(place): \(seen.stderr)")
         }
+        server.on(
+          "GET", "/private.git/info/refs",
+          FaultyResponse(status: 401, fields: ["WWW-Authenticate": "Basic realm=x"]))
         for (place, kind) in [
           ("\(url)/plain", ErrorKind.unsupported), ("\(url)/nope.git", .unreachable),
-          ("\(url)/nope", .notFound),
+          ("\(url)/private.git", .unauthorized), ("\(url)/nope", .notFound),
           ("\(url)/repo.git#main:nope", .notFound),
         ] {
           let error = await #expect(throws: RPCError.self) {
             _ = try await context.service.send(BuildStart.self, .init(context: place))
           }
           #expect(error?.data?.kind == kind, "\(place): \(error?.message ?? "")")
+          let explained = await #expect(throws: RPCError.self) {
+            _ = try await context.service.send(BuildExplain.self, .init(context: place))
+          }
+          #expect(explained?.data?.kind == kind, "\(place): \(explained?.message ?? "")")
         }
       }
     }
