@@ -7,9 +7,7 @@ func assignments(_ list: [String]) throws -> [String: String] {
   for entry in list {
     let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard !parts[0].isEmpty else {
-      throw RPCError(
-        code: ErrorCode.requestFailed, message: "'\(entry)' is not NAME=value",
-        data: ErrorData(kind: .invalidArgument, retriable: false, causes: []))
+      throw RPCError(.invalidArgument, "'\(entry)' is not NAME=value")
     }
     if parts.count == 2 {
       result[parts[0]] = parts[1]

@@ -58,9 +58,7 @@ struct Copy: REPLCommand {
       report(answer.entries, answer.bytes, answer, session)
     default:
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "one of the two must be CONTAINER:PATH",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, causes: [], hint: "as in: cp web:/etc/motd motd"))
+        .invalidArgument, "one of the two must be CONTAINER:PATH", hint: "as in: cp web:/etc/motd motd")
     }
     return 0
   }

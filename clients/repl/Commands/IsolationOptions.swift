@@ -94,7 +94,5 @@ extension DeviceAccess {
 }
 
 func invalidOption(_ message: String, hint: String? = nil) -> RPCError {
-  RPCError(
-    code: ErrorCode.requestFailed, message: message,
-    data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: hint))
+  RPCError(.invalidArgument, message, hint: hint)
 }

@@ -49,10 +49,8 @@ extension RestartPolicy {
       self.init(kind: .onFailure, maximumRetries: Int(times))
     default:
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "there is no restart policy \(text)",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, causes: [],
-          hint: "it is no, on-failure, on-failure:TIMES, always or unless-stopped"))
+        .invalidArgument, "there is no restart policy \(text)",
+        hint: "it is no, on-failure, on-failure:TIMES, always or unless-stopped")
     }
   }
 }

@@ -36,9 +36,7 @@ struct Ports: REPLCommand {
         known.isEmpty
         ? "it has none: publish adds one, and those of a container that does not run are not there"
         : "it has \(known.joined(separator: ", "))"
-      throw RPCError(
-        code: ErrorCode.requestFailed, message: "container \(summary.name) has no published port \(port)",
-        data: ErrorData(kind: .notFound, retriable: false, causes: [], hint: hint))
+      throw RPCError(.notFound, "container \(summary.name) has no published port \(port)", hint: hint)
     }
     if session.terminal.isJSON {
       session.terminal.printJSON(ContainerPublish.Result(ports: ports))

@@ -52,10 +52,8 @@ struct LogTime {
     }
     guard said.contains("T") || said.contains(" ") else {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "'\(said)' is no time",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, causes: [],
-          hint: "times are as 2026-01-02T03:04:05Z, or how long ago: 90s, 10m, 3h, 2d"))
+        .invalidArgument, "'\(said)' is no time",
+        hint: "times are as 2026-01-02T03:04:05Z, or how long ago: 90s, 10m, 3h, 2d")
     }
     text = said
   }

@@ -37,10 +37,8 @@ struct Attachment: Sendable {
     let isArchive = output == .archive || output == .archiveBesideText
     if isArchive, session.terminal.isOutputTerminal {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "an archive is not for a terminal",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, causes: [],
-          hint: "name a file with -o, or send it elsewhere"))
+        .invalidArgument, "an archive is not for a terminal",
+        hint: "name a file with -o, or send it elsewhere")
     }
     self.isArchive = isArchive
     inputEnd = nil
@@ -48,10 +46,8 @@ struct Attachment: Sendable {
     descriptors = (STDIN_FILENO, STDOUT_FILENO)
     if input, !session.ownsStandardInput, !isRaw {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "standard input holds the commands: there is none to read",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, causes: [], hint: "give the commands with -c or in a file"
-        ))
+        .invalidArgument, "standard input holds the commands: there is none to read",
+        hint: "give the commands with -c or in a file")
     }
     connection = session.connection
     terminal = session.terminal

@@ -105,11 +105,9 @@ private final class Unpacking {
     if let error, (error as? RPCError)?.code != 0 { return }
     let said = (try? String(contentsOfFile: place.said, encoding: .utf8)) ?? ""
     throw RPCError(
-      code: ErrorCode.requestFailed, message: "tar could not unpack all of it",
-      data: ErrorData(
-        kind: .permissionDenied, retriable: false,
-        causes: said.split(separator: "\n").prefix(5).map { String($0.trimmingPrefix("tar: ")) },
-        hint: "look at the owner and the mode of the directory, and at the space on its disk"))
+      .permissionDenied, "tar could not unpack all of it",
+      causes: said.split(separator: "\n").prefix(5).map { String($0.trimmingPrefix("tar: ")) },
+      hint: "look at the owner and the mode of the directory, and at the space on its disk")
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }

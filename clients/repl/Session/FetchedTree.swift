@@ -49,9 +49,7 @@ struct FetchedTree {
 
   static func conflict(_ path: String) -> RPCError {
     RPCError(
-      code: ErrorCode.requestFailed, message: "cannot copy a directory over \(path), which is a file",
-      data: ErrorData(
-        kind: .conflict, retriable: false, subject: path, causes: [],
-        hint: "remove it first, or copy to another name"))
+      .conflict, "cannot copy a directory over \(path), which is a file", subject: path,
+      hint: "remove it first, or copy to another name")
   }
 }

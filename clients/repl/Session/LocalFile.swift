@@ -81,9 +81,7 @@ final class LocalFile: Sendable {
   }
 
   static func failure(_ message: String, _ kind: ErrorKind, _ hint: String) -> RPCError {
-    RPCError(
-      code: ErrorCode.requestFailed, message: message,
-      data: ErrorData(kind: kind, retriable: false, causes: [], hint: hint))
+    RPCError(kind, message, hint: hint)
   }
 }
 

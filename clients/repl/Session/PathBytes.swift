@@ -51,10 +51,8 @@ struct PathBytes {
       try checkMerge(into: place)
     } else if present == S_IFDIR {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "cannot replace the directory \(place.text)",
-        data: ErrorData(
-          kind: .conflict, retriable: false, subject: place.text, causes: [],
-          hint: "remove it first, or copy to another name"))
+        .conflict, "cannot replace the directory \(place.text)", subject: place.text,
+        hint: "remove it first, or copy to another name")
     }
   }
 

@@ -83,10 +83,8 @@ final class REPLSession: Sendable {
       percentEncoded: false)
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "cannot find the program \(name)",
-        data: ErrorData(
-          kind: .notFound, retriable: false, causes: [],
-          hint: "install it beside this one, or name it in CORACLE"))
+        .notFound, "cannot find the program \(name)",
+        hint: "install it beside this one, or name it in CORACLE")
     }
     return path
   }

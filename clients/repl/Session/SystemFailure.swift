@@ -19,8 +19,5 @@ func systemFailure(_ message: String, _ error: CInt, subject: String? = nil) -> 
     case EMFILE, ENFILE: (.noSpace, "raise the limit of open files (ulimit -n)")
     default: (.internal, "look whether the disk is sound (dmesg)")
     }
-  return RPCError(
-    code: ErrorCode.requestFailed, message: message,
-    data: ErrorData(
-      kind: kind, retriable: false, subject: subject, causes: [String(cString: strerror(error))], hint: hint))
+  return RPCError(kind, message, subject: subject, causes: [String(cString: strerror(error))], hint: hint)
 }

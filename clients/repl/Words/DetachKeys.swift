@@ -22,10 +22,8 @@ struct DetachKeys: Sendable {
       return byte & 0x1F
     }
     throw RPCError(
-      code: ErrorCode.requestFailed, message: "'\(text)' is no key to detach with",
-      data: ErrorData(
-        kind: .invalidArgument, retriable: false, causes: [],
-        hint: "keys are as in \(standard): one character, or ctrl- and a letter or one of @[\\]^_"))
+      .invalidArgument, "'\(text)' is no key to detach with",
+      hint: "keys are as in \(standard): one character, or ctrl- and a letter or one of @[\\]^_")
   }
 
   /// Takes what was typed.

@@ -100,8 +100,6 @@ struct ImageInstruction {
   }
 
   private func wrong(_ why: String) -> RPCError {
-    RPCError(
-      code: ErrorCode.requestFailed, message: "cannot take the change \(name): \(why)",
-      data: ErrorData(kind: .invalidArgument, retriable: false, subject: "\(name) \(text)", causes: []))
+    RPCError(.invalidArgument, "cannot take the change \(name): \(why)", subject: "\(name) \(text)")
   }
 }

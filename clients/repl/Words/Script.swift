@@ -35,10 +35,8 @@ struct Script: Sendable {
     guard let bytes = try? handle.readToEnd() ?? Data(), let text = String(data: bytes, encoding: .utf8)
     else {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "cannot read the script \(path)",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, subject: path, causes: ["it is no text in UTF-8"],
-          hint: "give a file with a command in each line"))
+        .invalidArgument, "cannot read the script \(path)", subject: path, causes: ["it is no text in UTF-8"],
+        hint: "give a file with a command in each line")
     }
     return text
   }

@@ -18,10 +18,8 @@ struct ServerCommand: Sendable {
     }
     if arguments.contains(where: { $0 == "--framing" || $0.hasPrefix("--framing=") }) {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "the framing is this client's to say",
-        data: ErrorData(
-          kind: .invalidArgument, retriable: false, subject: "--framing", causes: [],
-          hint: "leave --framing out of --server"))
+        .invalidArgument, "the framing is this client's to say", subject: "--framing",
+        hint: "leave --framing out of --server")
     }
     guard let name = words.first else { throw ValidationError("--server names a command") }
     words[0] = try Self.path(name)
@@ -34,10 +32,8 @@ struct ServerCommand: Sendable {
     let paths = directories.map { "\($0)/\(name)" }
     guard let path = paths.first(where: FileManager.default.isExecutableFile) else {
       throw RPCError(
-        code: ErrorCode.requestFailed, message: "there is no program \(name) in PATH",
-        data: ErrorData(
-          kind: .notFound, retriable: false, subject: name, causes: [],
-          hint: "install it, or give its path in --server"))
+        .notFound, "there is no program \(name) in PATH", subject: name,
+        hint: "install it, or give its path in --server")
     }
     return path
   }

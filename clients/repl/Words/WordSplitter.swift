@@ -57,8 +57,6 @@ struct WordSplitter {
   }
 
   private static func unfinished(_ what: String, _ hint: String) -> RPCError {
-    RPCError(
-      code: ErrorCode.requestFailed, message: "\(what) has no end",
-      data: ErrorData(kind: .invalidArgument, retriable: false, causes: [], hint: hint))
+    RPCError(.invalidArgument, "\(what) has no end", hint: hint)
   }
 }
